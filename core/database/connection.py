@@ -1,0 +1,191 @@
+"""The door to PostgreSQL: transactions, single hot statements, notifications. Knows no table.
+
+Two ways to speak: `transaction()` for work of several statements, and `fetch()`/`execute()` for one statement that is
+its own transaction (autocommit, no BEGIN and COMMIT round trips: the hot paths are built on it, stack.md).
+Parameters are always bound (`%(name)s`); no statement is ever put together from input.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from core.errors import Unavailable
+
+Row = dict[str, Any]
+Parameters = Mapping[str, Any]
+
+psycopg2.extensions.register_adapter(dict, psycopg2.extras.Json)
+
+
+class Transaction:
+    """One open transaction. Everything done through it happens together or not at all."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def fetch(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+        """Run a statement that returns rows."""
+        with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute(statement, parameters)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def fetch_one(self, statement: str, parameters: Parameters | None = None) -> Row | None:
+        """Run a statement and return its first row, or None."""
+        rows = self.fetch(statement, parameters)
+        return rows[0] if rows else None
+
+    def execute(self, statement: str, parameters: Parameters | None = None) -> int:
+        """Run a statement and return how many rows it touched."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return int(cursor.rowcount)
+
+    def insert_many(self, statement: str, rows: Sequence[Sequence[Any]], page_size: int = 1000) -> None:
+        """`INSERT ... VALUES %s` for many rows in few round trips."""
+        if not rows:
+            return
+        with self._connection.cursor() as cursor:
+            psycopg2.extras.execute_values(cursor, statement, rows, page_size=page_size)
+
+    def insert_returning(self, statement: str, rows: Sequence[Sequence[Any]], page_size: int = 1000) -> list[Row]:
+        """`INSERT ... VALUES %s RETURNING ...` for many rows; the answers in no promised order."""
+        if not rows:
+            return []
+        with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            answers = psycopg2.extras.execute_values(cursor, statement, rows, page_size=page_size, fetch=True)
+            return [dict(row) for row in answers]
+
+
+class Database:
+    """A pool of connections to one PostgreSQL. Safe to share between threads, not between processes."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, statement_timeout_ms: int = 60_000) -> None:
+        """`url`: SQLAlchemy URL of PostgreSQL >= 15. The pool grows to twice `pool_size` under load."""
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=30,
+            pool_pre_ping=False,
+            pool_recycle=3600,
+            connect_args={
+                "connect_timeout": 10,
+                "options": f"-c timezone=UTC -c statement_timeout={statement_timeout_ms}",
+                "application_name": "pandascope",
+            },
+        )
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """A pooled connection in autocommit mode; a broken one is thrown away and reported as `Unavailable`."""
+        try:
+            pooled = self.engine.raw_connection()
+        except (psycopg2.OperationalError, SQLAlchemyError) as error:
+            raise _unavailable(error) from error
+        try:
+            driver: Any = pooled.driver_connection
+            if not driver.autocommit:
+                driver.autocommit = True
+            yield driver
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            if driver.closed or not isinstance(error, psycopg2.errors.QueryCanceled):
+                pooled.invalidate(error)
+                self.engine.dispose()
+                raise _unavailable(error) from error
+            raise
+        finally:
+            pooled.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commit at the end of the block, roll back when it raises."""
+        with self._connection() as connection:
+            connection.autocommit = False
+            try:
+                yield Transaction(connection)
+                connection.commit()
+            except BaseException:
+                if not connection.closed:
+                    connection.rollback()
+                raise
+            finally:
+                if not connection.closed:
+                    connection.autocommit = True
+
+    def fetch(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+        """One statement as its own transaction, returning rows."""
+        with self._connection() as connection:
+            return Transaction(connection).fetch(statement, parameters)
+
+    def fetch_one(self, statement: str, parameters: Parameters | None = None) -> Row | None:
+        """One statement as its own transaction, returning its first row or None."""
+        rows = self.fetch(statement, parameters)
+        return rows[0] if rows else None
+
+    def execute(self, statement: str, parameters: Parameters | None = None) -> int:
+        """One statement as its own transaction, returning the number of rows touched."""
+        with self._connection() as connection:
+            return Transaction(connection).execute(statement, parameters)
+
+    @contextmanager
+    def advisory_lock(self, key: int, *, wait: bool) -> Iterator[bool]:
+        """Hold a session lock on a connection of its own; yields whether it was got. kill -9 frees it."""
+        with self.dedicated_connection() as connection, connection.cursor() as cursor:
+            if wait:
+                cursor.execute("SET statement_timeout = 0; SELECT pg_advisory_lock(%s)", (key,))
+                yield True
+            else:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", (key,))
+                yield bool(cursor.fetchone()[0])
+
+    @contextmanager
+    def dedicated_connection(self) -> Iterator[Any]:
+        """A psycopg2 connection outside the pool, in autocommit mode, closed at the end: for locks and LISTEN."""
+        try:
+            arguments = self.engine.dialect.create_connect_args(self.engine.url)[1]
+            driver: Any = psycopg2.connect(
+                **arguments, connect_timeout=10, options="-c timezone=UTC", application_name="pandascope"
+            )
+        except psycopg2.OperationalError as error:
+            raise _unavailable(error) from error
+        driver.autocommit = True
+        try:
+            yield driver
+        finally:
+            driver.close()
+
+    def listen(self, channel: str, timeout_s: float) -> Iterator[list[str]]:
+        """Payloads notified on `channel` as they come; an empty list after each `timeout_s` without any."""
+        with self.dedicated_connection() as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {psycopg2.extensions.quote_ident(channel, connection)}")
+            while True:
+                ready, _, _ = select.select([connection], [], [], timeout_s)
+                if ready:
+                    try:
+                        connection.poll()
+                    except psycopg2.Error as error:
+                        raise _unavailable(error) from error
+                payloads = [notice.payload for notice in connection.notifies]
+                connection.notifies.clear()
+                yield payloads
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return Unavailable(f"the database does not answer: {reason}", remedy="it is tried again; see `panda status`")

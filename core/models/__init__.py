@@ -1,0 +1,48 @@
+"""All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
+
+from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
+from core.models.identity import Token, User
+from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentJob, LogRecord
+from core.models.job import (
+    ArchivedJob,
+    JobColumns,
+    JobFile,
+    JobHistory,
+    JobLog,
+    JobOutputReport,
+    JobParameters,
+    LiveJob,
+)
+from core.models.operations import AgentRun, BrokerageDecision, ChangeSignal, JobBrokerage, ThroughputBin
+from core.models.queue import Queue, QueueContact
+from core.models.task import Task
+
+__all__ = [
+    "AgentRun",
+    "ArchivedJob",
+    "BrokerageDecision",
+    "CatalogueFile",
+    "ChangeSignal",
+    "Dataset",
+    "Incident",
+    "IncidentActivity",
+    "IncidentBin",
+    "IncidentJob",
+    "JobBrokerage",
+    "JobColumns",
+    "JobFile",
+    "JobHistory",
+    "JobLog",
+    "JobOutputReport",
+    "JobParameters",
+    "LiveJob",
+    "LogRecord",
+    "Queue",
+    "QueueContact",
+    "Replica",
+    "StorageEndpoint",
+    "Task",
+    "ThroughputBin",
+    "Token",
+    "User",
+]

@@ -1,0 +1,52 @@
+"""Column helpers shared by the models: times with zone, text with a server default, JSON documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+TIMESTAMP = DateTime(timezone=True)
+BIGINT = BigInteger()
+
+
+def time_now() -> Any:
+    """A required time that the database sets on insert."""
+    return Field(sa_type=TIMESTAMP, nullable=False, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+
+
+def time_or_none() -> Any:
+    """A time that may be absent."""
+    return Field(default=None, sa_type=TIMESTAMP, nullable=True)
+
+
+def words(default: str = "") -> Any:
+    """Text that is never null; empty means there is none."""
+    return Field(default=default, sa_type=Text, nullable=False, sa_column_kwargs={"server_default": default})
+
+
+def number(default: int = 0) -> Any:
+    """A big integer that is never null."""
+    return Field(
+        default=default,
+        sa_type=BigInteger,
+        nullable=False,
+        sa_column_kwargs={"server_default": text(str(default))},
+    )
+
+
+def number_or_none() -> Any:
+    """A big integer that may be absent."""
+    return Field(default=None, sa_type=BigInteger, nullable=True)
+
+
+def document(default: str = "{}") -> Any:
+    """A JSON document that is never null."""
+    return Field(
+        sa_type=JSONB,
+        nullable=False,
+        sa_column_kwargs={"server_default": text(f"'{default}'::jsonb")},
+        default_factory=dict if default == "{}" else list,
+    )
