@@ -1,0 +1,367 @@
+"""Every setting of the system: one typed class, read from `PANDA_*` environment variables and one TOML file.
+
+Knows names, units, defaults and where a value came from; does not know what any part of the system does with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import socket
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from core.errors import ConfigurationError
+
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+
+# Variables of the same prefix that are no settings of the server: ours for the client, the pilot and the file itself,
+# and those the user client and the pilot of PanDA read. Everything else that begins with PANDA_ must be a setting.
+_OTHER_VARIABLES = ("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID", "PANDAID")
+_OTHER_PREFIXES = (
+    *("PANDA_URL", "PANDA_AUTH", "PANDA_CONFIG_ROOT", "PANDA_PILOT_", "PANDA_VERIFY_HOST", "PANDA_USE_NATIVE_"),
+    *("PANDA_BEHIND_", "PANDA_NICKNAME", "PANDA_TEST_"),
+)
+
+
+class _Documented(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Timeouts(_Documented):
+    """How long a job may stay in a state before the watchdog acts (domain.md 2.3), all in seconds."""
+
+    pending_s: PositiveFloat = HOUR_S
+    """Being inserted or waiting for a build job; then reassigned."""
+    defined_s: PositiveFloat = 4 * HOUR_S
+    """Production job waiting for brokerage; then closed and reassigned (kill code 51)."""
+    assigned_s: PositiveFloat = 12 * HOUR_S
+    """Waiting for input at its queue; then closed and reassigned."""
+    activated_s: PositiveFloat = 2 * DAY_S
+    """Ready for a pilot; then closed and reassigned."""
+    starting_s: PositiveFloat = 2 * DAY_S
+    """Setting up on the node or queued in the batch system; then closed and reassigned."""
+    urgent_activated_s: PositiveFloat = 4 * HOUR_S
+    """Both states at `urgent_priority` or more, when the queue is test, offline or has started no job lately."""
+    urgent_no_start_s: PositiveFloat = 2 * HOUR_S
+    """What "lately" means for `urgent_activated_s`: no job start at the queue for so long."""
+    urgent_priority: int = 800
+    """Priority from which a job counts as urgent (no time: a whole number)."""
+    unstarted_since_creation_s: PositiveFloat = 7 * DAY_S
+    """Defined or activated, any type, since creation; then expired (kill code 2)."""
+    throttled_s: PositiveFloat = 7 * DAY_S
+    """Held back by a cap or a paused task; then expired."""
+    sent_s: PositiveFloat = 30 * 60
+    """Given to a pilot that has not reported; then failed, jobDispatcherErrorCode 102."""
+    heartbeat_s: PositiveFloat = 2 * HOUR_S
+    """Starting, running or staging without a heartbeat; then failed, jobDispatcherErrorCode 100 "lost heartbeat"."""
+    heartbeat_by_workflow_s: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Another `heartbeat_s` for some workflows, by the queue's workflow name."""
+    running_total_s: PositiveFloat = 21 * DAY_S
+    """Running at all, heartbeats or not; then failed."""
+    holding_user_s: PositiveFloat = 3 * HOUR_S
+    """Outputs of a user or urgent job not yet accounted for; then failed, jobDispatcherErrorCode 103 or 101."""
+    holding_s: PositiveFloat = 48 * HOUR_S
+    """Outputs of any other job not yet accounted for; then failed, jobDispatcherErrorCode 103 or 101."""
+    holding_recoverable_s: PositiveFloat = 3 * DAY_S
+    """Outputs left at the node for a later pilot to recover; then failed, jobDispatcherErrorCode 101."""
+    transferring_high_s: PositiveFloat = 2 * DAY_S
+    """Outputs of an urgent job on their way to the destination; then failed, jobDispatcherErrorCode 104."""
+    transferring_low_s: PositiveFloat = 4 * DAY_S
+    """Outputs of any other job on their way to the destination; then failed, jobDispatcherErrorCode 104."""
+
+
+class AgentPeriods(_Documented):
+    """Pause between two cycles of each agent, in seconds."""
+
+    setupper_s: PositiveFloat = 1.0
+    """Brokerage of defined jobs."""
+    activator_s: PositiveFloat = 2.0
+    """Activation of assigned jobs whose input has arrived (the polling behind the callback)."""
+    adder_s: PositiveFloat = 0.5
+    """Accounting of outputs of jobs in holding."""
+    watchdog_s: PositiveFloat = 30.0
+    """The timeouts."""
+    rollup_s: PositiveFloat = 10.0
+    """Minute and hour counts for the plots."""
+    emitter_s: PositiveFloat = 0.25
+    """Batches of change signals to the live streams."""
+    partitions_s: PositiveFloat = HOUR_S
+    """New partitions of the archive tables, and dropping of those past their age."""
+    incidents_s: PositiveFloat = 2.0
+    """Grouping of records and failures into incidents."""
+
+
+class Settings(BaseSettings):
+    """The settings of one installation. `Settings(...)` takes values as given; `Settings.load()` reads the sources.
+
+    An environment variable is the name in capitals after `PANDA_`; two underscores separate the parts of nested ones
+    (`PANDA_PORT`, `PANDA_TIMEOUTS__HEARTBEAT_S`). The file holds the same names (`port = 25080`, `[timeouts]`).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PANDA_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    data: Path = Field(default_factory=lambda: default_data_directory(os.environ))
+    """Directory of everything that lasts: the database, logs, tokens, storage of the local queue."""
+    host: str = "127.0.0.1"
+    """Address the API listens on."""
+    port: int = Field(default=25080, ge=0, le=65535)
+    """TCP port the API listens on; 0 takes any free one."""
+    api_workers: PositiveInt = 2
+    """Processes that answer HTTP."""
+    site: bool = True
+    """Whether `panda up` runs a local queue with pilots."""
+    pilots: PositiveInt = Field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    """Pilots of the local queue running at the same time, at most."""
+    database_url: str = ""
+    """PostgreSQL to use, as postgresql+psycopg2://user:password@host/name; empty starts the embedded one."""
+    database_read_url: str = ""
+    """A standby for the monitors; empty reads from the database itself."""
+    database_pool_size: PositiveInt = 10
+    """Connections each process keeps open."""
+    database_pool_overflow: int = Field(default=10, ge=0)
+    """Connections each process may open beyond that while busy."""
+    database_pool_timeout_s: PositiveFloat = 10.0
+    """How long a request waits for a free connection, in seconds."""
+    monitor_access: Literal["auto", "open", "token"] = "auto"
+    """Who may read the monitor: everybody (open), bearers of a token (token), auto is open when bound to loopback."""
+    issuer: str = "pandascope"
+    """Name of the embedded token issuer (the claim iss)."""
+    audience: str = "pandascope"
+    """Audience a token must be made for (the claim aud)."""
+    token_lifetime_s: PositiveInt = 30 * DAY_S
+    """Life of a token made by the embedded issuer, in seconds."""
+    request_body_limit_mb: PositiveInt = 64
+    """Largest accepted body of a request, in MB after decompression."""
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    """How long jobs may stay in a state."""
+    agents: AgentPeriods = Field(default_factory=AgentPeriods)
+    """How often each agent works."""
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come from the caller alone; `load` reads environment and file and says which one was wrong."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, data: Path | str | None = None, **overrides: Any) -> Self:
+        """Read the settings: `overrides` before environment before file before default.
+
+        `data` is the data directory if the caller knows it; overrides that are None count as not given.
+        The file is `$PANDA_CONFIG` or `<data>/panda.toml`, if there is one.
+        Raises ConfigurationError naming the setting, where its value came from and what to do.
+        """
+        given = {name: value for name, value in {"data": data, **overrides}.items() if value is not None}
+        environment = _read_environment(cls)
+        named_file = os.environ.get("PANDA_CONFIG")
+        directory = Path(given.get("data") or environment.get("data") or default_data_directory(os.environ))
+        path = Path(named_file).expanduser() if named_file else directory.expanduser() / "panda.toml"
+        file_values = _read_file(path, must_exist=bool(named_file))
+        if "data" in file_values and not named_file:
+            raise ConfigurationError(
+                f"{path} is found through the data directory and cannot name another one",
+                field="data",
+                remedy="remove the line, and set PANDA_DATA or PANDA_CONFIG in the environment",
+            )
+        layers = {"option": given, "environment": environment, str(path): file_values}
+        merged: dict[str, Any] = {}
+        for values in reversed(layers.values()):
+            merged = _merge(merged, values)
+        try:
+            settings = cls(**merged)
+        except ValidationError as error:
+            raise _explain(error, layers, cls) from error
+        settings._origins.update(_origins_of(layers))
+        return settings
+
+    def model_post_init(self, context: Any) -> None:
+        """Make the data directory absolute, so that every process means the same one."""
+        super().model_post_init(context)
+        object.__setattr__(self, "data", self.data.expanduser().resolve())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API can be reached from this machine only."""
+        return is_loopback(self.host)
+
+    @property
+    def monitor_is_open(self) -> bool:
+        """Whether the monitor may be read without a token."""
+        return self.monitor_access == "open" or (self.monitor_access == "auto" and self.is_loopback)
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Whether we run PostgreSQL ourselves."""
+        return not self.database_url
+
+    def rows(self) -> Iterator[tuple[str, Any, str, str]]:
+        """Every setting as (name with dots, value, origin, description); passwords in addresses are masked."""
+        for name, value, description in _leaves(self):
+            shown = _without_password(value) if name.endswith("_url") else value
+            yield name, shown, self._origins.get(name, "default"), description
+
+
+def default_data_directory(environment: Mapping[str, str]) -> Path:
+    """The data directory when nobody says otherwise: `$PANDA_DATA`, the system's for root, else the user's own."""
+    if environment.get("PANDA_DATA"):
+        return Path(environment["PANDA_DATA"])
+    if os.geteuid() == 0:
+        return Path("/var/lib/pandascope")
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pandascope"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or every address a name stands for, is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        pass
+    try:
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return bool(addresses) and all(ipaddress.ip_address(address.split("%")[0]).is_loopback for address in addresses)
+
+
+def _variable(name: str) -> str:
+    return "PANDA_" + name.upper().replace(".", "__")
+
+
+def _read_environment(cls: type[Settings]) -> dict[str, Any]:
+    known = {_variable(name) for name, _, _ in _fields(cls)} | {_variable(name) for name in cls.model_fields}
+    for name in sorted(os.environ):
+        foreign = name in _OTHER_VARIABLES or name.startswith(_OTHER_PREFIXES)
+        if not name.startswith("PANDA_") or foreign or name.upper() in known:
+            continue
+        if any(name.startswith(_variable(field) + "__") for field, _, kind in _fields(cls) if kind is dict):
+            continue
+        raise ConfigurationError(
+            "there is no setting of this name", field=f"environment variable {name}", remedy=_suggest(name, known)
+        )
+    try:
+        return dict(EnvSettingsSource(cls)())
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"an environment variable does not hold JSON where a table is expected: {error}",
+            field="environment",
+            remedy="`panda config` lists every setting with its form",
+        ) from error
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not must_exist:
+            return {}
+        remedy = "create it, or unset the variable"
+        raise ConfigurationError(f"there is no file {path}", field="PANDA_CONFIG", remedy=remedy) from error
+    except OSError as error:
+        remedy = "make it readable for the user that runs this program"
+        raise ConfigurationError(f"cannot be read: {error.strerror}", field=str(path), remedy=remedy) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        remedy = "one setting a line, as in: port = 25080"
+        raise ConfigurationError(f"is not valid TOML: {error}", field=str(path), remedy=remedy) from error
+
+
+def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: type[Settings]) -> ConfigurationError:
+    """One ConfigurationError for everything pydantic found, most useful first, at most ten lines."""
+    known = {name for name, _, _ in _fields(cls)}
+    findings = []
+    for item in error.errors()[:10]:
+        name = ".".join(str(part) for part in item["loc"])
+        layer = next((layer for layer, values in layers.items() if _holds(values, item["loc"])), "default")
+        origin = {"option": "given as an option", "environment": f"from {_variable(name)}"}.get(layer, f"from {layer}")
+        if item["type"] == "extra_forbidden":
+            findings.append((name, f"there is no setting of this name ({origin})", _suggest(name, known)))
+        else:
+            reason = item["msg"][:1].lower() + item["msg"][1:]
+            findings.append((name, f"{item['input']!r} will not do: {reason} ({origin})", "correct it there"))
+    field, detail, remedy = findings[0]
+    others = "".join(f"\n  {name}: {text}; {hint}" for name, text, hint in findings[1:])
+    return ConfigurationError(detail + others, field=field, remedy=remedy)
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else "`panda config` lists every setting"
+
+
+def _holds(values: Mapping[str, Any], location: tuple[int | str, ...]) -> bool:
+    current: Any = values
+    for part in location:
+        if not isinstance(current, Mapping) or part not in current:
+            return current is not values and not isinstance(current, Mapping)
+        current = current[part]
+    return True
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        present = merged.get(name)
+        both = isinstance(present, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merge(dict(present), value) if both and isinstance(present, Mapping) else value
+    return merged
+
+
+def _origins_of(layers: dict[str, dict[str, Any]]) -> dict[str, str]:
+    origins: dict[str, str] = {}
+
+    def walk(values: Mapping[str, Any], prefix: str, origin: str) -> None:
+        for name, value in values.items():
+            if isinstance(value, Mapping):
+                walk(value, f"{prefix}{name}.", origin)
+            origins[prefix + name] = origin
+
+    for layer, values in reversed(layers.items()):
+        walk(values, "", layer)
+    return origins
+
+
+def _fields(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Name with dots, description and kind of every setting; kind is dict for tables with free keys."""
+    for name, field in cls.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _fields(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field.description or "", getattr(kind, "__origin__", kind)
+
+
+def _leaves(model: BaseModel) -> Iterator[tuple[str, Any, str]]:
+    for name, description, _ in _fields(type(model)):
+        value: Any = model
+        for part in name.split("."):
+            value = getattr(value, part)
+        yield name, value, description
+
+
+def _without_password(address: str) -> str:
+    head, at, tail = address.rpartition("@")
+    scheme, separator, account = head.partition("://")
+    user, colon, _ = account.partition(":")
+    return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{tail}" if at else address
