@@ -1,0 +1,131 @@
+"""The `panda` command: the table of commands, and how a refusal is shown and which exit code it gives.
+
+Imports none of the commands: `panda --help` has to answer at once (lazy.py).
+Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server unreachable, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from pandascope.cli.lazy import Entry, LazyGroup
+
+SYSTEM, WORK, WATCH, PARTS = "The system", "Work", "Watch", "Parts, as the system starts them"
+
+COMMANDS = (
+    Entry(
+        "up", "pandascope.cli.up", "Start everything: database, API with the monitor, agents, a local queue.", SYSTEM
+    ),
+    Entry("down", "pandascope.cli.down", "Stop everything.", SYSTEM),
+    Entry("status", "pandascope.cli.status", "Show what runs, since when and where.", SYSTEM),
+    Entry("token", "pandascope.cli.token", "Make access tokens.", SYSTEM),
+    Entry("config", "pandascope.cli.config", "Show every setting, its value and where the value comes from.", SYSTEM),
+    Entry("demo", "pandascope.cli.demo", "Process real files from start to end and check the result.", SYSTEM),
+    Entry("run", "pandascope.cli.run", "Run a shell command over files as jobs, and collect the outputs.", WORK),
+    Entry("jobs", "pandascope.cli.jobs", "List jobs.", WORK),
+    Entry("job", "pandascope.cli.job", "Show one job: history, files, errors.", WORK),
+    Entry("logs", "pandascope.cli.logs", "Show the log of a job, at the failing line.", WORK),
+    Entry("kill", "pandascope.cli.kill", "Kill jobs.", WORK),
+    Entry("tasks", "pandascope.cli.tasks", "List tasks.", WORK),
+    Entry("tui", "pandascope.cli.tui", "Open the console.", WATCH),
+    Entry("incidents", "pandascope.cli.incidents", "List incidents, worst first.", WATCH),
+    Entry("queues", "pandascope.cli.queues", "List queues and what they do.", WATCH),
+    Entry("pilot", "pandascope.cli.pilot", "Run one pilot on this node.", PARTS),
+    Entry("site", "pandascope.cli.site", "Run a local queue that starts pilots on demand.", PARTS),
+    Entry("agents", "pandascope.cli.agents", "Run the agents of the server.", PARTS, hidden=True),
+    Entry(
+        "supervise", "pandascope.cli.supervise", "Keep everything running (what `panda up` starts).", PARTS, hidden=True
+    ),
+)
+
+REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
+
+# Codes of errors that mean: the server, or what it stands on, does not answer.
+_UNREACHABLE_CODES = frozenset({"unreachable", "unavailable"})
+
+# Typer keeps the base of its usage errors in a private module; this is the same class by its public child.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class PandaGroup(LazyGroup):
+    """The commands of the table above."""
+
+    entries = COMMANDS
+
+
+app = typer.Typer(cls=PandaGroup, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"pandascope {version('pandascope')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _panda(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """pandascope: a PanDA workload manager that watches itself.
+
+    Start with `panda up`, look with `panda tui`, stop with `panda down`; `panda COMMAND --help` explains each.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def fail(detail: str, remedy: str = "") -> None:
+    """Write one red line, and the remedy below it, to stderr."""
+    typer.secho(f"error: {detail}", fg="red", err=True)
+    if remedy:
+        typer.echo(f"       {remedy}", err=True)
+
+
+def exit_code_of(error: Exception) -> int:
+    """Exit code of a refusal: any error with the attributes `code`, `detail`, `field` and `remedy`.
+
+    The server's part and the client's part have one hierarchy each (neither imports the other) of that same shape.
+    """
+    return UNREACHABLE if getattr(error, "code", "") in _UNREACHABLE_CODES else REFUSED
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The entry point: run a command, show what went wrong as people read it, and exit."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=arguments, prog_name="panda", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        fail(
+            error.format_message() if hasattr(error, "format_message") else str(error),
+            f"see: {context.command_path} --help" if context else "see: panda --help",
+        )
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) went away: not an error. Keep the interpreter from complaining while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not hasattr(error, "detail") or not hasattr(error, "remedy"):
+            raise
+        field = getattr(error, "field", "")
+        fail(f"{field}: {error.detail}" if field else str(error.detail), str(error.remedy))
+        return exit_code_of(error)
+
+
+if __name__ == "__main__":
+    run()
