@@ -88,10 +88,12 @@ def fail(detail: str, remedy: str = "") -> None:
 
 
 def exit_code_of(error: Exception) -> int:
-    """Exit code of a refusal: any error with the attributes `code`, `detail`, `field` and `remedy`.
+    """Exit code of a refusal: any error with the attributes `code`, `detail`, `field` and `remedy` (or `exit_code`).
 
     The server's part and the client's part have one hierarchy each (neither imports the other) of that same shape.
     """
+    if hasattr(error, "exit_code"):
+        return int(error.exit_code)
     return UNREACHABLE if getattr(error, "code", "") in _UNREACHABLE_CODES else REFUSED
 
 
