@@ -1,0 +1,98 @@
+"""Puts the API together: services, identity, PanDA's protocol, our own operations. Knows no rule and no SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import api.control
+import api.monitor
+from api.identity.access import Access, Gate
+from api.identity.issuer import Issuer
+from api.openapi import openapi_document
+from api.operations import Services, operation, operations_of
+from api.panda import MODULES
+from api.panda.kernel import PandaApi
+from api.problems import json_response
+from api.routing import route_of, unknown_path
+from core.clock import utc_now
+from core.configuration import Settings
+from core.database import Database, migrate
+from core.errors import Unavailable
+
+log = logging.getLogger("panda.api")
+
+_DATABASE_PATIENCE_S = 60
+"""How long a starting process waits for a database that is still recovering."""
+
+
+def create_services(settings: Settings, database_url: str) -> Services:
+    """The database pools and the clock of one process."""
+    database = Database(database_url, pool_size=settings.database_pool_size)
+    reads_elsewhere = bool(settings.database_read_url)
+    read_database = Database(settings.database_read_url) if reads_elsewhere else database
+    return Services(settings=settings, database=database, read_database=read_database, clock=utc_now)
+
+
+def create_app(settings: Settings, database_url: str) -> Starlette:
+    """The API as an ASGI application; its lifespan brings the schema up to date and closes the pools."""
+    services = create_services(settings, database_url)
+    issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
+    gate = Gate(issuer, services.database, settings)
+    panda = PandaApi(MODULES, services, gate)
+    operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
+    document = openapi_document(operations, panda.endpoints, version("pandascope"))
+
+    @operation("GET", "/api/openapi.json", access=Access.OPEN)
+    def openapi(context: object) -> Response:
+        """This document."""
+        return json_response(document)
+
+    async def handle_panda(request: Request) -> Response:
+        return await panda.handle(request)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * settings.database_pool_size
+        await _bring_up_to_date(services.database)
+        async with api.monitor.running(services):
+            yield
+        await run_in_threadpool(services.database.close)
+        await run_in_threadpool(services.read_database.close)
+
+    panda_routes = [
+        Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"]) for name in ("v1", "latest")
+    ]
+    own_routes = [route_of(entry, services, gate) for entry in [*operations, *operations_of([openapi])]]
+    methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+    return Starlette(
+        routes=[*panda_routes, *own_routes, Route("/api/{rest:path}", unknown_path, methods=methods)],
+        lifespan=lifespan,
+        middleware=[Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)],
+    )
+
+
+async def _bring_up_to_date(database: Database) -> None:
+    deadline = time.monotonic() + _DATABASE_PATIENCE_S
+    while True:
+        try:
+            await run_in_threadpool(migrate, database)
+            return
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("waiting for the database: %s", error)
+            await asyncio.sleep(1.0)

@@ -1,0 +1,138 @@
+"""Declares operations of our own API: method, path, access, typed input. Knows no operation and no SQL.
+
+A handler is a plain function whose parameters say what it reads: `context` (always first), `query` and `body` (pydantic
+models), and the names in the path (int or str). From that one declaration come parsing, refusals and the OpenAPI page.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from api.identity.access import Access, Caller
+from core.clock import Clock
+from core.configuration import Settings
+from core.database import Database
+from core.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the handlers of one process share."""
+
+    settings: Settings
+    database: Database
+    read_database: Database
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler may use while it answers one request."""
+
+    services: Services
+    caller: Caller
+    query_items: list[tuple[str, str]] = field(default_factory=list)
+    """The query string as it came, for pages whose filters are not a fixed list."""
+
+    @property
+    def database(self) -> Database:
+        """The database that takes changes."""
+        return self.services.database
+
+    @property
+    def read_database(self) -> Database:
+        """The database that monitors read, which may be a standby."""
+        return self.services.read_database
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this installation."""
+        return self.services.settings
+
+
+@dataclass(frozen=True)
+class Created:
+    """An answer with status 201."""
+
+    content: dict[str, Any]
+
+
+Answer = dict[str, Any] | Created | Response
+Handler = Callable[..., Answer]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One entry of our API."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    query_model: type[BaseModel] | None
+    body_model: type[BaseModel] | None
+    path_types: dict[str, TypeAdapter[Any]]
+
+    def arguments(self, path: dict[str, str], query: dict[str, Any], body: Any) -> dict[str, Any]:
+        """The handler's keyword arguments. Raises InvalidInput naming the first field that is wrong."""
+        arguments: dict[str, Any] = {}
+        for name, adapter in self.path_types.items():
+            arguments[name] = _validated(adapter, path[name], prefix=name)
+        if self.query_model is not None:
+            arguments["query"] = _validated(TypeAdapter(self.query_model), query, prefix="")
+        if self.body_model is not None:
+            arguments["body"] = _validated(TypeAdapter(self.body_model), {} if body is None else body, prefix="")
+        return arguments
+
+
+def operation(method: str, path: str, *, access: Access) -> Callable[[Handler], Handler]:
+    """Mark a function as an operation; its docstring's first line becomes the summary."""
+
+    def mark(handler: Handler) -> Handler:
+        hints = get_type_hints(handler)
+        names = [name for name in inspect.signature(handler).parameters if name != "context"]
+        declared = Operation(
+            method=method,
+            path=path,
+            handler=handler,
+            access=access,
+            summary=(inspect.getdoc(handler) or "").split("\n")[0],
+            query_model=hints.get("query") if "query" in names else None,
+            body_model=hints.get("body") if "body" in names else None,
+            path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
+        )
+        handler.__operation__ = declared  # type: ignore[attr-defined]
+        return handler
+
+    return mark
+
+
+def operations_of(handlers: list[Handler]) -> list[Operation]:
+    """The declarations of marked functions, in order."""
+    return [handler.__operation__ for handler in handlers]  # type: ignore[attr-defined]
+
+
+def _validated(adapter: TypeAdapter[Any], value: Any, *, prefix: str) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise refusal_of(error, prefix) from error
+
+
+def refusal_of(error: ValidationError, prefix: str = "") -> InvalidInput:
+    """The first complaint of pydantic as one of ours, naming the field by its path."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"])) or "body"
+    given = repr(first.get("input"))
+    shown = given if len(given) <= 80 else given[:77] + "..."
+    complaint = first["msg"][0].lower() + first["msg"][1:]
+    more = error.error_count() - 1
+    tail = f" (and {more} more)" if more else ""
+    return InvalidInput(f"{complaint}; got {shown}{tail}", field=name, remedy="see /api/openapi.json for what is expected")

@@ -1,0 +1,1 @@
+"""PanDA's own protocol: one module here per module there."""

@@ -1,0 +1,57 @@
+"""Refusals as `application/problem+json` (RFC 9457), with the field and the remedy. Knows the errors of core, no operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, Unavailable, UnknownObject
+
+_STATUS: list[tuple[type[PandaError], int, str]] = [
+    (InvalidInput, 422, "Invalid input"),
+    (UnknownObject, 404, "Not found"),
+    (Conflict, 409, "Conflict"),
+    (NotAllowed, 403, "Not allowed"),
+    (Unavailable, 503, "Unavailable"),
+]
+
+
+def encode(content: Any) -> bytes:
+    """JSON bytes; times as ISO 8601, anything unknown as text."""
+    return orjson.dumps(content, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An ordinary JSON answer."""
+    return Response(encode(content), status, headers, media_type="application/json")
+
+
+def problem(status: int, title: str, *, code: str, detail: str, field: str = "", remedy: str = "") -> Response:
+    """A problem document."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": f"{field}: {detail}" if field else detail,
+        "field": field,
+        "remedy": remedy,
+    }
+    headers = {"Retry-After": "2"} if status == 503 else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="pandascope"'
+    return Response(encode(body), status, headers, media_type="application/problem+json")
+
+
+def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
+    """The problem document of one of our errors; a refusal to somebody without a token is 401."""
+    for kind, status, title in _STATUS:
+        if isinstance(error, kind):
+            if kind is NotAllowed and is_anonymous:
+                status, title = 401, "Who are you?"
+            return problem(
+                status, title, code=error.code, detail=error.detail, field=error.field, remedy=error.remedy
+            )
+    return problem(400, "Refused", code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)

@@ -1,0 +1,93 @@
+"""Serves declared operations over Starlette: one thread hop per request does identity, validation, work and encoding."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.bodies import gathered, parse_json, read_body
+from api.identity.access import NOBODY, Gate
+from api.operations import Context, Created, Operation, Services
+from api.problems import json_response, problem, problem_of
+from core.errors import PandaError
+
+log = logging.getLogger("panda.api")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def route_of(operation: Operation, services: Services, gate: Gate) -> Route:
+    """The Starlette route of one operation."""
+    limit_bytes = services.settings.request_body_limit_mb * 2**20
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await read_body(request, limit_bytes) if operation.method in ("POST", "PUT") else b""
+            if inspect.iscoroutinefunction(operation.handler):
+                return await _answer_on_loop(operation, services, gate, request)
+        except PandaError as error:
+            return problem_of(error)
+        return await run_in_threadpool(_answer, operation, services, gate, request, body)
+
+    return Route(operation.path, endpoint, methods=[operation.method])
+
+
+def _answer(operation: Operation, services: Services, gate: Gate, request: Request, body: bytes) -> Response:
+    caller = NOBODY
+    try:
+        caller = gate.identify(request.headers, request.cookies)
+        gate.admit(caller, operation.access)
+        context = Context(services, caller, request.query_params.multi_items())
+        arguments = operation.arguments(request.path_params, gathered(context.query_items), parse_json(body))
+        answer = operation.handler(context, **arguments)
+    except PandaError as error:
+        return problem_of(error, is_anonymous=not caller.is_known)
+    except Exception:  # the last door: whatever it was, the caller gets a sentence and the log the traceback
+        log.exception("%s %s failed", operation.method, operation.path, extra={"component": "api"})
+        return _internal_error()
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, Created):
+        return json_response(answer.content, 201)
+    return json_response(answer)
+
+
+async def _answer_on_loop(operation: Operation, services: Services, gate: Gate, request: Request) -> Response:
+    """Streams stay on the event loop; only their identity check takes a thread."""
+    caller = NOBODY
+    try:
+        caller = await run_in_threadpool(gate.identify, request.headers, request.cookies)
+        gate.admit(caller, operation.access)
+        context = Context(services, caller, request.query_params.multi_items())
+        arguments = operation.arguments(request.path_params, gathered(context.query_items), None)
+        response: Response = await operation.handler(context, request=request, **arguments)  # type: ignore[misc]
+        return response
+    except PandaError as error:
+        return problem_of(error, is_anonymous=not caller.is_known)
+
+
+def _internal_error() -> Response:
+    return problem(
+        500,
+        "Internal error",
+        code="internal_error",
+        detail="the server could not answer; the reason is in its log and in the incident store",
+        remedy="try again; if it persists, see `panda incidents`",
+    )
+
+
+async def unknown_path(request: Request) -> Response:
+    """The answer for an /api path that nobody serves, so that no page is mistaken for data (monitor.md 4.4)."""
+    return problem(
+        404,
+        "No such operation",
+        code="unknown_operation",
+        detail=f"{request.method} {request.url.path} is not served here",
+        remedy="see GET /api/openapi.json",
+    )
