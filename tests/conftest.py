@@ -1,0 +1,106 @@
+"""Fixtures every package shares: one real PostgreSQL per test session, and a fresh migrated database per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from sqlalchemy import make_url
+
+from core.database import Database, migrate
+from core.database.embedded import EmbeddedPostgres
+
+# Settings of one installation must not leak into the tests from the shell that runs them.
+for _name in [name for name in os.environ if name.startswith("PANDA_")]:
+    del os.environ[_name]
+
+_TEMPLATE = "panda_template"
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """A temporary directory that a database's system user can reach (pytest's own is closed to others)."""
+    path = Path(tempfile.mkdtemp(prefix="panda-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of the embedded server of this test session (its database `panda` is empty)."""
+    directory = Path(tempfile.mkdtemp(prefix="panda-tests-"))
+    # A test's server has no power cut to fear; everything else is as in production.
+    server = EmbeddedPostgres(directory, settings={"fsync": "off", "shared_buffers": "128MB"})
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template_url(postgres_url: str) -> str:
+    """URL of a migrated database that the fresh ones are copied from; nobody may stay connected to it."""
+    _statement(postgres_url, "CREATE DATABASE {}", _TEMPLATE)
+    url = _with_name(postgres_url, _TEMPLATE)
+    database = Database(url)
+    migrate(database)
+    database.close()
+    return url
+
+
+@contextmanager
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """URL of a new copy of the template, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _statement(postgres_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, _TEMPLATE)
+    try:
+        yield _with_name(postgres_url, name)
+    finally:
+        _statement(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+    """URL of a fresh migrated database for one test."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+    """URL of a fresh migrated database for all tests of a module."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A door to a fresh migrated database for one test."""
+    door = Database(database_url)
+    yield door
+    door.close()
+
+
+def _with_name(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _statement(url: str, statement: str, *names: str) -> None:
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = psycopg2.connect(address)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
+    finally:
+        connection.close()
