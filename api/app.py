@@ -74,7 +74,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         await run_in_threadpool(services.read_database.close)
 
     panda_routes = [
-        Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"]) for name in ("v1", "latest")
+        Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"])
+        for name in ("v1", "latest")
     ]
     own_routes = [route_of(entry, services, gate) for entry in [*operations, *operations_of([openapi])]]
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]

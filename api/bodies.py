@@ -71,8 +71,6 @@ def gathered(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return values
 
 
-
-
 def _gunzip(body: bytes, limit_bytes: int) -> bytes:
     inflater = zlib.decompressobj(wbits=31)
     try:

@@ -30,7 +30,9 @@ _ENVELOPE = {
 }
 
 
-def openapi_document(operations: list[Operation], endpoints: dict[tuple[str, str], Endpoint], version: str) -> dict[str, Any]:
+def openapi_document(
+    operations: list[Operation], endpoints: dict[tuple[str, str], Endpoint], version: str
+) -> dict[str, Any]:
     """The whole document (OpenAPI 3.1)."""
     schemas: dict[str, Any] = {"Problem": _PROBLEM, "PandaEnvelope": _ENVELOPE}
     paths: dict[str, Any] = {}

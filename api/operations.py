@@ -135,4 +135,6 @@ def refusal_of(error: ValidationError, prefix: str = "") -> InvalidInput:
     complaint = first["msg"][0].lower() + first["msg"][1:]
     more = error.error_count() - 1
     tail = f" (and {more} more)" if more else ""
-    return InvalidInput(f"{complaint}; got {shown}{tail}", field=name, remedy="see /api/openapi.json for what is expected")
+    return InvalidInput(
+        f"{complaint}; got {shown}{tail}", field=name, remedy="see /api/openapi.json for what is expected"
+    )

@@ -51,7 +51,5 @@ def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
         if isinstance(error, kind):
             if kind is NotAllowed and is_anonymous:
                 status, title = 401, "Who are you?"
-            return problem(
-                status, title, code=error.code, detail=error.detail, field=error.field, remedy=error.remedy
-            )
+            return problem(status, title, code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)
     return problem(400, "Refused", code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)

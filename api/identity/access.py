@@ -91,7 +91,9 @@ class Gate:
         if caller.token_id in tokens:
             raise NotAllowed("the token was revoked", field="Authorization", remedy="ask for a new one")
         if caller.user_name in users:
-            raise NotAllowed(f"user {caller.user_name} is disabled", field="Authorization", remedy="ask an administrator")
+            raise NotAllowed(
+                f"user {caller.user_name} is disabled", field="Authorization", remedy="ask an administrator"
+            )
         return caller
 
     def admit(self, caller: Caller, access: Access) -> None:
@@ -100,11 +102,15 @@ class Gate:
             return
         if not caller.is_known:
             raise NotAllowed(
-                "a token is needed", field="Authorization", remedy="send 'Authorization: Bearer <token>' (panda token create)"
+                "a token is needed",
+                field="Authorization",
+                remedy="send 'Authorization: Bearer <token>' (panda token create)",
             )
         if access in _ROLES_FOR and not caller.may(access):
             roles = " or ".join(sorted(_ROLES_FOR[access]))
-            raise NotAllowed(f"this needs the role {roles}", field="Authorization", remedy="ask for a token with that role")
+            raise NotAllowed(
+                f"this needs the role {roles}", field="Authorization", remedy="ask for a token with that role"
+            )
 
     def _refused_lists(self) -> tuple[frozenset[str], frozenset[str]]:
         """Revocations and bans, at most some seconds old; the last known ones while the database is away."""

@@ -247,7 +247,14 @@ def describe(kind: Any) -> str:
         return " or ".join(describe(option) for option in get_args(kind) if option is not type(None))
     if origin is list:
         return f"a list of {describe(get_args(kind)[0])}"
-    names = {int: "an integer", str: "text", bool: "true or false", float: "a number", dict: "an object", Any: "anything"}
+    names = {
+        int: "an integer",
+        str: "text",
+        bool: "true or false",
+        float: "a number",
+        dict: "an object",
+        Any: "anything",
+    }
     return "an object" if origin is dict else names.get(kind, str(kind))
 
 

@@ -1,0 +1,1 @@
+"""The pilots' side of the house: take a job, report on it."""

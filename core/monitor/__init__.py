@@ -1,0 +1,1 @@
+"""The read side: what the monitors ask. Reads tables, changes nothing, knows no HTTP."""

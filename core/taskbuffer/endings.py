@@ -1,0 +1,170 @@
+"""Ends jobs: the row moves from live to archive, with history and task counters, in the caller's transaction.
+
+This is the only way out of `jobs_live`. What is not in a state from which the end is legal is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.database import Transaction
+from core.models import JobColumns
+from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, JobStatus
+from core.text import clean
+
+ERROR_COMPONENTS = ("pilot", "exe", "sup", "ddm", "brokerage", "job_dispatcher", "task_buffer")
+
+
+@dataclass(frozen=True)
+class JobError:
+    """An error that a server component adds to a job; `component` is one of ERROR_COMPONENTS."""
+
+    component: str
+    code: int
+    diag: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one job shall end."""
+
+    panda_id: int
+    status: JobStatus
+    reason: str
+    sub_status: str = ""
+    error: JobError | None = None
+
+
+_LEGAL_ENDS = ", ".join(
+    f"('{before}', '{end}')"
+    for before in sorted(JOB_TRANSITIONS)
+    for end in sorted(JOB_TRANSITIONS[before] & FINAL_JOB_STATUSES)
+)
+
+
+def _archived_columns() -> tuple[str, str]:
+    """The archive's columns, and the value each takes from the live row `j` and the ending `e`."""
+    values = {
+        "job_status": "e.job_status",
+        "job_sub_status": "CASE WHEN e.sub_status <> '' THEN e.sub_status ELSE j.job_sub_status END",
+        "state_change_time": "clock_timestamp()",
+        "modification_time": "clock_timestamp()",
+        "end_time": "coalesce(j.end_time, clock_timestamp())",
+    }
+    for component in ERROR_COMPONENTS:
+        for part in ("code", "diag"):
+            column = f"{component}_error_{part}"
+            values[column] = f"CASE WHEN e.component = '{component}' THEN e.{part} ELSE j.{column} END"
+    names = list(JobColumns.model_fields)
+    return ", ".join(names), ", ".join(values.get(name, f"j.{name}") for name in names)
+
+
+_COLUMNS, _VALUES = _archived_columns()
+
+# by primary key of jobs_live; the delete takes the row lock, so two endings of one job cannot both find it
+_END = f"""
+WITH ending AS (
+    SELECT * FROM unnest(%(panda_id)s::bigint[], %(job_status)s::text[], %(sub_status)s::text[], %(reason)s::text[],
+                         %(component)s::text[], %(code)s::bigint[], %(diag)s::text[])
+        AS t (panda_id, job_status, sub_status, reason, component, code, diag)
+), gone AS (
+    DELETE FROM jobs_live j USING ending e
+    WHERE j.panda_id = e.panda_id AND (j.job_status, e.job_status) IN ({_LEGAL_ENDS})
+    RETURNING j.*
+), archived AS (
+    INSERT INTO jobs_archive ({_COLUMNS})
+    SELECT {_VALUES} FROM gone j JOIN ending e ON e.panda_id = j.panda_id
+), logged AS (
+    INSERT INTO job_history (panda_id, jedi_task_id, attempt_nr, previous_status, job_status, computing_site,
+                             prod_source_label, host, reason)
+    SELECT j.panda_id, j.jedi_task_id, j.attempt_nr, j.job_status, e.job_status, j.computing_site,
+           j.prod_source_label, j.modification_host, e.reason
+    FROM gone j JOIN ending e ON e.panda_id = j.panda_id
+), forgotten AS (
+    DELETE FROM job_output_reports r USING gone j WHERE r.panda_id = j.panda_id
+)
+SELECT j.panda_id, j.jedi_task_id, e.job_status FROM gone j JOIN ending e ON e.panda_id = j.panda_id
+"""
+
+# files that will never come or never be read any more, so that no one waits for them (server-api.md 5.4)
+_FAIL_FILES = """
+UPDATE job_files SET status = 'failed'
+WHERE panda_id = ANY(%(panda_ids)s) AND type IN ('output', 'log') AND status IN ('defined', 'pending')
+"""
+
+
+def end_jobs(transaction: Transaction, endings: Sequence[Ending]) -> list[int]:
+    """End jobs and return the PandaIDs that really ended now; the others had ended before or may not end so."""
+    if not endings:
+        return []
+    ordered = sorted({ending.panda_id: ending for ending in endings}.values(), key=lambda ending: ending.panda_id)
+    # locked in order first, so that two batches sharing jobs wait for each other instead of deadlocking
+    transaction.execute(
+        "SELECT 1 FROM jobs_live WHERE panda_id = ANY(%(ids)s) ORDER BY panda_id FOR UPDATE",
+        {"ids": [ending.panda_id for ending in ordered]},
+    )
+    none = JobError("", 0, "")
+    errors = [ending.error or none for ending in ordered]
+    ended = transaction.fetch(
+        _END,
+        {
+            "panda_id": [ending.panda_id for ending in ordered],
+            "job_status": [ending.status.value for ending in ordered],
+            "sub_status": [ending.sub_status for ending in ordered],
+            "reason": [clean(ending.reason, 500) for ending in ordered],
+            "component": [error.component for error in errors],
+            "code": [error.code for error in errors],
+            "diag": [clean(error.diag, 500) for error in errors],
+        },
+    )
+    panda_ids = [row["panda_id"] for row in ended]
+    if panda_ids:
+        transaction.execute(_FAIL_FILES, {"panda_ids": panda_ids})
+        _count_in_tasks(transaction, [(row["jedi_task_id"], row["job_status"]) for row in ended])
+    return panda_ids
+
+
+# the counters decide the end: no job failed -> done, none succeeded -> failed, else finished (server-api.md 5.7)
+_COUNT = """
+UPDATE tasks t SET
+    n_finished = t.n_finished + c.finished, n_failed = t.n_failed + c.failed, n_cancelled = t.n_cancelled + c.cancelled,
+    modification_time = clock_timestamp(),
+    end_time = CASE WHEN c.is_last THEN clock_timestamp() ELSE t.end_time END,
+    status = CASE
+        WHEN NOT c.is_last THEN CASE WHEN t.status IN ('registered', 'ready') THEN 'running' ELSE t.status END
+        WHEN t.status = 'aborting' THEN 'aborted'
+        WHEN t.n_finished + c.finished = t.n_jobs THEN 'done'
+        WHEN t.n_finished + c.finished = 0 THEN 'failed'
+        ELSE 'finished' END
+FROM (
+    SELECT n.*, k.n_finished + k.n_failed + k.n_cancelled + n.finished + n.failed + n.cancelled >= k.n_jobs AS is_last
+    FROM unnest(%(task)s::bigint[], %(finished)s::bigint[], %(failed)s::bigint[], %(cancelled)s::bigint[])
+         AS n (jedi_task_id, finished, failed, cancelled)
+    JOIN tasks k ON k.jedi_task_id = n.jedi_task_id
+) c
+WHERE t.jedi_task_id = c.jedi_task_id
+"""
+
+
+def _count_in_tasks(transaction: Transaction, ended: list[tuple[int | None, str]]) -> None:
+    counts: dict[int, list[int]] = {}
+    for task_id, status in ended:
+        if task_id is not None:
+            place = {JobStatus.FINISHED: 0, JobStatus.FAILED: 1}.get(JobStatus(status), 2)
+            counts.setdefault(task_id, [0, 0, 0])[place] += 1
+    if not counts:
+        return
+    tasks = sorted(counts)
+    transaction.execute(
+        "SELECT 1 FROM tasks WHERE jedi_task_id = ANY(%(ids)s) ORDER BY jedi_task_id FOR UPDATE", {"ids": tasks}
+    )
+    transaction.execute(
+        _COUNT,
+        {
+            "task": tasks,
+            "finished": [counts[task][0] for task in tasks],
+            "failed": [counts[task][1] for task in tasks],
+            "cancelled": [counts[task][2] for task in tasks],
+        },
+    )

@@ -1,0 +1,103 @@
+"""Kills jobs: at once where no pilot holds them, through the pilot's next heartbeat where one does (domain.md 2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.database import Database, Row, Transaction
+from core.states import ON_WORKER_NODE, JobStatus
+from core.taskbuffer.endings import Ending, JobError, end_jobs
+
+TO_BE_KILLED = "tobekilled"
+
+
+@dataclass(frozen=True)
+class KillCode:
+    """What a kill code does (server-api.md 5.4)."""
+
+    meaning: str
+    status: JobStatus = JobStatus.CANCELLED
+    sub_status: str = ""
+    task_buffer_code: int = 100
+    is_forced: bool = False
+    """Ends even a running job at once, without waiting for its pilot."""
+
+
+KILL_CODES: dict[int, KillCode] = {
+    2: KillCode("expired", JobStatus.CLOSED, "toreassign", 102),
+    3: KillCode("aborted", task_buffer_code=103),
+    4: KillCode("expired while waiting", JobStatus.CLOSED, "toreassign", 102),
+    7: KillCode("retried by the server", task_buffer_code=106),
+    8: KillCode("rebrokered", task_buffer_code=105),
+    9: KillCode("killed by force", is_forced=True),
+    10: KillCode("queue overloaded", JobStatus.CLOSED, "", 130),
+    50: KillCode("killed by the task engine"),
+    51: KillCode("reassigned by the task engine", JobStatus.CLOSED, "toreassign"),
+    52: KillCode("killed by force by the task engine", is_forced=True),
+    55: KillCode("the task is done", JobStatus.CLOSED, "taskdone"),
+    60: KillCode("the pilot ended without work", JobStatus.CLOSED),
+    91: KillCode("killed by the production manager"),
+    99: KillCode("killed by force by the production manager", is_forced=True),
+}
+USER_KILL = KillCode("killed")
+
+
+@dataclass(frozen=True)
+class Killer:
+    """Who asks for a kill."""
+
+    user_name: str
+    is_manager: bool
+    """Holds the production, operator or admin role, and may end jobs of others."""
+
+
+_FIND = """
+SELECT panda_id, job_status, prod_user_name, command_to_pilot FROM jobs_live
+WHERE panda_id = ANY(%(panda_ids)s) ORDER BY panda_id FOR UPDATE
+"""
+
+_COMMAND = """
+UPDATE jobs_live SET command_to_pilot = %(command)s, kill_code = %(code)s, task_buffer_error_code = %(error_code)s,
+                     task_buffer_error_diag = %(diag)s
+WHERE panda_id = ANY(%(panda_ids)s)
+"""
+
+
+def kill_jobs(database: Database, panda_ids: list[int], killer: Killer, code: int | None = None) -> list[bool]:
+    """Ask for the end of jobs; one answer per id: True when it ended or its pilot will be told.
+
+    False: unknown, ended before, or not the caller's. Another kill of a job that waits for its pilot is True again.
+    """
+    with database.transaction() as transaction:
+        accepted = kill_in(transaction, panda_ids, killer, code)
+    return [panda_id in accepted for panda_id in panda_ids]
+
+
+def kill_in(transaction: Transaction, panda_ids: list[int], killer: Killer, code: int | None = None) -> set[int]:
+    """`kill_jobs` inside a transaction of the caller; returns the accepted PandaIDs."""
+    kill = KILL_CODES.get(code, USER_KILL) if code is not None else USER_KILL
+    diag = f"{kill.meaning} by {killer.user_name}" if kill is USER_KILL else f"{kill.meaning} (code {code})"
+    found = transaction.fetch(_FIND, {"panda_ids": panda_ids})
+    mine = [row for row in found if killer.is_manager or row["prod_user_name"] == killer.user_name]
+    at_once = [row for row in mine if kill.is_forced or not _is_with_pilot(row)]
+    by_pilot = [row["panda_id"] for row in mine if not kill.is_forced and _is_with_pilot(row)]
+    error = JobError("task_buffer", kill.task_buffer_code, diag)
+    ended = end_jobs(
+        transaction,
+        [Ending(row["panda_id"], kill.status, diag, kill.sub_status, error) for row in at_once],
+    )
+    transaction.execute(
+        _COMMAND,
+        {
+            "panda_ids": by_pilot,
+            "command": TO_BE_KILLED,
+            "code": code,
+            "error_code": kill.task_buffer_code,
+            "diag": diag,
+        },
+    )
+    return set(ended) | set(by_pilot)
+
+
+def _is_with_pilot(row: Row) -> bool:
+    return JobStatus(row["job_status"]) in ON_WORKER_NODE

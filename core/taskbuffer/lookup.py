@@ -1,0 +1,55 @@
+"""Finds jobs by PandaID, live or archived, for PanDA's own protocol. Reads only."""
+
+from __future__ import annotations
+
+from core.database import Database, Row
+from core.models import JobColumns
+
+_COLUMNS = ", ".join(JobColumns.model_fields)
+
+# primary keys on both sides
+_JOBS = f"""
+SELECT {_COLUMNS} FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
+UNION ALL
+SELECT {_COLUMNS} FROM jobs_archive WHERE panda_id = ANY(%(panda_ids)s)
+"""
+
+_STATUSES = """
+SELECT panda_id, job_status, attempt_nr, command_to_pilot FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
+UNION ALL
+SELECT panda_id, job_status, attempt_nr, '' FROM jobs_archive WHERE panda_id = ANY(%(panda_ids)s)
+"""
+
+# ix_job_files_job, primary key of job_parameters
+_FILES = "SELECT * FROM job_files WHERE panda_id = ANY(%(panda_ids)s) ORDER BY row_id"
+_PARAMETERS = "SELECT panda_id, job_parameters FROM job_parameters WHERE panda_id = ANY(%(panda_ids)s)"
+
+
+def job_statuses(database: Database, panda_ids: list[int]) -> dict[int, Row]:
+    """Status, attempt and pending command of the known ones among `panda_ids`."""
+    return {row["panda_id"]: row for row in database.fetch(_STATUSES, {"panda_ids": panda_ids})}
+
+
+def jobs_with_files(database: Database, panda_ids: list[int]) -> dict[int, Row]:
+    """Whole job rows, each with `files` (rows) and `job_parameters`; unknown ids are absent."""
+    jobs = {
+        row["panda_id"]: {**row, "files": [], "job_parameters": ""}
+        for row in database.fetch(_JOBS, {"panda_ids": panda_ids})
+    }
+    for row in database.fetch(_FILES, {"panda_ids": list(jobs)}):
+        jobs[row["panda_id"]]["files"].append(row)
+    for row in database.fetch(_PARAMETERS, {"panda_ids": list(jobs)}):
+        jobs[row["panda_id"]]["job_parameters"] = row["job_parameters"]
+    return jobs
+
+
+# ix_jobs_live_status
+_ACTIVE_BY_SITE = """
+SELECT computing_site, resource_type, prod_source_label, job_status, count(*) AS job_count FROM jobs_live
+GROUP BY computing_site, resource_type, prod_source_label, job_status
+"""
+
+
+def active_job_counts(database: Database) -> list[Row]:
+    """Live jobs by queue, resource type, label and status."""
+    return database.fetch(_ACTIVE_BY_SITE)

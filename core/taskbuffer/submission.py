@@ -1,0 +1,216 @@
+"""Jobs enter: checked, numbered and inserted in bulk. Knows jobs and their files; does not know PanDA's wire names."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from core.database import Transaction
+from core.errors import InvalidInput
+from core.states import JobStatus
+from core.text import clean
+
+LABELS = frozenset(
+    {"managed", "user", "panda", "test", "prod_test", "ptest", "install", "rc_test", "rc_test2", "rc_alrb"}
+)
+"""prodSourceLabel (domain.md 2.1)."""
+
+MAX_PARAMETERS_BYTES = 16 * 2**20
+MAX_JOBS_PER_REQUEST = 5000
+"""As upstream (server-api.md 1.1), except that more are refused instead of dropped."""
+
+
+@dataclass
+class NewFile:
+    """A file of a job to be. Inputs name a file of the catalogue (`file_id`); outputs are named here."""
+
+    type: str
+    lfn: str
+    local_name: str
+    dataset: str = ""
+    scope: str = ""
+    file_id: int | None = None
+    guid: str = ""
+    size_bytes: int | None = None
+    checksum: str = ""
+
+
+@dataclass
+class NewJob:
+    """A job to be. Numbers of 0 mean that nothing is stated."""
+
+    transformation: str
+    job_parameters: str = ""
+    job_name: str = ""
+    jedi_task_id: int | None = None
+    job_index: int = 0
+    job_definition_id: int = 0
+    parent_id: int | None = None
+    computing_site: str = ""
+    prod_source_label: str = "user"
+    processing_type: str = ""
+    working_group: str = ""
+    vo: str = ""
+    prod_user_name: str = ""
+    current_priority: int = 1000
+    attempt_nr: int = 1
+    max_attempt: int = 1
+    core_count: int = 1
+    min_ram_mb: int = 0
+    max_disk_mb: int = 0
+    max_walltime_s: int = 0
+    max_cpu_s: int = 0
+    looping_limit_s: int = 0
+    destination_dataset: str = ""
+    files: list[NewFile] = field(default_factory=list)
+
+
+_JOB_COLUMNS = (
+    "panda_id, jedi_task_id, job_index, job_definition_id, parent_id, job_name, job_status, computing_site, "
+    "site_is_pinned, prod_source_label, processing_type, working_group, vo, prod_user_name, current_priority, "
+    "attempt_nr, max_attempt, core_count, min_ram_mb, max_disk_mb, max_walltime_s, max_cpu_s, looping_limit_s, "
+    "resource_type, transformation, destination_dataset"
+)
+_FILE_COLUMNS = (
+    "panda_id, jedi_task_id, file_id, type, lfn, local_name, scope, dataset, guid, size_bytes, checksum, status"
+)
+
+# the sequence hands out a block at once: job and file rows need the number before they are written
+_NEXT_IDS = "SELECT nextval('panda_id_seq') AS panda_id FROM generate_series(1, %(count)s)"
+
+_FIRST_HISTORY = """
+INSERT INTO job_history (panda_id, jedi_task_id, attempt_nr, job_status, computing_site, prod_source_label, host, reason)
+SELECT panda_id, jedi_task_id, attempt_nr, job_status, computing_site, prod_source_label, '', 'submitted'
+FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
+"""
+
+
+def insert_jobs(transaction: Transaction, jobs: list[NewJob]) -> list[int]:
+    """Insert checked jobs as `defined` and return their PandaIDs in the same order."""
+    if not jobs:
+        return []
+    panda_ids = sorted(row["panda_id"] for row in transaction.fetch(_NEXT_IDS, {"count": len(jobs)}))
+    numbered = list(zip(panda_ids, jobs, strict=True))
+    transaction.insert_many(
+        f"INSERT INTO jobs_live ({_JOB_COLUMNS}) VALUES %s", [_job_row(panda_id, job) for panda_id, job in numbered]
+    )
+    transaction.insert_many(
+        "INSERT INTO job_parameters (panda_id, job_parameters) VALUES %s",
+        [(panda_id, job.job_parameters) for panda_id, job in numbered],
+    )
+    transaction.insert_many(
+        f"INSERT INTO job_files ({_FILE_COLUMNS}) VALUES %s",
+        [_file_row(panda_id, job, file) for panda_id, job in numbered for file in job.files],
+    )
+    transaction.execute(_FIRST_HISTORY, {"panda_ids": panda_ids})
+    return panda_ids
+
+
+def check_job(job: NewJob, position: str) -> None:
+    """Raise InvalidInput naming the field unless `job` can run somewhere; `position` says which job it is."""
+    if not job.transformation:
+        raise InvalidInput("empty", field=f"{position}transformation", remedy="name an executable, or runShell")
+    if "\x00" in job.transformation or "\x00" in job.job_parameters:
+        raise InvalidInput("holds a NUL character", field=f"{position}jobParameters", remedy="remove it")
+    if len(job.job_parameters.encode("utf-8", "replace")) > MAX_PARAMETERS_BYTES:
+        raise InvalidInput(
+            "larger than 16 MB", field=f"{position}jobParameters", remedy="put the data into an input file"
+        )
+    if job.prod_source_label not in LABELS:
+        known = ", ".join(sorted(LABELS))
+        raise InvalidInput(
+            f"unknown label {job.prod_source_label!r}", field=f"{position}prodSourceLabel", remedy=f"one of {known}"
+        )
+    limits = {
+        "coreCount": (job.core_count, 1, 100_000),
+        "attemptNr": (job.attempt_nr, 0, 10_000),
+        "minRamCount": (job.min_ram_mb, 0, 100_000_000),
+        "maxDiskCount": (job.max_disk_mb, 0, 1_000_000_000),
+        "maxWalltime": (job.max_walltime_s, 0, 10 * 365 * 86400),
+        "loopingLimit": (job.looping_limit_s, 0, 10 * 365 * 86400),
+        "currentPriority": (job.current_priority, -1_000_000, 1_000_000),
+    }
+    for name, (value, lowest, highest) in limits.items():
+        if not lowest <= value <= highest:
+            raise InvalidInput(
+                f"{value} is out of range", field=f"{position}{name}", remedy=f"between {lowest} and {highest}"
+            )
+    _check_files(job, position)
+
+
+def _check_files(job: NewJob, position: str) -> None:
+    local_names: set[str] = set()
+    for file in job.files:
+        parts = file.local_name.split("/")
+        if not file.lfn or "\x00" in file.lfn or file.local_name.startswith("/") or ".." in parts or "" in parts:
+            raise InvalidInput(
+                f"{file.lfn[:100]!r} is no name inside the job directory",
+                field=f"{position}Files.lfn",
+                remedy="a relative path without '..'",
+            )
+        if file.local_name in local_names:
+            raise InvalidInput(
+                f"{file.local_name!r} twice", field=f"{position}Files.lfn", remedy="give each its own name"
+            )
+        local_names.add(file.local_name)
+
+
+def resource_type(core_count: int, min_ram_mb: int) -> str:
+    """Class by cores and memory per core (domain.md 1: SCORE 1 core 2 GB, MCORE 8 cores 16 GB, HIMEM above)."""
+    kind = "MCORE" if core_count > 1 else "SCORE"
+    return f"{kind}_HIMEM" if min_ram_mb / core_count > 2000 else kind
+
+
+def new_guid() -> str:
+    """A GUID made by the server: pilots send none for outputs (pilot-wire.md 2.2)."""
+    return str(uuid.uuid4())
+
+
+def _job_row(panda_id: int, job: NewJob) -> tuple[object, ...]:
+    return (
+        panda_id,
+        job.jedi_task_id,
+        job.job_index,
+        job.job_definition_id or panda_id,
+        job.parent_id,
+        clean(job.job_name, 255) or f"job.{panda_id}",
+        JobStatus.DEFINED.value,
+        job.computing_site,
+        bool(job.computing_site),
+        job.prod_source_label,
+        clean(job.processing_type, 64),
+        clean(job.working_group, 64),
+        clean(job.vo, 64),
+        clean(job.prod_user_name, 255),
+        job.current_priority,
+        job.attempt_nr,
+        job.max_attempt,
+        job.core_count,
+        job.min_ram_mb,
+        job.max_disk_mb,
+        job.max_walltime_s,
+        job.max_cpu_s,
+        job.looping_limit_s,
+        resource_type(job.core_count, job.min_ram_mb),
+        job.transformation,
+        job.destination_dataset,
+    )
+
+
+def _file_row(panda_id: int, job: NewJob, file: NewFile) -> tuple[object, ...]:
+    is_input = file.type in ("input", "sandbox")
+    return (
+        panda_id,
+        job.jedi_task_id,
+        file.file_id,
+        file.type,
+        # the PandaID is not known before the insert, so names may ask for it
+        file.lfn.replace("$PANDAID", str(panda_id)),
+        file.local_name.replace("$PANDAID", str(panda_id)),
+        file.scope,
+        file.dataset,
+        file.guid or ("" if is_input else new_guid()),
+        file.size_bytes,
+        file.checksum,
+        "pending" if is_input else "defined",
+    )
