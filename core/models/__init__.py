@@ -2,7 +2,7 @@
 
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.identity import Token, User
-from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentJob, LogRecord
+from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentBreakdown, IncidentJob, LogRecord
 from core.models.job import (
     ArchivedJob,
     JobColumns,
@@ -27,6 +27,7 @@ __all__ = [
     "Incident",
     "IncidentActivity",
     "IncidentBin",
+    "IncidentBreakdown",
     "IncidentJob",
     "JobBrokerage",
     "JobColumns",

@@ -25,7 +25,9 @@ class LogRecord(SQLModel, table=True):
         {"postgresql_partition_by": "RANGE (received_time)"},
     )
 
-    record_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    record_id: int | None = Field(
+        default=None, primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": True}
+    )
     received_time: datetime = Field(
         primary_key=True,
         sa_type=TIMESTAMP,
@@ -69,6 +71,8 @@ class Incident(SQLModel, table=True):
         ),
         Index("ix_incidents_state", "state", "severity", "last_seen"),
         Index("ix_incidents_fingerprint", "fingerprint"),
+        # what changed since: the emitter of live signals
+        Index("ix_incidents_modified", "modification_time"),
     )
 
     incident_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
@@ -90,6 +94,8 @@ class Incident(SQLModel, table=True):
     lost_core_s: int = number(0)
     first_seen: datetime = time_now()
     last_seen: datetime = time_now()
+    modification_time: datetime = time_now()
+    """Last change of any kind, by events or by people."""
     resolved_time: datetime | None = time_or_none()
     sample_panda_id: int | None = number_or_none()
     culprit_line: str = words()
@@ -115,6 +121,18 @@ class IncidentJob(SQLModel, table=True):
     culprit_line: str = words()
 
 
+class IncidentBreakdown(SQLModel, table=True):
+    """Events of an incident per value of a dimension (computing_site, jedi_task_id, prod_user_name,
+    modification_host): its distinct counts and its tables, at a cost that does not grow with its jobs."""
+
+    __tablename__ = "incident_breakdown"
+
+    incident_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
+    dimension: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    event_count: int = number(0)
+
+
 class IncidentActivity(SQLModel, table=True):
     """What was done to an incident, by whom."""
 
@@ -134,6 +152,6 @@ class IncidentBin(SQLModel, table=True):
 
     __tablename__ = "incident_bins"
 
-    incident_id: int = Field(primary_key=True, sa_type=BIGINT)
+    incident_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
     bin_time: datetime = Field(primary_key=True, sa_type=TIMESTAMP)
     event_count: int = number(0)

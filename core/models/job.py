@@ -184,7 +184,9 @@ class JobHistory(SQLModel, table=True):
         {"postgresql_partition_by": "RANGE (modification_time)"},
     )
 
-    history_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    history_id: int | None = Field(
+        default=None, primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": True}
+    )
     modification_time: datetime = Field(
         primary_key=True,
         sa_type=TIMESTAMP,

@@ -83,10 +83,18 @@ def upgrade() -> None:
     op.create_index("ix_incident_activity_incident", "incident_activity", ["incident_id"], unique=False)
     op.create_table(
         "incident_bins",
-        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("bin_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("event_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("incident_id", "bin_time"),
+    )
+    op.create_table(
+        "incident_breakdown",
+        sa.Column("incident_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("dimension", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("event_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("incident_id", "dimension", "value"),
     )
     op.create_table(
         "incident_jobs",
@@ -127,6 +135,9 @@ def upgrade() -> None:
             "first_seen", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("last_seen", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column(
+            "modification_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
         sa.Column("resolved_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sample_panda_id", sa.BigInteger(), nullable=True),
         sa.Column("culprit_line", sa.Text(), server_default="", nullable=False),
@@ -134,6 +145,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id"),
     )
     op.create_index("ix_incidents_fingerprint", "incidents", ["fingerprint"], unique=False)
+    op.create_index("ix_incidents_modified", "incidents", ["modification_time"], unique=False)
     op.create_index("ix_incidents_state", "incidents", ["state", "severity", "last_seen"], unique=False)
     op.create_index(
         "uq_incidents_unresolved",
@@ -174,7 +186,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "job_history",
-        sa.Column("history_id", sa.BigInteger(), nullable=False),
+        sa.Column("history_id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column(
             "modification_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
@@ -393,7 +405,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "log_records",
-        sa.Column("record_id", sa.BigInteger(), nullable=False),
+        sa.Column("record_id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column(
             "received_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
@@ -627,10 +639,12 @@ def downgrade() -> None:
     op.drop_table("job_brokerage")
     op.drop_index("uq_incidents_unresolved", table_name="incidents", postgresql_where=sa.text("state <> 'resolved'"))
     op.drop_index("ix_incidents_state", table_name="incidents")
+    op.drop_index("ix_incidents_modified", table_name="incidents")
     op.drop_index("ix_incidents_fingerprint", table_name="incidents")
     op.drop_table("incidents")
     op.drop_index("ix_incident_jobs_incident", table_name="incident_jobs")
     op.drop_table("incident_jobs")
+    op.drop_table("incident_breakdown")
     op.drop_table("incident_bins")
     op.drop_index("ix_incident_activity_incident", table_name="incident_activity")
     op.drop_table("incident_activity")
