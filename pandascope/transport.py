@@ -93,9 +93,8 @@ class _Wire:
             "timeout": self.manners.timeout(request),
         }
 
-    def stream_options(self, path: str, params: Parameters | None, headers: Mapping[str, str] | None) -> dict[str, Any]:
-        options = self.request_options(Request("GET", path, params))
-        return {**options, "headers": {"Accept": "text/event-stream", **(headers or {})}}
+    def stream_options(self, request: Request, headers: Mapping[str, str] | None) -> dict[str, Any]:
+        return {**self.request_options(request), "headers": {"Accept": "text/event-stream", **(headers or {})}}
 
     def answer(self, request: Request, outcome: httpx.Response | httpx.TransportError) -> Any:
         if isinstance(outcome, httpx.TransportError):
@@ -148,11 +147,21 @@ class Transport:
 
     @contextmanager
     def lines(
-        self, path: str, params: Parameters | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Parameters | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        silence_s: float | None = None,
     ) -> Iterator[Iterator[str]]:
-        """The lines of an answer as they arrive (no retries: the reader knows where to resume)."""
+        """The lines of an answer as they arrive; after `silence_s` without any the connection counts as lost.
+
+        No retries: the reader knows where to resume.
+        """
         try:
-            with self._http.stream(**self._wire.stream_options(path, params, headers)) as response:
+            with self._http.stream(
+                **self._wire.stream_options(Request("GET", path, params, timeout_s=silence_s), headers)
+            ) as response:
                 if response.is_error:
                     response.read()
                     decode(Request("GET", path), response)
@@ -216,11 +225,21 @@ class AsyncTransport:
 
     @asynccontextmanager
     async def lines(
-        self, path: str, params: Parameters | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Parameters | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        silence_s: float | None = None,
     ) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of an answer as they arrive (no retries: the reader knows where to resume)."""
+        """The lines of an answer as they arrive; after `silence_s` without any the connection counts as lost.
+
+        No retries: the reader knows where to resume.
+        """
         try:
-            async with self._http.stream(**self._wire.stream_options(path, params, headers)) as response:
+            async with self._http.stream(
+                **self._wire.stream_options(Request("GET", path, params, timeout_s=silence_s), headers)
+            ) as response:
                 if response.is_error:
                     await response.aread()
                     decode(Request("GET", path), response)

@@ -1,0 +1,145 @@
+"""Every call of the HTTP interface (docs/api.md) as a value: what is asked and how the answer is read.
+
+One function per call. Nothing is sent here; `client.py` does that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pandascope.errors import ServerFault
+from pandascope.steps import Call
+from pandascope.transport import Request, unwrap
+
+Document = dict[str, Any]
+
+
+def summary(**filters: Any) -> Call:
+    """The state of everything."""
+    return _read("summary", filters)
+
+
+def jobs(**filters: Any) -> Call:
+    """A page of jobs with facets."""
+    return _read("jobs", filters)
+
+
+def job(panda_id: int) -> Call:
+    """One job with history, files, errors."""
+    return _read(f"job/{int(panda_id)}")
+
+
+def job_log(panda_id: int, name: str | None = None) -> Call:
+    """A kept log of a job; without a name the one with the culprit line."""
+    return _read(f"job/{int(panda_id)}/log", {"name": name})
+
+
+def incidents(**filters: Any) -> Call:
+    """A page of incidents, worst first, with facets."""
+    return _read("incidents", filters)
+
+
+def incident(incident_id: int) -> Call:
+    """One incident."""
+    return _read(f"incident/{int(incident_id)}")
+
+
+def queues(**filters: Any) -> Call:
+    """Every queue with its jobs."""
+    return _read("queues", filters)
+
+
+def tasks(**filters: Any) -> Call:
+    """A page of tasks."""
+    return _read("tasks", filters)
+
+
+def task(jedi_task_id: int) -> Call:
+    """One task."""
+    return _read(f"task/{int(jedi_task_id)}")
+
+
+def throughput(**filters: Any) -> Call:
+    """Ended jobs per time bin."""
+    return _read("throughput", filters)
+
+
+def search(text: str) -> Call:
+    """Jobs, tasks, incidents, queues and users that match a text."""
+    return _read("search", {"q": text})
+
+
+def change_incident(incident_id: int, action: str, comment: str | None) -> Call:
+    """Acknowledge, resolve or reopen an incident; gives its row."""
+    body = {"comment": comment} if comment else {}
+    return _control("POST", f"incident/{int(incident_id)}/{action}", body, key="incident")
+
+
+def register_dataset(name: str, kind: str, files: Sequence[Mapping[str, Any]], scope: str | None) -> Call:
+    """Make a dataset of files that exist already."""
+    body = {"name": name, "kind": kind, "files": list(files)} | ({"scope": scope} if scope else {})
+    return _control("POST", "datasets", body, timeout_s=300.0)
+
+
+def register_replicas(replicas: Sequence[Mapping[str, Any]]) -> Call:
+    """Tell of copies of files that have arrived at an endpoint."""
+    return _control("POST", "replicas", {"replicas": list(replicas)})
+
+
+def dataset(name: str) -> Call:
+    """A dataset with its files and their copies."""
+    return _control("GET", f"dataset/{quote(name, safe='')}")
+
+
+def endpoints() -> Call:
+    """The storage endpoints."""
+    return _control("GET", "endpoints", key="endpoints")
+
+
+def outputs(jedi_task_id: int) -> Call:
+    """The stored outputs of a task, by job."""
+    return _control("GET", f"task/{int(jedi_task_id)}/outputs", key="outputs")
+
+
+def submit(jobs: Sequence[Mapping[str, Any]]) -> Call:
+    """Create jobs directly; gives their PandaIDs in the same order (server-api.md 1.1)."""
+    request = Request("POST", "/api/v1/job/submit", json={"jobs": json.dumps(list(jobs))}, timeout_s=300.0)
+    return Call(request, lambda answer: [int(row[0]) for row in unwrap(answer) or []])
+
+
+def submit_task(parameters: Mapping[str, Any]) -> Call:
+    """Register a task; gives its jediTaskID."""
+    request = Request("POST", "/api/v1/task/submit", json={"task_parameters": dict(parameters)}, timeout_s=300.0)
+    return Call(request, lambda answer: _task_number(unwrap(answer)))
+
+
+def kill(panda_ids: Sequence[int]) -> Call:
+    """Ask for the end of jobs; gives one truth value per job."""
+    body = {"job_ids": [int(panda_id) for panda_id in panda_ids]}
+    return Call(Request("POST", "/api/v1/job/kill", json=body, retry=True), lambda answer: list(unwrap(answer) or []))
+
+
+def kill_task(jedi_task_id: int) -> Call:
+    """Ask for the end of a task and its jobs."""
+    return Call(Request("POST", "/api/v1/task/kill", json={"task_id": int(jedi_task_id)}, retry=True), unwrap)
+
+
+def _read(name: str, filters: Mapping[str, Any] | None = None) -> Call:
+    return Call(Request("GET", f"/api/monitor/{name}", filters))
+
+
+def _control(method: str, name: str, body: Any = None, *, key: str = "", timeout_s: float | None = None) -> Call:
+    request = Request(method, f"/api/control/{name}", json=body, timeout_s=timeout_s)
+    return Call(request, lambda answer: answer[key]) if key else Call(request)
+
+
+def _task_number(data: Any) -> int:
+    """The jediTaskID in the answer to a submission: a number, or PanDA's older pair of code and number."""
+    number = data[-1] if isinstance(data, list) and data else data
+    try:
+        return int(number)
+    except (TypeError, ValueError) as error:
+        raise ServerFault(f"the server accepted the task but named no jediTaskID: {data!r}") from error
