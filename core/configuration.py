@@ -25,10 +25,10 @@ DAY_S = 24 * HOUR_S
 
 # Variables of the same prefix that are no settings of the server: ours for the client, the pilot and the file itself,
 # and those the user client and the pilot of PanDA read. Everything else that begins with PANDA_ must be a setting.
-_OTHER_VARIABLES = ("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID", "PANDAID")
+_OTHER_VARIABLES = ("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID")
 _OTHER_PREFIXES = (
     *("PANDA_URL", "PANDA_AUTH", "PANDA_CONFIG_ROOT", "PANDA_PILOT_", "PANDA_VERIFY_HOST", "PANDA_USE_NATIVE_"),
-    *("PANDA_BEHIND_", "PANDA_NICKNAME", "PANDA_TEST_"),
+    *("PANDA_BEHIND_", "PANDA_NICKNAME", "PANDA_TEST_", "PANDA_LIFELINE_"),
 )
 
 
@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     """Name of the embedded token issuer (the claim iss)."""
     audience: str = "pandascope"
     """Audience a token must be made for (the claim aud)."""
+    vo: str = "local"
+    """Virtual organisation of the user who runs `panda up`."""
     token_lifetime_s: PositiveInt = 30 * DAY_S
     """Life of a token made by the embedded issuer, in seconds."""
     request_body_limit_mb: PositiveInt = 64

@@ -35,6 +35,7 @@ COMMANDS = (
     Entry("queues", "pandascope.cli.queues", "List queues and what they do.", WATCH),
     Entry("pilot", "pandascope.cli.pilot", "Run one pilot on this node.", PARTS),
     Entry("site", "pandascope.cli.site", "Run a local queue that starts pilots on demand.", PARTS),
+    Entry("serve", "pandascope.cli.serve", "Answer HTTP as one worker of the API.", PARTS, hidden=True),
     Entry("agents", "pandascope.cli.agents", "Run the agents of the server.", PARTS, hidden=True),
     Entry(
         "supervise", "pandascope.cli.supervise", "Keep everything running (what `panda up` starts).", PARTS, hidden=True
@@ -42,6 +43,9 @@ COMMANDS = (
 )
 
 REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
+
+# Set for the children of the supervisor (pandascope/supervisor/lifeline.py).
+LIFELINE = "PANDA_LIFELINE_FD"
 
 # Codes of errors that mean: the server, or what it stands on, does not answer.
 _UNREACHABLE_CODES = frozenset({"unreachable", "unavailable"})
@@ -94,6 +98,9 @@ def exit_code_of(error: Exception) -> int:
     """
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
+    own = getattr(error, "exit_code", None)
+    if isinstance(own, int):
+        return own
     return UNREACHABLE if getattr(error, "code", "") in _UNREACHABLE_CODES else REFUSED
 
 
@@ -103,6 +110,10 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
+    if LIFELINE in os.environ:
+        from pandascope.supervisor.lifeline import hold
+
+        hold()
     command = typer.main.get_command(app)
     try:
         result = command.main(args=arguments, prog_name="panda", standalone_mode=False)
@@ -124,8 +135,8 @@ def _run(arguments: list[str] | None) -> int:
     except Exception as error:
         if not hasattr(error, "detail") or not hasattr(error, "remedy"):
             raise
-        field = getattr(error, "field", "")
-        fail(f"{field}: {error.detail}" if field else str(error.detail), str(error.remedy))
+        field, detail = str(getattr(error, "field", "")), str(error.detail)
+        fail(f"{field}: {detail}" if field and not detail.startswith(f"{field}:") else detail, str(error.remedy))
         return exit_code_of(error)
 
 

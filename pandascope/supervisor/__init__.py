@@ -1,0 +1,1 @@
+"""Keeps the processes of one installation alive: PostgreSQL, API workers, agents, the local site."""

@@ -1,0 +1,69 @@
+"""Tokens of an installation: made by the embedded issuer, and the `panda.env` of the user who runs it."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+from pathlib import Path
+
+from api.identity.issuer import Issuer
+from core.configuration import Settings
+from core.database import Database
+from core.errors import PandaError, Unavailable
+from core.identity import record_token
+from pandascope.environment import ENVIRONMENT_FILE
+
+ROLES = ("production", "pilot", "operator", "admin")
+
+log = logging.getLogger("panda.supervisor")
+
+
+def issue_token(
+    settings: Settings, database_url: str, *, user: str, vo: str, roles: list[str], lifetime_s: int | None = None
+) -> str:
+    """Make a token and remember in the database that it was given out (it is valid without that, but not revocable).
+
+    `database_url` may be empty when no database runs. Raises PandaError for an unknown role.
+    """
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        raise PandaError(f"there is no role '{unknown[0]}'", field="role", remedy=f"roles are {', '.join(ROLES)}")
+    issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
+    token = issuer.issue(user=user, vo=vo, roles=roles, lifetime_s=lifetime_s or settings.token_lifetime_s)
+    if database_url:
+        database = Database(database_url, pool_size=1)
+        try:
+            record_token(
+                database,
+                token_id=token.token_id,
+                user_name=user,
+                vo=vo,
+                roles=roles,
+                expiry_time=token.expiry_time,
+            )
+        except Unavailable as error:
+            log.warning("the token of %s was made but not recorded: %s", user, error)
+        finally:
+            database.close()
+    return token.text
+
+
+def local_user() -> str:
+    """Name of the user who runs this process."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid{os.geteuid()}"
+
+
+def write_environment_file(data: Path, url: str, token: str) -> Path:
+    """Write `panda.env`, readable by its owner only from its first byte on, and replace the old one in one step."""
+    path = data / ENVIRONMENT_FILE
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("# Written by `panda up`: where the server is, and the token of the user who started it.\n")
+        file.write(f"PANDA_URL={url}\nPANDA_TOKEN={token}\n")
+    unfinished.replace(path)
+    return path
