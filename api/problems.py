@@ -49,7 +49,13 @@ def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
     """The problem document of one of our errors; a refusal to somebody without a token is 401."""
     for kind, status, title in _STATUS:
         if isinstance(error, kind):
-            if kind is NotAllowed and is_anonymous:
-                status, title = 401, "Who are you?"
-            return problem(status, title, code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)
+            is_unknown = kind is NotAllowed and is_anonymous
+            return problem(
+                401 if is_unknown else status,
+                "Who are you?" if is_unknown else title,
+                code=error.code,
+                detail=error.detail,
+                field=error.field,
+                remedy=error.remedy,
+            )
     return problem(400, "Refused", code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)

@@ -180,9 +180,9 @@ def cast(value: Any, kind: Any) -> Any:
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
-        if value is None or (isinstance(value, str) and value in ("None", "NULL", "null", "")):
-            if type(None) in get_args(kind):
-                return "" if value == "" and str in get_args(kind) else None
+        says_none = value is None or (isinstance(value, str) and value in ("None", "NULL", "null", ""))
+        if says_none and type(None) in get_args(kind):
+            return "" if value == "" and str in get_args(kind) else None
         return cast(value, next(option for option in get_args(kind) if option is not type(None)))
     if origin is list:
         items = value if isinstance(value, list) else _text_list(value)

@@ -142,6 +142,10 @@ class Database:
         with self._connection() as connection:
             return Transaction(connection).execute(statement, parameters)
 
+    def ping(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        self.fetch("SELECT 1")
+
     @contextmanager
     def advisory_lock(self, key: int, *, wait: bool) -> Iterator[bool]:
         """Hold a session lock on a connection of its own; yields whether it was got. kill -9 frees it."""

@@ -1,0 +1,91 @@
+"""Datasets and replicas: register, describe, announce arrivals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.identity.access import Access
+from api.operations import Answer, Context, Created, operation
+from core.dataservice.activation import Arrival, register_arrivals
+from core.dataservice.catalogue import NewCatalogueFile, NewReplica, check_owner, describe_dataset, register_dataset
+
+
+class ReplicaBody(BaseModel):
+    """Where a copy lies."""
+
+    endpoint: str
+    pfn: str = Field(min_length=1, max_length=4096)
+
+
+class FileBody(BaseModel):
+    """A file with the facts that every copy must match."""
+
+    lfn: str = Field(min_length=1, max_length=4096)
+    size_bytes: int = Field(ge=0, lt=2**63)
+    checksum: str
+    guid: str = ""
+    replicas: list[ReplicaBody] = []
+
+
+class DatasetBody(BaseModel):
+    """A dataset to register."""
+
+    name: str = Field(min_length=1, max_length=255)
+    scope: str = ""
+    kind: Literal["input", "sandbox"] = "input"
+    files: list[FileBody]
+
+
+class ArrivalBody(BaseModel):
+    """A replica that exists now."""
+
+    dataset: str
+    lfn: str
+    endpoint: str
+    pfn: str = Field(min_length=1, max_length=4096)
+
+
+class ArrivalsBody(BaseModel):
+    """Replicas that exist now."""
+
+    replicas: list[ArrivalBody] = Field(min_length=1, max_length=100_000)
+
+
+@operation("POST", "/api/control/datasets", access=Access.USER)
+def register(context: Context, body: DatasetBody) -> Answer:
+    """Register a dataset with its files, sizes, checksums and replicas."""
+    files = [
+        NewCatalogueFile(
+            file.lfn,
+            file.size_bytes,
+            file.checksum,
+            file.guid,
+            [NewReplica(copy.endpoint, copy.pfn) for copy in file.replicas],
+        )
+        for file in body.files
+    ]
+    caller = context.caller
+    scope = body.scope or f"user.{caller.user_name}"
+    registered = register_dataset(
+        context.database, name=body.name, scope=scope, kind=body.kind, owner=caller.user_name, vo=caller.vo, files=files
+    )
+    return Created(registered)
+
+
+@operation("GET", "/api/control/dataset/{name}", access=Access.USER)
+def describe(context: Context, name: str) -> dict[str, Any]:
+    """A dataset with its files and their replicas."""
+    return describe_dataset(context.database, name)
+
+
+@operation("POST", "/api/control/replicas", access=Access.USER)
+def register_replicas(context: Context, body: ArrivalsBody) -> dict[str, Any]:
+    """Announce replicas; jobs that waited for nothing else are activated."""
+    caller = context.caller
+    is_manager = caller.may(Access.PRODUCTION) or caller.may(Access.OPERATOR)
+    for name in sorted({entry.dataset for entry in body.replicas}):
+        check_owner(context.database, name, caller.user_name, is_manager=is_manager)
+    arrivals = [Arrival(entry.dataset, entry.lfn, entry.endpoint, entry.pfn) for entry in body.replicas]
+    return register_arrivals(context.database, arrivals)

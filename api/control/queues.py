@@ -1,0 +1,58 @@
+"""Queues and storage endpoints: read and set by operators."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+import core.queues
+from api.identity.access import Access
+from api.operations import Context, operation
+
+
+class QueueBody(BaseModel):
+    """Attributes of a queue; those left out stay. A limit of 0 means none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site: str | None = Field(None, max_length=100)
+    status: Literal["online", "offline", "test", "brokeroff", "paused"] | None = None
+    comment: str | None = Field(None, max_length=1000)
+    max_ram_mb: int | None = Field(None, ge=0, lt=2**40)
+    max_disk_mb: int | None = Field(None, ge=0, lt=2**40)
+    max_core_count: int | None = Field(None, ge=0, lt=2**31)
+    max_walltime_s: int | None = Field(None, ge=0, lt=2**40)
+    storage_endpoint: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class EndpointBody(BaseModel):
+    """A storage endpoint: the mover that reads and writes it, and its directory."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mover: Literal["cp", "symlink"] = "cp"
+    path: str = Field(min_length=1, max_length=4096)
+    state: Literal["online", "offline"] = "online"
+
+
+@operation("PUT", "/api/control/queue/{queue_name}", access=Access.OPERATOR)
+def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, Any]:
+    """Create a queue or change its attributes."""
+    changes = body.model_dump(exclude_none=True)
+    return {"queue": core.queues.set_queue(context.database, queue_name, changes)}
+
+
+@operation("PUT", "/api/control/endpoint/{name}", access=Access.OPERATOR)
+def set_endpoint(context: Context, name: str, body: EndpointBody) -> dict[str, Any]:
+    """Create or change a storage endpoint."""
+    return {
+        "endpoint": core.queues.set_endpoint(context.database, name, mover=body.mover, path=body.path, state=body.state)
+    }
+
+
+@operation("GET", "/api/control/endpoints", access=Access.USER)
+def endpoints(context: Context) -> dict[str, Any]:
+    """All storage endpoints."""
+    return {"endpoints": core.queues.endpoints(context.database)}

@@ -1,0 +1,162 @@
+"""Accounts for the outputs of jobs in holding and ends them (domain.md 4.2: Adder). Knows no HTTP.
+
+The pilot's verdict counts, but finished is only what has every output stored with size and checksum.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.agents.base import Agent
+from core.database import Database, Row, Transaction
+from core.states import JobStatus
+from core.taskbuffer.endings import Ending, JobError, end_jobs
+from core.taskbuffer.killing import TO_BE_KILLED
+from core.text import clean
+
+ADDER_ERROR = 200
+"""ddmErrorCode: the outputs do not add up."""
+
+_BATCH = 200
+_ADLER32 = re.compile(r"[0-9a-f]{8}")
+
+# ordered by job, so that the locks of this batch and of an ending elsewhere are taken in the same order
+_REPORTS = """
+SELECT r.panda_id, r.verdict, r.report, j.command_to_pilot, j.kill_code, j.pilot_error_code, j.exe_error_code
+FROM job_output_reports r JOIN jobs_live j USING (panda_id)
+WHERE j.job_status = 'holding' ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
+"""
+
+# ix_job_files_job; an output that is expected stands here since the submission
+_EXPECTED = """
+SELECT f.row_id, f.panda_id, f.type, f.lfn, f.guid, f.pfn, f.endpoint, d.dataset_id
+FROM job_files f LEFT JOIN datasets d ON d.name = f.dataset
+WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log') ORDER BY f.row_id
+"""
+
+_STORED = """
+UPDATE job_files f SET status = 'ready', guid = v.guid, size_bytes = v.size_bytes, checksum = v.checksum, pfn = v.pfn
+FROM unnest(%(row_id)s::bigint[], %(guid)s::text[], %(size_bytes)s::bigint[], %(checksum)s::text[], %(pfn)s::text[])
+     AS v (row_id, guid, size_bytes, checksum, pfn)
+WHERE f.row_id = v.row_id
+"""
+
+# a retried job makes the same logical file again; the last attempt is the one that counts
+_CATALOGUE = """
+INSERT INTO files (dataset_id, lfn, guid, size_bytes, checksum, panda_id) VALUES %s
+ON CONFLICT (dataset_id, lfn) DO UPDATE SET
+    guid = excluded.guid, size_bytes = excluded.size_bytes, checksum = excluded.checksum, panda_id = excluded.panda_id
+RETURNING file_id, dataset_id, lfn
+"""
+_REPLICA = """
+INSERT INTO replicas (file_id, endpoint, pfn) VALUES %s
+ON CONFLICT (file_id, endpoint) DO UPDATE SET pfn = excluded.pfn
+"""
+
+
+@dataclass
+class _StoredFile:
+    """A file of the report that stands up to a look."""
+
+    expected: Row
+    guid: str
+    size_bytes: int
+    checksum: str
+    pfn: str
+
+
+@dataclass
+class _Account:
+    """What one report comes to."""
+
+    ending: Ending
+    stored: list[_StoredFile] = field(default_factory=list)
+
+
+class Adder(Agent):
+    """Ends jobs whose verdict is in."""
+
+    name = "adder"
+
+    def __init__(self, database: Database, period_s: float) -> None:
+        self._database = database
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Account for one batch of reports; returns how many jobs ended."""
+        with self._database.transaction() as transaction:
+            reports = transaction.fetch(_REPORTS, {"batch": _BATCH})
+            if not reports:
+                return 0
+            expected: dict[int, list[Row]] = {report["panda_id"]: [] for report in reports}
+            for row in transaction.fetch(_EXPECTED, {"panda_ids": list(expected)}):
+                expected[row["panda_id"]].append(row)
+            accounts = [account(report, expected[report["panda_id"]]) for report in reports]
+            _store(transaction, [file for entry in accounts for file in entry.stored])
+            return len(end_jobs(transaction, [entry.ending for entry in accounts]))
+
+
+def account(report: Row, expected: list[Row]) -> _Account:
+    """Compare what the pilot says it stored with what the job was to make."""
+    panda_id, said = report["panda_id"], report["report"] if isinstance(report["report"], dict) else {}
+    stored: list[_StoredFile] = []
+    complaints: list[str] = []
+    for row in expected:
+        entry = said.get(row["lfn"])
+        checked = _checked(row, entry) if isinstance(entry, dict) else None
+        if checked is not None:
+            stored.append(checked)
+        elif isinstance(entry, dict):
+            complaints.append(f"{row['lfn']}: size or adler32 is missing or wrong in the report")
+        elif row["type"] == "output":
+            complaints.append(f"{row['lfn']}: was not stored")
+    if report["command_to_pilot"] == TO_BE_KILLED and report["verdict"] == "failed":
+        return _Account(Ending(panda_id, JobStatus.CANCELLED, "killed on request"), _logs(stored))
+    if report["verdict"] == "finished" and not complaints:
+        return _Account(Ending(panda_id, JobStatus.FINISHED, "outputs accounted for"), stored)
+    if report["verdict"] == "finished" or not (report["pilot_error_code"] or report["exe_error_code"]):
+        diag = "; ".join(complaints[:5]) or "the pilot reported failed without an error code"
+        error = JobError("ddm", ADDER_ERROR, clean(diag, 500))
+        return _Account(Ending(panda_id, JobStatus.FAILED, diag, error=error), _logs(stored))
+    return _Account(Ending(panda_id, JobStatus.FAILED, "pilot reported failed"), _logs(stored))
+
+
+def _checked(row: Row, entry: dict[str, Any]) -> _StoredFile | None:
+    size, adler32 = entry.get("fsize"), str(entry.get("adler32", "")).removeprefix("ad:")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0 or not _ADLER32.fullmatch(adler32):
+        return None
+    guid, surl = clean(entry.get("guid") or row["guid"], 100), clean(entry.get("surl") or row["pfn"], 4000)
+    return _StoredFile(row, guid, size, f"ad:{adler32}", surl.removeprefix("file://localhost").removeprefix("file://"))
+
+
+def _logs(stored: list[_StoredFile]) -> list[_StoredFile]:
+    """Of a job that did not finish only the log is registered: half an output must never look whole."""
+    return [file for file in stored if file.expected["type"] == "log"]
+
+
+def _store(transaction: Transaction, files: list[_StoredFile]) -> None:
+    transaction.execute(
+        _STORED,
+        {
+            "row_id": [file.expected["row_id"] for file in files],
+            "guid": [file.guid for file in files],
+            "size_bytes": [file.size_bytes for file in files],
+            "checksum": [file.checksum for file in files],
+            "pfn": [file.pfn for file in files],
+        },
+    )
+    known = {(file.expected["dataset_id"], file.expected["lfn"]): file for file in files if file.expected["dataset_id"]}
+    rows = transaction.insert_returning(
+        _CATALOGUE,
+        [
+            (dataset_id, lfn, file.guid, file.size_bytes, file.checksum, file.expected["panda_id"])
+            for (dataset_id, lfn), file in sorted(known.items(), key=lambda item: item[0])
+        ],
+    )
+    replicas = [(row["file_id"], known[(row["dataset_id"], row["lfn"])]) for row in rows]
+    transaction.insert_many(
+        _REPLICA,
+        [(file_id, file.expected["endpoint"], file.pfn) for file_id, file in replicas if file.expected["endpoint"]],
+    )

@@ -1,0 +1,61 @@
+"""Makes the monthly partitions of archive and history ahead of time. The incident store keeps its own days."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from core.agents.base import Agent
+from core.clock import Clock
+from core.database import Database, Transaction
+
+_TABLES = ("jobs_archive", "job_history")
+_MONTHS_AHEAD = 3
+
+# a partition cannot be made for rows that lie in the default one, so such a month stays there
+_IS_OCCUPIED = {
+    "jobs_archive": """SELECT 1 FROM jobs_archive_default
+                       WHERE state_change_time >= %(start)s AND state_change_time < %(end)s LIMIT 1""",
+    "job_history": """SELECT 1 FROM job_history_default
+                      WHERE modification_time >= %(start)s AND modification_time < %(end)s LIMIT 1""",
+}
+
+
+class PartitionKeeper(Agent):
+    """Keeps this month's and the coming months' partitions in existence."""
+
+    name = "partitions"
+
+    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
+        self._database = database
+        self._clock = clock
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Create what is missing; returns 0, because there is never more to do at once."""
+        with self._database.transaction() as transaction:
+            for table in _TABLES:
+                for start, end in _months(self._clock(), _MONTHS_AHEAD):
+                    _ensure(transaction, table, start, end)
+        return 0
+
+
+def _ensure(transaction: Transaction, table: str, start: datetime, end: datetime) -> None:
+    name = f"{table}_{start:%Y_%m}"
+    if transaction.fetch_one("SELECT to_regclass(%(name)s) IS NOT NULL AS there", {"name": name}) == {"there": True}:
+        return
+    if transaction.fetch_one(_IS_OCCUPIED[table], {"start": start, "end": end}) is not None:
+        return
+    # names and bounds come from the calendar, never from input
+    transaction.execute(
+        f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+    )
+
+
+def _months(now: datetime, ahead: int) -> list[tuple[datetime, datetime]]:
+    firsts = []
+    year, month = now.year, now.month
+    for _ in range(ahead + 2):
+        firsts.append(datetime(year, month, 1, tzinfo=UTC))
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return list(pairwise(firsts))

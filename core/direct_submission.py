@@ -1,0 +1,66 @@
+"""Jobs submitted one by one, without a task: their inputs are looked up in the catalogue, their log is added."""
+
+from __future__ import annotations
+
+from core.database import Database, Transaction
+from core.dataservice.catalogue import dataset_files, ensure_dataset
+from core.errors import InvalidInput
+from core.queues import check_queue_exists
+from core.taskbuffer.submission import NewFile, NewJob, check_job, insert_jobs
+
+
+def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
+    """Check and insert jobs and return their PandaIDs in order. Raises InvalidInput, UnknownObject; nothing is kept then."""
+    for position, job in enumerate(jobs):
+        if not any(file.type == "log" for file in job.files):
+            name = "job.$PANDAID.log.tgz"
+            job.files.append(NewFile("log", name, name, dataset=f"user.{job.prod_user_name}.logs"))
+        for file in job.files:
+            if file.type in ("output", "log") and not file.dataset:
+                file.dataset = job.destination_dataset or f"user.{job.prod_user_name}.outputs"
+            file.scope = file.scope or f"user.{job.prod_user_name}"
+        check_job(job, f"jobs.{position}.")
+    with database.transaction() as transaction:
+        catalogue: dict[str, dict[str, dict[str, object]]] = {}
+        for position, job in enumerate(jobs):
+            if job.computing_site:
+                check_queue_exists(transaction, job.computing_site, f"jobs.{position}.computingSite")
+            _resolve_inputs(transaction, job, f"jobs.{position}.", catalogue)
+        _ensure_output_datasets(transaction, jobs)
+        return insert_jobs(transaction, jobs)
+
+
+def _resolve_inputs(
+    transaction: Transaction, job: NewJob, position: str, catalogue: dict[str, dict[str, dict[str, object]]]
+) -> None:
+    for number, file in enumerate(job.files):
+        if file.type not in ("input", "sandbox"):
+            continue
+        where = f"{position}Files.{number}."
+        if file.dataset not in catalogue:
+            rows = dataset_files(transaction, file.dataset, f"{where}dataset")
+            catalogue[file.dataset] = {row["lfn"]: row for row in rows}
+        row = catalogue[file.dataset].get(file.lfn)
+        if row is None:
+            raise InvalidInput(
+                f"dataset {file.dataset!r} holds no file {file.lfn[:100]!r}",
+                field=f"{where}lfn",
+                remedy="register it with POST /api/control/datasets",
+            )
+        file.file_id, file.guid = int(str(row["file_id"])), str(row["guid"])
+        file.size_bytes, file.checksum, file.scope = (
+            int(str(row["size_bytes"])),
+            str(row["checksum"]),
+            str(row["scope"]),
+        )
+
+
+def _ensure_output_datasets(transaction: Transaction, jobs: list[NewJob]) -> None:
+    wanted = {
+        (file.dataset, file.scope, file.type, job.prod_user_name, job.vo)
+        for job in jobs
+        for file in job.files
+        if file.type in ("output", "log")
+    }
+    for dataset, scope, kind, owner, vo in sorted(wanted):
+        ensure_dataset(transaction, name=dataset, scope=scope, kind=kind, owner=owner, vo=vo, jedi_task_id=None)

@@ -1,0 +1,107 @@
+"""PanDA queues and storage endpoints: read, set, checked. Knows schedconfig, no HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.database import Database, Row
+from core.errors import InvalidInput, UnknownObject
+
+QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "paused")
+MOVERS = ("cp", "symlink")
+LOCAL_QUEUE = "LOCAL"
+LOCAL_ENDPOINT = "LOCAL_DISK"
+
+_SET_QUEUE = """
+INSERT INTO queues (queue_name, site, status, comment, max_ram_mb, max_disk_mb, max_core_count, max_walltime_s,
+                    storage_endpoint, parameters)
+VALUES (%(queue_name)s, %(site)s, %(status)s, %(comment)s, %(max_ram_mb)s, %(max_disk_mb)s, %(max_core_count)s,
+        %(max_walltime_s)s, %(storage_endpoint)s, %(parameters)s::jsonb)
+ON CONFLICT (queue_name) DO UPDATE SET
+    site = excluded.site, status = excluded.status, comment = excluded.comment, max_ram_mb = excluded.max_ram_mb,
+    max_disk_mb = excluded.max_disk_mb, max_core_count = excluded.max_core_count,
+    max_walltime_s = excluded.max_walltime_s, storage_endpoint = excluded.storage_endpoint,
+    parameters = excluded.parameters, modification_time = clock_timestamp()
+RETURNING *
+"""
+
+_SET_ENDPOINT = """
+INSERT INTO storage_endpoints (name, mover, path, state) VALUES (%(name)s, %(mover)s, %(path)s, %(state)s)
+ON CONFLICT (name) DO UPDATE SET mover = excluded.mover, path = excluded.path, state = excluded.state
+RETURNING *
+"""
+
+
+def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
+    """Create a queue or change some of its attributes. Raises InvalidInput, UnknownObject for a bad endpoint."""
+    _check_name(name, "queue_name")
+    present = database.fetch_one("SELECT * FROM queues WHERE queue_name = %(name)s", {"name": name})
+    default = {
+        "site": name,
+        "status": "online",
+        "comment": "",
+        "max_ram_mb": 0,
+        "max_disk_mb": 0,
+        "max_core_count": 0,
+        "max_walltime_s": 0,
+        "storage_endpoint": "",
+        "parameters": {},
+    }
+    values = default | (present or {}) | changes | {"queue_name": name}
+    if values["status"] not in QUEUE_STATUSES:
+        raise InvalidInput(
+            f"unknown status {values['status']!r}", field="status", remedy="one of " + ", ".join(QUEUE_STATUSES)
+        )
+    if values["storage_endpoint"]:
+        found = database.fetch_one(
+            "SELECT 1 FROM storage_endpoints WHERE name = %(name)s", {"name": values["storage_endpoint"]}
+        )
+        if found is None:
+            raise UnknownObject(
+                f"there is no storage endpoint {values['storage_endpoint']!r}",
+                field="storage_endpoint",
+                remedy="create it with PUT /api/control/endpoint/NAME",
+            )
+    row = database.fetch_one(_SET_QUEUE, {**values, "parameters": json.dumps(values["parameters"])})
+    assert row is not None  # an upsert with RETURNING always answers
+    return row
+
+
+def set_endpoint(database: Database, name: str, *, mover: str, path: str, state: str = "online") -> Row:
+    """Create or change a storage endpoint. `path` is absolute."""
+    _check_name(name, "name")
+    if mover not in MOVERS:
+        raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
+    if not path.startswith("/") or "\x00" in path:
+        raise InvalidInput("not an absolute path", field="path", remedy="begin with '/'")
+    row = database.fetch_one(
+        _SET_ENDPOINT, {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
+    )
+    assert row is not None
+    return row
+
+
+def endpoints(database: Database) -> list[Row]:
+    """All storage endpoints by name."""
+    return database.fetch("SELECT name, mover, path, state FROM storage_endpoints ORDER BY name")
+
+
+def check_queue_exists(database: Any, name: str, field: str) -> None:
+    """Raise UnknownObject naming `field` unless the queue exists. `database` is a Database or a Transaction."""
+    if database.fetch_one("SELECT 1 FROM queues WHERE queue_name = %(name)s", {"name": name}) is None:
+        raise UnknownObject(f"there is no queue {name[:100]!r}", field=field, remedy="see `panda queues` for the names")
+
+
+def ensure_local_site(database: Database, storage: str) -> None:
+    """The queue and the storage of `panda up`'s own site, made on first start and left alone after."""
+    if not any(row["name"] == LOCAL_ENDPOINT for row in endpoints(database)):
+        set_endpoint(database, LOCAL_ENDPOINT, mover="cp", path=storage)
+    if database.fetch_one("SELECT 1 FROM queues WHERE queue_name = %(name)s", {"name": LOCAL_QUEUE}) is None:
+        set_queue(database, LOCAL_QUEUE, {"site": "local", "storage_endpoint": LOCAL_ENDPOINT})
+
+
+def _check_name(name: str, field: str) -> None:
+    allowed = all(character.isalnum() or character in "_-." for character in name)
+    if not name or len(name) > 100 or not allowed:
+        raise InvalidInput(f"{name[:100]!r} is no name", field=field, remedy="letters, digits, '_', '-' and '.'")
