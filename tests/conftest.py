@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
+from tests.support.system import RunningSystem, running_system
 
 # Settings of one installation must not leak into the tests from the shell that runs them.
 for _name in [name for name in os.environ if name.startswith("PANDA_")]:
@@ -104,3 +105,17 @@ def _statement(url: str, statement: str, *names: str) -> None:
             cursor.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
     finally:
         connection.close()
+
+
+@pytest.fixture
+def system(database_url: str, tmp_path: Path) -> Iterator[RunningSystem]:
+    """A server with API and core agents over a fresh database, for one test."""
+    with running_system(database_url, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_system(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """A server with API and core agents shared by the tests of a module."""
+    with running_system(module_database_url, tmp_path_factory.mktemp("system")) as running:
+        yield running

@@ -1,0 +1,107 @@
+"""A whole server in this process for tests: the real API over real HTTP, the real agents, a real database."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from api.identity.issuer import Issuer
+from core.agents import run_agents
+from core.configuration import Settings
+from core.database import Database
+from core.queues import ensure_local_site
+
+T = TypeVar("T")
+
+
+@dataclass
+class RunningSystem:
+    """A server that answers at `url`."""
+
+    url: str
+    settings: Settings
+    database: Database
+    issuer: Issuer
+    storage: Path
+    _clients: list[httpx.Client] = field(default_factory=list)
+
+    def token(self, user: str = "alice", *roles: str, vo: str = "testvo") -> str:
+        """A token of the embedded issuer."""
+        return self.issuer.issue(user=user, vo=vo, roles=list(roles), lifetime_s=3600).text
+
+    def client(self, user: str = "alice", *roles: str) -> httpx.Client:
+        """An HTTP client with the identity of `user`."""
+        headers = {"Authorization": f"Bearer {self.token(user, *roles)}"}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self._clients.append(client)
+        return client
+
+    def v1(self, client: httpx.Client, path: str, **parameters: Any) -> Any:
+        """POST a v1 call, assert that it succeeded, return its data."""
+        response = client.post(f"/api/v1/{path}", json=parameters)
+        answer = response.json()
+        assert answer["success"], answer
+        return answer["data"]
+
+
+def eventually(look: Callable[[], T], *, timeout_s: float = 20.0, what: str = "") -> T:
+    """Look until the answer is true, and return it. A deadline, not a pause: it ends as soon as it is so."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = look()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"never happened: {what or look}; last answer {answer!r}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running_system(
+    database_url: str,
+    directory: Path,
+    *,
+    agents: bool = True,
+    further_agents: Callable[..., list[Any]] | None = None,
+    **overrides: Any,
+) -> Iterator[RunningSystem]:
+    """Start API (and agents) on a free port over `database_url`; everything is stopped at the end."""
+    periods = {"setupper_s": 0.05, "activator_s": 0.1, "adder_s": 0.05, "watchdog_s": 0.2, "emitter_s": 0.05}
+    settings = Settings(data=directory, database_url=database_url, **{"agents": periods, **overrides})
+    storage = directory / "storage"
+    storage.mkdir(parents=True, exist_ok=True)
+    database = Database(database_url)
+    ensure_local_site(database, str(storage))
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create_app(settings, database_url)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    stop = threading.Event()
+    further = further_agents(database, settings) if further_agents else []
+    threads = [threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)]
+    if agents:
+        threads.append(threading.Thread(target=run_agents, args=(settings, database, stop, further), daemon=True))
+    for thread in threads:
+        thread.start()
+    issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
+    system = RunningSystem(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, database, issuer, storage)
+    try:
+        eventually(lambda: server.started, what="the API starts")
+        yield system
+    finally:
+        for client in system._clients:
+            client.close()
+        stop.set()
+        server.should_exit = True
+        for thread in threads:
+            thread.join(timeout=15)
+        database.close()
+        listener.close()
