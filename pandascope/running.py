@@ -20,7 +20,7 @@ LOCAL_ENDPOINT = "LOCAL_DISK"
 _SHARED_MOVERS = frozenset({"cp", "symlink"})
 """Movers that read a path of this machine, so that files can be registered where they lie."""
 
-_PLACEHOLDER = re.compile(r"%(IN|OUT[0-9]*|JOB)")
+_PLACEHOLDER = re.compile(r"(?<!%)%(IN|OUT[0-9]*|JOB)\b")
 
 Stage = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, how many there are."""

@@ -1,0 +1,216 @@
+"""`panda run`: a shell command over files as jobs; waits, shows progress, collects. Knows options and words for people.
+
+What is done stands in pandascope/running.py, waiting.py and collecting.py.
+"""
+
+from __future__ import annotations
+
+import locale
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from pandascope.cli.connection import AsJson, Data, Url, connect
+from pandascope.cli.many_values import ManyValuesCommand
+from pandascope.cli.rendering import console, counts, plain, print_json, size
+from pandascope.errors import ClientError, Usage
+
+if TYPE_CHECKING:
+    from pandascope.client import Client
+    from pandascope.collecting import Collected
+    from pandascope.running import Submitted
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_INTERRUPTED = 130
+
+
+@app.command("run", cls=ManyValuesCommand)
+def command(
+    execute: Annotated[
+        str,
+        typer.Option("--exec", metavar="COMMAND", help="Shell text; %IN, %OUT (%OUT2, ...) and %JOB are filled in."),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="FILES", help="Names, patterns (also **) or directories; repeatable."),
+    ] = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option("--out", metavar="NAME", help="A file the command makes; repeatable.")
+    ] = None,
+    files_per_job: Annotated[int | None, typer.Option(metavar="N", help="Input files of one job; default 1.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", help="Number of jobs when there is no input.")
+    ] = None,
+    sandbox: Annotated[
+        list[str] | None, typer.Option(metavar="FILES", help="Files every job gets: scripts, settings; repeatable.")
+    ] = None,
+    site: Annotated[str | None, typer.Option(metavar="QUEUE", help="Only this queue.")] = None,
+    memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory a job needs.")] = None,
+    cores: Annotated[int | None, typer.Option(metavar="N", help="Cores a job needs.")] = None,
+    walltime: Annotated[int | None, typer.Option(metavar="S", help="Longest run time of a job.")] = None,
+    disk: Annotated[int | None, typer.Option(metavar="MB", help="Largest work directory of a job.")] = None,
+    attempts: Annotated[int | None, typer.Option(metavar="N", help="Most attempts of a job.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the task has ended.")] = False,
+    timeout: Annotated[float | None, typer.Option(metavar="S", help="Wait at most this long.")] = None,
+    collect: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Copy the outputs there, verified (waits).")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Also join the outputs of all jobs, in input order.")] = False,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a shell command over files as jobs.
+
+    panda run --exec 'wc -w %IN > %OUT' --in 'data/*.txt' --out counts.txt --files-per-job 5 --collect results
+
+    Jobs see the files by the names given here (data/a.txt); a file outside of the current directory by its name alone.
+    A directory means all files below it except hidden ones. Exit code 1 when a job failed.
+    """
+    if merge and collect is None:
+        raise Usage("there is nothing to merge", field="--merge", remedy="say where to collect: --collect DIR")
+    _sort_as_the_shell_does()
+    options: dict[str, Any] = {
+        "inputs": inputs or [],
+        "outputs": outputs or [],
+        "files_per_job": files_per_job,
+        "n_jobs": jobs,
+        "sandbox": sandbox or [],
+        "site": site,
+        "memory_mb": memory,
+        "cores": cores,
+        "walltime_s": walltime,
+        "disk_mb": disk,
+        "attempts": attempts,
+        "name": name,
+    }
+    with connect(url, data) as client:
+        submitted = _submit(client, execute, options, as_json)
+        if not (wait or collect):
+            _say_submitted(client, submitted, as_json)
+            return
+        task = _wait(client, submitted, timeout, as_json)
+        collected = client.collect(submitted.jedi_task_id, collect, merge=merge) if collect else None
+        _report(client, task, collected, as_json)
+    if task["status"] != "done" or (collected and collected.not_merged):
+        raise typer.Exit(1)
+
+
+def _sort_as_the_shell_does() -> None:
+    try:
+        locale.setlocale(locale.LC_COLLATE, "")
+    except locale.Error:  # a locale that is not installed: sort by code point, as the shell then does too
+        locale.setlocale(locale.LC_COLLATE, "C")
+
+
+def _submit(client: Client, execute: str, options: dict[str, Any], as_json: bool) -> Submitted:
+    with console(stderr=True).status("reading files") as status:
+
+        def show(stage: str, done: int, total: int) -> None:
+            status.update(f"{stage}: {done:,} of {total:,}")
+
+        submitted = client.run(execute, on_stage=None if as_json else show, **options)
+    if not as_json:
+        about = f" over {submitted.n_inputs:,} files, {size(submitted.input_bytes)}" if submitted.n_inputs else ""
+        console(stderr=True).print(f"task {submitted.jedi_task_id} submitted{about}")
+    return submitted
+
+
+def _say_submitted(client: Client, submitted: Submitted, as_json: bool) -> None:
+    task_id = submitted.jedi_task_id
+    if as_json:
+        print_json(
+            {
+                "jedi_task_id": task_id,
+                "task_name": submitted.task_name,
+                "n_input_files": submitted.n_inputs,
+                "input_bytes": submitted.input_bytes,
+                "monitor": f"{client.url}/monitor/task/{task_id}/",
+            }
+        )
+    else:
+        typer.echo(f"watch it: panda tasks jedi_task_id={task_id}, or {client.url}/monitor/task/{task_id}/")
+
+
+def _wait(client: Client, submitted: Submitted, timeout: float | None, as_json: bool) -> dict[str, Any]:
+    from pandascope.cli.progress import TaskProgress
+
+    task_id = submitted.jedi_task_id
+    try:
+        with TaskProgress(f"task {task_id}", is_shown=not as_json) as progress:
+            return client.wait(task_id, timeout_s=timeout, on_progress=progress.show)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\ntask {task_id} goes on without you; stop it with: panda kill --task {task_id}\n"
+            f"watch it with: panda tasks jedi_task_id={task_id}",
+            err=True,
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _report(client: Client, task: dict[str, Any], collected: Collected | None, as_json: bool) -> None:
+    failed = task["status"] != "done"
+    incidents = failure_incidents(client, task["jedi_task_id"]) if failed else []
+    if as_json:
+        document: dict[str, Any] = {"task": task, "incidents": incidents}
+        if collected is not None:
+            document["collected"] = {
+                "folder": str(collected.folder),
+                "files": [str(path) for path in collected.files],
+                "merged": [str(path) for path in collected.merged],
+                "not_merged": collected.not_merged,
+                "total_bytes": collected.total_bytes,
+            }
+        print_json(document)
+        return
+    terminal = console()
+    by_state = {name: int(task[f"n_{name}"] or 0) for name in ("finished", "failed", "cancelled")}
+    terminal.print(Text.assemble(f"task {task['jedi_task_id']} {task['status']}: ", counts(by_state)))
+    if collected is not None:
+        _say_collected(terminal, collected)
+    if failed:
+        show_failures(terminal, client, task, incidents)
+
+
+def _say_collected(terminal: Any, collected: Collected) -> None:
+    outputs = f"{len(collected.files):,} output{'' if len(collected.files) == 1 else 's'}"
+    terminal.print(f"{outputs}, {size(collected.total_bytes)}, verified, in {collected.folder}")
+    for path in collected.merged:
+        terminal.print(f"merged: {path}")
+    for name in collected.not_merged:
+        terminal.print(Text(f"{name} was not merged: the output of some jobs is missing", style="yellow"))
+
+
+def failure_incidents(client: Client, task_id: int) -> list[dict[str, Any]]:
+    """The incidents of a task's failures; they follow the failure within a second or two, so ask a few times."""
+    deadline = time.monotonic() + 5.0
+    while True:
+        rows = list(client.incidents(jedi_task_id=task_id, state="*", limit=10)["incidents"])
+        if rows or time.monotonic() > deadline:
+            return rows
+        time.sleep(0.3)
+
+
+def show_failures(terminal: Any, client: Client, task: dict[str, Any], incidents: list[dict[str, Any]]) -> None:
+    """Why jobs of a task failed, and the command to type next."""
+    task_id = task["jedi_task_id"]
+    for row in incidents:
+        head = f"incident {row['incident_id']} ({row['job_count']} jobs): {plain(row['title'])}"
+        terminal.print(Text(head, style="red"), soft_wrap=True)
+        if row["culprit_line"]:
+            terminal.print(Text(f"  culprit line: {plain(row['culprit_line'])}", style="bold"), soft_wrap=True)
+        if row["sample_panda_id"]:
+            terminal.print(f"  next: panda logs {row['sample_panda_id']} --culprit", soft_wrap=True)
+    if not incidents:
+        try:
+            jobs = client.jobs(jedi_task_id=task_id, job_status="!finished", facets=0, limit=5)["jobs"]
+        except ClientError as error:
+            terminal.print(Text(f"the failed jobs cannot be listed: {error}", style="yellow"))
+            return
+        for job in jobs:
+            terminal.print(f"job {job['panda_id']} {job['job_status']}   next: panda job {job['panda_id']}")
