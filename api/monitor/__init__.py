@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from api.monitor.jobs import job, job_log_text, jobs
+from api.monitor.queues import queues
+from api.monitor.search import search_everything
+from api.monitor.tasks import task, tasks
+from api.monitor.throughput import throughput_bins
 from api.operations import Handler, Services
 
-HANDLERS: list[Handler] = []
+HANDLERS: list[Handler] = [jobs, job, job_log_text, queues, tasks, task, throughput_bins, search_everything]
 
 
 @asynccontextmanager

@@ -105,7 +105,10 @@ def _facets(rows: list[Row], fields: tuple[str, ...], *, exact: bool) -> Facets:
 
 
 def estimate_jobs(database: Database, question: Question) -> Facets:
-    """What `count_jobs` answers when exact counts take too long: fields of the minute counts from there, when no other filter is in use; the rest from a sample of the archive."""
+    """What `count_jobs` answers when exact counts take too long.
+
+    Fields that the minute counts know come from there, unless another filter is in use; the rest from a sample.
+    """
     fields = tuple(FACET_FIELDS) if question.wants_facets else ()
     sample = f"TABLESAMPLE SYSTEM ({_SAMPLE_PERCENT})"
     rows = read(database, _statement(question, fields, sample=sample), window_parameters(question))

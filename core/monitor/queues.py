@@ -1,0 +1,85 @@
+"""The queues: their limits, what is in them, and whether pilots still ask. Knows no page."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.database import Database, Row
+from core.monitor.filters import text_column
+from core.monitor.question import Grammar, Question
+from core.monitor.reading import envelope, read
+from core.monitor.throughput import count_changes
+
+SILENCE_S = 600
+"""A queue with work for pilots and no pilot asking for so long is silent (docs/api.md)."""
+
+QUEUE_GRAMMAR = Grammar(
+    filters={
+        "queue_name": text_column("queue_name"),
+        "computing_site": text_column("computing_site", "queue_name"),
+        "site": text_column("site"),
+        "queue_status": text_column("queue_status", "status"),
+        "status": text_column("status"),
+    }
+)
+
+# queues and queue_contacts whole: they are short
+_QUEUES = """
+SELECT q.queue_name, q.site, q.status, q.comment, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
+       q.storage_endpoint, c.last_request_time AS last_pilot_contact
+FROM queues q LEFT JOIN queue_contacts c USING (queue_name)
+WHERE {where} ORDER BY q.queue_name
+"""
+
+# ix_jobs_live_status, index only
+_LIVE_COUNTS = "SELECT computing_site, job_status, count(*) AS count FROM jobs_live GROUP BY 1, 2"
+
+
+def queue_list(database: Database, question: Question) -> dict[str, Any]:
+    """All queues that the question selects, by name; `jobs` are the live ones, the rates those of the last hour."""
+    rows = read(database, _QUEUES.format(where=question.where()), question.parameters)
+    live = live_counts(database)
+    ended = _ended_last_hour(database, question.as_of)
+    queues = []
+    for row in rows:
+        jobs = live.get(row["queue_name"], {})
+        queues.append(
+            {
+                **row,
+                "jobs": jobs,
+                "finished_last_hour": ended.get((row["queue_name"], "finished"), 0),
+                "failed_last_hour": ended.get((row["queue_name"], "failed"), 0),
+                "silent": _is_silent(jobs, row["last_pilot_contact"], question.as_of),
+            }
+        )
+    return envelope(question.as_of, count=len(queues), warnings=question.warnings, queues=queues)
+
+
+def live_counts(database: Database) -> dict[str, dict[str, int]]:
+    """Live jobs by queue and status; jobs without a queue yet are under the empty name."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in read(database, _LIVE_COUNTS, {}):
+        counts.setdefault(row["computing_site"], {})[row["job_status"]] = row["count"]
+    return counts
+
+
+def silent_queues(database: Database, live: dict[str, dict[str, int]], as_of: datetime) -> list[str]:
+    """Names of the queues where work waits and no pilot has asked for it for ten minutes."""
+    rows: list[Row] = database.fetch("SELECT queue_name, last_request_time FROM queue_contacts")
+    contacts = {row["queue_name"]: row["last_request_time"] for row in rows}
+    return sorted(name for name, jobs in live.items() if name and _is_silent(jobs, contacts.get(name), as_of))
+
+
+def _is_silent(jobs: dict[str, int], last_contact: datetime | None, as_of: datetime) -> bool:
+    waits = jobs.get("activated", 0) > 0
+    return waits and (last_contact is None or as_of - last_contact > timedelta(seconds=SILENCE_S))
+
+
+def _ended_last_hour(database: Database, as_of: datetime) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    start = (as_of - timedelta(hours=1)).replace(second=0, microsecond=0)
+    for row in count_changes(database, start, as_of, ("finished", "failed")):
+        key = (row["computing_site"], row["job_status"])
+        counts[key] = counts.get(key, 0) + row["count"]
+    return counts

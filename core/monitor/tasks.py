@@ -1,0 +1,101 @@
+"""Tasks: the list and one task with its jobs by state. Knows no page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from core.database import Database, Row
+from core.errors import UnknownObject
+from core.monitor.filters import number_column, text_column
+from core.monitor.question import Grammar, Question
+from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from core.monitor.selection import contains_text
+
+TASK_GRAMMAR = Grammar(
+    filters={
+        **{name: text_column(name) for name in ("task_name", "status", "vo", "working_group", "prod_source_label")},
+        **{name: text_column(name) for name in ("user_name", "processing_type")},
+        "prod_user_name": text_column("prod_user_name", "user_name"),
+        "jedi_task_id": number_column("jedi_task_id"),
+        "task_priority": number_column("task_priority"),
+        "q": contains_text(("task_name", "user_name", "error_dialog")),
+    },
+    identities=frozenset({"jedi_task_id"}),
+    default_hours=7 * 24,
+    sorts=("jedi_task_id-descending", "jedi_task_id-ascending"),
+)
+
+_ROW = """
+    jedi_task_id, task_name, status, user_name, vo, prod_source_label, creation_time, modification_time, end_time, n_jobs,
+    n_finished, n_failed, n_cancelled, greatest(n_jobs - n_finished - n_failed - n_cancelled, 0) AS n_active,
+    n_input_files, error_dialog
+"""
+
+# primary key
+_TASK = f"SELECT {_ROW}, parameters FROM tasks WHERE jedi_task_id = %(jedi_task_id)s"
+# ix_jobs_live_task, ix_jobs_archive_task
+_JOBS = """
+SELECT job_status, count(*) AS count FROM (
+    SELECT job_status FROM jobs_live WHERE jedi_task_id = %(jedi_task_id)s
+    UNION ALL SELECT job_status FROM jobs_archive WHERE jedi_task_id = %(jedi_task_id)s
+) jobs GROUP BY 1
+"""
+# ix_incident_jobs_task
+_INCIDENTS = """
+SELECT i.incident_id, i.title, i.state, i.severity, c.job_count
+FROM (
+    SELECT incident_id, count(*) AS job_count FROM incident_jobs WHERE jedi_task_id = %(jedi_task_id)s GROUP BY 1
+) c JOIN incidents i USING (incident_id) ORDER BY i.state <> 'resolved' DESC, c.job_count DESC
+"""
+
+
+def task_list(database: Database, question: Question) -> dict[str, Any]:
+    """A page of tasks. The window cuts ended tasks by the time they ended; those under way always count."""
+    conditions = [question.where()]
+    window = question.window
+    if window is not None:
+        conditions.append("(end_time IS NULL OR end_time >= %(window_start)s)")
+        if not window.reaches_now:
+            conditions.append("creation_time < %(window_end)s")
+    bounds = {"window_start": window.start if window else None, "window_end": window.end if window else None}
+    where = " AND ".join(conditions)
+    direction, comparison = ("ASC", ">") if question.sortby.endswith("ascending") else ("DESC", "<")
+    key = (question.raw_filters, question.sortby)
+    if question.cursor:
+        after, count = decode_cursor(question.cursor, key, (int, int))
+        page = f"{where} AND jedi_task_id {comparison} %(after)s"
+    else:
+        after, page = None, where
+        # as many rows as there are tasks in the window; ix_tasks_status or ix_tasks_user when filtered by them
+        counted: Row = read(
+            database, f"SELECT count(*) AS n FROM tasks WHERE {where}", {**question.parameters, **bounds}
+        )[0]
+        count = counted["n"]
+    # primary key, walked in its order
+    statement = f"SELECT {_ROW} FROM tasks WHERE {page} ORDER BY jedi_task_id {direction} LIMIT %(limit)s"
+    rows = read(database, statement, {**question.parameters, **bounds, "after": after, "limit": question.limit + 1})
+    has_more = len(rows) > question.limit
+    rows = rows[: question.limit]
+    return envelope(
+        question.as_of,
+        window=window,
+        count=count,
+        next_cursor=encode_cursor(key, (rows[-1]["jedi_task_id"], count)) if has_more else None,
+        warnings=question.warnings,
+        tasks=rows,
+    )
+
+
+def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[str, Any]:
+    """One task with its jobs by state. Raises UnknownObject when there is none of this id."""
+    key = {"jedi_task_id": jedi_task_id}
+    task = database.fetch_one(_TASK, key)
+    if task is None:
+        raise UnknownObject(
+            f"there is no task {jedi_task_id}", field="jedi_task_id", remedy="see GET /api/monitor/tasks"
+        )
+    parameters = task.pop("parameters")
+    jobs = {row["job_status"]: row["count"] for row in read(database, _JOBS, key)}
+    incidents = database.fetch(_INCIDENTS, key)
+    return envelope(as_of, count=1, task=task, parameters=parameters, jobs=jobs, incidents=incidents)

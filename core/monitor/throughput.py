@@ -1,0 +1,123 @@
+"""How much happened when: state changes per bin from the minute counts, plus the minutes that are not counted yet.
+
+The roll-up agent says how far the minute counts are complete (`agent_runs.cursor` of `ROLLUP_AGENT`, in epoch seconds);
+from there on the history itself is counted. One statement sees both, so nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.database import Database, Row
+from core.errors import InvalidInput
+from core.monitor.filters import text_column
+from core.monitor.question import Grammar, Question
+from core.monitor.reading import envelope, read
+from core.states import FINAL_JOB_STATUSES
+
+ROLLUP_AGENT = "rollups"
+
+_MOST_BINS = 120
+_LARGEST_ANSWER = 2000
+_STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
+
+_SPLITS = {"status": "job_status", "computing_site": "computing_site", "prod_source_label": "prod_source_label"}
+
+THROUGHPUT_GRAMMAR = Grammar(
+    filters={name: text_column(name) for name in ("computing_site", "prod_source_label", "job_status")},
+    default_hours=24,
+    options=("bin_s", "by"),
+)
+
+# throughput_minutes by its primary key, which begins with bin_time; job_history by ix_job_history_time
+STATUS_CHANGES = """
+    SELECT bin_time, computing_site, job_status, prod_source_label, job_count
+    FROM throughput_minutes
+    WHERE bin_time >= %(from)s AND bin_time < least(%(to)s, (SELECT counted_until FROM progress))
+    UNION ALL
+    SELECT date_trunc('minute', modification_time), computing_site, job_status, prod_source_label, count(*)
+    FROM job_history
+    WHERE modification_time >= greatest(%(from)s, (SELECT counted_until FROM progress)) AND modification_time < %(to)s
+    GROUP BY 1, 2, 3, 4
+"""
+PROGRESS = f"""
+    progress AS MATERIALIZED (
+        SELECT coalesce((SELECT to_timestamp(cursor) FROM agent_runs WHERE name = '{ROLLUP_AGENT}'), '-infinity') AS counted_until
+    )
+"""
+
+
+def throughput(database: Database, question: Question) -> dict[str, Any]:
+    """State changes per bin, split `by` status, computing_site or prod_source_label.
+
+    Split by anything but status the ended jobs are counted, unless job_status asks for another state.
+    """
+    by = question.options["by"] or "status"
+    if by not in _SPLITS:
+        raise InvalidInput(f"{by[:40]!r} is no way to split", field="by", remedy=f"one of {', '.join(_SPLITS)}")
+    assert question.window is not None
+    start, end = question.window.start, question.window.end
+    bin_s = _bin_size(question.options["bin_s"], (end - start).total_seconds())
+    first = _floor(start, bin_s)
+    bins = [
+        first + timedelta(seconds=bin_s * index) for index in range(math.ceil((end - first).total_seconds() / bin_s))
+    ]
+    only_ended = by != "status" and "job_status" not in question.filtered
+    statement = f"""
+        WITH {PROGRESS}
+        SELECT {_SPLITS[by]} AS name,
+               floor(extract(epoch FROM bin_time - %(from)s) / %(bin_s)s)::bigint AS place, sum(job_count)::bigint AS count
+        FROM ({STATUS_CHANGES}) changes
+        WHERE {question.where()} {"AND job_status = ANY(%(ended)s)" if only_ended else ""}
+        GROUP BY 1, 2
+    """
+    bounds = {"from": first, "to": end, "bin_s": bin_s, "ended": [status.value for status in FINAL_JOB_STATUSES]}
+    rows = read(database, statement, {**question.parameters, **bounds})
+    return envelope(
+        question.as_of,
+        window=question.window,
+        count=sum(row["count"] for row in rows),
+        warnings=question.warnings,
+        bin_s=bin_s,
+        bins=bins,
+        series=_series(rows, len(bins)),
+    )
+
+
+def count_changes(database: Database, start: datetime, end: datetime, statuses: Sequence[str]) -> list[Row]:
+    """Per minute and status how many jobs went into one of `statuses`; `start` should be a full minute."""
+    statement = f"""
+        WITH {PROGRESS}
+        SELECT bin_time, job_status, computing_site, sum(job_count)::bigint AS count
+        FROM ({STATUS_CHANGES}) changes WHERE job_status = ANY(%(statuses)s) GROUP BY 1, 2, 3
+    """
+    return read(database, statement, {"from": start, "to": end, "statuses": list(statuses)})
+
+
+def _series(rows: list[Row], length: int) -> dict[str, list[int]]:
+    series: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: str(row["name"])):
+        counts = series.setdefault(row["name"] or "Not specified", [0] * length)
+        counts[row["place"]] += row["count"]
+    return series
+
+
+def _bin_size(text: str, length_s: float) -> int:
+    if not text:
+        fitting = (step for step in _STEPS_S if length_s / step <= _MOST_BINS)
+        return next(fitting, 86_400 * math.ceil(length_s / 86_400 / _MOST_BINS))
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+    if size == 0 or size % 60:
+        raise InvalidInput(f"{text[:40]!r} will not do", field="bin_s", remedy="a multiple of 60, in seconds")
+    if length_s / size > _LARGEST_ANSWER:
+        raise InvalidInput(
+            f"makes more than {_LARGEST_ANSWER} bins", field="bin_s", remedy="larger bins or a shorter window"
+        )
+    return size
+
+
+def _floor(moment: datetime, bin_s: int) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp() // bin_s * bin_s, tz=UTC)
