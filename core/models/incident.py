@@ -106,7 +106,10 @@ class IncidentJob(SQLModel, table=True):
     """A job that an incident covers, with its culprit line."""
 
     __tablename__ = "incident_jobs"
-    __table_args__ = (Index("ix_incident_jobs_incident", "incident_id", "panda_id"),)
+    __table_args__ = (
+        Index("ix_incident_jobs_incident", "incident_id", "panda_id"),
+        Index("ix_incident_jobs_task", "jedi_task_id", "incident_id"),
+    )
 
     panda_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
     incident_id: int = Field(sa_type=BIGINT, nullable=False)

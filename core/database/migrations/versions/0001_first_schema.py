@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("panda_id"),
     )
     op.create_index("ix_incident_jobs_incident", "incident_jobs", ["incident_id", "panda_id"], unique=False)
+    op.create_index("ix_incident_jobs_task", "incident_jobs", ["jedi_task_id", "incident_id"], unique=False)
     op.create_table(
         "incidents",
         sa.Column("incident_id", sa.BigInteger(), nullable=False),
@@ -642,6 +643,7 @@ def downgrade() -> None:
     op.drop_index("ix_incidents_modified", table_name="incidents")
     op.drop_index("ix_incidents_fingerprint", table_name="incidents")
     op.drop_table("incidents")
+    op.drop_index("ix_incident_jobs_task", table_name="incident_jobs")
     op.drop_index("ix_incident_jobs_incident", table_name="incident_jobs")
     op.drop_table("incident_jobs")
     op.drop_table("incident_breakdown")
