@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.agents.activator import Activator
 from core.agents.adder import Adder
@@ -15,7 +15,9 @@ from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database, migrate
 
-__all__ = ["Agent", "core_agents", "run_agents"]
+AgentFactory = Callable[[Database, Settings], Sequence[Agent]]
+
+__all__ = ["Agent", "AgentFactory", "core_agents", "run_agents"]
 
 
 def core_agents(database: Database, settings: Settings) -> list[Agent]:
@@ -30,7 +32,15 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     ]
 
 
-def run_agents(settings: Settings, database: Database, stop: threading.Event, further: Sequence[Agent] = ()) -> None:
-    """Bring the schema up to date, then run all agents, and `further` ones of other packages, until `stop` is set."""
-    migrate(database)
-    run_loops([*core_agents(database, settings), *further], database, stop)
+def run_agents(settings: Settings, stop: threading.Event, further: AgentFactory | None = None) -> None:
+    """Bring the schema up to date, then run all agents until `stop` is set; `further` makes those of other packages.
+
+    `settings.database_url` must name the database.
+    """
+    database = Database(settings.database_url)
+    try:
+        migrate(database)
+        others = further(database, settings) if further else []
+        run_loops([*core_agents(database, settings), *others], database, stop)
+    finally:
+        database.close()

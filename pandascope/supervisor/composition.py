@@ -5,12 +5,73 @@ The one place that knows both; the monitor itself asks the API through the clien
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http.cookies import CookieError, SimpleCookie
+
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
+from api.identity.access import SESSION_COOKIE
 from core.configuration import Settings
+from dashboard.app import create_monitor
+from pandascope.async_client import AsyncClient
+from pandascope.in_process import InProcessTransport
+
+_INSIDE = "http://inside.panda"
+"""Never resolved: requests to it stay in this process."""
 
 
-def create_server(settings: Settings, database_url: str) -> Starlette:
-    """The ASGI application of one worker."""
-    return create_app(settings, database_url)
+def create_server(settings: Settings, database_url: str) -> ASGIApp:
+    """The ASGI application of one worker: `/api` is the API, `/monitor` the pages, `/` leads there."""
+    api = create_app(settings, database_url)
+
+    def client_for(headers: Mapping[str, str]) -> AsyncClient:
+        return AsyncClient(_INSIDE, _token_of(headers), transport=InProcessTransport(api))
+
+    monitor = create_monitor(client_for)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with api.router.lifespan_context(api):
+            await monitor.startup()
+            yield
+            await monitor.shutdown()
+
+    async def to_monitor(request: Request) -> RedirectResponse:
+        return RedirectResponse("/monitor/")
+
+    front = Starlette(routes=[Route("/", to_monitor)], lifespan=lifespan)
+    return _Doors(front, {"/api": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)})
+
+
+class _Doors:
+    """Chooses the application by the first part of the path and hands the whole path on.
+
+    Starlette's Mount cuts the prefix off, but API and Dash both know their full addresses (monitor.md 4.4).
+    """
+
+    def __init__(self, front: ASGIApp, doors: dict[str, ASGIApp]) -> None:
+        self._front = front
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = "/" + str(scope.get("path", "")).lstrip("/").split("/", 1)[0]
+        await self._doors.get(first, self._front)(scope, receive, send)
+
+
+def _token_of(headers: Mapping[str, str]) -> str:
+    """The visitor's own token, from its header or its cookie; empty for an anonymous visitor."""
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return text.strip()
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""

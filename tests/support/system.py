@@ -16,7 +16,7 @@ import uvicorn
 
 from api.app import create_app
 from api.identity.issuer import Issuer
-from core.agents import run_agents
+from core.agents import AgentFactory, run_agents
 from core.configuration import Settings
 from core.database import Database
 from core.queues import ensure_local_site
@@ -71,7 +71,7 @@ def running_system(
     directory: Path,
     *,
     agents: bool = True,
-    further_agents: Callable[..., list[Any]] | None = None,
+    further_agents: AgentFactory | None = None,
     **overrides: Any,
 ) -> Iterator[RunningSystem]:
     """Start API (and agents) on a free port over `database_url`; everything is stopped at the end."""
@@ -85,10 +85,9 @@ def running_system(
     app = create_app(settings, database_url)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     stop = threading.Event()
-    further = further_agents(database, settings) if further_agents else []
     threads = [threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)]
     if agents:
-        threads.append(threading.Thread(target=run_agents, args=(settings, database, stop, further), daemon=True))
+        threads.append(threading.Thread(target=run_agents, args=(settings, stop, further_agents), daemon=True))
     for thread in threads:
         thread.start()
     issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
