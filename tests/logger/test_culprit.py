@@ -1,0 +1,216 @@
+"""The culprit line: one sample log per pattern, and every text there can be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logger.culprit import MAX_LINE_CHARACTERS, PATTERNS, around, find_culprit
+
+_CHAINED = """start
+Traceback (most recent call last):
+  File "/srv/job/count.py", line 3, in read
+    int(text)
+    ~~~^^^^^^
+ValueError: invalid literal for int() with base 10: 'x'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/srv/job/count.py", line 9, in <module>
+    main()
+  File "/srv/job/count.py", line 7, in main
+    raise RuntimeError("cannot count\\nthe second line")
+RuntimeError: cannot count
+the second line
+payload ends
+"""
+_GROUP = """  + Exception Group Traceback (most recent call last):
+  |   File "/srv/a.py", line 1, in <module>
+  |     raise ExceptionGroup("many", errors)
+  | ExceptionGroup: many (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/srv/b.py", line 5, in inner
+    |     1/0
+    | ZeroDivisionError: division by zero
+    +------------------------------------
+"""
+_JAVA = """Exception in thread "main" java.lang.RuntimeException: outer
+\tat A.main(A.java:5)
+Caused by: java.lang.NullPointerException: inner
+\tat B.run(B.java:7)
+\t... 1 more
+"""
+SAMPLES = [
+    ("python_traceback", _CHAINED, "RuntimeError: cannot count"),
+    ("python_traceback", _GROUP, "| ZeroDivisionError: division by zero"),
+    ("java_cause", _JAVA, "Caused by: java.lang.NullPointerException: inner"),
+    (
+        "java_exception",
+        'x\nException in thread "main" java.lang.Error: no\n\tat A.main(A.java:5)\n',
+        'Exception in thread "main" java.lang.Error: no',
+    ),
+    (
+        "go_panic",
+        "ok\npanic: runtime error: index out of range\n\ngoroutine 1 [running]:\n",
+        "panic: runtime error: index out of range",
+    ),
+    ("rust_panic", "thread 'main' panicked at src/main.rs:2:5:\nboom\n", "thread 'main' panicked at src/main.rs:2:5:"),
+    ("out_of_memory", "terminate called\n  what():  std::bad_alloc\nAborted\n", "what():  std::bad_alloc"),
+    (
+        "out_of_memory",
+        "slurmstepd: error: Detected 1 oom-kill event(s)\nKilled\n",
+        "slurmstepd: error: Detected 1 oom-kill event(s)",
+    ),
+    (
+        "disk_full",
+        "cp: error writing 'x': No space left on device\nfailed\n",
+        "cp: error writing 'x': No space left on device",
+    ),
+    (
+        "cpp_exception",
+        "terminate called after throwing an instance of 'X'\n  what():  bad input\nAborted\n",
+        "what():  bad input",
+    ),
+    (
+        "assertion",
+        "a.out: a.c:3: main: Assertion `x > 0' failed.\nAborted\n",
+        "a.out: a.c:3: main: Assertion `x > 0' failed.",
+    ),
+    (
+        "segmentation_fault",
+        "run.sh: line 3:  17 Segmentation fault      (core dumped) ./a.out\nafter\n",
+        "run.sh: line 3:  17 Segmentation fault      (core dumped) ./a.out",
+    ),
+    (
+        "compiler",
+        "main.cpp: In function 'int main()':\nmain.cpp:3:5: error: 'x' was not declared\nmain.cpp:9:1: error: second\n",
+        "main.cpp:3:5: error: 'x' was not declared",
+    ),
+    (
+        "linker",
+        "/usr/bin/ld: a.o: in function `main':\na.c:(.text+0x5): undefined reference to `foo'\ncollect2: error: ld\n",
+        "a.c:(.text+0x5): undefined reference to `foo'",
+    ),
+    (
+        "linker",
+        "./a.out: error while loading shared libraries: libx.so.1: cannot open shared object file\n",
+        "./a.out: error while loading shared libraries: libx.so.1: cannot open shared object file",
+    ),
+    (
+        "python_exception",
+        '    int("x")\nValueError: the head of this log is cut off\n',
+        "ValueError: the head of this log is cut off",
+    ),
+    ("transfer", "curl: (28) Operation timed out\nerror: cannot fetch\n", "curl: (28) Operation timed out"),
+    (
+        "transfer",
+        "gfal-copy error: 2 (No such file or directory) - x\n",
+        "gfal-copy error: 2 (No such file or directory) - x",
+    ),
+    (
+        "transfer",
+        "ERROR pilot: adler32 mismatch on input file a.txt\nbye\n",
+        "ERROR pilot: adler32 mismatch on input file a.txt",
+    ),
+    (
+        "shell",
+        "hello\nrun.sh: line 2: frobnicate: command not found\n",
+        "run.sh: line 2: frobnicate: command not found",
+    ),
+    ("shell", "sh: 1: frobnicate: not found\n", "sh: 1: frobnicate: not found"),
+    ("shell", "cat: x.txt: No such file or directory\ndone\n", "cat: x.txt: No such file or directory"),
+    ("make", "make[1]: *** No rule to make target 'x'.  Stop.\n", "make[1]: *** No rule to make target 'x'.  Stop."),
+    (
+        "killed",
+        "working\nrun.sh: line 5:   99 Killed                  ./big\nend\n",
+        "run.sh: line 5:   99 Killed                  ./big",
+    ),
+    ("perl", "Illegal division by zero at x.pl line 3.\n", "Illegal division by zero at x.pl line 3."),
+    ("fatal", "2026-11-21 FATAL the end is near\nERROR other\n", "2026-11-21 FATAL the end is near"),
+    ("error", "errors: 0\nError: no events\nerror: 0\ndone\n", "Error: no events"),
+    ("failure", "0 failed\nconnection refused by host\nbye\n", "connection refused by host"),
+    ("last_line", "one\ntwo\n\n   \n", "two"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "log", "line"), SAMPLES)
+def test_the_line_that_names_the_cause_is_found(pattern: str, log: str, line: str) -> None:
+    culprit = find_culprit(log)
+    assert culprit is not None
+    assert (culprit.pattern, culprit.text) == (pattern, line)
+    assert log.split("\n")[culprit.line_number - 1].strip() == line
+
+
+def test_every_pattern_has_a_sample() -> None:
+    assert {pattern.name for pattern in PATTERNS} == {sample[0] for sample in SAMPLES}
+
+
+def test_a_traceback_tells_the_failing_function() -> None:
+    chained, group = find_culprit(_CHAINED), find_culprit(_GROUP)
+    assert chained is not None and chained.where == "count.py:main" and chained.line_number == 15
+    assert group is not None and group.where == "b.py:inner"
+
+
+def test_an_empty_log_has_no_culprit() -> None:
+    assert find_culprit("") is None
+    assert find_culprit(" \n\n\t\n") is None
+
+
+def test_escape_sequences_progress_bars_and_carriage_returns_do_not_hide_it() -> None:
+    log = "\x1b[1;31mstart\x1b[0m\r\n 10%\r 50%\r100%\r\n\x1b]0;title\x07\x1b[31mValueError: red\x1b[0m\r\n"
+    culprit = find_culprit(log)
+    assert culprit is not None
+    assert (culprit.line_number, culprit.text) == (3, "ValueError: red")
+    assert [text for _, text in around(log, 2)] == ["start", "100%", "ValueError: red"]
+
+
+def test_huge_lines_no_newline_and_binary_are_survived() -> None:
+    culprit = find_culprit("ValueError: " + "x" * 1_000_000)
+    assert culprit is not None and len(culprit.text) == MAX_LINE_CHARACTERS
+    binary = bytes(range(256)) * 100 + b"\nOSError: disk\n" + bytes(range(256))
+    found = find_culprit(binary)
+    assert found is not None and found.text == "OSError: disk"
+
+
+def test_around_gives_the_neighbours_with_their_numbers() -> None:
+    log = "\n".join(f"line {number}" for number in range(1, 101)) + "\n"
+    lines = around(log, 50, 2)
+    assert lines == [(48, "line 48"), (49, "line 49"), (50, "line 50"), (51, "line 51"), (52, "line 52")]
+    assert around(log, 1, 1) == [(1, "line 1"), (2, "line 2")]
+    assert around(log, 100, 1) == [(99, "line 99"), (100, "line 100")]
+
+
+_LINES = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        [
+            "Traceback (most recent call last):",
+            '  File "x.py", line 1, in f',
+            "    code",
+            "ValueError: x",
+            "",
+            "\x1b[",
+            "a\rb",
+            "error:",
+        ]
+    ),
+)
+
+
+@given(st.lists(_LINES, max_size=30).map("\n".join))
+def test_any_text_has_a_culprit_among_its_lines_or_is_blank(log: str) -> None:
+    culprit = find_culprit(log)
+    if culprit is None:
+        return
+    assert culprit.text and "\n" not in culprit.text and len(culprit.text) <= MAX_LINE_CHARACTERS
+    assert 1 <= culprit.line_number <= log.count("\n") + 1
+    assert dict(around(log, culprit.line_number, 0)) == {culprit.line_number: culprit.text}
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_survived(log: bytes) -> None:
+    find_culprit(log)
+    around(log, 3)
