@@ -73,7 +73,7 @@ SERVER_SETTINGS: Mapping[str, str] = {
 _PORT = 5432  # only a part of the socket's file name
 _SOCKET_NAME = f".s.PGSQL.{_PORT}"
 _SOCKET_PATH_LIMIT = 103 if os.uname().sysname == "Darwin" else 107
-_START_TIMEOUT_S, _FAST_STOP_S, _IMMEDIATE_STOP_S = 300.0, 30.0, 10.0
+_START_TIMEOUT_S, _FAST_STOP_S, _IMMEDIATE_STOP_S, _LEFTOVER_GRACE_S = 300.0, 30.0, 10.0, 1.0
 
 
 class EmbeddedPostgres:
@@ -114,13 +114,15 @@ class EmbeddedPostgres:
         with _explained(self.data), self._starting():
             account = account_for(self.data, self.cluster)
             running = self._postmaster()
-            if running is None:
+            # A server found may be dying of a signal just now; then it is one more leftover.
+            if running is None or not self._becomes_ready(running):
                 check_reachable(account, self.data)
                 programs = programs_for(account, self.data)
                 self._initialise(account, programs)
                 self._clear_leftovers()
-                running = self._launch(account, programs)
-            self._wait_until_ready(running)
+                if not self._becomes_ready(self._launch(account, programs)):
+                    raise _failure("PostgreSQL ended while starting", _tail(self.log), self.data)
+            self._make_database()
             return self.url
 
     def is_running(self) -> bool:
@@ -222,7 +224,7 @@ class EmbeddedPostgres:
                     field="data",
                     remedy="stop it where it runs (in another container?), or choose another directory with --data",
                 )
-            if time.monotonic() > deadline - _IMMEDIATE_STOP_S / 2:
+            if time.monotonic() > deadline - _IMMEDIATE_STOP_S + _LEFTOVER_GRACE_S:
                 hard = signal.SIGKILL
             time.sleep(0.05)
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -306,16 +308,16 @@ class EmbeddedPostgres:
             )
         return psutil.Process(self._process.pid)
 
-    def _wait_until_ready(self, server: psutil.Process) -> None:
+    def _becomes_ready(self, server: psutil.Process) -> bool:
+        """Wait until the server answers (True) or has ended (False)."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while (refusal := self._ping()) is not None:
-            ended = self.exit_code() is not None and self._process is not None and self._process.pid == server.pid
-            if ended or not server.is_running() or server.status() == psutil.STATUS_ZOMBIE:
-                raise _failure("PostgreSQL ended while starting", _tail(self.log), self.data)
+            if _has_ended(server):
+                return False
             if time.monotonic() > deadline:
                 raise _failure(f"PostgreSQL did not answer within {_START_TIMEOUT_S:.0f} s", refusal, self.data)
             time.sleep(0.02)
-        self._make_database()
+        return True
 
     def _connect(self, database: str) -> psycopg2.extensions.connection:
         host = str(self.socket_directory)
@@ -339,6 +341,13 @@ class EmbeddedPostgres:
                     cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         finally:
             connection.close()
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _open_private(path: Path) -> IO[bytes]:
