@@ -50,12 +50,12 @@ def find_credentials(
 ) -> Credentials:
     """Address and token: as given, else of the data directory named, of the environment, of the default directory.
 
-    A token found beside one address is never sent to another one.
+    A token found beside one address is never sent to another one; an empty token (not None) means: speak as nobody.
     Raises ServerUnreachable when no address is known, Usage for an address that is none.
     """
     environ = os.environ if environ is None else environ
     if url:
-        known = _from_environment(environ, data) if not token else None
+        known = _from_environment(environ, data) if token is None else None
         same = known is not None and known.url == _checked(url, "--url")
         return Credentials(_checked(url, "--url"), token or (known.token if known and same else ""), "as given")
     found = _from_environment(environ, data)

@@ -118,7 +118,7 @@ def _register(
 
     measured: list[LocalFile] = yield Work(lambda: measure(files, count))
     datasets[kind] = f"{dataset}.{uuid.uuid4().hex[:8]}"
-    yield calls.register_dataset(datasets[kind], kind, [_registration(file, endpoint) for file in measured], None)
+    yield calls.register_dataset(datasets[kind], kind, [registration(file, endpoint) for file in measured], None)
     return measured
 
 
@@ -134,7 +134,8 @@ def local_endpoint(endpoints: Sequence[dict[str, Any]]) -> str:
     return LOCAL_ENDPOINT if LOCAL_ENDPOINT in usable else str(usable[0])
 
 
-def _registration(file: LocalFile, endpoint: str) -> dict[str, Any]:
+def registration(file: LocalFile, endpoint: str) -> dict[str, Any]:
+    """A measured file as the catalogue takes it, with its copy at `endpoint`."""
     return {
         "lfn": file.lfn,
         "size_bytes": file.size_bytes,
