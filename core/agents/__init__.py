@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from core.agents.activator import Activator
 from core.agents.adder import Adder
 from core.agents.base import Agent, run_loops
+from core.agents.emitter import ChangeEmitter
 from core.agents.partitions import PartitionKeeper
+from core.agents.rollups import RollUps
 from core.agents.setupper import Setupper
 from core.agents.watchdog import Watchdog
 from core.clock import utc_now
@@ -28,6 +30,8 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
         Watchdog(database, settings.timeouts, periods.watchdog_s),
+        RollUps(database, periods.rollup_s),
+        ChangeEmitter(database, periods.emitter_s),
         PartitionKeeper(database, utc_now, periods.partitions_s),
     ]
 

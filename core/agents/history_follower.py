@@ -1,8 +1,8 @@
 """Follows `job_history` as it grows without losing a row that commits late. Knows the table's ids, not what they mean.
 
 Ids come from a sequence before their transactions commit, so a higher id can be visible before a lower one. The
-follower remembers the ids it passed over and keeps looking for them until every transaction that was running when
-the gap was seen has ended; what is missing then was rolled back.
+follower remembers the ids it passed over and looks for them until every transaction that may own them has ended; what
+is missing then was rolled back.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from core.database import Database, Row
 
-_MOST_ROWS = 20_000
+MOST_ROWS = 20_000
+"""New rows per read, at most."""
 
 # primary key, which begins with history_id, in the partitions of the last two days
 _NEWER = f"""
 SELECT history_id, panda_id, jedi_task_id, job_status FROM job_history
 WHERE history_id > %(after)s AND modification_time > clock_timestamp() - interval '2 days'
-ORDER BY history_id LIMIT {_MOST_ROWS}
+ORDER BY history_id LIMIT {MOST_ROWS}
 """
 _MISSED = """
 SELECT h.history_id, h.panda_id, h.jedi_task_id, h.job_status
@@ -32,13 +33,20 @@ FROM pg_current_snapshot() AS now
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Gap:
-    """Ids from `first` to `last` not seen yet; given up when no transaction below `horizon` runs any more."""
+    """Ids from `first` to `last` not seen yet, to be given up when no transaction below `horizon` runs any more."""
 
     first: int
     last: int
-    horizon: int
+    horizon: int | None = None
+    """None until the read after the one that found the gap: only then every owner of an id has its number."""
+
+
+def newest_history_id(database: Database) -> int:
+    """The highest id that is visible now; 0 in an empty table."""
+    row = database.fetch_one(_NEWEST)
+    return int(row["newest"]) if row else 0
 
 
 class HistoryFollower:
@@ -50,38 +58,45 @@ class HistoryFollower:
         self._highest = after
         self._gaps: list[_Gap] = []
 
-    @classmethod
-    def from_now(cls, database: Database) -> HistoryFollower:
-        """A follower of what happens from now on."""
-        newest = database.fetch_one(_NEWEST)
-        return cls(database, newest["newest"] if newest else 0)
-
     @property
     def safe_id(self) -> int:
         """Everything up to this id has been handed out; where to begin again after a restart."""
         return min((gap.first - 1 for gap in self._gaps), default=self._highest)
 
     def read(self) -> list[Row]:
-        """The rows that became visible since the last call, at most 20 000 new ones."""
-        horizon = self._database.fetch_one(_HORIZON) or {}
-        late = self._read_gaps(horizon["oldest_running"])
+        """The rows that became visible since the last call, at most `MOST_ROWS` new ones."""
+        late, waiting = self._late_rows() if self._gaps else ([], [])
         newer = self._database.fetch(_NEWER, {"after": self._highest})
-        # transactions that begin after `horizon` was read cannot own an id that was passed over before
-        self._note_gaps([row["history_id"] for row in newer], horizon)
+        # nothing is remembered before both statements have answered, so that a failure loses no row
+        self._gaps = waiting
+        for row in newer:
+            if row["history_id"] > self._highest + 1:
+                self._gaps.append(_Gap(self._highest + 1, row["history_id"] - 1))
+            self._highest = row["history_id"]
         return late + newer
 
-    def _read_gaps(self, oldest_running: int) -> list[Row]:
-        if not self._gaps:
-            return []
+    def _late_rows(self) -> tuple[list[Row], list[_Gap]]:
+        # the horizon first: what ended before it is visible to the statement after it
+        horizon = self._database.fetch_one(_HORIZON) or {"oldest_running": 0, "next": 0}
         bounds = {"firsts": [gap.first for gap in self._gaps], "lasts": [gap.last for gap in self._gaps]}
         rows = self._database.fetch(_MISSED, bounds)
-        remaining = [gap for gap in self._gaps if oldest_running < gap.horizon]
-        self._gaps = _without(remaining, sorted(row["history_id"] for row in rows))
-        return rows
-
-    def _note_gaps(self, ids: list[int], horizon: Row) -> None:
-        raise NotImplementedError
+        waiting = []
+        for gap in self._gaps:
+            if gap.horizon is None or gap.horizon > horizon["oldest_running"]:
+                waiting.append(_Gap(gap.first, gap.last, gap.horizon or horizon["next"]))
+        return rows, _without(waiting, sorted(row["history_id"] for row in rows))
 
 
 def _without(gaps: list[_Gap], found: list[int]) -> list[_Gap]:
-    raise NotImplementedError
+    """The gaps less the ids that turned up, which cut a gap in two."""
+    left: list[_Gap] = []
+    for gap in gaps:
+        first = gap.first
+        for history_id in found:
+            if first <= history_id <= gap.last:
+                if history_id > first:
+                    left.append(_Gap(first, history_id - 1, gap.horizon))
+                first = history_id + 1
+        if first <= gap.last:
+            left.append(_Gap(first, gap.last, gap.horizon))
+    return left

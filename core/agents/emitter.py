@@ -1,0 +1,142 @@
+"""Tells the live streams what changed: topics in batches, about four a second, over LISTEN/NOTIFY. Sends no rows.
+
+A signal is a row of `change_signals`; the notification carries its number only (monitor.md 4.3, rule 6).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from core.agents.base import Agent
+from core.agents.history_follower import MOST_ROWS, HistoryFollower, newest_history_id
+from core.database import Database, Row
+
+log = logging.getLogger("panda.emitter")
+
+CHANNEL = "panda_changes"
+EVERYTHING = "*"
+"""The topic that says: more changed than is worth telling, read all anew."""
+
+_MOST_TOPICS = 1000
+_MOST_BACKLOG = 50_000
+_REMEMBERED_FAILURES = 5000
+_CYCLES_PER_LOOK_AT_QUEUES = 8
+
+# unresolved ones by ix_incidents_state, the others by ix_incidents_modified; xmin tells any change of a row
+_INCIDENTS = """
+SELECT incident_id AS key, xmin::text AS version FROM incidents
+WHERE state <> 'resolved' OR modification_time > clock_timestamp() - interval '10 minutes'
+"""
+# both whole: they are short
+_QUEUES = """
+SELECT queue_name AS key, xmin::text AS version FROM queues
+UNION ALL SELECT 'contact ' || queue_name, xmin::text FROM queue_contacts
+"""
+# primary key
+_COVERED = "SELECT panda_id FROM incident_jobs WHERE panda_id = ANY(%(ids)s)"
+
+_CURSOR = "SELECT cursor FROM agent_runs WHERE name = %(name)s"
+_SAVE_CURSOR = """
+INSERT INTO agent_runs (name, cursor) VALUES (%(name)s, %(cursor)s)
+ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor
+"""
+_EMIT = "INSERT INTO change_signals (topics) VALUES (%(topics)s::jsonb) RETURNING seq"
+# one emitter at a time between number and commit, so that a reader of `seq > n` never misses a smaller one
+_ORDER_LOCK = "SELECT pg_advisory_xact_lock(7305, 2)"
+
+
+class _Versions:
+    """Which rows of a short table changed since the last look, whatever wrote them."""
+
+    def __init__(self, database: Database, statement: str) -> None:
+        self._database = database
+        self._statement = statement
+        self._known: dict[object, str] | None = None
+
+    def changed(self) -> set[object]:
+        """Keys of new, changed and vanished rows; none at the first look."""
+        now = {row["key"]: row["version"] for row in self._database.fetch(self._statement)}
+        before, self._known = self._known, now
+        if before is None:
+            return set()
+        return {key for key in now.keys() | before.keys() if now.get(key) != before.get(key)}
+
+
+class ChangeEmitter(Agent):
+    """Looks what changed in the history, the incidents and the queues, and signals the topics."""
+
+    name = "emitter"
+
+    def __init__(self, database: Database, period_s: float) -> None:
+        self._database = database
+        self.period_s = period_s
+        self._follower: HistoryFollower | None = None
+        self._incidents = _Versions(database, _INCIDENTS)
+        self._queues = _Versions(database, _QUEUES)
+        self._failures: deque[int] = deque(maxlen=_REMEMBERED_FAILURES)
+        self._cycles = 0
+        self._pending: set[str] = set()
+        """Found but not signalled yet; outlives a database that goes away in between."""
+
+    def cycle(self) -> int:
+        """Signal everything that changed since the last cycle; 1 when the history holds more than one batch."""
+        if self._follower is None:
+            self._follower, skipped = self._resume()
+            self._pending |= {EVERYTHING} if skipped else set()
+        rows = self._follower.read()
+        self._pending |= self._job_topics(rows)
+        self._look_at_incidents()
+        if self._cycles % _CYCLES_PER_LOOK_AT_QUEUES == 0 and self._queues.changed():
+            self._pending.add("queues")
+        self._cycles += 1
+        if self._pending:
+            self._emit(self._pending, self._follower.safe_id)
+            self._pending = set()
+        return 1 if len(rows) >= MOST_ROWS else 0
+
+    def _job_topics(self, rows: list[Row]) -> set[str]:
+        topics: set[str] = set()
+        for row in rows:
+            topics |= {"jobs", "queues", f"job:{row['panda_id']}"}
+            if row["jedi_task_id"] is not None:
+                topics |= {"tasks", f"task:{row['jedi_task_id']}"}
+            if row["job_status"] == "failed":
+                self._failures.append(row["panda_id"])
+        return topics
+
+    def _resume(self) -> tuple[HistoryFollower, bool]:
+        row = self._database.fetch_one(_CURSOR, {"name": self.name})
+        newest = newest_history_id(self._database)
+        cursor = row["cursor"] if row else 0
+        if cursor == 0 or newest - cursor > _MOST_BACKLOG or cursor > newest:
+            log.info("change signals begin at history id %s, not at %s", newest, cursor)
+            return HistoryFollower(self._database, newest), True
+        return HistoryFollower(self._database, cursor), False
+
+    def _look_at_incidents(self) -> None:
+        changed = self._incidents.changed()
+        if not changed:
+            return
+        self._pending |= {"incidents"} | {f"incident:{key}" for key in changed}
+        # the failing line of a job is known only now: its page has something new to show
+        covered = self._database.fetch(_COVERED, {"ids": list(self._failures)}) if self._failures else []
+        for row in covered:
+            self._pending |= {f"job:{row['panda_id']}", "jobs"}
+            self._failures.remove(row["panda_id"])
+
+    def _emit(self, topics: set[str], cursor: int) -> None:
+        with self._database.transaction() as transaction:
+            transaction.execute(_ORDER_LOCK)
+            seq = 0
+            for batch in _batches(sorted(topics)):
+                signal = transaction.fetch_one(_EMIT, {"topics": json.dumps(batch)})
+                seq = signal["seq"] if signal else seq
+            transaction.execute(_SAVE_CURSOR, {"name": self.name, "cursor": cursor})
+            transaction.execute("SELECT pg_notify(%(channel)s, %(seq)s)", {"channel": CHANNEL, "seq": str(seq)})
+
+
+def _batches(topics: list[str]) -> Iterable[list[str]]:
+    return (topics[start : start + _MOST_TOPICS] for start in range(0, len(topics), _MOST_TOPICS))
