@@ -235,6 +235,18 @@ def default_data_directory(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pandascope"
 
 
+def make_data_directory(data: Path) -> None:
+    """Make the data directory if it is missing, closed to others; root's may be passed through, but not listed.
+
+    (Root's database runs as another user.) Raises ConfigurationError with the operating system's reason.
+    """
+    try:
+        data.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = "make it writable for the user that runs this, or choose another directory with --data"
+        raise ConfigurationError(f"{error.filename}: {error.strerror}", field="data", remedy=remedy) from error
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address, or every address a name stands for, is reached from this machine only."""
     try:

@@ -28,6 +28,7 @@ import psutil
 import psycopg2
 from psycopg2 import sql
 
+from core.configuration import make_data_directory
 from core.database.server_tree import (
     ENVIRONMENT,
     MAJOR,
@@ -159,7 +160,7 @@ class EmbeddedPostgres:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         """One caller at a time makes, starts or stops the server of this directory."""
-        self.data.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        make_data_directory(self.data)
         self.log.parent.mkdir(mode=0o700, exist_ok=True)
         with _open_private(self.data / "postgres.starting") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

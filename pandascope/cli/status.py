@@ -64,12 +64,13 @@ def _show(status: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 140)  # addresses and paths are to be copied: let the terminal wrap them
     where = status["url"] or status["data"]
     console.print(f"[bold]pandascope is {status['state']}[/bold]: {where}")
     if status["processes"]:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("process", "pid", "state", "since", "restarts", "address"):
-            table.add_column(title, justify="right" if title in ("pid", "restarts") else "left", overflow="fold")
+            table.add_column(title, justify="right" if title in ("pid", "restarts") else "left")
         for row in status["processes"]:
             since = f"{row['since'][:19].replace('T', ' ')} ({_age(row['since'])})"
             style = "" if row["state"] == "running" else "red"

@@ -12,7 +12,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from core.configuration import Settings
+from core.configuration import Settings, make_data_directory
 from core.errors import PandaError
 from pandascope.cli.options import AsJson, Data, print_json, with_data
 from pandascope.environment import ENVIRONMENT_FILE, read_environment_file
@@ -40,8 +40,9 @@ def command(
     given = {"host": host, "port": port, "api_workers": workers, "pilots": pilots, "site": False if no_site else None}
     overrides = {name: value for name, value in given.items() if value is not None}
     settings = Settings.load(data, **overrides)
+    show = _Announcement(with_data("", settings.data), as_json)
     if _running(settings.data):
-        _show(_wait_for_other(settings.data), as_json, already=True)
+        show.already(_wait_for_other(settings.data))
         return
     for name in ("PANDA_URL", "PANDA_TOKEN"):
         os.environ.pop(name, None)  # of another server: our own programs take theirs from the data directory
@@ -49,14 +50,49 @@ def command(
         os.environ[f"PANDA_{name.upper()}"] = str(value)
     if foreground:
         log_to_stderr()
-        Supervisor(settings, lambda report: _show_ready(report, as_json)).run()
+        Supervisor(settings, show.report).run()
         return
     try:
-        ready = _start_in_background(settings.data, as_json)
+        _start_in_background(settings.data, show)
     except AlreadyRunning:
-        _show(_wait_for_other(settings.data), as_json, already=True)
-        return
-    _show(ready, as_json)
+        show.already(_wait_for_other(settings.data))
+
+
+class _Announcement:
+    """Says where everything is. `data_option` is what commands need to find this installation, if anything."""
+
+    def __init__(self, data_option: str, as_json: bool) -> None:
+        self._data_option = data_option
+        self._as_json = as_json
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Show a step of the start, or its end."""
+        if "ready" in report:
+            self._show(report["ready"], already=False)
+        elif not self._as_json:
+            typer.secho(f"  {report['step']} ...", dim=True, err=True)
+
+    def already(self, ready: dict[str, Any]) -> None:
+        """Show what runs since before."""
+        self._show(ready, already=True)
+
+    def _show(self, ready: dict[str, Any], *, already: bool) -> None:
+        data, url = Path(ready["data"]), ready["url"]
+        places = {
+            "monitor": f"{url}/monitor/",
+            "console": "panda tui" + self._data_option,
+            "data": str(data),
+            "logs": str(data / "logs"),
+            "token": str(data / ENVIRONMENT_FILE),
+            "stop": "panda down" + self._data_option,
+        }
+        if self._as_json:
+            print_json({"url": url, "already_up": already, **places})
+            return
+        typer.secho(f"pandascope is {'already ' if already else ''}up: {url}", bold=True)
+        notes = {"token": "  (address and token, readable by you only)"}
+        for name, place in places.items():
+            typer.echo(f"  {name:<8} {place}{notes.get(name, '')}")
 
 
 def _running(data: Path) -> bool:
@@ -64,7 +100,8 @@ def _running(data: Path) -> bool:
     return record is not None and record.process() is not None
 
 
-def _start_in_background(data: Path, as_json: bool) -> dict[str, Any]:
+def _start_in_background(data: Path, show: _Announcement) -> None:
+    make_data_directory(data)
     reading, writing = os.pipe()
     arguments = [sys.executable, "-P", "-m", "pandascope.cli.main", "supervise", "--report-fd", str(writing)]
     try:
@@ -79,7 +116,7 @@ def _start_in_background(data: Path, as_json: bool) -> dict[str, Any]:
         os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as reports:
         try:
-            return _follow(reports, process, data, as_json)
+            _follow(reports, process, data, show)
         except KeyboardInterrupt:
             process.terminate()
             typer.echo("stopping what was started", err=True)
@@ -87,20 +124,19 @@ def _start_in_background(data: Path, as_json: bool) -> dict[str, Any]:
             raise
 
 
-def _follow(reports: IO[str], process: subprocess.Popen[bytes], data: Path, as_json: bool) -> dict[str, Any]:
+def _follow(reports: IO[str], process: subprocess.Popen[bytes], data: Path, show: _Announcement) -> None:
     """Show the steps until the supervisor says it is ready, or why it cannot be."""
     for line in reports:
         report = json.loads(line)
-        if "ready" in report:
-            process.returncode = 0  # it goes on without us; nothing is left to wait for
-            return dict(report["ready"])
         if "error" in report:
             process.wait()
             error = report["error"]
             kind = AlreadyRunning if error["code"] == AlreadyRunning.code else PandaError
             raise kind(error["detail"], field=error["field"], remedy=error["remedy"])
-        if not as_json:
-            typer.secho(f"  {report['step']} ...", dim=True, err=True)
+        show.report(report)
+        if "ready" in report:
+            process.returncode = 0  # it goes on without us; nothing is left to wait for
+            return
     process.wait()
     raise PandaError(
         f"the supervisor ended without a word (exit code {process.returncode})",
@@ -122,27 +158,3 @@ def _wait_for_other(data: Path) -> dict[str, Any]:
         field="data",
         remedy=f"look into {data / 'logs'}, then `{with_data('panda down', data)}` and `{with_data('panda up', data)}`",
     )
-
-
-def _show_ready(report: dict[str, Any], as_json: bool) -> None:
-    if "ready" in report:
-        _show(report["ready"], as_json)
-
-
-def _show(ready: dict[str, Any], as_json: bool, *, already: bool = False) -> None:
-    data, url = Path(ready["data"]), ready["url"]
-    places = {
-        "monitor": f"{url}/monitor/",
-        "console": with_data("panda tui", data),
-        "data": str(data),
-        "logs": str(data / "logs"),
-        "token": str(data / ENVIRONMENT_FILE),
-        "stop": with_data("panda down", data),
-    }
-    if as_json:
-        print_json({"url": url, "already_up": already, **places})
-        return
-    typer.secho(f"pandascope is {'already ' if already else ''}up: {url}", bold=True)
-    notes = {"token": "  (address and token, readable by you only)"}
-    for name, place in places.items():
-        typer.echo(f"  {name:<8} {place}{notes.get(name, '')}")

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.configuration import Settings
+from core.configuration import Settings, make_data_directory
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
 from core.errors import PandaError, Unavailable
@@ -90,7 +90,7 @@ class Supervisor:
     def _take_lock(self) -> int:
         data = self._settings.data
         try:
-            data.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            make_data_directory(data)
             lock = os.open(data / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             remedy = "make it writable for the user that runs this, or choose another directory with --data"
