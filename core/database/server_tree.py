@@ -120,7 +120,7 @@ def programs_for(account: Account, data: Path) -> Path:
     When the installed ones are out of its reach (a virtual environment below /root), the tree is copied once
     into the data directory.
     """
-    installed = _installed()
+    installed = installed_programs()
     if _runs(account, installed):
         return installed
     version = _version(Account("caller", os.geteuid(), os.getegid()), installed)
@@ -143,7 +143,8 @@ def installed_version(programs: Path) -> str:
     return _version(Account("caller", os.geteuid(), os.getegid()), programs)
 
 
-def _installed() -> Path:
+def installed_programs() -> Path:
+    """Directory of the programs of the installed package: postgres, psql, pgbench and the others."""
     found = importlib.util.find_spec(_PACKAGE)
     for place in (found.submodule_search_locations or []) if found else []:
         programs = Path(place) / _TREE / "bin"

@@ -70,7 +70,7 @@ _MATCH = """
 """
 
 # ix_jobs_live_activated gives the order without a sort; one queue's depth does not matter
-_ACQUIRE = f"""
+ACQUIRE = f"""
 WITH candidate AS (
     SELECT j.panda_id FROM jobs_live j
     WHERE {_MATCH}
@@ -104,30 +104,32 @@ def acquire_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
 
     Raises UnknownObject when the queue does not exist.
     """
-    label = offer.prod_source_label
-    rows = database.fetch(
-        _ACQUIRE,
-        {
-            "site": offer.site_name,
-            "labels": list(LABEL_FAMILIES.get(label, (label,))),
-            "memory": offer.memory_mb or 0,
-            "disk": offer.disk_mb or 0,
-            "cores": offer.cores or 0,
-            "remaining": offer.remaining_s or 0,
-            "resource_type": offer.resource_type,
-            "task": offer.jedi_task_id or 0,
-            "user": offer.user_name,
-            "node": offer.node,
-            "worker_id": offer.worker_id,
-            "batch_id": offer.batch_id,
-            "job_count": offer.job_count,
-            "open_statuses": list(QUEUES_WITH_DISPATCH),
-            "sources": list(job_statuses_before(JobStatus.SENT)),
-        },
-    )
+    rows = database.fetch(ACQUIRE, acquire_parameters(offer))
     if not rows:
         _check_queue(database, offer.site_name)
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
+
+
+def acquire_parameters(offer: SlotOffer) -> dict[str, Any]:
+    """The bound parameters of `ACQUIRE` for an offer."""
+    label = offer.prod_source_label
+    return {
+        "site": offer.site_name,
+        "labels": list(LABEL_FAMILIES.get(label, (label,))),
+        "memory": offer.memory_mb or 0,
+        "disk": offer.disk_mb or 0,
+        "cores": offer.cores or 0,
+        "remaining": offer.remaining_s or 0,
+        "resource_type": offer.resource_type,
+        "task": offer.jedi_task_id or 0,
+        "user": offer.user_name,
+        "node": offer.node,
+        "worker_id": offer.worker_id,
+        "batch_id": offer.batch_id,
+        "job_count": offer.job_count,
+        "open_statuses": list(QUEUES_WITH_DISPATCH),
+        "sources": list(job_statuses_before(JobStatus.SENT)),
+    }
 
 
 def _check_queue(database: Database, name: str) -> None:

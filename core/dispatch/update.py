@@ -127,8 +127,8 @@ _KEEP_VERDICT = """, reported AS (
          AS l (name, text, is_truncated)
     ON CONFLICT (panda_id, name) DO UPDATE SET text = excluded.text, is_truncated = excluded.is_truncated
 )"""
-_HEARTBEAT_STATEMENT = _UPDATE.replace("%(final)s", "")
-_FINAL_STATEMENT = _UPDATE.replace("%(final)s", _KEEP_VERDICT)
+HEARTBEAT = _UPDATE.replace("%(final)s", "")
+FINAL = _UPDATE.replace("%(final)s", _KEEP_VERDICT)
 
 
 def update_job(database: Database, report: JobReport) -> str | None:
@@ -143,15 +143,17 @@ def update_job(database: Database, report: JobReport) -> str | None:
             remedy="one of " + ", ".join(REPORTABLE),
         )
     is_final = report.job_status in ("finished", "failed")
-    target = JobStatus.HOLDING if is_final else JobStatus(report.job_status)
-    statement = _FINAL_STATEMENT if is_final else _HEARTBEAT_STATEMENT
-    row = database.fetch_one(statement, _parameters(report, target, is_final=is_final))
+    statement = FINAL if is_final else HEARTBEAT
+    row = database.fetch_one(statement, report_parameters(report))
     if row is None:
         return _answer_for_ended(database, report, is_final=is_final)
     return _command(row, report, is_final=is_final)
 
 
-def _parameters(report: JobReport, target: JobStatus, *, is_final: bool) -> dict[str, Any]:
+def report_parameters(report: JobReport) -> dict[str, Any]:
+    """The bound parameters of `HEARTBEAT` or, for finished and failed, of `FINAL`."""
+    is_final = report.job_status in ("finished", "failed")
+    target = JobStatus.HOLDING if is_final else JobStatus(report.job_status)
     values: dict[str, Any] = {name: getattr(report, name) for name in _NUMBERS}
     for name, limit in _TEXT_LIMITS.items():
         given = getattr(report, name)

@@ -1,0 +1,119 @@
+"""The three hot calls of a pilot, each as an HTTP request and as the very same SQL for pgbench."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.population import QUEUES
+from core.dispatch import acquire, update
+from core.dispatch.acquire import SlotOffer, acquire_parameters
+from core.dispatch.update import JobReport, report_parameters
+
+_LOG = "".join(f"line {number}: the payload says something of ordinary length\n" for number in range(60))
+_REPORT = {"output": {"guid": "", "fsize": 1000, "adler32": "01c2009c", "surl": "/bench/1"}}
+
+
+@dataclass(frozen=True)
+class HotCall:
+    """One call: its starting state, the request for number n, and the statement with pgbench variables."""
+
+    name: str
+    status: str
+    path: str
+    body: Callable[[int], dict[str, Any]]
+    script: str
+
+
+def hot_calls(jobs: int, clients: int) -> list[HotCall]:
+    """take-one-job, heartbeat, finish, for `jobs` jobs numbered from 1 and `clients` pgbench clients."""
+    return [
+        HotCall("take one job", "activated", "pilot/acquire_jobs", _take, _take_script()),
+        HotCall("heartbeat", "running", "pilot/update_job", lambda n: _heartbeat(1 + random.randrange(jobs)), _beat_script(jobs)),
+        HotCall("finish", "running", "pilot/update_job", _finish, _finish_script(clients)),
+    ]
+
+
+def _take(_: int) -> dict[str, Any]:
+    return {
+        "site_name": f"BENCH_{random.randrange(QUEUES)}",
+        "prod_source_label": "user",
+        "memory": 4000,
+        "disk_space": 20000,
+        "cores": 1,
+        "node": "bench-node",
+    }
+
+
+def _heartbeat(panda_id: int) -> dict[str, Any]:
+    return {
+        "job_id": panda_id,
+        "job_status": "running",
+        "attempt_nr": 1,
+        "node": "bench-node",
+        "cpu_consumption_time": 1234,
+        "max_rss": 500_000,
+        "max_pss": 400_000,
+        "work_dir_size_mb": 120,
+    }
+
+
+def _finish(number: int) -> dict[str, Any]:
+    return {
+        **_heartbeat(number + 1),
+        "job_status": "finished",
+        "trans_exit_code": 0,
+        "job_output_report": json.dumps(_REPORT),
+        "payload_stdout": _LOG,
+        "payload_stderr": _LOG[:300],
+        "pilot_log": _LOG,
+    }
+
+
+def _take_script() -> str:
+    offer = SlotOffer("SITE", "user", 4000, 20000, 1, None, node="bench-node")
+    statement = _with_literals(acquire.ACQUIRE, acquire_parameters(offer)).replace("E'SITE'", "('BENCH_' || :queue)")
+    return f"\\set queue random(0, {QUEUES - 1})\n{statement};\n"
+
+
+def _report(status: str) -> JobReport:
+    return JobReport(
+        -1, status, 1, node="bench-node", cpu_consumption_time_s=1234, max_rss_kb=500_000, max_pss_kb=400_000, work_dir_mb=120
+    )
+
+
+def _beat_script(jobs: int) -> str:
+    values = report_parameters(_report("running"))
+    return f"\\set job random(1, {jobs})\n{_with_literals(update.HEARTBEAT, values).replace('-1', ':job', 1)};\n"
+
+
+def _finish_script(clients: int) -> str:
+    report = _report("finished")
+    report.trans_exit_code, report.output_report = 0, _REPORT
+    report.logs = {"payload.stdout": _LOG, "payload.stderr": _LOG[:300], "pilot.log": _LOG}
+    statement = _with_literals(update.FINAL, report_parameters(report)).replace("-1", ":job", 1)
+    # variables live as long as the client, so each job is finished once, as over HTTP
+    return f"\\set turn :turn + 1\n\\set job 1 + :turn * {clients} + :client_id\n{statement};\n"
+
+
+def _with_literals(statement: str, values: dict[str, Any]) -> str:
+    """The statement with its bound parameters written out; for fixed benchmark values only. One line for pgbench."""
+    text = re.sub(r"%\((\w+)\)s", lambda match: _literal(values[match.group(1)]), statement).replace("%%", "%")
+    return " ".join(line for line in text.splitlines() if line.strip())
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list):
+        return "ARRAY[" + ", ".join(_literal(entry) for entry in value) + "]"
+    # pgbench reads colons as variables, and a statement ends at the end of the line
+    return "E'" + str(value).replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace(":", "\\x3a") + "'"
