@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from pandascope.errors import Usage
 
@@ -37,11 +38,12 @@ class LocalFile:
 def find_files(patterns: Sequence[str | Path], option: str) -> list[LocalFile]:
     """The files that names, patterns and directories mean, in the order a shell would give them to a command.
 
-    A name that exists is taken literally; otherwise `*`, `?`, `[...]` and `**` work as in a shell. A directory means
-    the files below it. Files whose name begins with a dot only come when named, as in a shell.
+    In text `*`, `?`, `[...]` and `**` work as in a shell, where a pattern that does not match itself may also be the name
+    of a file (`x[1].txt`); a Path is always one name. A directory means the files below it. Files whose name begins with
+    a dot only come when named, as in a shell.
     `option` is the option the names came with, for the errors. Raises Usage.
     """
-    written = [name for pattern in patterns for name in _expand(os.fspath(pattern), option)]
+    written = [name for pattern in patterns for name in _expand(pattern, option)]
     _check_each(written, option)
     return [LocalFile(Path(_absolute(name)), lfn) for name, lfn in zip(written, logical_names(written), strict=True)]
 
@@ -89,18 +91,22 @@ def _measure_one(file: LocalFile) -> LocalFile:
     return replace(file, size_bytes=size_bytes, checksum=checksum)
 
 
-def _expand(pattern: str, option: str) -> list[str]:
-    """The names one pattern means, sorted as the user's locale sorts them."""
-    if not os.path.lexists(pattern):
+def _expand(given: str | Path, option: str) -> list[str]:
+    """The names one word means, sorted as the user's locale sorts them."""
+    pattern = os.fspath(given)
+    if isinstance(given, str) and not os.path.lexists(pattern):
         pattern = os.path.expanduser(pattern)
-    if os.path.lexists(pattern):
-        return _sorted(_files_below(pattern, option)) if Path(pattern).is_dir() else [pattern]
-    if not glob.has_magic(pattern):
-        raise Usage(f"there is no file {pattern!r}", field=option, code="no_such_file", remedy="check the spelling")
-    found = [name for name in dict.fromkeys(_matches(pattern, option)) if not Path(name).is_dir()]
-    if not found:
-        raise Usage(f"no file matches {pattern!r}", field=option, code="no_such_file", remedy="check the pattern")
-    return _sorted(found)
+    if isinstance(given, str) and glob.has_magic(pattern):
+        found = [name for name in dict.fromkeys(_matches(pattern, option)) if not Path(name).is_dir()]
+        if pattern in found or not os.path.lexists(pattern):
+            return _sorted(found) if found else _nothing(f"no file matches {pattern!r}", option)
+    if not os.path.lexists(pattern):
+        return _nothing(f"there is no file {pattern!r}", option)
+    return _sorted(_files_below(pattern, option)) if Path(pattern).is_dir() else [pattern]
+
+
+def _nothing(detail: str, option: str) -> NoReturn:
+    raise Usage(detail, field=option, code="no_such_file", remedy="check the spelling")
 
 
 def _matches(pattern: str, option: str) -> Iterator[str]:
@@ -120,7 +126,7 @@ def _matches(pattern: str, option: str) -> Iterator[str]:
 def _files_below(directory: str, option: str) -> list[str]:
     names = [os.path.join(where, name) for where, files in _walk(directory, option) for name in files]
     if not names:
-        raise Usage(f"there is no file below {directory!r}", field=option, code="no_such_file")
+        _nothing(f"there is no file below {directory!r}", option)
     return names
 
 
