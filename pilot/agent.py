@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from enum import IntEnum
 from typing import Any
 
 from pandascope.errors import ClientError
-from pandascope.transport import Transport
 from pilot import guard
 from pilot.description import JobDescription
 from pilot.job import JobRun
+from pilot.line import Line
 from pilot.options import PilotOptions
 from pilot.orders import Orders
-from pilot.probe import Node, free_disk_mb, probe_node
-from pilot.server import MANNERS, Server
+from pilot.probe import free_disk_mb, probe_node
+from pilot.server import Server
 
 log = logging.getLogger("pilot.agent")
 
@@ -81,6 +82,9 @@ class Agent:
         return not enough and not self._orders.pilot_must_end and self._remaining_s() > 0
 
     def _remaining_s(self) -> float:
+        """Time left in its life; without a limit, all the time there is."""
+        if not self._options.lifetime_s:
+            return math.inf
         return self._options.lifetime_s - (time.monotonic() - self._started)
 
     def _has_space(self) -> bool:
@@ -102,14 +106,13 @@ class Agent:
         return PilotExit.NO_COMMUNICATION
 
 
-def run_pilot(url: str, token: str, options: PilotOptions, node: Node | None = None) -> PilotExit:
+def run_pilot(line: Line, options: PilotOptions) -> PilotExit:
     """Be a pilot in this process, until there is nothing more to do or a signal comes."""
     guard.adopt_orphans()
     guard.hide_environment()
     options.work_directory.mkdir(parents=True, exist_ok=True)
-    node = node or probe_node()
+    node = probe_node()
     log.info("starts on %s: %d cores, %d MB of memory, queue %s", node.host, node.cores, node.memory_mb, options.queue)
     orders = Orders()
     orders.listen()
-    with Transport(url, token, manners=MANNERS) as transport:
-        return Agent(Server(transport, options, node), options, orders).run()
+    return Agent(Server(line, options, node), options, orders).run()

@@ -39,24 +39,24 @@ def hide_environment() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def descendants(root: int) -> list[int]:
-    """Process ids of all living descendants of `root`, parents before children."""
+def descendants(root: int, spare: Set[int] = frozenset()) -> list[int]:
+    """Process ids of all living descendants of `root`, parents before children, but none in or below `spare`."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for process_id, parent in _parents().items():
         children[parent].append(process_id)
-    found = list(children[root])
+    found = [process_id for process_id in children[root] if process_id not in spare]
     for process_id in found:
-        found.extend(children[process_id])
+        found.extend(child for child in children[process_id] if child not in spare)
     return found
 
 
 def kill_descendants(reap: Callable[[], None], spare: Set[int] = frozenset(), limit_s: float = KILL_LIMIT_S) -> bool:
-    """Kill every descendant of this process but those in `spare`; `reap` collects the dead. True when all died.
+    """Kill every descendant of this process, but none in or below `spare`; `reap` collects the dead. True: all died.
 
     Repeated until none is left: a process may have forked between being seen and being killed.
     """
     deadline = time.monotonic() + limit_s
-    while doomed := [process_id for process_id in descendants(os.getpid()) if process_id not in spare]:
+    while doomed := descendants(os.getpid(), spare):
         if time.monotonic() > deadline:
             return False
         for process_id in doomed:

@@ -13,9 +13,10 @@ from typing import Any
 
 from pandascope.errors import ClientError, Refused
 from pilot.description import JobDescription
+from pilot.line import CALL_TIMEOUT_S
 from pilot.logs import JobLog
 from pilot.orders import Orders
-from pilot.server import CALL_TIMEOUT_S, Server
+from pilot.server import Server
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _LAST_WORD_S = 5.0

@@ -120,7 +120,7 @@ class JobRun:
                 next_check_s = watch.enforce()
                 if end := payload.wait(next_check_s, self._orders.wakeup):
                     return end
-                self._orders.drain()
+                self._orders.wakeup.drain()
         except (JobFailure, JobAbandoned) as reason:
             self._log.warning("killing the payload: %s", reason)
             self._account.end = payload.kill(self._options.kill_grace_s)

@@ -5,13 +5,11 @@ May be given in a signal handler or in another thread; whoever works on the job 
 
 from __future__ import annotations
 
-import os
-import select
 import signal
-from contextlib import suppress
 
 from pilot import errors
 from pilot.errors import ErrorCode, JobAbandoned, JobFailure
+from pilot.wakeup import Wakeup
 
 SIGNALS: dict[int, ErrorCode] = {
     signal.SIGTERM: errors.SIGTERM,
@@ -35,9 +33,7 @@ class Orders:
     """The first order counts. An order by a signal ends the pilot, one by the server only the job in hand."""
 
     def __init__(self) -> None:
-        self.wakeup, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        os.set_blocking(self.wakeup, False)
+        self.wakeup = Wakeup()
         self._signal: Exception | None = None
         self._command: Exception | None = None
 
@@ -50,14 +46,14 @@ class Orders:
         """Stop everything, because of a signal."""
         if self._signal is None:
             self._signal = JobFailure(SIGNALS[number])
-        self._wake()
+        self.wakeup.wake()
 
     def give_command(self, command: str | None) -> None:
         """Do what the server's answer says (pilot-wire.md 2.2: a comma list, matched by its words)."""
         for word, consequence in COMMANDS.items():
             if command and word in command and self._command is None:
                 self._command = consequence
-                self._wake()
+                self.wakeup.wake()
 
     def check(self) -> None:
         """Raise JobFailure or JobAbandoned when the job must end."""
@@ -78,19 +74,4 @@ class Orders:
     def sleep(self, seconds: float) -> None:
         """Sleep, but not past an order."""
         if not self.pilot_must_end:
-            select.select([self.wakeup], [], [], seconds)
-            self.drain()
-
-    def drain(self) -> None:
-        """Take the wake-up calls that have come, so that the next sleep waits for new ones."""
-        with suppress(BlockingIOError):
-            os.read(self.wakeup, 4096)
-
-    def close(self) -> None:
-        """Give the pipe back."""
-        os.close(self.wakeup)
-        os.close(self._writer)
-
-    def _wake(self) -> None:
-        with suppress(BlockingIOError):
-            os.write(self._writer, b".")
+            self.wakeup.sleep(seconds)

@@ -14,23 +14,23 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import psutil
-
 from pilot import guard
+from pilot.adopted import reap_orphans
 from pilot.description import JobDescription
 from pilot.directory import JobDirectory
 from pilot.errors import SETUP_FAILED, TRANSFORM_NOT_FOUND, JobFailure
+from pilot.wakeup import Wakeup
 
 RUN_SHELL = "runShell"
 
-_CREDENTIALS = re.compile(
-    r"^(PANDA_(TOKEN|AUTH|DATA|CONFIG|URL).*|OIDC_.*|X509_USER_.*|BEARER_TOKEN.*|.*(PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY).*"
-    r"|.*_TOKEN)$",
+_NOT_FOR_PAYLOADS = re.compile(
+    r"PANDA_.*|OIDC_.*|X509_USER_.*|BEARER_TOKEN.*|OLDPWD|.*_TOKEN|.*(PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY).*",
     re.IGNORECASE,
 )
-"""Environment variables a payload must not see: ours, and what usually holds a secret."""
+"""Environment variables a payload must not see: our own, and what usually holds a secret."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def payload_command(job: JobDescription, directory: JobDirectory) -> list[str]:
 
 def payload_environment(own: Mapping[str, str], job: JobDescription, queue: str) -> dict[str, str]:
     """The pilot's environment without credentials, with the names of the job (as the real pilot spells them, too)."""
-    kept = {name: value for name, value in own.items() if not _CREDENTIALS.match(name) and name != "OLDPWD"}
+    kept = {name: value for name, value in own.items() if not _NOT_FOR_PAYLOADS.fullmatch(name)}
     return kept | {
         "PANDA_ID": str(job.panda_id),
         "PANDA_TASK_ID": str(job.jedi_task_id),
@@ -114,9 +114,9 @@ class Payload:
         """Process id of the guard: the payload is everything below it."""
         return self._guard.pid
 
-    def wait(self, timeout_s: float, wakeup: int | None = None) -> PayloadEnd | None:
+    def wait(self, timeout_s: float, wakeup: Wakeup | None = None) -> PayloadEnd | None:
         """How it ended, with nothing of it left; None when it still runs after the time or at a wake-up call."""
-        watched: list[socket.socket | int] = [self._line] if wakeup is None else [self._line, wakeup]
+        watched: list[socket.socket | Wakeup] = [self._line] if wakeup is None else [self._line, wakeup]
         ready, _, _ = select.select(watched, [], [], max(0.0, timeout_s))
         return self._end() if self._line in ready else None
 
@@ -162,13 +162,5 @@ class Payload:
         """Somebody has killed the guard: its processes are ours now (guard.adopt_orphans), and must not live on."""
         self._guard.kill()
         self._guard.wait()
-        guard.kill_descendants(_reap_adopted, spare=self._others)
+        guard.kill_descendants(partial(reap_orphans, self._others), spare=self._others)
         return PayloadEnd(exit_code=None, signal=9, cpu_time_s=0.0, max_rss_kb=0)
-
-
-def _reap_adopted() -> None:
-    """Collect dead children; in a pilot every child is the payload's."""
-    for child in psutil.Process().children():
-        with suppress(psutil.Error, ChildProcessError):
-            if child.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(child.pid, os.WNOHANG)

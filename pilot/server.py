@@ -1,4 +1,4 @@
-"""The three calls a pilot makes, with their names on the wire (docs/api.md, "PanDA v1"). Knows nothing of running jobs."""
+"""The two calls a pilot makes, with their names on the wire (docs/api.md, "PanDA v1"). Knows nothing of running jobs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from pandascope.errors import Refused
-from pandascope.transport import Manners, Transport, unwrap
 from pilot.description import JobDescription, text
+from pilot.line import Line
 from pilot.options import PilotOptions
 from pilot.probe import Node, free_disk_mb
 
 ACQUIRE = "/api/v1/pilot/acquire_jobs"
 UPDATE = "/api/v1/pilot/update_job"
-STATISTICS = "/api/v1/statistics/active_job_stats_by_site"
 NO_JOBS = "No jobs"
-CALL_TIMEOUT_S = 30.0
-MANNERS = Manners(timeout_s=CALL_TIMEOUT_S, tries=1)
-"""One attempt per call: the loops of the pilot decide what is tried again, and when."""
 
 
 class Server:
     """The server as one pilot sees it. Every call raises pandascope.errors.ClientError when it fails."""
 
-    def __init__(self, transport: Transport, options: PilotOptions, node: Node) -> None:
-        self._transport = transport
+    def __init__(self, line: Line, options: PilotOptions, node: Node) -> None:
+        self._line = line
         self._options = options
         self._node = node
         self._identity = {
@@ -36,7 +32,7 @@ class Server:
         self._pilot_id = f"{options.worker_id or 'unknown'}|{options.label}|{_version()}"
 
     def acquire(self, remaining_time_s: float) -> dict[str, Any] | None:
-        """A job that fits this node and the time left, None when there is none now."""
+        """A job that fits this node and the time left, None when there is none now (0 on the wire: not stated)."""
         request = {
             **self._identity,
             "computing_element": self._options.queue,
@@ -44,10 +40,10 @@ class Server:
             "memory": self._node.memory_mb,
             "disk_space": free_disk_mb(_existing(self._options.work_directory)),
             "cores": self._node.cores,
-            "remaining_time": int(remaining_time_s),
+            "remaining_time": max(1, int(remaining_time_s)) if self._options.lifetime_s else 0,
         }
         try:
-            data = unwrap(self._transport.post(ACQUIRE, request))
+            data = self._line.panda(ACQUIRE, request)
         except Refused as refusal:
             if refusal.status == 200 and refusal.detail.startswith(NO_JOBS):
                 return None
@@ -67,15 +63,8 @@ class Server:
             "cpu_consumption_unit": f"s+{self._node.cpu_model}",
             **fields,
         }
-        data = unwrap(self._transport.post(UPDATE, request, retry=True))
+        data = self._line.panda(UPDATE, request)
         return text((data or {}).get("command")) or None
-
-
-def activated_and_busy(transport: Transport, queue: str) -> tuple[int, int]:
-    """Jobs of a queue that wait for a pilot, and jobs that pilots have in hand."""
-    counts = (unwrap(transport.get(STATISTICS)) or {}).get(queue) or {}
-    busy = ("sent", "starting", "stagein", "running", "stageout")
-    return int(counts.get("activated", 0)), sum(int(counts.get(status, 0)) for status in busy)
 
 
 def _existing(directory: Path) -> Path:
