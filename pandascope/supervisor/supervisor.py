@@ -23,6 +23,7 @@ from core.configuration import Settings, make_data_directory
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
 from core.errors import PandaError, Unavailable
+from core.queues import ensure_local_site
 from logger.handler import PandaHandler, attach
 from pandascope.environment import ENVIRONMENT_FILE
 from pandascope.supervisor.access import ROLES, issue_token, local_user, write_environment_file
@@ -158,6 +159,8 @@ class Supervisor:
         database = Database(database_url, pool_size=1)
         try:
             migrate(database)
+            if self._settings.site:
+                ensure_local_site(database, str(self._settings.data / "storage"))
         except Unavailable as error:
             remedy = "look whether PANDA_DATABASE_URL is right and that server runs" if not self._postgres else ""
             raise PandaError(error.detail, field="database_url", remedy=remedy or error.remedy) from error
