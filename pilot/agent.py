@@ -41,6 +41,7 @@ class Agent:
 
     def run(self) -> PilotExit:
         """Work until the end; the exit code of the process."""
+        self._options.work_directory.mkdir(parents=True, exist_ok=True)
         empty, failed = 0, 0
         while self._may_go_on() and empty < self._options.requests:
             if not self._has_space():
@@ -110,7 +111,6 @@ def run_pilot(line: Line, options: PilotOptions) -> PilotExit:
     """Be a pilot in this process, until there is nothing more to do or a signal comes."""
     guard.adopt_orphans()
     guard.hide_environment()
-    options.work_directory.mkdir(parents=True, exist_ok=True)
     node = probe_node()
     log.info("starts on %s: %d cores, %d MB of memory, queue %s", node.host, node.cores, node.memory_mb, options.queue)
     orders = Orders()

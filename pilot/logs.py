@@ -43,6 +43,8 @@ def written_to(path: Path) -> Iterator[None]:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logger = logging.getLogger("pilot")
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:
         yield

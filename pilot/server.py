@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from pandascope.errors import Refused
@@ -38,7 +37,7 @@ class Server:
             "computing_element": self._options.queue,
             "prod_source_label": self._options.label,
             "memory": self._node.memory_mb,
-            "disk_space": free_disk_mb(_existing(self._options.work_directory)),
+            "disk_space": free_disk_mb(self._options.work_directory),
             "cores": self._node.cores,
             "remaining_time": max(1, int(remaining_time_s)) if self._options.lifetime_s else 0,
         }
@@ -65,11 +64,6 @@ class Server:
         }
         data = self._line.panda(UPDATE, request)
         return text((data or {}).get("command")) or None
-
-
-def _existing(directory: Path) -> Path:
-    """The directory, or the nearest one above it that exists."""
-    return directory if directory.exists() else _existing(directory.parent)
 
 
 def _version() -> str:
