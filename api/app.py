@@ -22,6 +22,7 @@ import api.control
 import api.monitor
 from api.identity.access import Access, Gate
 from api.identity.issuer import Issuer
+from api.live import ChangeHub
 from api.openapi import openapi_document
 from api.operations import Services, operation, operations_of
 from api.panda import MODULES
@@ -44,7 +45,8 @@ def create_services(settings: Settings, database_url: str) -> Services:
     database = Database(database_url, pool_size=settings.database_pool_size)
     reads_elsewhere = bool(settings.database_read_url)
     read_database = Database(settings.database_read_url) if reads_elsewhere else database
-    return Services(settings=settings, database=database, read_database=read_database, clock=utc_now)
+    hub = ChangeHub(database)
+    return Services(settings=settings, database=database, read_database=read_database, clock=utc_now, live=hub)
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from api.identity.access import Access, Caller
+from api.live import ChangeHub
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
@@ -29,6 +30,7 @@ class Services:
     database: Database
     read_database: Database
     clock: Clock
+    live: ChangeHub
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Created:
 
 
 Answer = dict[str, Any] | Created | Response
-Handler = Callable[..., Answer]
+Handler = Callable[..., Any]
+"""Returns an Answer; a coroutine function (a stream) returns a Response."""
 
 
 @dataclass(frozen=True)

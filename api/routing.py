@@ -66,7 +66,7 @@ async def _answer_on_loop(operation: Operation, services: Services, gate: Gate, 
         gate.admit(caller, operation.access)
         context = Context(services, caller, request.query_params.multi_items())
         arguments = operation.arguments(request.path_params, gathered(context.query_items), None)
-        response: Response = await operation.handler(context, request=request, **arguments)  # type: ignore[misc]
+        response: Response = await operation.handler(context, request=request, **arguments)
         return response
     except PandaError as error:
         return problem_of(error, is_anonymous=not caller.is_known)

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.concurrency import run_in_threadpool
+
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queues
 from api.monitor.search import search_everything
+from api.monitor.stream import stream
 from api.monitor.tasks import task, tasks
 from api.monitor.throughput import throughput_bins
 from api.operations import Handler, Services
 
-HANDLERS: list[Handler] = [jobs, job, job_log_text, queues, tasks, task, throughput_bins, search_everything]
+HANDLERS: list[Handler] = [jobs, job, job_log_text, queues, tasks, task, throughput_bins, search_everything, stream]
 
 
 @asynccontextmanager
 async def running(services: Services) -> AsyncIterator[None]:
     """Hold what the monitor needs while the API runs: the hub of the live stream."""
-    yield
+    try:
+        yield
+    finally:
+        await run_in_threadpool(services.live.close)

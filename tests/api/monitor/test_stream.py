@@ -1,0 +1,252 @@
+"""The live stream over real HTTP against real PostgreSQL, from the writing transaction to the reader."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.live import QUEUE_SIZE, Closed, Resync, Subscription
+from core.agents.emitter import ChangeEmitter
+from core.configuration import Settings
+from core.database import Database, migrate
+from core.database.embedded import EmbeddedPostgres
+from core.errors import Unavailable
+from core.monitor.signals import Signal
+from pandascope.events import EventParser
+from tests.support.system import eventually
+
+
+@contextmanager
+def serving(database_url, directory, **overrides):
+    """The API on a free port, without agents: the tests emit when they want."""
+    settings = Settings(data=directory, database_url=database_url, **overrides)
+    config = uvicorn.Config(
+        create_app(settings, database_url), port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started, what="the server started")
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def address(database_url, tmp_path):
+    with serving(database_url, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def emitter(database):
+    emitter = ChangeEmitter(database, 0.25)
+    emitter.cycle()
+    return emitter
+
+
+class Reader:
+    """Reads one stream in the order its events come."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._events = self._read(response)
+
+    def _read(self, response) -> Iterator[dict]:
+        parser = EventParser()
+        for line in response.iter_lines():
+            if (event := parser.feed(line)) is not None:
+                yield event
+
+    def next(self, *kinds: str) -> dict:
+        """The next event of one of the kinds; others are passed over."""
+        return next(event for event in self._events if not kinds or event["event"] in kinds)
+
+
+@contextmanager
+def reading(address, path="/api/monitor/stream", headers=None):
+    with (
+        httpx.Client(base_url=address, timeout=30) as client,
+        client.stream("GET", path, headers=headers or {}) as response,
+    ):
+        assert response.status_code == 200, response.read()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield Reader(response)
+
+
+def change(database, emitter, panda_id):
+    database.execute("INSERT INTO job_history (panda_id, job_status) VALUES (%(id)s, 'running')", {"id": panda_id})
+    emitter.cycle()
+
+
+def test_the_first_event_is_a_heartbeat_with_the_present_number(address, database, emitter):
+    newest = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")["seq"]
+    with reading(address) as reader:
+        event = reader.next()
+    assert (event["event"], event["seq"], event["id"]) == ("heartbeat", newest, str(newest))
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
+
+
+def test_a_change_reaches_the_readers_of_its_topics_only(address, database, emitter):
+    with reading(address, "/api/monitor/stream?topics=job:18") as one, reading(address) as all_of_it:
+        one.next()
+        all_of_it.next()
+        change(database, emitter, 17)
+        change(database, emitter, 18)
+        event = one.next("change")
+        assert event["topics"] == ["job:18"] and event["id"] == str(event["seq"])
+        assert [all_of_it.next("change")["topics"] for _ in range(2)] == [
+            ["job:17", "jobs", "queues"],
+            ["job:18", "jobs", "queues"],
+        ]
+
+
+@pytest.mark.parametrize("way", ["header", "parameter"])
+def test_a_reader_that_comes_back_hears_what_it_missed_once(address, database, emitter, way):
+    with reading(address) as reader:
+        seq = reader.next("heartbeat")["seq"]
+    change(database, emitter, 17)
+    change(database, emitter, 18)
+    path, headers = (
+        ("/api/monitor/stream", {"Last-Event-ID": str(seq)})
+        if way == "header"
+        else (f"/api/monitor/stream?since={seq}", {})
+    )
+    with reading(address, path, headers) as reader:
+        assert reader.next()["seq"] == seq
+        change(database, emitter, 19)
+        events = [reader.next() for _ in range(3)]
+    assert [event["event"] for event in events] == ["change"] * 3
+    assert [event["topics"][0] for event in events] == ["job:17", "job:18", "job:19"]
+    assert sorted({event["seq"] for event in events}) == [event["seq"] for event in events]
+
+
+@pytest.mark.parametrize("since", ["past", "future"])
+def test_a_number_that_cannot_be_resumed_means_read_everything_anew(address, database, emitter, since):
+    for panda_id in range(3):
+        change(database, emitter, panda_id)
+    newest = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")["seq"]
+    database.execute("DELETE FROM change_signals WHERE seq < %(seq)s", {"seq": newest})
+    number = newest - 2 if since == "past" else newest + 1000
+    with reading(address, f"/api/monitor/stream?since={number}") as reader:
+        assert [reader.next()["event"] for _ in range(2)] == ["heartbeat", "resync"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("topics=colours", "topics"), ("topics=job:x", "topics"), ("since=-1", "since")]
+)
+def test_what_is_no_topic_or_number_is_refused_by_name(address, query, field):
+    answer = httpx.get(f"{address}/api/monitor/stream?{query}")
+    assert answer.status_code == 422 and answer.json()["field"] == field
+
+
+def test_a_closed_monitor_wants_a_token(database_url, tmp_path):
+    with serving(database_url, tmp_path, monitor_access="token") as address:
+        assert httpx.get(f"{address}/api/monitor/stream").status_code == 401
+
+
+def test_a_stopping_server_does_not_wait_for_its_readers(database_url, tmp_path):
+    with serving(database_url, tmp_path) as address:
+        reader = threading.Thread(target=_read_to_the_end, args=(address,))
+        reader.start()
+        eventually(lambda: any(thread.name == "change-hub" for thread in threading.enumerate()))
+    reader.join(20)
+    assert not reader.is_alive()
+    assert not any(thread.name == "change-hub" for thread in threading.enumerate())
+
+
+def _read_to_the_end(address):
+    try:
+        with reading(address) as reader:
+            while True:
+                reader.next()
+    except (httpx.HTTPError, StopIteration, RuntimeError):
+        return
+
+
+def test_streams_outlive_the_database_and_are_told_to_read_anew(short_directory, tmp_path):
+    postgres = EmbeddedPostgres(short_directory)
+    try:
+        url = postgres.start()
+        door = Database(url)
+        migrate(door)
+        with serving(url, tmp_path) as address, reading(address) as reader:
+            emitter = ChangeEmitter(door, 0.25)
+            reader.next("heartbeat")
+            postgres.stop()
+            postgres.start()
+            assert reader.next("resync")["event"] == "resync"
+            eventually(lambda: _cycle(emitter))
+            reader.next("resync")  # the first emitter says: everything
+            change(door, emitter, 17)
+            assert "job:17" in reader.next("change")["topics"]
+        door.close()
+    finally:
+        postgres.stop()
+
+
+def _cycle(emitter) -> bool:
+    try:
+        emitter.cycle()
+    except Unavailable:
+        return False
+    return True
+
+
+def signal(seq: int) -> Signal:
+    return Signal(seq, datetime.now(UTC), frozenset({"jobs"}))
+
+
+def test_a_reader_that_is_too_slow_is_told_to_read_anew():
+    async def scenario():
+        subscription = Subscription(0)
+        for seq in range(1, QUEUE_SIZE + 10):
+            subscription.offer(signal(seq))
+        await asyncio.sleep(0)
+        first = await subscription.next(1)
+        rest = [await subscription.next(1) for _ in range(8)]
+        assert isinstance(first, Resync)
+        assert [event.seq for event in rest] == list(range(QUEUE_SIZE + 2, QUEUE_SIZE + 10))
+
+    asyncio.run(scenario())
+
+
+def test_nothing_comes_after_the_end():
+    async def scenario():
+        subscription = Subscription(0)
+        subscription.offer(signal(1))
+        subscription.offer(Closed())
+        subscription.offer(signal(2))
+        await asyncio.sleep(0)
+        assert isinstance(await subscription.next(1), Closed)
+        assert await subscription.next(0.01) is None
+
+    asyncio.run(scenario())
+
+
+def test_offers_to_a_reader_that_is_gone_do_no_harm():
+    async def subscribe():
+        return Subscription(0)
+
+    asyncio.run(subscribe()).offer(signal(1))
+
+
+def test_the_number_of_a_heartbeat_follows_what_was_heard():
+    async def scenario():
+        subscription = Subscription(3)
+        subscription.offer(signal(4))
+        await asyncio.sleep(0)
+        await subscription.next(1)
+        assert subscription.seq == 4
+
+    asyncio.run(scenario())
