@@ -32,6 +32,8 @@ from api.routing import route_of, unknown_path
 from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database, migrate
+from core.dispatch.acquire import ContactBook
+from core.dispatch.update import PilotReports
 from core.errors import Unavailable
 
 log = logging.getLogger("panda.api")
@@ -42,11 +44,27 @@ _DATABASE_PATIENCE_S = 60
 
 def create_services(settings: Settings, database_url: str) -> Services:
     """The database pools and the clock of one process."""
-    database = Database(database_url, pool_size=settings.database_pool_size)
-    reads_elsewhere = bool(settings.database_read_url)
-    read_database = Database(settings.database_read_url) if reads_elsewhere else database
+    database = _pool(settings, database_url)
+    read_database = _pool(settings, settings.database_read_url) if settings.database_read_url else database
     hub = ChangeHub(database)
-    return Services(settings=settings, database=database, read_database=read_database, clock=utc_now, live=hub)
+    return Services(
+        settings=settings,
+        database=database,
+        read_database=read_database,
+        clock=utc_now,
+        live=hub,
+        contacts=ContactBook(),
+        pilot_reports=PilotReports(database),
+    )
+
+
+def _pool(settings: Settings, url: str) -> Database:
+    return Database(
+        url,
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_timeout_s=settings.database_pool_timeout_s,
+    )
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:
@@ -68,7 +86,9 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * settings.database_pool_size
+        # a thread for every connection the pool may open: more would only wait for one
+        threads = settings.database_pool_size + settings.database_pool_overflow
+        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
         await _bring_up_to_date(services.database)
         async with api.monitor.running(services):
             yield

@@ -25,6 +25,12 @@ Parameters = Mapping[str, Any]
 
 psycopg2.extensions.register_adapter(dict, psycopg2.extras.Json)
 
+# classes of SQLSTATE (PostgreSQL manual, appendix A); psycopg2 calls many more things operational, a too long key for one
+_SERVER_IS_GOING = ("08", "57P", "58")
+"""The connection is lost, the server stops or starts, its files cannot be read: the pool is thrown away."""
+_TRY_AGAIN = ("40", "53", "55P03")
+"""Deadlock, no space or connections left, lock not got: rolled back, and the connection is sound."""
+
 
 class Transaction:
     """One open transaction. Everything done through it happens together or not at all."""
@@ -68,15 +74,23 @@ class Transaction:
 class Database:
     """A pool of connections to one PostgreSQL. Safe to share between threads, not between processes."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, statement_timeout_ms: int = 60_000) -> None:
-        """`url`: SQLAlchemy URL of PostgreSQL >= 15. The pool grows to twice `pool_size` under load."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_overflow: int = 10,
+        pool_timeout_s: float = 10.0,
+        statement_timeout_ms: int = 60_000,
+    ) -> None:
+        """`url`: SQLAlchemy URL of PostgreSQL >= 15. The pool grows by `pool_overflow` connections under load."""
         self.url = url
         self.engine: Engine = create_engine(
             url,
             poolclass=QueuePool,
             pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_timeout=30,
+            max_overflow=pool_overflow,
+            pool_timeout=pool_timeout_s,
             pool_pre_ping=False,
             pool_recycle=3600,
             connect_args={
@@ -103,9 +117,11 @@ class Database:
                 driver.autocommit = True
             yield driver
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            if driver.closed or not isinstance(error, psycopg2.errors.QueryCanceled):
+            if driver.closed or (error.pgcode or "").startswith(_SERVER_IS_GOING):
                 pooled.invalidate(error)
                 self.engine.dispose()
+                raise _unavailable(error) from error
+            if (error.pgcode or "").startswith(_TRY_AGAIN):
                 raise _unavailable(error) from error
             raise
         finally:
