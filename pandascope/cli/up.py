@@ -42,7 +42,7 @@ def command(
     settings = Settings.load(data, **overrides)
     show = _Announcement(with_data("", settings.data), as_json)
     if _running(settings.data):
-        show.already(_wait_for_other(settings.data))
+        show.already(_wait_for_other(settings.data, show))
         return
     for name in ("PANDA_URL", "PANDA_TOKEN"):
         os.environ.pop(name, None)  # of another server: our own programs take theirs from the data directory
@@ -55,7 +55,7 @@ def command(
     try:
         _start_in_background(settings.data, show)
     except AlreadyRunning:
-        show.already(_wait_for_other(settings.data))
+        show.already(_wait_for_other(settings.data, show))
 
 
 class _Announcement:
@@ -64,6 +64,10 @@ class _Announcement:
     def __init__(self, data_option: str, as_json: bool) -> None:
         self._data_option = data_option
         self._as_json = as_json
+
+    def command(self, name: str) -> str:
+        """A `panda` command for this installation, as the reader has to type it."""
+        return f"panda {name}{self._data_option}"
 
     def report(self, report: dict[str, Any]) -> None:
         """Show a step of the start, or its end."""
@@ -80,11 +84,11 @@ class _Announcement:
         data, url = Path(ready["data"]), ready["url"]
         places = {
             "monitor": f"{url}/monitor/",
-            "console": "panda tui" + self._data_option,
+            "console": self.command("tui"),
             "data": str(data),
             "logs": str(data / "logs"),
             "token": str(data / ENVIRONMENT_FILE),
-            "stop": "panda down" + self._data_option,
+            "stop": self.command("down"),
         }
         if self._as_json:
             print_json({"url": url, "already_up": already, **places})
@@ -144,7 +148,7 @@ def _follow(reports: IO[str], process: subprocess.Popen[bytes], data: Path, show
     )
 
 
-def _wait_for_other(data: Path) -> dict[str, Any]:
+def _wait_for_other(data: Path, show: _Announcement) -> dict[str, Any]:
     """What the supervisor that runs already serves, once it answers."""
     deadline = time.monotonic() + _OTHER_START_PATIENCE_S
     path = data / ENVIRONMENT_FILE
@@ -156,5 +160,5 @@ def _wait_for_other(data: Path) -> dict[str, Any]:
     raise PandaError(
         "a supervisor runs but its server does not answer",
         field="data",
-        remedy=f"look into {data / 'logs'}, then `{with_data('panda down', data)}` and `{with_data('panda up', data)}`",
+        remedy=f"look into {data / 'logs'}, then `{show.command('down')}` and `{show.command('up')}`",
     )

@@ -11,6 +11,7 @@ import http.client
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Supervisor:
         self._lifeline = Lifeline()
         self._services: list[Service] = []
         self._handler: PandaHandler | None = None
+        self._listener: socket.socket | None = None
         self._stopping = False
         self._token = ""
         self._token_renewal = 0.0
@@ -108,8 +110,9 @@ class Supervisor:
 
     def _start(self) -> None:
         self._end_leftovers()
-        listener = open_listener(self._settings.host, self._settings.port)
-        port = listener.getsockname()[1]
+        # Kept open as long as we live: workers started later inherit it too.
+        self._listener = open_listener(self._settings.host, self._settings.port)
+        port = self._listener.getsockname()[1]
         self.url = local_url(self._settings.host, port)
         self._step("starting PostgreSQL")
         database_url = self._start_database()
@@ -271,6 +274,8 @@ class Supervisor:
             logging.getLogger().removeHandler(self._handler)
             self._handler.close()
         _stop([service for service in self._services if service.name != SITE], _SERVICE_PATIENCE_S)
+        if self._listener is not None:
+            self._listener.close()
         if self._postgres is not None:
             try:
                 self._postgres.stop()
