@@ -121,12 +121,10 @@ class Supervisor:
         self._renew_token(database_url)
         environment = self._environment(port, database_url)
         self._step("starting the API and the agents")
+        door = self._listener.fileno()
         for number in range(1, self._settings.api_workers + 1):
-            self._add(
-                f"{API_PREFIX}{number}", "serve", ["--fd", str(listener.fileno())], environment, listener.fileno()
-            )
+            self._add(f"{API_PREFIX}{number}", "serve", ["--fd", str(door)], environment, door)
         self._add("agents", "agents", [], environment)
-        listener.close()
         self._wait_for_api()
         self._handler = attach(self.url, lambda: self._token, SUPERVISOR)
         if self._settings.site and not self._stopping:
