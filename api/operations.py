@@ -19,6 +19,8 @@ from api.live import ChangeHub
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
+from core.dispatch.acquire import ContactBook
+from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
 
 
@@ -31,6 +33,8 @@ class Services:
     read_database: Database
     clock: Clock
     live: ChangeHub
+    contacts: ContactBook
+    pilot_reports: PilotReports
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Operation:
     query_model: type[BaseModel] | None
     body_model: type[BaseModel] | None
     path_types: dict[str, TypeAdapter[Any]]
+    takes_binary: bool
+    """Cleans its texts itself; everywhere else a NUL character is refused at the door."""
 
     def arguments(self, path: dict[str, str], query: dict[str, Any], body: Any) -> dict[str, Any]:
         """The handler's keyword arguments. Raises InvalidInput naming the first field that is wrong."""
@@ -95,7 +101,7 @@ class Operation:
         return arguments
 
 
-def operation(method: str, path: str, *, access: Access) -> Callable[[Handler], Handler]:
+def operation(method: str, path: str, *, access: Access, takes_binary: bool = False) -> Callable[[Handler], Handler]:
     """Mark a function as an operation; its docstring's first line becomes the summary."""
 
     def mark(handler: Handler) -> Handler:
@@ -110,6 +116,7 @@ def operation(method: str, path: str, *, access: Access) -> Callable[[Handler], 
             query_model=hints.get("query") if "query" in names else None,
             body_model=hints.get("body") if "body" in names else None,
             path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
+            takes_binary=takes_binary,
         )
         handler.__operation__ = declared  # type: ignore[attr-defined]
         return handler

@@ -9,11 +9,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from bench.http_load import Load, run_load
 from bench.pilot_calls import HotCall, hot_calls
 from bench.population import populate
 from bench.stack import Stack, running_stack
-from sqlalchemy import make_url
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Many keep-alive connections sending prepared requests as fast as answers come. Plain sockets: the client must not be the limit."""
+"""Many keep-alive connections sending prepared requests as fast as answers come, on plain sockets: the client is not the limit."""
 
 from __future__ import annotations
 

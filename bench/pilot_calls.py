@@ -12,7 +12,7 @@ from typing import Any
 from bench.population import QUEUES
 from core.dispatch import acquire, update
 from core.dispatch.acquire import SlotOffer, acquire_parameters
-from core.dispatch.update import JobReport, report_parameters
+from core.dispatch.update import JobReport, reports_parameters
 
 _LOG = "".join(f"line {number}: the payload says something of ordinary length\n" for number in range(60))
 _REPORT = {"output": {"guid": "", "fsize": 1000, "adler32": "01c2009c", "surl": "/bench/1"}}
@@ -33,7 +33,13 @@ def hot_calls(jobs: int, clients: int) -> list[HotCall]:
     """take-one-job, heartbeat, finish, for `jobs` jobs numbered from 1 and `clients` pgbench clients."""
     return [
         HotCall("take one job", "activated", "pilot/acquire_jobs", _take, _take_script()),
-        HotCall("heartbeat", "running", "pilot/update_job", lambda n: _heartbeat(1 + random.randrange(jobs)), _beat_script(jobs)),
+        HotCall(
+            "heartbeat",
+            "running",
+            "pilot/update_job",
+            lambda n: _heartbeat(1 + random.randrange(jobs)),
+            _beat_script(jobs),
+        ),
         HotCall("finish", "running", "pilot/update_job", _finish, _finish_script(clients)),
     ]
 
@@ -82,22 +88,34 @@ def _take_script() -> str:
 
 def _report(status: str) -> JobReport:
     return JobReport(
-        -1, status, 1, node="bench-node", cpu_consumption_time_s=1234, max_rss_kb=500_000, max_pss_kb=400_000, work_dir_mb=120
+        -1,
+        status,
+        1,
+        node="bench-node",
+        cpu_consumption_time_s=1234,
+        max_rss_kb=500_000,
+        max_pss_kb=400_000,
+        work_dir_mb=120,
     )
 
 
 def _beat_script(jobs: int) -> str:
-    values = report_parameters(_report("running"))
-    return f"\\set job random(1, {jobs})\n{_with_literals(update.HEARTBEAT, values).replace('-1', ':job', 1)};\n"
+    statement = _with_literals(update.HEARTBEAT, reports_parameters([_report("running")]))
+    return f"\\set job random(1, {jobs})\n{_numbered(statement)};\n"
 
 
 def _finish_script(clients: int) -> str:
     report = _report("finished")
     report.trans_exit_code, report.output_report = 0, _REPORT
     report.logs = {"payload.stdout": _LOG, "payload.stderr": _LOG[:300], "pilot.log": _LOG}
-    statement = _with_literals(update.FINAL, report_parameters(report)).replace("-1", ":job", 1)
+    statement = _numbered(_with_literals(update.FINAL, reports_parameters([report])))
     # variables live as long as the client, so each job is finished once, as over HTTP
     return f"\\set turn :turn + 1\n\\set job 1 + :turn * {clients} + :client_id\n{statement};\n"
+
+
+def _numbered(statement: str) -> str:
+    """The statement with the pgbench variable `job` in place of the PandaID -1 inside its JSON text."""
+    return statement.replace('E\'[{"panda_id"\\x3a -1', "E'[{\"panda_id\"\\x3a ' || :job || E'", 1)
 
 
 def _with_literals(statement: str, values: dict[str, Any]) -> str:

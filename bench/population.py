@@ -6,7 +6,9 @@ from core.database import Database
 
 QUEUES = 100
 
-_CLEAR = "TRUNCATE jobs_live, job_parameters, job_files, job_output_reports, job_logs, job_history, queues, jobs_archive"
+_CLEAR = (
+    "TRUNCATE jobs_live, job_parameters, job_files, job_output_reports, job_logs, job_history, queues, jobs_archive"
+)
 
 _QUEUES = """
 INSERT INTO queues (queue_name, site, storage_endpoint)
@@ -40,5 +42,10 @@ def populate(database: Database, *, jobs: int, status: str, queues: int = QUEUES
     with database.transaction() as transaction:
         for statement in (_CLEAR, _QUEUES, _JOBS, _PARAMETERS, _FILES):
             transaction.execute(statement, values)
-    for statement in ("VACUUM ANALYZE jobs_live", "VACUUM ANALYZE job_files", "VACUUM ANALYZE job_parameters", "CHECKPOINT"):
+    for statement in (
+        "VACUUM ANALYZE jobs_live",
+        "VACUUM ANALYZE job_files",
+        "VACUUM ANALYZE job_parameters",
+        "CHECKPOINT",
+    ):
         database.execute(statement)

@@ -8,16 +8,14 @@ from typing import Any
 from api.identity.access import Access
 from api.panda.job_dictionary import pilot_dictionary
 from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint
-from core.dispatch.acquire import ContactBook, SlotOffer
+from core.dispatch.acquire import SlotOffer
 from core.dispatch.acquire import acquire_jobs as take_jobs
 from core.dispatch.update import JobReport
-from core.dispatch.update import update_job as apply_report
 from core.errors import InvalidInput
 from core.taskbuffer.lookup import job_statuses
 
 NO_JOBS = "No jobs in PanDA"
 _MAX_JOBS = 100
-_contacts = ContactBook()
 
 
 @endpoint("POST")
@@ -64,7 +62,7 @@ def acquire_jobs(
         job_count=n_jobs,
     )
     jobs = take_jobs(call.services.database, offer)
-    _contacts.note(call.services.database, site_name, len(jobs))
+    call.services.contacts.note(call.services.database, site_name, len(jobs))
     if not jobs:
         return Refusal(NO_JOBS)
     return Success({"StatusCode": 0, "jobs": [pilot_dictionary(job) for job in jobs]})
@@ -136,7 +134,7 @@ def update_job(
         output_report=_output_report(job_output_report),
         logs={name: text for name, text in logs.items() if text},
     )
-    return Success({"StatusCode": 0, "command": apply_report(call.services.database, report)})
+    return Success({"StatusCode": 0, "command": call.services.pilot_reports.update_job(report)})
 
 
 @endpoint("GET")

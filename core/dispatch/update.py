@@ -1,16 +1,19 @@
 """Reports of pilots: heartbeats, state changes, the final verdict. Knows the rules, not the wire names.
 
-A heartbeat is one statement; a final report one more. finished and failed become `holding` until the adder has
-accounted for the outputs (domain.md 2.2). What must not change does not: wrong attempt, ended job, repeated verdict.
+A heartbeat is one statement, shared with those that come at the same time. finished and failed become `holding` until the
+adder has accounted for the outputs (domain.md 2.2). What must not change does not: wrong attempt, ended job, repeated
+verdict.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.database import Database, Row
+from core.dispatch.coalescing import Coalescer
 from core.errors import InvalidInput
 from core.states import ON_WORKER_NODE, JobStatus, job_statuses_before
 from core.taskbuffer.killing import TO_BE_KILLED
@@ -54,6 +57,11 @@ class JobReport:
     logs: dict[str, str] = field(default_factory=dict)
     """Name of the log -> its last 64 kB."""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether this is the pilot's verdict."""
+        return self.job_status in ("finished", "failed")
+
 
 _TEXT_LIMITS = {
     "node": 128,
@@ -83,113 +91,154 @@ _STORED = (
     *("exe_error_diag", "cpu_consumption_time_s", "cpu_consumption_unit", "max_rss_kb", "max_pss_kb", "work_dir_mb"),
     *("n_events", "job_metrics", "pilot_timing"),
 )
-_SET_STORED = ",\n        ".join(f"{name} = coalesce(%({name})s, j.{name})" for name in _STORED)
+_SET_STORED = ",\n        ".join(f"{name} = coalesce(r.{name}, j.{name})" for name in _STORED)
+_SAID = ", ".join([f"{name} bigint" for name in _NUMBERS] + [f"{name} text" for name in _TEXT_LIMITS])
+_REPORTED_STATES = {JobStatus.HOLDING if name in ("finished", "failed") else JobStatus(name) for name in REPORTABLE}
+_LEGAL = ", ".join(
+    f"('{before}', '{after}')" for after in sorted(_REPORTED_STATES) for before in job_statuses_before(after)
+)
+_SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
 
-# by primary key. `before` locks the row; `changed` touches it only while a pilot may still speak for this attempt.
+# Any number of reports, each of another job, by primary key. `before` locks the rows in order of PandaID; `changed`
+# touches a row only while a pilot may still speak for this attempt; no indexed column changes with a heartbeat.
 _UPDATE = f"""
-WITH before AS (
-    SELECT panda_id, job_status, attempt_nr, command_to_pilot FROM jobs_live WHERE panda_id = %(panda_id)s FOR UPDATE
+WITH said AS (
+    SELECT * FROM jsonb_to_recordset(%(reports)s::jsonb)
+        AS r (panda_id bigint, target text, reason text, verdict text, output_report jsonb, logs jsonb, {_SAID})
+), before AS (
+    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot
+    FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j
 ), changed AS (
     UPDATE jobs_live j SET
-        job_status = CASE WHEN b.job_status = ANY(%(sources)s) THEN %(target)s ELSE j.job_status END,
-        state_change_time = CASE WHEN b.job_status = ANY(%(sources)s) THEN clock_timestamp() ELSE j.state_change_time END,
+        job_status = CASE WHEN (b.job_status, r.target) IN ({_LEGAL}) THEN r.target ELSE j.job_status END,
+        state_change_time =
+            CASE WHEN (b.job_status, r.target) IN ({_LEGAL}) THEN clock_timestamp() ELSE j.state_change_time END,
         modification_time = clock_timestamp(),
-        start_time = CASE WHEN %(target)s = 'running' AND j.start_time IS NULL THEN clock_timestamp() ELSE j.start_time END,
-        end_time = CASE WHEN %(target)s = 'holding' THEN clock_timestamp() ELSE j.end_time END,
-        job_sub_status = coalesce(%(sub_status)s, j.job_sub_status),
-        modification_host = coalesce(nullif(%(node)s, ''), j.modification_host),
-        worker_id = coalesce(nullif(%(worker_id)s, ''), j.worker_id),
+        start_time = CASE WHEN r.target = 'running' AND j.start_time IS NULL THEN clock_timestamp() ELSE j.start_time END,
+        end_time = CASE WHEN r.target = 'holding' THEN clock_timestamp() ELSE j.end_time END,
+        job_sub_status = coalesce(r.sub_status, j.job_sub_status),
+        modification_host = coalesce(nullif(r.node, ''), j.modification_host),
+        worker_id = coalesce(nullif(r.worker_id, ''), j.worker_id),
         {_SET_STORED}
-    FROM before b
-    WHERE j.panda_id = b.panda_id AND b.job_status = ANY(%(speaking)s)
-      AND (%(attempt_nr)s IS NULL OR b.attempt_nr = %(attempt_nr)s)
+    FROM before b JOIN said r USING (panda_id)
+    WHERE j.panda_id = b.panda_id AND b.job_status IN ({_SPEAKING})
+      AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr)
     RETURNING j.panda_id, j.jedi_task_id, j.attempt_nr, b.job_status AS previous_status, j.job_status, j.computing_site,
-              j.prod_source_label, j.modification_host
+              j.prod_source_label, j.modification_host, r.reason
 ), logged AS (
     INSERT INTO job_history (panda_id, jedi_task_id, attempt_nr, previous_status, job_status, computing_site,
                              prod_source_label, host, reason)
     SELECT panda_id, jedi_task_id, attempt_nr, previous_status, job_status, computing_site, prod_source_label,
-           modification_host, %(reason)s
+           modification_host, reason
     FROM changed WHERE previous_status <> job_status
-)%(final)s
-SELECT b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status
+)/* final */
+SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status
 FROM before b LEFT JOIN changed c USING (panda_id)
 """
 
-_KEEP_VERDICT = """, reported AS (
+_KEEP_VERDICTS = """, ended AS (
+    SELECT c.panda_id, c.attempt_nr, r.verdict, r.output_report, r.logs
+    FROM changed c JOIN said r USING (panda_id) WHERE r.verdict IS NOT NULL AND c.job_status = 'holding'
+), reported AS (
     INSERT INTO job_output_reports (panda_id, attempt_nr, verdict, report)
-    SELECT panda_id, attempt_nr, %(verdict)s, %(output_report)s::jsonb FROM changed WHERE job_status = 'holding'
+    SELECT panda_id, attempt_nr, verdict, output_report FROM ended
     ON CONFLICT (panda_id) DO NOTHING
 ), kept AS (
     INSERT INTO job_logs (panda_id, name, text, is_truncated)
-    SELECT c.panda_id, l.name, l.text, l.is_truncated
-    FROM changed c, unnest(%(log_names)s::text[], %(log_texts)s::text[], %(log_cuts)s::boolean[])
-         AS l (name, text, is_truncated)
+    SELECT e.panda_id, l.name, l.text, l.is_truncated
+    FROM ended e, jsonb_to_recordset(e.logs) AS l (name text, text text, is_truncated boolean)
     ON CONFLICT (panda_id, name) DO UPDATE SET text = excluded.text, is_truncated = excluded.is_truncated
 )"""
-HEARTBEAT = _UPDATE.replace("%(final)s", "")
-FINAL = _UPDATE.replace("%(final)s", _KEEP_VERDICT)
+HEARTBEAT = _UPDATE.replace("/* final */", "")
+FINAL = _UPDATE.replace("/* final */", _KEEP_VERDICTS)
 
 
-def update_job(database: Database, report: JobReport) -> str | None:
-    """Apply a report and return the command for the pilot: None, tobekilled, alreadydone or badattemptnr.
+class PilotReports:
+    """Takes the reports of pilots; those that come at the same time share a statement and a commit."""
 
-    Raises InvalidInput when the state is none a pilot may report; nothing has changed then.
-    """
-    if report.job_status not in REPORTABLE:
-        raise InvalidInput(
-            f"a pilot may not report {report.job_status[:50]!r}",
-            field="job_status",
-            remedy="one of " + ", ".join(REPORTABLE),
-        )
-    is_final = report.job_status in ("finished", "failed")
-    statement = FINAL if is_final else HEARTBEAT
-    row = database.fetch_one(statement, report_parameters(report))
-    if row is None:
-        return _answer_for_ended(database, report, is_final=is_final)
-    return _command(row, report, is_final=is_final)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._coalescer: Coalescer[JobReport, str | None] = Coalescer(self._apply, key=lambda report: report.panda_id)
+
+    def update_job(self, report: JobReport) -> str | None:
+        """Apply a report and return the command for the pilot: None, tobekilled, alreadydone or badattemptnr.
+
+        Raises InvalidInput when the state is none a pilot may report; nothing has changed then.
+        """
+        if report.job_status not in REPORTABLE:
+            raise InvalidInput(
+                f"a pilot may not report {report.job_status[:50]!r}",
+                field="job_status",
+                remedy="one of " + ", ".join(REPORTABLE),
+            )
+        return self._coalescer.submit(report)
+
+    def _apply(self, reports: list[JobReport]) -> list[str | None]:
+        statement = FINAL if any(report.is_final for report in reports) else HEARTBEAT
+        rows = {row["panda_id"]: row for row in self._database.fetch(statement, reports_parameters(reports))}
+        return [
+            _command(rows[report.panda_id], report)
+            if report.panda_id in rows
+            else _answer_for_ended(self._database, report)
+            for report in reports
+        ]
 
 
-def report_parameters(report: JobReport) -> dict[str, Any]:
-    """The bound parameters of `HEARTBEAT` or, for finished and failed, of `FINAL`."""
-    is_final = report.job_status in ("finished", "failed")
-    target = JobStatus.HOLDING if is_final else JobStatus(report.job_status)
-    values: dict[str, Any] = {name: getattr(report, name) for name in _NUMBERS}
+def reports_parameters(reports: list[JobReport]) -> dict[str, Any]:
+    """The bound parameter of `HEARTBEAT` or, when a verdict is among the reports, of `FINAL`."""
+    return {"reports": json.dumps([_said(report) for report in reports])}
+
+
+def _said(report: JobReport) -> dict[str, Any]:
+    target = JobStatus.HOLDING.value if report.is_final else report.job_status
+    values: dict[str, Any] = {
+        "panda_id": report.panda_id,
+        "target": target,
+        "reason": f"pilot reported {report.job_status}",
+    }
+    for name in _NUMBERS:
+        values[name] = getattr(report, name)
     for name, limit in _TEXT_LIMITS.items():
         given = getattr(report, name)
         values[name] = None if given is None else clean(given, limit)
-    values |= {
-        "panda_id": report.panda_id,
-        "target": target.value,
-        "sources": [*job_statuses_before(target)],
-        "speaking": [status.value for status in sorted(ON_WORKER_NODE)],
-        "reason": f"pilot reported {report.job_status}",
-    }
-    if is_final:
-        logs = {clean(name, 100): clean(text, 2**31) for name, text in report.logs.items()}
+    if report.is_final:
         values |= {
             "verdict": report.job_status,
-            "output_report": json.dumps(report.output_report),
-            "log_names": list(logs),
-            "log_texts": [clean_tail(text, LOG_TAIL_CHARACTERS) for text in logs.values()],
-            "log_cuts": [len(text) >= LOG_TAIL_CHARACTERS for text in logs.values()],
+            "output_report": _cleaned(report.output_report),
+            "logs": [_log(name, text) for name, text in report.logs.items()],
         }
-    return values
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _command(row: Row, report: JobReport, *, is_final: bool) -> str | None:
+def _log(name: str, text: str) -> dict[str, Any]:
+    kept = clean_tail(text, LOG_TAIL_CHARACTERS)
+    return {"name": clean(name, 100), "text": kept, "is_truncated": len(kept) >= LOG_TAIL_CHARACTERS}
+
+
+def _cleaned(value: Any) -> Any:
+    """A JSON document without the characters that PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return clean(value, 10_000)
+    if isinstance(value, dict):
+        return {clean(key, 4096): _cleaned(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(entry) for entry in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def _command(row: Row, report: JobReport) -> str | None:
     if report.attempt_nr is not None and report.attempt_nr != row["attempt_nr"]:
         return BAD_ATTEMPT
     if row["after_status"] is None:
         # holding and later: the verdict is known; before `sent`: no pilot has this job
         has_reported = row["before_status"] in ("holding", "merging", "transferring")
         return ALREADY_DONE if has_reported else TO_BE_KILLED
-    if is_final:
+    if report.is_final:
         return None
     return row["command_to_pilot"] or None
 
 
-def _answer_for_ended(database: Database, report: JobReport, *, is_final: bool) -> str:
+def _answer_for_ended(database: Database, report: JobReport) -> str:
     """The job is not live: its pilot must stop working, or has said what was known already."""
     # primary key of the archive, in each partition
     row = database.fetch_one(
@@ -199,4 +248,4 @@ def _answer_for_ended(database: Database, report: JobReport, *, is_final: bool) 
         return TO_BE_KILLED
     if report.attempt_nr is not None and row["attempt_nr"] != report.attempt_nr:
         return BAD_ATTEMPT
-    return ALREADY_DONE if is_final else TO_BE_KILLED
+    return ALREADY_DONE if report.is_final else TO_BE_KILLED
