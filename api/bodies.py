@@ -12,6 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from core.errors import InvalidInput
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_NUL_IN_JSON = b"\\u0000"
+_DEEPEST = 64
+"""Lists and objects inside each other; deeper documents could not be written or shown again."""
 
 
 class BodyTooLarge(InvalidInput):
@@ -39,14 +42,51 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     return _gunzip(body, limit_bytes) if body.startswith(_GZIP_MAGIC) else body
 
 
-def parse_json(body: bytes) -> Any:
-    """The JSON document of a body; None when it is empty. Raises InvalidInput saying where it stops making sense."""
+def parse_json(body: bytes, *, field: str = "body", takes_binary: bool = False) -> Any:
+    """The JSON document of a body or of a parameter; None when it is empty.
+
+    Raises InvalidInput saying where it stops making sense, or which value holds a NUL character, which no database
+    and no file name can hold; with `takes_binary` the operation cleans its texts itself.
+    """
     if not body.strip():
         return None
     try:
-        return orjson.loads(body)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"not JSON: {error}", field="body", remedy="send one JSON object in UTF-8") from error
+        raise InvalidInput(f"not JSON: {error}", field=field, remedy="send one JSON document in UTF-8") from error
+    if _is_too_deep(document):
+        raise InvalidInput(f"nested more than {_DEEPEST} levels deep", field=field, remedy="send a flatter document")
+    if not takes_binary and _NUL_IN_JSON in body:
+        refuse_nul(document, "" if field == "body" else field)
+    return document
+
+
+def refuse_nul(value: Any, field: str) -> None:
+    """Raise InvalidInput naming the first value within `value` that holds a NUL character."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise InvalidInput("holds a NUL character", field=field or "body", remedy="remove it")
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            refuse_nul(name, field)
+            refuse_nul(entry, f"{field}.{name}" if field else str(name))
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            refuse_nul(entry, f"{field}.{number}" if field else str(number))
+
+
+def _is_too_deep(document: Any) -> bool:
+    level = [document] if isinstance(document, (dict, list)) else []
+    for _ in range(_DEEPEST):
+        if not level:
+            return False
+        level = [
+            entry
+            for container in level
+            for entry in (container.values() if isinstance(container, dict) else container)
+            if isinstance(entry, (dict, list))
+        ]
+    return bool(level)
 
 
 def parse_form(body: bytes) -> dict[str, Any]:

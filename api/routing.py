@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.bodies import gathered, parse_json, read_body
+from api.bodies import gathered, parse_json, read_body, refuse_nul
 from api.identity.access import NOBODY, Gate
 from api.operations import Context, Created, Operation, Services
 from api.problems import json_response, problem, problem_of
@@ -44,12 +45,13 @@ def _answer(operation: Operation, services: Services, gate: Gate, request: Reque
         caller = gate.identify(request.headers, request.cookies)
         gate.admit(caller, operation.access)
         context = Context(services, caller, request.query_params.multi_items())
-        arguments = operation.arguments(request.path_params, gathered(context.query_items), parse_json(body))
+        document = parse_json(body, takes_binary=operation.takes_binary)
+        arguments = operation.arguments(*_address(request, context), document)
         answer = operation.handler(context, **arguments)
     except PandaError as error:
         return problem_of(error, is_anonymous=not caller.is_known)
     except Exception:  # the last door: whatever it was, the caller gets a sentence and the log the traceback
-        log.exception("%s %s failed", operation.method, operation.path, extra={"component": "api"})
+        log.exception("%s failed", operation.path, extra={"component": "api"})
         return _internal_error()
     if isinstance(answer, Response):
         return answer
@@ -65,11 +67,21 @@ async def _answer_on_loop(operation: Operation, services: Services, gate: Gate, 
         caller = await run_in_threadpool(gate.identify, request.headers, request.cookies)
         gate.admit(caller, operation.access)
         context = Context(services, caller, request.query_params.multi_items())
-        arguments = operation.arguments(request.path_params, gathered(context.query_items), None)
+        arguments = operation.arguments(*_address(request, context), None)
         response: Response = await operation.handler(context, request=request, **arguments)
         return response
     except PandaError as error:
         return problem_of(error, is_anonymous=not caller.is_known)
+    except Exception:  # the same last door
+        log.exception("%s failed", operation.path, extra={"component": "api"})
+        return _internal_error()
+
+
+def _address(request: Request, context: Context) -> tuple[dict[str, str], dict[str, Any]]:
+    """The names in the path and the query; what they hold ends in statements, so no NUL may be among it."""
+    query = gathered(context.query_items)
+    refuse_nul({**request.path_params, **query}, "")
+    return request.path_params, query
 
 
 def _internal_error() -> Response:

@@ -7,7 +7,6 @@ Rules from server-api.md section 0 with the leniency of its section 7: numeric t
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import types
 from collections.abc import Callable
@@ -19,11 +18,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.bodies import gathered, parse_form, parse_json, read_body
+from api.bodies import gathered, parse_form, parse_json, read_body, refuse_nul
 from api.identity.access import Access, Caller, Gate
 from api.operations import Services
 from api.problems import json_response
-from core.errors import NotAllowed, PandaError, Unavailable
+from core.errors import InvalidInput, NotAllowed, PandaError, Unavailable
 
 log = logging.getLogger("panda.api")
 
@@ -73,16 +72,20 @@ class Endpoint:
     hints: dict[str, Any]
     defaults: dict[str, Any]
     """Parameters that may be left out."""
+    takes_binary: bool
+    """Cleans its texts itself, so that no diagnosis is lost; everywhere else a NUL character is refused."""
 
 
-def endpoint(*methods: str, auth: Auth = Auth.SECURE) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+def endpoint(
+    *methods: str, auth: Auth = Auth.SECURE, takes_binary: bool = False
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Mark a function of a PanDA module as callable by `methods` (GET, POST)."""
 
     def mark(function: Callable[..., Result]) -> Callable[..., Result]:
         hints = {name: kind for name, kind in get_type_hints(function).items() if name not in ("call", "return")}
         parameters = inspect.signature(function).parameters
         defaults = {name: parameters[name].default for name in hints if parameters[name].default is not inspect._empty}
-        function.__panda__ = Endpoint(function, methods, auth, hints, defaults)  # type: ignore[attr-defined]
+        function.__panda__ = Endpoint(function, methods, auth, hints, defaults, takes_binary)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -123,7 +126,7 @@ class PandaApi:
             refusal = _may_call(found, caller, request.method)
             if refusal is not None:
                 return _envelope(refusal)
-            arguments = bind(found, _parameters(request, body))
+            arguments = bind(found, _parameters(found, request, body))
             if isinstance(arguments, Refusal):
                 return _envelope(arguments)
             return _envelope(found.function(Call(self._services, caller), **arguments))
@@ -146,13 +149,17 @@ def _may_call(found: Endpoint, caller: Caller, method: str) -> Refusal | None:
     return None
 
 
-def _parameters(request: Request, body: bytes) -> dict[str, Any]:
+def _parameters(found: Endpoint, request: Request, body: bytes) -> dict[str, Any]:
     values = gathered(request.query_params.multi_items())
-    if body:
-        is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-        document = parse_form(body) if is_form else parse_json(body)
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    if is_form:
+        values.update(parse_form(body))
+    if not found.takes_binary:
+        refuse_nul(values, "")
+    if body and not is_form:
+        document = parse_json(body, takes_binary=found.takes_binary)
         if not isinstance(document, dict):
-            raise PandaError("the body is not a JSON object", field="body", remedy="send {name: value, ...}")
+            raise InvalidInput("not a JSON object", field="body", remedy="send {name: value, ...}")
         values.update(document)
     return values
 
@@ -183,7 +190,7 @@ def cast(value: Any, kind: Any) -> Any:
         says_none = value is None or (isinstance(value, str) and value in ("None", "NULL", "null", ""))
         if says_none and type(None) in get_args(kind):
             return "" if value == "" and str in get_args(kind) else None
-        return cast(value, next(option for option in get_args(kind) if option is not type(None)))
+        return _cast_to_one(value, [option for option in get_args(kind) if option is not type(None)])
     if origin is list:
         items = value if isinstance(value, list) else _text_list(value)
         return [cast(item, get_args(kind)[0]) for item in items]
@@ -194,7 +201,7 @@ def cast(value: Any, kind: Any) -> Any:
     if kind is int:
         return _integer(value)
     if kind is float:
-        return float(value)
+        return _real(value)
     if kind is str:
         if isinstance(value, (dict, list)) or value is None:
             raise TypeError(value)
@@ -202,16 +209,33 @@ def cast(value: Any, kind: Any) -> Any:
     raise TypeError(kind)
 
 
+def _cast_to_one(value: Any, options: list[Any]) -> Any:
+    """`value` as the first of the types it makes sense as."""
+    for option in options[:-1]:
+        try:
+            return cast(value, option)
+        except (TypeError, ValueError):
+            continue
+    return cast(value, options[-1])
+
+
+def _document(text: str) -> Any:
+    try:
+        return parse_json(text.encode())
+    except InvalidInput as error:
+        raise ValueError(error.detail) from error
+
+
 def _text_list(value: Any) -> list[Any]:
     if isinstance(value, str) and value.startswith("["):
-        parsed = json.loads(value)
+        parsed = _document(value)
         if isinstance(parsed, list):
             return parsed
     return [value]
 
 
 def _dictionary(value: Any) -> dict[str, Any]:
-    parsed = json.loads(value) if isinstance(value, str) else value
+    parsed = _document(value) if isinstance(value, str) else value
     if parsed == []:
         return {}
     if not isinstance(parsed, dict):
@@ -228,16 +252,23 @@ def _boolean(value: Any) -> bool:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, str) and value.strip().lstrip("+-").isdigit():
+    if isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("+-").isdecimal()):
         number = int(value)
     else:
         real = float(value)
-        if real != int(real):
+        if not real.is_integer():
             raise ValueError(value)
         number = int(real)
     if abs(number) >= 2**63:
         raise ValueError(value)
     return number
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(value) from error
 
 
 def describe(kind: Any) -> str:
