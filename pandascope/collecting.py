@@ -31,6 +31,16 @@ class Collected:
     not_merged: list[str] = field(default_factory=list)
     total_bytes: int = 0
 
+    def as_document(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {
+            "folder": str(self.folder),
+            "files": [str(path) for path in self.files],
+            "merged": [str(path) for path in self.merged],
+            "not_merged": self.not_merged,
+            "total_bytes": self.total_bytes,
+        }
+
 
 def collect(jedi_task_id: int, folder: Path, merge: bool, on_file: Progress | None) -> Procedure[Collected]:
     """Copy every output of a task into `folder`.

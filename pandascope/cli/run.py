@@ -16,7 +16,7 @@ from rich.text import Text
 from pandascope.cli.connection import AsJson, Data, Url, connect
 from pandascope.cli.many_values import ManyValuesCommand
 from pandascope.cli.rendering import console, counts, plain, print_json, size
-from pandascope.errors import ClientError, Usage
+from pandascope.errors import Usage
 
 if TYPE_CHECKING:
     from pandascope.client import Client
@@ -155,18 +155,9 @@ def _wait(client: Client, submitted: Submitted, timeout: float | None, as_json: 
 
 def _report(client: Client, task: dict[str, Any], collected: Collected | None, as_json: bool) -> None:
     failed = task["status"] != "done"
-    incidents = failure_incidents(client, task["jedi_task_id"]) if failed else []
     if as_json:
-        document: dict[str, Any] = {"task": task, "incidents": incidents}
-        if collected is not None:
-            document["collected"] = {
-                "folder": str(collected.folder),
-                "files": [str(path) for path in collected.files],
-                "merged": [str(path) for path in collected.merged],
-                "not_merged": collected.not_merged,
-                "total_bytes": collected.total_bytes,
-            }
-        print_json(document)
+        incidents = failure_incidents(client, task["jedi_task_id"]) if failed else []
+        print_json({"task": task, "incidents": incidents, "collected": collected and collected.as_document()})
         return
     terminal = console()
     by_state = {name: int(task[f"n_{name}"] or 0) for name in ("finished", "failed", "cancelled")}
@@ -174,7 +165,7 @@ def _report(client: Client, task: dict[str, Any], collected: Collected | None, a
     if collected is not None:
         _say_collected(terminal, collected)
     if failed:
-        show_failures(terminal, client, task, incidents)
+        show_failures(terminal, client, task["jedi_task_id"])
 
 
 def _say_collected(terminal: Any, collected: Collected) -> None:
@@ -196,9 +187,9 @@ def failure_incidents(client: Client, task_id: int) -> list[dict[str, Any]]:
         time.sleep(0.3)
 
 
-def show_failures(terminal: Any, client: Client, task: dict[str, Any], incidents: list[dict[str, Any]]) -> None:
+def show_failures(terminal: Any, client: Client, task_id: int) -> None:
     """Why jobs of a task failed, and the command to type next."""
-    task_id = task["jedi_task_id"]
+    incidents = failure_incidents(client, task_id)
     for row in incidents:
         head = f"incident {row['incident_id']} ({row['job_count']} jobs): {plain(row['title'])}"
         terminal.print(Text(head, style="red"), soft_wrap=True)
@@ -207,10 +198,5 @@ def show_failures(terminal: Any, client: Client, task: dict[str, Any], incidents
         if row["sample_panda_id"]:
             terminal.print(f"  next: panda logs {row['sample_panda_id']} --culprit", soft_wrap=True)
     if not incidents:
-        try:
-            jobs = client.jobs(jedi_task_id=task_id, job_status="!finished", facets=0, limit=5)["jobs"]
-        except ClientError as error:
-            terminal.print(Text(f"the failed jobs cannot be listed: {error}", style="yellow"))
-            return
-        for job in jobs:
+        for job in client.jobs(jedi_task_id=task_id, job_status="!finished", facets=0, limit=5)["jobs"]:
             terminal.print(f"job {job['panda_id']} {job['job_status']}   next: panda job {job['panda_id']}")

@@ -1,0 +1,59 @@
+"""A server with two pilots for the tests of the client and its commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pandascope import Client
+from tests.support.pilots import running_pilots
+from tests.support.system import RunningSystem
+
+
+@pytest.fixture(scope="module")
+def working_system(shared_system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """The module's server, with two pilots that run what is submitted."""
+    with running_pilots(shared_system, tmp_path_factory.mktemp("pilots")):
+        yield shared_system
+
+
+@pytest.fixture
+def client(working_system: RunningSystem) -> Iterator[Client]:
+    """A client with the identity of an operator."""
+    with Client(working_system.url, working_system.token("alice", "operator")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def panda(working_system: RunningSystem) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The `panda` command as a user types it, in the current directory."""
+    token = working_system.token("alice", "operator")
+
+    def run(*words: str, check: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "PANDA_URL": working_system.url, "PANDA_TOKEN": token, **environment}
+        program = [sys.executable, "-P", "-m", "pandascope.cli.main", *words]
+        ended = subprocess.run(program, capture_output=True, text=True, env=variables, check=False)
+        assert check is None or ended.returncode == check, f"{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def panda_json(panda: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Any]:
+    """The answer of a `panda` command with --json."""
+    return lambda *words, **options: json.loads(panda(*words, "--json", **options).stdout)

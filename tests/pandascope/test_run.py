@@ -1,0 +1,185 @@
+"""Running commands over files gives what running them by hand gives; whatever the files are called."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pandascope import AsyncClient, Client
+from pandascope.errors import ClientError, TimedOut, Usage
+from tests.support.system import RunningSystem
+
+WEIRD = [
+    "a b.txt",
+    "it's.txt",
+    'say "hi".txt',
+    "ünï-日本.txt",
+    "new\nline.txt",
+    "c,d.txt",
+    "-rf.txt",
+    "x[1].txt",
+    "$(id) `id` $HOME.txt",
+    "%IN.txt",
+    "back\\slash.txt",
+    ".txt.",
+    "tab\there.txt",
+    "empty.txt",
+]
+
+
+def make_weird(folder: str) -> list[str]:
+    Path(folder).mkdir()
+    for number, name in enumerate(WEIRD):
+        content = "" if name == "empty.txt" else f"{name!r} line\n" * (number + 1)
+        Path(folder, name).write_text(content)
+    return [f"{folder}/{name}" for name in WEIRD if not name.startswith(".")]
+
+
+def by_hand(command: str, names: list[str]) -> bytes:
+    text = command.replace("%IN", " ".join(map(shlex.quote, names))).replace(" > %OUT", "")
+    return subprocess.run(text, shell=True, check=True, capture_output=True).stdout
+
+
+def test_the_result_is_the_one_by_hand_in_one_job_and_in_several(here: Path, client: Client) -> None:
+    make_weird("data")
+    names = sorted(f"data/{name}" for name in WEIRD if not name.startswith("."))
+    command = "grep -Hc '' %IN > %OUT || true"
+    expected = by_hand("grep -Hc '' %IN || true", names)
+    for files_per_job, folder in ((100, "one"), (4, "several")):
+        sent = client.run(command, inputs=["data/*"], outputs=["counts.txt"], files_per_job=files_per_job)
+        task = client.wait(sent.jedi_task_id, timeout_s=60)
+        assert (task["status"], sent.n_inputs) == ("done", len(names))
+        collected = client.collect(sent.jedi_task_id, folder, merge=True)
+        assert Path(folder, "counts.txt").read_bytes() == expected
+        shown = sorted(path.name for path in Path(folder).iterdir())
+        if files_per_job == 100:
+            assert shown == ["counts.txt"]
+        else:
+            assert shown == [
+                "counts.000001.txt",
+                "counts.000002.txt",
+                "counts.000003.txt",
+                "counts.000004.txt",
+                "counts.txt",
+            ]
+            assert collected.merged == [Path(folder, "counts.txt")]
+
+
+def test_coroutines_run_wait_and_collect_too(here: Path, working_system: RunningSystem) -> None:
+    async def work() -> bytes:
+        async with AsyncClient(working_system.url, working_system.token()) as client:
+            sent = await client.run("echo job %JOB of %% > %OUT", outputs=["o"], n_jobs=2)
+            seen: list[dict[str, Any]] = []
+            assert (await client.wait(sent.jedi_task_id, timeout_s=60, on_progress=seen.append))["status"] == "done"
+            assert seen[-1]["n_finished"] == 2
+            collected = await client.collect(sent.jedi_task_id, "results", merge=True)
+            return collected.merged[0].read_bytes()
+
+    assert asyncio.run(work()) == b"job 1 of %%\njob 2 of %%\n"
+
+
+def test_the_sandbox_is_where_it_is_by_hand_and_stays_executable(here: Path, client: Client) -> None:
+    Path("tools").mkdir()
+    Path("tools/count.sh").write_text('#!/bin/sh\nwc -c "$@"\n')
+    Path("tools/count.sh").chmod(0o755)
+    Path("a.txt").write_text("12345")
+    sent = client.run("./tools/count.sh %IN > %OUT", inputs=["a.txt"], outputs=["o.txt"], sandbox=["tools/count.sh"])
+    client.wait(sent.jedi_task_id, timeout_s=60)
+    client.collect(sent.jedi_task_id, "r")
+    assert Path("r/o.txt").read_bytes() == by_hand("./tools/count.sh %IN", ["a.txt"])
+
+
+def test_an_output_that_changed_after_the_job_is_not_collected(here: Path, client: Client) -> None:
+    sent = client.run("echo right > %OUT", outputs=["o.txt"])
+    client.wait(sent.jedi_task_id, timeout_s=60)
+    (output,) = [row for row in client.outputs(sent.jedi_task_id) if row["type"] == "output"]
+    Path(output["pfn"]).write_text("wrong\n")
+    with pytest.raises(ClientError, match="o") as caught:
+        client.collect(sent.jedi_task_id, "r")
+    assert caught.value.code == "corrupt_output"
+    assert list(Path("r").iterdir()) == []
+
+
+def test_waiting_ends_at_its_limit_and_says_how_far_it_is(here: Path, client: Client) -> None:
+    sent = client.run("sleep 60")
+    with pytest.raises(TimedOut, match="0 of 1 jobs"):
+        client.wait(sent.jedi_task_id, timeout_s=0.5)
+    client.kill_task(sent.jedi_task_id)
+    assert client.wait(sent.jedi_task_id, timeout_s=60)["status"] == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"command": "  "}, "--exec"),
+        ({"command": "wc %IN"}, "--exec"),
+        ({"command": "echo > %OUT"}, "--exec"),
+        ({"command": "x", "files_per_job": 2}, "--files-per-job"),
+        ({"command": "x", "inputs": ["a.txt"], "n_jobs": 2}, "--jobs"),
+        ({"command": "x", "n_jobs": 0}, "--jobs"),
+        ({"command": "x", "inputs": ["a.txt"], "outputs": ["a.txt"]}, "--out"),
+        ({"command": "x", "inputs": ["a.txt"], "sandbox": ["./a.txt"]}, "--sandbox"),
+        ({"command": "x", "outputs": ["../o"]}, "--out"),
+        ({"command": "x", "outputs": ["o", "o"]}, "--out"),
+        ({"command": "x", "inputs": ["none.txt"]}, "--in"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    here: Path, client: Client, options: dict[str, Any], field: str
+) -> None:
+    Path("a.txt").write_text("")
+    before = client.tasks(limit=1)["count"]
+    with pytest.raises(Usage) as caught:
+        client.run(**options)
+    assert caught.value.field == field
+    assert client.tasks(limit=1)["count"] == before
+
+
+def test_the_command_waits_collects_and_merges(here: Path, panda: Callable[..., Any]) -> None:
+    make_weird("data")
+    names = sorted(f"data/{name}" for name in WEIRD if not name.startswith("."))
+    ended = panda(
+        *("run", "--exec", "cat %IN > %OUT", "--in", *names, "--out", "all.txt", "--files-per-job", "5"),
+        *("--collect", "results", "--merge"),
+    )
+    assert Path("results/all.txt").read_bytes() == by_hand("cat %IN", names)
+    assert "done" in ended.stdout and "results/all.txt" in ended.stdout
+
+
+def test_the_command_tells_why_jobs_failed_and_what_to_type_next(here: Path, panda: Callable[..., Any]) -> None:
+    command = "echo begin >&2; ls /nowhere/at/all; exit 3"
+    ended = panda("run", "--exec", command, "--wait", "--timeout", "60", check=1)
+    assert "failed 1" in ended.stdout
+    assert "next: panda " in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("run", "--exec", "x", "--in", "*.nothing"), 2, "no file matches"),
+        (("run",), 2, "--exec"),
+        (("run", "--exec", "x", "--merge"), 2, "--collect"),
+        (("run", "--exec", "x", "--site", "NOWHERE"), 1, "NOWHERE"),
+        (("job", "999999999"), 1, "999999999"),
+        (("jobs", "statsu=failed"), 1, "statsu"),
+        (("jobs", "failed"), 2, "name=value"),
+        (("kill",), 2, "nothing to kill"),
+    ],
+)
+def test_errors_have_words_and_codes(
+    here: Path, panda: Callable[..., Any], words: list[str], code: int, told: str
+) -> None:
+    ended = panda(*words, check=code)
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_nobody_there_is_code_three(here: Path, panda: Callable[..., Any]) -> None:
+    assert "panda up" in panda("jobs", check=3, PANDA_URL="http://127.0.0.1:1").stderr
+    assert "panda up" in panda("jobs", "--data", str(here), check=3).stderr
