@@ -1,0 +1,336 @@
+"""The incident store on real PostgreSQL: records and failed jobs become incidents, once each, whoever races."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.clock import utc_now
+from core.database import Database
+from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
+from logger.store import IncidentStore
+from tests.logger.builders import end_jobs, record
+
+_TRACEBACK = """start
+Traceback (most recent call last):
+  File "/srv/job/count.py", line 7, in main
+    int(word)
+ValueError: invalid literal for int() with base 10: 'x17'
+"""
+
+
+@pytest.fixture
+def store(database: Database) -> IncidentStore:
+    return IncidentStore(database)
+
+
+def incidents(database: Database) -> list[dict[str, object]]:
+    return database.fetch("SELECT * FROM incidents ORDER BY incident_id")
+
+
+# --- failed jobs
+
+
+def test_failures_with_one_cause_are_one_incident(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, 3, site="CERN", user="ann", task=1, logs={"payload.stderr": _TRACEBACK})
+    end_jobs(database, 2, site="BNL", user="bob", task=2, cores=8, walltime_s=100, logs={"payload.stderr": _TRACEBACK})
+    assert store.ingest_ended_jobs() == 5
+    (incident,) = incidents(database)
+    assert incident["kind"] == "failure_burst" and incident["state"] == "open"
+    assert (incident["component"], incident["code"]) == ("pilot", 1305)
+    assert incident["culprit_line"] == "ValueError: invalid literal for int() with base 10: 'x17'"
+    assert (incident["job_count"], incident["queue_count"], incident["task_count"], incident["user_count"]) == (
+        5,
+        2,
+        2,
+        2,
+    )
+    assert 1600 <= incident["lost_core_s"] <= 1620
+    assert incident["computing_site"] == "CERN" and incident["severity"] == "error"
+    assert incident["jedi_task_id"] is None
+    assert "payload count.py:main" in str(incident["grouping"])
+
+
+def test_different_causes_are_different_incidents(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, logs={"payload.stderr": _TRACEBACK})
+    end_jobs(database, logs={"payload.stderr": _TRACEBACK.replace("count.py", "other.py")})
+    end_jobs(database, code=1165, diag="Local output file is missing: out.txt", exit_code=0)
+    end_jobs(database, code=1171, diag="adler32 mismatch on input file: a.txt", exit_code=0)
+    end_jobs(
+        database, code=0, diag="", exit_code=0, dispatcher_code=100, dispatcher_diag="lost heartbeat", before="running"
+    )
+    end_jobs(
+        database, code=0, diag="", exit_code=0, dispatcher_code=100, dispatcher_diag="lost heartbeat", before="starting"
+    )
+    store.ingest_ended_jobs()
+    assert len(incidents(database)) == 6
+
+
+def test_a_second_look_finds_nothing_new(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, 10)
+    assert [store.ingest_ended_jobs() for _ in range(3)] == [10, 0, 0]
+    assert incidents(database)[0]["job_count"] == 10
+
+
+def test_success_and_kills_on_request_are_no_incident(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, status="finished", code=0, exit_code=0)
+    end_jobs(database, status="cancelled", code=1144)
+    end_jobs(database, status="failed", code=1144)
+    end_jobs(database, status="failed", code=0, exit_code=0, buffer_code=100)
+    assert store.ingest_ended_jobs() == 0
+    assert incidents(database) == []
+
+
+def test_a_failure_after_the_end_of_an_incident_opens_a_new_one(database: Database, store: IncidentStore) -> None:
+    end_jobs(database)
+    store.ingest_ended_jobs()
+    (first,) = incidents(database)
+    store.resolve(first["incident_id"], "ann", "fixed")
+    end_jobs(database)
+    store.ingest_ended_jobs()
+    one, two = incidents(database)
+    assert one["fingerprint"] == two["fingerprint"]
+    assert (one["state"], one["job_count"], two["state"], two["job_count"]) == ("resolved", 1, "open", 1)
+
+
+def test_a_job_that_commits_late_is_not_missed(database: Database, store: IncidentStore) -> None:
+    """Its history row has a lower id and an earlier time than rows that are long folded."""
+    with database.transaction() as slow:
+        end_jobs(slow)
+        for _ in range(3):
+            end_jobs(database)
+            store.ingest_ended_jobs()
+        assert incidents(database)[0]["job_count"] == 3
+    assert store.ingest_ended_jobs() == 1
+    assert incidents(database)[0]["job_count"] == 4
+
+
+def test_the_cursor_waits_for_the_oldest_writer(database: Database, store: IncidentStore) -> None:
+    def cursor() -> int:
+        return int(database.fetch("SELECT cursor FROM agent_runs WHERE name = 'incident_builder'")[0]["cursor"])
+
+    with database.transaction() as slow:
+        slow.execute("INSERT INTO queues (queue_name) VALUES ('X')")
+        began = slow.fetch("SELECT extract(epoch FROM now()) * 1000000 AS t")[0]["t"]
+        end_jobs(database)
+        store.ingest_ended_jobs()
+        assert cursor() <= began
+    store.ingest_ended_jobs()
+    assert cursor() > began - 1_000_000
+
+
+def test_two_builders_at_once_fold_each_job_once(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, 1200, site="CERN")
+    end_jobs(database, 300, site="BNL")
+    done: list[int] = []
+    threads = [threading.Thread(target=lambda: done.append(store.ingest_ended_jobs())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(done) == 1500
+    (incident,) = incidents(database)
+    assert incident["job_count"] == 1500
+    bins = database.fetch("SELECT sum(event_count) AS n FROM incident_bins")[0]["n"]
+    sites = database.fetch(
+        "SELECT value, event_count FROM incident_breakdown WHERE dimension = 'computing_site' ORDER BY 1"
+    )
+    assert bins == 1500
+    assert [(row["value"], row["event_count"]) for row in sites] == [("BNL", 300), ("CERN", 1200)]
+
+
+def test_fifty_thousand_failures_with_one_cause_are_one_incident_in_few_statements(
+    database: Database, store: IncidentStore
+) -> None:
+    end_jobs(database, 50_000, host="wn1")
+    before = _statements(database)
+    assert store.ingest_ended_jobs() == 50_000
+    (incident,) = incidents(database)
+    assert incident["job_count"] == 50_000
+    assert _statements(database) - before < 50_000 / 10
+
+
+def _statements(database: Database) -> int:
+    """Row versions written to the incident itself: one or two per batch, not one per job."""
+    database.execute("SELECT pg_stat_force_next_flush()")
+    row = database.fetch("SELECT n_tup_ins + n_tup_upd AS n FROM pg_stat_user_tables WHERE relname = 'incidents'")
+    return int(row[0]["n"])
+
+
+@pytest.mark.parametrize(
+    ("code", "logs", "log", "line"),
+    [
+        (
+            1305,
+            {"payload.stderr": "a\nbash: x: command not found\n", "pilot.log": "ERROR pilot\n"},
+            "payload.stderr",
+            2,
+        ),
+        (1305, {"payload.stderr": "just talk\n", "payload.stdout": "Error: in stdout\n"}, "payload.stdout", 1),
+        (1305, {"payload.stderr": "just talk\nlast words\n"}, "payload.stderr", 2),
+        (1099, {"payload.stderr": "", "pilot.log": "ok\nERROR stage-in failed\nbye\n"}, "pilot.log", 2),
+        (1305, {"payload.stderr": ""}, "", 0),
+    ],
+)
+def test_the_culprit_is_looked_for_where_the_trouble_was(
+    database: Database, store: IncidentStore, code: int, logs: dict[str, str], log: str, line: int
+) -> None:
+    end_jobs(database, code=code, logs=logs)
+    store.ingest_ended_jobs()
+    (job,) = database.fetch("SELECT culprit_log, culprit_line_number FROM incident_jobs")
+    assert (job["culprit_log"], job["culprit_line_number"]) == (log, line)
+
+
+# --- records
+
+
+def test_errors_fold_and_talk_does_not(database: Database, store: IncidentStore) -> None:
+    batch = [record(), record("talk", level="INFO"), record("hm", level="WARNING"), record(), record(level="CRITICAL")]
+    done = store.ingest_records({"records": batch, "dropped": 0}, "agents")
+    assert (done.accepted, done.rejected) == (5, 0)
+    (incident,) = incidents(database)
+    assert incident["kind"] == "service" and incident["record_count"] == 3 and incident["severity"] == "critical"
+    linked = database.fetch("SELECT count(*) AS n, count(incident_id) AS linked, max(emitter) AS who FROM log_records")
+    assert linked == [{"n": 5, "linked": 3, "who": "agents"}]
+
+
+def test_an_explicit_key_or_kind_folds_at_any_level(database: Database, store: IncidentStore) -> None:
+    batch = [
+        record("one", level="INFO", fingerprint="storage CERN"),
+        record("two", level="INFO", fingerprint="storage CERN", component="other"),
+        record("three", level="INFO", kind="data"),
+    ]
+    store.ingest_records({"records": batch}, "x")
+    assert {(row["kind"], row["record_count"]) for row in incidents(database)} == {("service", 2), ("data", 1)}
+
+
+def test_what_a_pilot_says_about_its_job_is_evidence_not_a_second_incident(
+    database: Database, store: IncidentStore
+) -> None:
+    (panda_id,) = end_jobs(database)
+    store.ingest_records({"records": [record("payload failed", component="pilot", panda_id=panda_id)]}, "pilot")
+    store.ingest_ended_jobs()
+    (incident,) = incidents(database)
+    assert incident["kind"] == "failure_burst"
+
+
+def test_bad_records_are_rejected_with_reasons_and_the_others_kept(database: Database, store: IncidentStore) -> None:
+    batch = [
+        record("good"),
+        "no object",
+        record(message=None),
+        record(time="yesterday"),
+        record(code="abc"),
+        record(kind="nonsense"),
+        record(panda_id=2**70),
+        record(fields=[1]),
+        record(host={"a": 1}),
+    ]
+    done = store.ingest_records({"records": batch}, "x")
+    assert (done.accepted, done.rejected) == (1, 8)
+    assert any(reason.startswith("record 4: code: ") for reason in done.reasons)
+    assert database.fetch("SELECT message FROM log_records") == [{"message": "good"}]
+
+
+@pytest.mark.parametrize(
+    "batch", [None, [], {}, {"records": {}}, {"records": [], "dropped": -1}, {"records": [{}] * 5001}]
+)
+def test_a_batch_that_is_none_is_refused(store: IncidentStore, batch: object) -> None:
+    with pytest.raises(InvalidInput):
+        store.ingest_records(batch, "x")
+
+
+def test_nothing_comes_from_the_future_and_nothing_odd_breaks_the_store(
+    database: Database, store: IncidentStore
+) -> None:
+    odd = record(
+        "'; DROP TABLE incidents; -- %s %(x)s\n2026-11-21 CRITICAL forged line \0 \ud800",
+        time=(datetime.now(UTC) + timedelta(days=400)).isoformat(),
+        component="a\0b",
+        traceback="x" * 100_000,
+        fields={"a\0": "\0\ud800", "deep": {"a": [1, {"b": None}]}, "long": "y" * 100_000},
+    )
+    store.ingest_records({"records": [odd, record(time="1970-01-01T00:00:00Z")]}, "evil\0")
+    row = database.fetch("SELECT * FROM log_records ORDER BY time DESC LIMIT 1")[0]
+    assert row["time"] <= row["received_time"] and row["component"] == "ab" and row["level"] == "ERROR"
+    assert len(row["traceback"]) == 16_384 and "forged line" in row["message"]
+    for incident in incidents(database):
+        assert utc_now() - timedelta(days=2) < incident["first_seen"] <= incident["last_seen"] <= utc_now()
+
+
+def test_a_loss_is_told(database: Database, store: IncidentStore) -> None:
+    done = store.ingest_records({"records": [record("talk", level="INFO")], "dropped": 17}, "x")
+    assert done.accepted == 1
+    told = database.fetch("SELECT message, fields FROM log_records WHERE level = 'WARNING'")
+    assert told[0]["message"].startswith("17 log records of adder were lost") and told[0]["fields"] == {"dropped": 17}
+
+
+def test_many_emitters_at_once_make_one_incident(database: Database, store: IncidentStore) -> None:
+    def send() -> None:
+        for _ in range(10):
+            store.ingest_records({"records": [record(f"broke {n}", component=f"c{n % 3}") for n in range(30)]}, "x")
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row["record_count"] for row in incidents(database)) == [600, 600, 600]
+
+
+# --- states
+
+
+def an_incident(database: Database, store: IncidentStore) -> int:
+    end_jobs(database)
+    store.ingest_ended_jobs()
+    return int(database.fetch("SELECT max(incident_id) AS id FROM incidents")[0]["id"])
+
+
+def test_every_change_of_state_is_in_the_activity(database: Database, store: IncidentStore) -> None:
+    incident_id = an_incident(database, store)
+    row = store.acknowledge(incident_id, "ann", "looking")
+    assert (row["state"], row["owner"]) == ("acknowledged", "ann")
+    assert store.resolve(incident_id, "ann", "fixed")["state"] == "resolved"
+    reopened = store.reopen(incident_id, "bob")
+    assert (reopened["state"], reopened["owner"]) == ("open", "")
+    activity = database.fetch("SELECT who, action, comment FROM incident_activity ORDER BY activity_id")
+    assert [tuple(row.values()) for row in activity] == [
+        ("rule failure_burst", "open", ""),
+        ("ann", "acknowledge", "looking"),
+        ("ann", "resolve", "fixed"),
+        ("bob", "reopen", ""),
+    ]
+
+
+def test_steps_that_the_table_does_not_know_are_refused(database: Database, store: IncidentStore) -> None:
+    incident_id = an_incident(database, store)
+    with pytest.raises(IllegalTransition):
+        store.reopen(incident_id, "ann")
+    store.resolve(incident_id, "ann")
+    with pytest.raises(IllegalTransition):
+        store.acknowledge(incident_id, "ann")
+    with pytest.raises(UnknownObject):
+        store.resolve(987, "ann")
+
+
+def test_an_incident_with_a_newer_twin_cannot_be_reopened(database: Database, store: IncidentStore) -> None:
+    first = an_incident(database, store)
+    store.resolve(first, "ann")
+    second = an_incident(database, store)
+    assert second != first
+    with pytest.raises(Conflict):
+        store.reopen(first, "ann")
+    assert database.fetch("SELECT state FROM incidents WHERE incident_id = %(id)s", {"id": first}) == [
+        {"state": "resolved"}
+    ]
+
+
+def test_an_acknowledged_incident_goes_on_collecting(database: Database, store: IncidentStore) -> None:
+    incident_id = an_incident(database, store)
+    store.acknowledge(incident_id, "ann")
+    assert an_incident(database, store) == incident_id
+    (incident,) = incidents(database)
+    assert (incident["state"], incident["job_count"]) == ("acknowledged", 2)
