@@ -7,6 +7,7 @@ import threading
 
 from core.agents import run_agents
 from core.configuration import Settings
+from logger.agents import build_agents
 from pandascope.supervisor.reporting import report_to_store
 
 
@@ -22,4 +23,4 @@ def command() -> None:
     signal.signal(signal.SIGTERM, stop_soon)
     signal.signal(signal.SIGINT, stop_soon)
     with report_to_store(settings, "agents"):
-        run_agents(settings, stop)
+        run_agents(settings, stop, build_agents)
