@@ -2,6 +2,7 @@
 
 The first caller becomes the leader and takes everybody who is waiting; while its statement runs, the next group
 gathers. Nobody ever waits for company: an idle process serves a lone caller at once (stack.md, "coalesce at the door").
+A leader that has its own answer hands the lead to one who waits, so that nobody works for others for ever.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class _Waiting(Generic[Item, Answer]):
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.done = threading.Event()
+        self.wake = threading.Event()
+        self.leads = False
+        self.is_done = False
         self.answer: Answer | None = None
         self.error: BaseException | None = None
 
@@ -51,18 +54,23 @@ class Coalescer(Generic[Item, Answer]):
         mine: _Waiting[Item, Answer] = _Waiting(item)
         with self._lock:
             self._waiting.append(mine)
-            leads = self._free_lanes > 0
-            if leads:
+            mine.leads = self._free_lanes > 0
+            if mine.leads:
                 self._free_lanes -= 1
-        if leads:
-            self._lead()
-        mine.done.wait()
+        # in this order: whoever is appointed is not done yet, so a lane is never taken along
+        while not mine.is_done or mine.leads:
+            if mine.leads:
+                mine.leads = False
+                self._lead(mine)
+            else:
+                mine.wake.wait()
+                mine.wake.clear()
         if mine.error is not None:
             raise mine.error
         return mine.answer  # type: ignore[return-value]
 
-    def _lead(self) -> None:
-        """Serve groups until nobody waits, then give the lane back."""
+    def _lead(self, mine: _Waiting[Item, Answer]) -> None:
+        """Serve groups until `mine` is answered, then pass the lane to one who waits, or give it back."""
         while True:
             with self._lock:
                 group = self._next_group()
@@ -70,6 +78,12 @@ class Coalescer(Generic[Item, Answer]):
                     self._free_lanes += 1
                     return
             self._serve(group)
+            with self._lock:
+                if mine.is_done and self._waiting:
+                    heir = self._waiting[0]
+                    heir.leads = True
+                    heir.wake.set()
+                    return
 
     def _next_group(self) -> list[_Waiting[Item, Answer]]:
         group: list[_Waiting[Item, Answer]] = []
@@ -93,7 +107,8 @@ class Coalescer(Generic[Item, Answer]):
             with self._lock:
                 self._busy.difference_update(self._key(entry.item) for entry in group)
             for entry in group:
-                entry.done.set()
+                entry.is_done = True
+                entry.wake.set()
 
     def _answer(self, group: list[_Waiting[Item, Answer]]) -> None:
         """Fill in the answers. A group that fails is tried one by one: a bad item harms its own caller only."""
