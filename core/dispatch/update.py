@@ -97,6 +97,9 @@ _REPORTED_STATES = {JobStatus.HOLDING if name in ("finished", "failed") else Job
 _LEGAL = ", ".join(
     f"('{before}', '{after}')" for after in sorted(_REPORTED_STATES) for before in job_statuses_before(after)
 )
+_AWAITING_VERDICT = ("holding", "transferring")
+"""States that a pilot may report before its verdict: outputs wait to be stored, perhaps by a later pilot (domain.md 7.6)."""
+_VERDICT_IS_DUE = f"(b.job_status IN {_AWAITING_VERDICT} AND b.end_time IS NULL AND r.verdict IS NOT NULL)"
 _SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
 
 # Any number of reports, each of another job, by primary key. `before` locks the rows in order of PandaID; `changed`
@@ -106,7 +109,7 @@ WITH said AS (
     SELECT * FROM jsonb_to_recordset(%(reports)s::jsonb)
         AS r (panda_id bigint, target text, reason text, verdict text, output_report jsonb, logs jsonb, {_SAID})
 ), before AS (
-    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot
+    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time
     FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j
 ), changed AS (
     UPDATE jobs_live j SET
@@ -115,13 +118,13 @@ WITH said AS (
             CASE WHEN (b.job_status, r.target) IN ({_LEGAL}) THEN clock_timestamp() ELSE j.state_change_time END,
         modification_time = clock_timestamp(),
         start_time = CASE WHEN r.target = 'running' AND j.start_time IS NULL THEN clock_timestamp() ELSE j.start_time END,
-        end_time = CASE WHEN r.target = 'holding' THEN clock_timestamp() ELSE j.end_time END,
+        end_time = CASE WHEN r.verdict IS NOT NULL THEN clock_timestamp() ELSE j.end_time END,
         job_sub_status = coalesce(r.sub_status, j.job_sub_status),
         modification_host = coalesce(nullif(r.node, ''), j.modification_host),
         worker_id = coalesce(nullif(r.worker_id, ''), j.worker_id),
         {_SET_STORED}
     FROM before b JOIN said r USING (panda_id)
-    WHERE j.panda_id = b.panda_id AND b.job_status IN ({_SPEAKING})
+    WHERE j.panda_id = b.panda_id AND (b.job_status IN ({_SPEAKING}) OR {_VERDICT_IS_DUE})
       AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr)
     RETURNING j.panda_id, j.jedi_task_id, j.attempt_nr, b.job_status AS previous_status, j.job_status, j.computing_site,
               j.prod_source_label, j.modification_host, r.reason
@@ -136,9 +139,9 @@ SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pil
 FROM before b LEFT JOIN changed c USING (panda_id)
 """
 
-_KEEP_VERDICTS = """, ended AS (
+_KEEP_VERDICTS = f""", ended AS (
     SELECT c.panda_id, c.attempt_nr, r.verdict, r.output_report, r.logs
-    FROM changed c JOIN said r USING (panda_id) WHERE r.verdict IS NOT NULL AND c.job_status = 'holding'
+    FROM changed c JOIN said r USING (panda_id) WHERE r.verdict IS NOT NULL AND c.job_status IN {_AWAITING_VERDICT}
 ), reported AS (
     INSERT INTO job_output_reports (panda_id, attempt_nr, verdict, report)
     SELECT panda_id, attempt_nr, verdict, output_report FROM ended
