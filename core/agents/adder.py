@@ -1,4 +1,4 @@
-"""Accounts for the outputs of jobs in holding and ends them (domain.md 4.2: Adder). Knows no HTTP.
+"""Accounts for the outputs of jobs whose verdict is in and ends them (domain.md 4.2: Adder). Knows no HTTP.
 
 The pilot's verdict counts, but finished is only what has every output stored with size and checksum.
 """
@@ -13,7 +13,7 @@ from core.agents.base import Agent
 from core.database import Database, Row, Transaction
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
-from core.taskbuffer.killing import TO_BE_KILLED
+from core.taskbuffer.killing import ending_of_killed
 from core.text import clean
 
 ADDER_ERROR = 200
@@ -24,9 +24,10 @@ _ADLER32 = re.compile(r"[0-9a-f]{8}")
 
 # ordered by job, so that the locks of this batch and of an ending elsewhere are taken in the same order
 _REPORTS = """
-SELECT r.panda_id, r.verdict, r.report, j.command_to_pilot, j.kill_code, j.pilot_error_code, j.exe_error_code
+SELECT r.panda_id, r.verdict, r.report, j.command_to_pilot, j.kill_code, j.pilot_error_code, j.exe_error_code,
+       j.trans_exit_code
 FROM job_output_reports r JOIN jobs_live j USING (panda_id)
-WHERE j.job_status = 'holding' ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
+WHERE j.job_status IN ('holding', 'transferring') ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
 """
 
 # ix_job_files_job; an output that is expected stands here since the submission
@@ -112,20 +113,25 @@ def account(report: Row, expected: list[Row]) -> _Account:
             complaints.append(f"{row['lfn']}: size or adler32 is missing or wrong in the report")
         elif row["type"] == "output":
             complaints.append(f"{row['lfn']}: was not stored")
-    if report["command_to_pilot"] == TO_BE_KILLED and report["verdict"] == "failed":
-        return _Account(Ending(panda_id, JobStatus.CANCELLED, "killed on request"), _logs(stored))
     if report["verdict"] == "finished" and not complaints:
         return _Account(Ending(panda_id, JobStatus.FINISHED, "outputs accounted for"), stored)
-    if report["verdict"] == "finished" or not (report["pilot_error_code"] or report["exe_error_code"]):
-        diag = "; ".join(complaints[:5]) or "the pilot reported failed without an error code"
-        error = JobError("ddm", ADDER_ERROR, clean(diag, 500))
-        return _Account(Ending(panda_id, JobStatus.FAILED, diag, error=error), _logs(stored))
-    return _Account(Ending(panda_id, JobStatus.FAILED, "pilot reported failed"), _logs(stored))
+    killed = ending_of_killed(report, f"pilot reported {report['verdict']}")
+    if killed is not None:
+        return _Account(killed, _logs(stored))
+    if report["verdict"] == "finished":
+        return _Account(_unaccounted(panda_id, "; ".join(complaints[:5])), _logs(stored))
+    if report["pilot_error_code"] or report["exe_error_code"] or report["trans_exit_code"]:
+        return _Account(Ending(panda_id, JobStatus.FAILED, "pilot reported failed"), _logs(stored))
+    return _Account(_unaccounted(panda_id, "the pilot reported failed without an error code"), _logs(stored))
+
+
+def _unaccounted(panda_id: int, diag: str) -> Ending:
+    return Ending(panda_id, JobStatus.FAILED, diag, error=JobError("ddm", ADDER_ERROR, clean(diag, 500)))
 
 
 def _checked(row: Row, entry: dict[str, Any]) -> _StoredFile | None:
     size, adler32 = entry.get("fsize"), str(entry.get("adler32", "")).removeprefix("ad:")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0 or not _ADLER32.fullmatch(adler32):
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63 or not _ADLER32.fullmatch(adler32):
         return None
     guid, surl = clean(entry.get("guid") or row["guid"], 100), clean(entry.get("surl") or row["pfn"], 4000)
     return _StoredFile(row, guid, size, f"ad:{adler32}", surl.removeprefix("file://localhost").removeprefix("file://"))

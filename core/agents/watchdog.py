@@ -15,7 +15,7 @@ from core.configuration import Timeouts
 from core.database import Database, Row
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
-from core.taskbuffer.killing import KILL_CODES
+from core.taskbuffer.killing import KILL_CODES, ending_of_killed
 
 log = logging.getLogger("panda.watchdog")
 
@@ -44,9 +44,12 @@ _QUEUE_STANDS = (
     "(q.status IN ('test', 'offline') OR coalesce(c.last_job_time, q.creation_time) "
     "< clock_timestamp() - make_interval(secs => %(urgent_no_start_s)s))"
 )
-_REASSIGNABLE = "coalesce((q.parameters->>'disableReassign')::boolean, false) IS NOT TRUE"
+# compared as text: whatever an operator wrote there must not stop the watchdog
+_REASSIGNABLE = "lower(coalesce(q.parameters->>'disableReassign', '')) NOT IN ('true', '1', 'yes', 'on')"
 _HAS_PILOT_ERROR = "(j.pilot_error_code <> 0 OR j.exe_error_code <> 0)"
 _NO_REPORT = "NOT EXISTS (SELECT 1 FROM job_output_reports r WHERE r.panda_id = j.panda_id)"
+_IS_RECOVERABLE = f"(j.job_status = 'holding' AND {_HAS_PILOT_ERROR} AND {_NO_REPORT})"
+"""The pilot could not store the outputs, said so and left them on the node (domain.md 7.6)."""
 
 RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule("pending too long", ("pending",), "state_change_time", lambda t: t.pending_s, kill_code=4),
@@ -110,7 +113,7 @@ RULES: tuple[TimeoutRule, ...] = (
         ("holding",),
         "state_change_time",
         lambda t: t.holding_user_s,
-        f"({_IS_USER} OR {_IS_URGENT}) AND {_HAS_PILOT_ERROR} AND {_NO_REPORT}",
+        f"({_IS_USER} OR {_IS_URGENT}) AND {_IS_RECOVERABLE}",
         error=(101, "recovery of the outputs failed"),
     ),
     TimeoutRule(
@@ -122,10 +125,19 @@ RULES: tuple[TimeoutRule, ...] = (
         error=(103, "outputs were never accounted for"),
     ),
     TimeoutRule(
+        "holding too long, left for a later pilot to recover",
+        ("holding",),
+        "state_change_time",
+        lambda t: t.holding_recoverable_s,
+        _IS_RECOVERABLE,
+        error=(101, "recovery of the outputs failed"),
+    ),
+    TimeoutRule(
         "holding too long",
         ("holding", "merging"),
         "state_change_time",
         lambda t: t.holding_s,
+        f"NOT {_IS_RECOVERABLE}",
         error=(103, "outputs were never accounted for"),
     ),
     TimeoutRule(
@@ -152,7 +164,7 @@ def _statement(rule: TimeoutRule) -> str:
     if rule.name == "heartbeat lost":
         limit = "coalesce((%(by_workflow)s::jsonb ->> (q.parameters->>'workflow'))::float, %(limit_s)s)"
     return f"""
-SELECT j.panda_id, j.job_status, j.modification_host FROM jobs_live j
+SELECT j.panda_id, j.job_status, j.command_to_pilot, j.kill_code FROM jobs_live j
 LEFT JOIN queues q ON q.queue_name = j.computing_site LEFT JOIN queue_contacts c ON c.queue_name = j.computing_site
 WHERE j.job_status = ANY(%(statuses)s) AND j.{rule.age_of} < clock_timestamp() - make_interval(secs => {limit})
   AND coalesce(q.status, '') <> 'paused' AND ({rule.condition})
@@ -206,6 +218,9 @@ class Watchdog(Agent):
 def _ending(rule: TimeoutRule, row: Row, limit_s: float) -> Ending:
     reason = f"{rule.name}: more than {limit_s:g} s in {row['job_status']}"
     if rule.error is not None:
+        killed = ending_of_killed(row, reason)
+        if killed is not None:
+            return killed
         code, sentence = rule.error
         diag = f"{sentence} ({reason})"
         return Ending(row["panda_id"], JobStatus.FAILED, reason, error=JobError("job_dispatcher", code, diag))

@@ -75,7 +75,7 @@ def kill_jobs(database: Database, panda_ids: list[int], killer: Killer, code: in
 
 def kill_in(transaction: Transaction, panda_ids: list[int], killer: Killer, code: int | None = None) -> set[int]:
     """`kill_jobs` inside a transaction of the caller; returns the accepted PandaIDs."""
-    kill = KILL_CODES.get(code, USER_KILL) if code is not None else USER_KILL
+    kill = _kill_of(code)
     diag = f"{kill.meaning} by {killer.user_name}" if kill is USER_KILL else f"{kill.meaning} (code {code})"
     found = transaction.fetch(_FIND, {"panda_ids": panda_ids})
     mine = [row for row in found if killer.is_manager or row["prod_user_name"] == killer.user_name]
@@ -97,6 +97,21 @@ def kill_in(transaction: Transaction, panda_ids: list[int], killer: Killer, code
         },
     )
     return set(ended) | set(by_pilot)
+
+
+def ending_of_killed(job: Row, how: str) -> Ending | None:
+    """How a job ends that was told to stop and did not finish before; None when nobody asked for its end.
+
+    `job`: panda_id, command_to_pilot, kill_code; `how`: what ended it in the end. The error stands in the row already.
+    """
+    if job["command_to_pilot"] != TO_BE_KILLED:
+        return None
+    kill = _kill_of(job["kill_code"])
+    return Ending(job["panda_id"], kill.status, f"{kill.meaning}; {how}", kill.sub_status)
+
+
+def _kill_of(code: int | None) -> KillCode:
+    return USER_KILL if code is None else KILL_CODES.get(code, USER_KILL)
 
 
 def _is_with_pilot(row: Row) -> bool:
