@@ -1,4 +1,4 @@
-"""Many keep-alive connections sending prepared requests as fast as answers come, on plain sockets: the client is not the limit."""
+"""Many keep-alive connections sending requests as fast as answers come, on plain sockets: the client is not the limit."""
 
 from __future__ import annotations
 

@@ -115,7 +115,9 @@ def _finish_script(clients: int) -> str:
 
 def _numbered(statement: str) -> str:
     """The statement with the pgbench variable `job` in place of the PandaID -1 inside its JSON text."""
-    return statement.replace('E\'[{"panda_id"\\x3a -1', "E'[{\"panda_id\"\\x3a ' || :job || E'", 1)
+    before, _, rest = statement.partition('E\'[{"panda_id"\\x3a -1')
+    after, _, tail = rest.partition("'::jsonb")
+    return f"{before}(E'[{{\"panda_id\"\\x3a ' || :job || E'{after}')::jsonb{tail}"
 
 
 def _with_literals(statement: str, values: dict[str, Any]) -> str:
