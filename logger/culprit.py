@@ -201,6 +201,8 @@ PATTERNS: tuple[Pattern, ...] = (
 def find_culprit(log: str | bytes) -> Culprit | None:
     """The line that names the cause, cut at 500 characters and without escape sequences; None for an empty log."""
     text = _searchable(log)
+    if not text or text.isspace():
+        return None
     folded = text.lower()
     for pattern in PATTERNS:
         if pattern.hints and not any(hint in folded for hint in pattern.hints):

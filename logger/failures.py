@@ -71,7 +71,11 @@ WHERE panda_id = ANY(%(panda_ids)s) AND state_change_time BETWEEN %(first)s AND 
 """
 
 # primary key
-_LOGS = "SELECT panda_id, name, text FROM job_logs WHERE panda_id = ANY(%(panda_ids)s)"
+_LOGS = """
+SELECT l.panda_id, l.name, l.text
+FROM unnest(%(panda_ids)s::bigint[], %(names)s::text[]) AS wanted (panda_id, name)
+JOIN job_logs l ON l.panda_id = wanted.panda_id AND l.name = wanted.name
+"""
 
 PAYLOAD_LOGS_FIRST = ("payload.stderr", "payload.stdout", "pilot.log")
 PILOT_LOG_FIRST = ("pilot.log", "payload.stderr", "payload.stdout")
@@ -139,30 +143,34 @@ def _failed_jobs(transaction: Transaction, page: Sequence[Row]) -> Iterator[Fail
     found = [end for end in page if end["panda_id"] in rows]
     for start in range(0, len(found), _LOGS_AT_ONCE):
         chunk = found[start : start + _LOGS_AT_ONCE]
-        logs: dict[int, dict[str, str]] = {}
-        for log in transaction.fetch(_LOGS, {"panda_ids": [end["panda_id"] for end in chunk]}):
-            logs.setdefault(log["panda_id"], {})[log["name"]] = log["text"]
+        culprits = find_culprits(transaction, [rows[end["panda_id"]] for end in chunk])
         for end in chunk:
-            row = rows[end["panda_id"]]
-            name, culprit = culprit_of_job(row, logs.get(end["panda_id"], {}))
-            yield FailedJob(row, end["previous_status"], end["time"], culprit, name)
+            name, culprit = culprits.get(end["panda_id"], ("", None))
+            yield FailedJob(rows[end["panda_id"]], end["previous_status"], end["time"], culprit, name)
 
 
-def culprit_of_job(row: Row, logs: dict[str, str]) -> tuple[str, Culprit | None]:
-    """The name of the log with the culprit, and the culprit; ("", None) when all logs are empty.
+def find_culprits(transaction: Transaction, rows: Sequence[Row]) -> dict[int, tuple[str, Culprit]]:
+    """For each job the name of the log with its culprit, and the culprit; jobs without any logs are left out.
 
-    The payload's own words come first when the payload failed, the pilot's when the trouble was around it. A line that
+    The payload's own words come first when the payload failed, the pilot's when the trouble was around it; a log is
+    read only while no line before it looked like an error, because most logs are long and one is enough. A line that
     looks like an error in any log is better than the last line of the first.
     """
-    order = PAYLOAD_LOGS_FIRST if is_of_payload(primary_error(row)) else PILOT_LOG_FIRST
-    guess: tuple[str, Culprit | None] = ("", None)
-    for name in (*order, *sorted(set(logs) - set(order))):
-        culprit = find_culprit(logs.get(name, ""))
-        if culprit is not None and not culprit.is_guess:
-            return name, culprit
-        if guess[1] is None:
-            guess = (name if culprit else "", culprit)
-    return guess
+    orders = {row["panda_id"]: log_order(row) for row in rows}
+    found: dict[int, tuple[str, Culprit]] = {}
+    for place in range(len(PILOT_LOG_FIRST)):
+        open_ids = [panda_id for panda_id in orders if panda_id not in found or found[panda_id][1].is_guess]
+        wanted = {"panda_ids": open_ids, "names": [orders[panda_id][place] for panda_id in open_ids]}
+        for log in transaction.fetch(_LOGS, wanted) if open_ids else []:
+            culprit = find_culprit(log["text"])
+            if culprit is not None and not (culprit.is_guess and log["panda_id"] in found):
+                found[log["panda_id"]] = (log["name"], culprit)
+    return found
+
+
+def log_order(row: Row) -> tuple[str, ...]:
+    """The kept logs of a job in the order in which they are likely to name the cause."""
+    return PAYLOAD_LOGS_FIRST if is_of_payload(primary_error(row)) else PILOT_LOG_FIRST
 
 
 def _time(microseconds: int) -> datetime:

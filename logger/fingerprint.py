@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 VERSION = "v1"
 MAX_WORDS = 12
@@ -25,13 +26,14 @@ class Fingerprint:
     grouping: str
 
 
+@lru_cache(maxsize=1024)
 def fingerprint(
     component: str, code: int | None, message: str, step: str = "", *, explicit: str = "", code_name: str = ""
 ) -> Fingerprint:
     """The fingerprint of a trouble.
 
     `step`: where it failed, for example "payload count.py:main". `explicit`: the emitter's own key, which wins.
-    `code_name`: what people call the code, for the sentence only.
+    `code_name`: what people call the code, for the sentence only. Remembered, because troubles come in bursts.
     """
     if explicit:
         key = re.sub(r"\s+", " ", explicit).strip()[:MAX_KEY_CHARACTERS]
