@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.control import data, queues, tasks, workers
+from api.control import data, incidents, queues, tasks, workers
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -14,4 +14,8 @@ HANDLERS: list[Handler] = [
     queues.set_endpoint,
     queues.endpoints,
     workers.ended,
+    incidents.acknowledge,
+    incidents.resolve,
+    incidents.reopen,
+    incidents.ingest_records,
 ]

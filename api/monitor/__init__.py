@@ -7,15 +7,30 @@ from contextlib import asynccontextmanager
 
 from starlette.concurrency import run_in_threadpool
 
+from api.monitor.incidents import incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queues
 from api.monitor.search import search_everything
 from api.monitor.stream import stream
+from api.monitor.summary import summary_now
 from api.monitor.tasks import task, tasks
 from api.monitor.throughput import throughput_bins
 from api.operations import Handler, Services
 
-HANDLERS: list[Handler] = [jobs, job, job_log_text, queues, tasks, task, throughput_bins, search_everything, stream]
+HANDLERS: list[Handler] = [
+    summary_now,
+    jobs,
+    job,
+    job_log_text,
+    queues,
+    tasks,
+    task,
+    incidents,
+    incident,
+    throughput_bins,
+    search_everything,
+    stream,
+]
 
 
 @asynccontextmanager

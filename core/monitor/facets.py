@@ -51,16 +51,23 @@ def count_jobs(database: Database, question: Question) -> Facets:
 
     One pass over the rows with a limit of 2 s; past it the counts are estimated and the answer says so.
     """
-    fields = tuple(FACET_FIELDS) if question.wants_facets else ()
     try:
-        rows = read(database, _statement(question, fields), window_parameters(question), limit_s=FACET_LIMIT_S)
+        rows = read(database, count_statement(question), window_parameters(question), limit_s=FACET_LIMIT_S)
     except TooSlow:
         return estimate_jobs(database, question)
-    return _facets(rows, fields, exact=True)
+    return _facets(rows, _fields(question), exact=True)
 
 
-def _statement(question: Question, fields: tuple[str, ...], *, sample: str = "") -> str:
-    """Live by ix_jobs_live_*; archive by the index of filter and state_change_time in the partitions of the window."""
+def _fields(question: Question) -> tuple[str, ...]:
+    return tuple(FACET_FIELDS) if question.wants_facets else ()
+
+
+def count_statement(question: Question, *, sample: str = "") -> str:
+    """The one pass over the selected jobs, or over a `sample` (a TABLESAMPLE clause) of the archive.
+
+    Live by ix_jobs_live_*; archive by the index of filter and state_change_time in the partitions of the window.
+    """
+    fields = _fields(question)
     columns = [f"{FACET_FIELDS[name]} AS {name}" for name in fields]
     live = ", ".join([*columns, "1 AS weight"])
     archive = ", ".join([*columns, f"{100 // _SAMPLE_PERCENT if sample else 1} AS weight"])
@@ -109,15 +116,14 @@ def estimate_jobs(database: Database, question: Question) -> Facets:
 
     Fields that the minute counts know come from there, unless another filter is in use; the rest from a sample.
     """
-    fields = tuple(FACET_FIELDS) if question.wants_facets else ()
     sample = f"TABLESAMPLE SYSTEM ({_SAMPLE_PERCENT})"
-    rows = read(database, _statement(question, fields, sample=sample), window_parameters(question))
-    sampled = _facets(rows, fields, exact=False)
+    rows = read(database, count_statement(question, sample=sample), window_parameters(question))
+    sampled = _facets(rows, _fields(question), exact=False)
     rolled: FacetValues = {}
     count = sampled.count
     if question.filtered <= _ROLLED_UP and question.window is not None:
         counted = read(database, _rollup_statement(question), window_parameters(question))
-        rolled = {name: _summed(counted, name) for name in fields if name in _ROLLED_UP}
+        rolled = {name: _summed(counted, name) for name in _fields(question) if name in _ROLLED_UP}
         count = sum(row["count"] for row in counted)
     warning = (
         f"estimated: exact counts take longer than {FACET_LIMIT_S:g} s; a shorter window or a filter makes them exact"

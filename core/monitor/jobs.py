@@ -21,7 +21,7 @@ def job_list(database: Database, question: Question) -> dict[str, Any]:
     facets = Facets({}, count=counted[0], exact=counted[1]) if counted else count_jobs(database, question)
     rows = read(
         database,
-        _page_statement(question),
+        page_statement(question),
         {**window_parameters(question), "limit": question.limit + 1, "after": after},
     )
     has_more = len(rows) > question.limit
@@ -52,7 +52,7 @@ def _position(question: Question) -> tuple[int | None, tuple[int, bool] | None]:
     return after, (count, exact)
 
 
-def _page_statement(question: Question) -> str:
+def page_statement(question: Question) -> str:
     """Live by primary key or ix_jobs_live_*; archive by its primary key or an index of filter and time, whichever
     PostgreSQL finds cheaper; incident_jobs by primary key for the rows of the page alone.
     """

@@ -1,0 +1,53 @@
+"""What people do to incidents, and the records that components send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from api.identity.access import Access
+from api.operations import Context, operation
+from logger.store import MAX_COMMENT_CHARACTERS, IncidentStore
+
+
+class CommentBody(BaseModel):
+    """Why, for those who come after."""
+
+    comment: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
+
+
+@operation("POST", "/api/control/incident/{incident_id}/acknowledge", access=Access.OPERATOR)
+def acknowledge(context: Context, incident_id: int, body: CommentBody) -> dict[str, Any]:
+    """Take an incident: the caller becomes its owner."""
+    return {"incident": _store(context).acknowledge(incident_id, context.caller.user_name, body.comment)}
+
+
+@operation("POST", "/api/control/incident/{incident_id}/resolve", access=Access.OPERATOR)
+def resolve(context: Context, incident_id: int, body: CommentBody) -> dict[str, Any]:
+    """Say that the trouble is over; if it comes back it is a new incident."""
+    return {"incident": _store(context).resolve(incident_id, context.caller.user_name, body.comment)}
+
+
+@operation("POST", "/api/control/incident/{incident_id}/reopen", access=Access.OPERATOR)
+def reopen(context: Context, incident_id: int, body: CommentBody) -> dict[str, Any]:
+    """Say that it is not over, or that nobody has it any more."""
+    return {"incident": _store(context).reopen(incident_id, context.caller.user_name, body.comment)}
+
+
+class RecordsBody(BaseModel):
+    """A batch of log records; each is checked by itself, so that one bad record does not lose the others."""
+
+    records: list[Any]
+    dropped: int = Field(0, ge=0, description="records that the emitter lost since its last batch")
+
+
+@operation("POST", "/api/logger/records", access=Access.USER)
+def ingest_records(context: Context, body: RecordsBody) -> dict[str, Any]:
+    """Store log records and fold their troubles into incidents."""
+    result = _store(context).ingest_records(body.model_dump(), context.caller.user_name)
+    return {"accepted": result.accepted, "rejected": result.rejected, "reasons": list(result.reasons)}
+
+
+def _store(context: Context) -> IncidentStore:
+    return IncidentStore(context.database, context.services.clock)
