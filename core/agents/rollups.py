@@ -32,11 +32,17 @@ _NEXT = """
 SELECT date_trunc('minute', min(modification_time)) AS next FROM job_history WHERE modification_time >= %(from)s
 """
 _COUNT = """
-INSERT INTO throughput_minutes (bin_time, computing_site, job_status, prod_source_label, job_count)
-SELECT date_trunc('minute', modification_time), computing_site, job_status, prod_source_label, count(*)
-FROM job_history WHERE modification_time >= %(from)s AND modification_time < %(to)s
-GROUP BY 1, 2, 3, 4
-ON CONFLICT (bin_time, computing_site, job_status, prod_source_label) DO UPDATE SET job_count = excluded.job_count
+WITH minutes AS (
+    INSERT INTO throughput_minutes (bin_time, computing_site, job_status, prod_source_label, job_count)
+    SELECT date_trunc('minute', modification_time), computing_site, job_status, prod_source_label, count(*)
+    FROM job_history WHERE modification_time >= %(from)s AND modification_time < %(to)s
+    GROUP BY 1, 2, 3, 4
+    ON CONFLICT (bin_time, computing_site, job_status, prod_source_label) DO UPDATE SET job_count = excluded.job_count
+    RETURNING bin_time, job_status, prod_source_label, job_count
+)
+INSERT INTO throughput_totals (bin_time, job_status, prod_source_label, job_count)
+SELECT bin_time, job_status, prod_source_label, sum(job_count) FROM minutes GROUP BY 1, 2, 3
+ON CONFLICT (bin_time, job_status, prod_source_label) DO UPDATE SET job_count = excluded.job_count
 """
 _SAVE_CURSOR = """
 INSERT INTO agent_runs (name, cursor) VALUES (%(name)s, extract(epoch FROM %(until)s::timestamptz)::bigint)

@@ -13,7 +13,14 @@ from core.models.job import (
     JobParameters,
     LiveJob,
 )
-from core.models.operations import AgentRun, BrokerageDecision, ChangeSignal, JobBrokerage, ThroughputBin
+from core.models.operations import (
+    AgentRun,
+    BrokerageDecision,
+    ChangeSignal,
+    JobBrokerage,
+    ThroughputBin,
+    ThroughputTotal,
+)
 from core.models.queue import Queue, QueueContact
 from core.models.task import Task
 
@@ -44,6 +51,7 @@ __all__ = [
     "StorageEndpoint",
     "Task",
     "ThroughputBin",
+    "ThroughputTotal",
     "Token",
     "User",
 ]

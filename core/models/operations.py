@@ -51,6 +51,17 @@ class ThroughputBin(SQLModel, table=True):
     job_count: int = number(0)
 
 
+class ThroughputTotal(SQLModel, table=True):
+    """The same over all queues: a day of it is some ten thousand rows, however many queues there are."""
+
+    __tablename__ = "throughput_totals"
+
+    bin_time: datetime = Field(primary_key=True, sa_type=TIMESTAMP)
+    job_status: str = Field(primary_key=True)
+    prod_source_label: str = Field(primary_key=True)
+    job_count: int = number(0)
+
+
 class BrokerageDecision(SQLModel, table=True):
     """The last brokerage of a kind of jobs: every criterion with the candidates before and after (domain.md 5)."""
 

@@ -9,7 +9,7 @@ from core.database import Database, Row
 from core.monitor.filters import text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope, read
-from core.monitor.throughput import count_changes
+from core.monitor.throughput import count_changes_by_queue
 
 SILENCE_S = 600
 """A queue with work for pilots and no pilot asking for so long is silent (docs/api.md)."""
@@ -77,9 +77,5 @@ def _is_silent(jobs: dict[str, int], last_contact: datetime | None, as_of: datet
 
 
 def _ended_last_hour(database: Database, as_of: datetime) -> dict[tuple[str, str], int]:
-    counts: dict[tuple[str, str], int] = {}
-    start = (as_of - timedelta(hours=1)).replace(second=0, microsecond=0)
-    for row in count_changes(database, start, as_of, ("finished", "failed")):
-        key = (row["computing_site"], row["job_status"])
-        counts[key] = counts.get(key, 0) + row["count"]
-    return counts
+    rows = count_changes_by_queue(database, as_of - timedelta(hours=1), as_of, ("finished", "failed"))
+    return {(row["computing_site"], row["job_status"]): row["count"] for row in rows}

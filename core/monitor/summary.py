@@ -57,8 +57,9 @@ def _jobs(database: Database, question: Question, live: dict[str, dict[str, int]
     for jobs in live.values():
         for status, count in jobs.items():
             counts[status] = counts.get(status, 0) + count
-    start = question.window.start.replace(second=0, microsecond=0)
-    for row in count_changes(database, start, question.window.end, [status.value for status in FINAL_JOB_STATUSES]):
+    for row in count_changes(
+        database, question.window.start, question.window.end, [status.value for status in FINAL_JOB_STATUSES]
+    ):
         counts[row["job_status"]] = counts.get(row["job_status"], 0) + row["count"]
     return counts
 
@@ -77,7 +78,7 @@ def _rates(database: Database, now: datetime) -> dict[str, Any]:
 
 
 def _ended(database: Database, start: datetime, end: datetime) -> tuple[int, int]:
-    rows = count_changes(database, start.replace(second=0, microsecond=0), end, ("finished", "failed"))
+    rows = count_changes(database, start, end, ("finished", "failed"))
     finished = sum(row["count"] for row in rows if row["job_status"] == "finished")
     return finished, sum(row["count"] for row in rows) - finished
 

@@ -32,18 +32,27 @@ THROUGHPUT_GRAMMAR = Grammar(
     options=("bin_s", "by"),
 )
 
-# throughput_minutes by its primary key, which begins with bin_time; job_history by ix_job_history_time
-STATUS_CHANGES = """
-    SELECT bin_time, computing_site, job_status, prod_source_label, job_count
-    FROM throughput_minutes
-    WHERE bin_time >= %(from)s AND bin_time < least(%(to)s, (SELECT counted_until FROM progress))
-    UNION ALL
-    SELECT date_trunc('minute', modification_time), computing_site, job_status, prod_source_label, count(*)
+_BOUNDS = """bin_time >= %(from)s AND bin_time < least(%(to)s, (SELECT counted_until FROM progress))"""
+_UNCOUNTED = """
     FROM job_history
     WHERE modification_time >= greatest(%(from)s, (SELECT counted_until FROM progress)) AND modification_time < %(to)s
+"""
+
+# throughput_minutes by its primary key, which begins with bin_time; job_history by ix_job_history_time
+_BY_QUEUE = f"""
+    SELECT bin_time, computing_site, job_status, prod_source_label, job_count FROM throughput_minutes WHERE {_BOUNDS}
+    UNION ALL
+    SELECT date_trunc('minute', modification_time), computing_site, job_status, prod_source_label, count(*) {_UNCOUNTED}
     GROUP BY 1, 2, 3, 4
 """
-PROGRESS = f"""
+# throughput_totals by its primary key, which begins with bin_time; job_history by ix_job_history_time
+_OVER_ALL_QUEUES = f"""
+    SELECT bin_time, job_status, prod_source_label, job_count FROM throughput_totals WHERE {_BOUNDS}
+    UNION ALL
+    SELECT date_trunc('minute', modification_time), job_status, prod_source_label, count(*) {_UNCOUNTED}
+    GROUP BY 1, 2, 3
+"""
+_PROGRESS = f"""
     progress AS MATERIALIZED (
         SELECT coalesce((SELECT to_timestamp(cursor) FROM agent_runs WHERE name = '{ROLLUP_AGENT}'), '-infinity') AS counted_until
     )
@@ -65,12 +74,13 @@ def throughput(database: Database, question: Question) -> dict[str, Any]:
     bins = [
         first + timedelta(seconds=bin_s * index) for index in range(math.ceil((end - first).total_seconds() / bin_s))
     ]
+    needs_queues = by == "computing_site" or "computing_site" in question.filtered
     only_ended = by != "status" and "job_status" not in question.filtered
     statement = f"""
-        WITH {PROGRESS}
+        WITH {_PROGRESS}
         SELECT {_SPLITS[by]} AS name,
                floor(extract(epoch FROM bin_time - %(from)s) / %(bin_s)s)::bigint AS place, sum(job_count)::bigint AS count
-        FROM ({STATUS_CHANGES}) changes
+        FROM ({_BY_QUEUE if needs_queues else _OVER_ALL_QUEUES}) changes
         WHERE {question.where()} {"AND job_status = ANY(%(ended)s)" if only_ended else ""}
         GROUP BY 1, 2
     """
@@ -88,13 +98,23 @@ def throughput(database: Database, question: Question) -> dict[str, Any]:
 
 
 def count_changes(database: Database, start: datetime, end: datetime, statuses: Sequence[str]) -> list[Row]:
-    """Per minute and status how many jobs went into one of `statuses`; `start` should be a full minute."""
+    """`bin_time`, `job_status`, `count`: how many jobs went into one of `statuses`, from the full minute of `start` on."""
     statement = f"""
-        WITH {PROGRESS}
-        SELECT bin_time, job_status, computing_site, sum(job_count)::bigint AS count
-        FROM ({STATUS_CHANGES}) changes WHERE job_status = ANY(%(statuses)s) GROUP BY 1, 2, 3
+        WITH {_PROGRESS}
+        SELECT bin_time, job_status, sum(job_count)::bigint AS count
+        FROM ({_OVER_ALL_QUEUES}) changes WHERE job_status = ANY(%(statuses)s) GROUP BY 1, 2
     """
-    return read(database, statement, {"from": start, "to": end, "statuses": list(statuses)})
+    return read(database, statement, {"from": _floor(start, 60), "to": end, "statuses": list(statuses)})
+
+
+def count_changes_by_queue(database: Database, start: datetime, end: datetime, statuses: Sequence[str]) -> list[Row]:
+    """`computing_site`, `job_status`, `count`: the same by queue."""
+    statement = f"""
+        WITH {_PROGRESS}
+        SELECT computing_site, job_status, sum(job_count)::bigint AS count
+        FROM ({_BY_QUEUE}) changes WHERE job_status = ANY(%(statuses)s) GROUP BY 1, 2
+    """
+    return read(database, statement, {"from": _floor(start, 60), "to": end, "statuses": list(statuses)})
 
 
 def _series(rows: list[Row], length: int) -> dict[str, list[int]]:

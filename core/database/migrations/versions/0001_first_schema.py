@@ -523,6 +523,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bin_time", "computing_site", "job_status", "prod_source_label"),
     )
     op.create_table(
+        "throughput_totals",
+        sa.Column("bin_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("job_status", sa.String(), nullable=False),
+        sa.Column("prod_source_label", sa.String(), nullable=False),
+        sa.Column("job_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("bin_time", "job_status", "prod_source_label"),
+    )
+    op.create_table(
         "tokens",
         sa.Column("token_id", sa.String(), nullable=False),
         sa.Column("user_name", sa.Text(), server_default="", nullable=False),
@@ -597,6 +605,7 @@ def downgrade() -> None:
     op.drop_table("files")
     op.drop_table("users")
     op.drop_table("tokens")
+    op.drop_table("throughput_totals")
     op.drop_table("throughput_minutes")
     op.drop_index("ix_tasks_user", table_name="tasks")
     op.drop_index("ix_tasks_status", table_name="tasks")
