@@ -10,6 +10,7 @@ from typing import Any
 
 from pandascope.errors import ClientError
 from pilot import guard
+from pilot.cleaner import clean
 from pilot.description import JobDescription
 from pilot.job import JobRun
 from pilot.line import Line
@@ -42,6 +43,7 @@ class Agent:
     def run(self) -> PilotExit:
         """Work until the end; the exit code of the process."""
         self._options.work_directory.mkdir(parents=True, exist_ok=True)
+        clean(self._options.work_directory)
         empty, failed = 0, 0
         while self._may_go_on() and empty < self._options.requests:
             if not self._has_space():

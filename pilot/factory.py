@@ -13,8 +13,6 @@ import signal
 import subprocess
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,12 +60,18 @@ class Worker:
     started: float = field(default_factory=time.monotonic)
 
 
-@dataclass(frozen=True)
-class Observer:
-    """Who wants to know about pilots as they come and go."""
+class Register:
+    """Remembers pilots beyond the life of a factory. This one remembers nothing; a site may bring a better one."""
 
-    started: Callable[[str, int], None] = lambda worker_id, process_id: None
-    ended: Callable[[str], None] = lambda worker_id: None
+    def started(self, worker_id: str, process_id: int) -> None:
+        """A pilot of this factory has started."""
+
+    def ended(self, worker_id: str) -> None:
+        """A pilot has ended, and the server knows all there is to know."""
+
+    def inherited(self) -> tuple[int, list[str]]:
+        """Of the pilots of earlier, dead factories: how many still run, and which have died."""
+        return 0, []
 
 
 def pilots_wanted(activated: int, busy: int, running: int, limit: int) -> int:
@@ -79,10 +83,10 @@ def pilots_wanted(activated: int, busy: int, running: int, limit: int) -> int:
 class Factory:
     """One loop: collect pilots that ended, tell the server of the dead, look at the queue, start what is wanted."""
 
-    def __init__(self, line: Line, options: FactoryOptions, observer: Observer | None = None) -> None:
-        self._line, self._options, self._observer = line, options, observer or Observer()
+    def __init__(self, line: Line, options: FactoryOptions, register: Register | None = None) -> None:
+        self._line, self._options, self._register = line, options, register or Register()
         self._workers: dict[int, Worker] = {}
-        self._notices: deque[dict[str, Any]] = deque()
+        self._notices: dict[str, dict[str, Any]] = {}
         self._wakeup = Wakeup()
         self._stopping = False
         self._name = f"{options.queue}-{uuid.uuid4().hex[:8]}"
@@ -112,18 +116,28 @@ class Factory:
     def cycle(self) -> int:
         """One turn of the loop; how many pilots it started. Raises ClientError when the server does not answer."""
         self._collect()
+        inherited = self._look_after_inherited()
         self._send_notices()
-        if len(self._workers) >= self._options.pilots or time.monotonic() < self._pause_until:
+        room = self._options.pilots - inherited
+        if len(self._workers) >= room or time.monotonic() < self._pause_until:
             return 0
         counts = (self._line.panda(STATISTICS) or {}).get(self._options.queue) or {}
         if self._server_is_silent:
             self._server_is_silent = False
             log.info("the server answers again")
         busy = sum(int(counts.get(state, 0)) for state in BUSY_STATES)
-        wanted = pilots_wanted(int(counts.get("activated", 0)), busy, len(self._workers), self._options.pilots)
+        running = len(self._workers) + inherited
+        wanted = pilots_wanted(int(counts.get("activated", 0)), busy, running, self._options.pilots)
         for _ in range(wanted):
             self._start_pilot()
         return wanted
+
+    def _look_after_inherited(self) -> int:
+        """Speak for the pilots of a factory that was killed; how many of them run."""
+        running, died = self._register.inherited()
+        for worker_id in died:
+            self._notices[worker_id] = {"diagnosis": "the pilot is gone, and its factory died before it"}
+        return running
 
     def _start_pilot(self) -> None:
         self._count += 1
@@ -138,7 +152,7 @@ class Factory:
                 start_new_session=True,
             )
         self._workers[process.pid] = Worker(worker_id, process)
-        self._observer.started(worker_id, process.pid)
+        self._register.started(worker_id, process.pid)
         log.info("started pilot %s (pid %d)", worker_id, process.pid)
         self._prune_logs()
 
@@ -156,6 +170,7 @@ class Factory:
         code = worker.process.returncode
         if code == 0:
             self._pause_s = 0.0
+            self._register.ended(worker.worker_id)
             log.info("pilot %s has ended", worker.worker_id)
         else:
             how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
@@ -163,9 +178,8 @@ class Factory:
                 log.error("processes of pilot %s cannot be killed", worker.worker_id, extra=self._extra(worker))
             log.error("pilot %s %s", worker.worker_id, how, extra=self._extra(worker))
             cause = {"signal": -code} if code < 0 else {"exit_code": code}
-            self._notices.append({"worker_id": worker.worker_id, "diagnosis": f"the pilot {how}", **cause})
+            self._notices[worker.worker_id] = {"diagnosis": f"the pilot {how}", **cause}
             self._slow_down(worker)
-        self._observer.ended(worker.worker_id)
 
     def _slow_down(self, worker: Worker) -> None:
         """Pilots that die young mean a node or a server in trouble: start the next ones later and later."""
@@ -174,14 +188,15 @@ class Factory:
             self._pause_until = time.monotonic() + self._pause_s
 
     def _send_notices(self) -> None:
-        """Tell the server of dead pilots, each until it has answered."""
-        while self._notices:
+        """Tell the server of dead pilots, each until it has answered; only then is the pilot forgotten."""
+        for worker_id, notice in list(self._notices.items()):
             try:
-                answer = self._line.call(Request("POST", WORKER_ENDED, json=self._notices[0]))
-                log.info("the server knows that pilot %s is dead: %s", self._notices[0]["worker_id"], answer)
+                answer = self._line.call(Request("POST", WORKER_ENDED, json={"worker_id": worker_id, **notice}))
+                log.info("the server knows that pilot %s is dead: %s", worker_id, answer)
             except Refused as refusal:
                 log.error("the server refused the notice of a dead pilot: %s", refusal, extra={"kind": "service"})
-            self._notices.popleft()
+            del self._notices[worker_id]
+            self._register.ended(worker_id)
 
     def _note_silence(self, error: ClientError) -> None:
         if not self._server_is_silent:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pilot.checks import Watch, Watched
+from pilot.cleaner import held, keep
 from pilot.description import JobDescription
 from pilot.diagnosis import payload_failure
 from pilot.directory import JobDirectory
@@ -51,14 +52,16 @@ class JobRun:
             self._log.warning("job %d cannot be started: %s", self._job.panda_id, failure)
             self._report(None)
             return self._account
-        with written_to(directory.pilot_log):
-            keep = self._run_in(directory)
-        if not keep and not self._options.keep_work_directory:
+        with held(directory), written_to(directory.pilot_log):
+            worth_keeping = self._run_in(directory)
+        if worth_keeping:
+            keep(directory, worth_keeping)
+        elif not self._options.keep_work_directory:
             directory.remove()
         return self._account
 
-    def _run_in(self, directory: JobDirectory) -> bool:
-        """Run it in its directory; True when the directory is still needed."""
+    def _run_in(self, directory: JobDirectory) -> str:
+        """Run it in its directory; why the directory is still needed, if it is."""
         self._log.info("job %d attempt %d starts in %s", self._job.panda_id, self._job.attempt_nr, directory.path)
         heartbeat = Heartbeat(
             self._server, self._job, self._orders, self._options.heartbeat_s, self._figures_of(directory), self._log
@@ -68,11 +71,12 @@ class JobRun:
             self._store_log(directory)
         except JobAbandoned as reason:
             self._log.warning("job %d is given up: %s", self._job.panda_id, reason)
-            return False
+            return ""
         finally:
             heartbeat.stop()
-        delivered = self._report(directory)
-        return not delivered or self._left_unstored_outputs
+        if not self._report(directory):
+            return "the server never got the final report"
+        return "its outputs could not be stored" if self._left_unstored_outputs else ""
 
     def _attempt(self, directory: JobDirectory, heartbeat: Heartbeat) -> None:
         """The work itself; a failure ends up in the account. Raises JobAbandoned."""

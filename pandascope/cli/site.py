@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,11 @@ import typer
 from pandascope.cli.connection import Url
 from pandascope.cli.parts import TokenFile, credentials_finder, reporting_as, site_directory
 from pandascope.supervisor.records import ProcessRecords
-from pilot.factory import Factory, FactoryOptions, Observer
+from pilot.factory import Factory, FactoryOptions, Register
 from pilot.line import Line
 
-_RECORD = "pilot-{}"
-"""Pilots are recorded under such names, so that `panda down` finds them even when this factory is dead."""
+_PREFIX = "pilot-"
+"""What the names of pilots' records begin with (pandascope.supervisor.supervisor.PILOT_PREFIX)."""
 
 
 def command(
@@ -57,7 +57,6 @@ def command(
     }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     line = Line(credentials_finder(url, token_file, data))
-    records = ProcessRecords(directory)
     with reporting_as("site", line):
         Factory(
             line,
@@ -67,12 +66,31 @@ def command(
                 command=(sys.executable, "-P", "-m", "pandascope.cli.main", "pilot", *given),
                 log_directory=directory / "logs" / "pilots",
             ),
-            Observer(
-                started=lambda worker_id, process_id: _record(records, worker_id, process_id),
-                ended=lambda worker_id: records.remove(_RECORD.format(worker_id)),
-            ),
+            RecordedPilots(directory),
         ).run()
 
 
-def _record(records: ProcessRecords, worker_id: str, process_id: int) -> None:
-    records.write(_RECORD.format(worker_id), process_id, factory=os.getpid())
+class RecordedPilots(Register):
+    """Pilots as records among those of the other processes of a site, so that `panda down` finds them, too."""
+
+    def __init__(self, data: Path) -> None:
+        self._records = ProcessRecords(data)
+        self._factory = uuid.uuid4().hex
+
+    def started(self, worker_id: str, process_id: int) -> None:
+        """Write a record."""
+        self._records.write(_PREFIX + worker_id, process_id, factory=self._factory)
+
+    def ended(self, worker_id: str) -> None:
+        """Remove the record."""
+        self._records.remove(_PREFIX + worker_id)
+
+    def inherited(self) -> tuple[int, list[str]]:
+        """Look at the records that another factory wrote."""
+        others = [
+            record
+            for record in self._records.read()
+            if record.name.startswith(_PREFIX) and record.details.get("factory") != self._factory
+        ]
+        dead = [record for record in others if record.process() is None]
+        return len(others) - len(dead), [record.name.removeprefix(_PREFIX) for record in dead]
