@@ -56,11 +56,20 @@ def _resolve_inputs(
 
 
 def _ensure_output_datasets(transaction: Transaction, jobs: list[NewJob]) -> None:
-    wanted = {
-        (file.dataset, file.scope, file.type, job.prod_user_name, job.vo)
-        for job in jobs
-        for file in job.files
-        if file.type in ("output", "log")
-    }
-    for dataset, scope, kind, owner, vo in sorted(wanted):
-        ensure_dataset(transaction, name=dataset, scope=scope, kind=kind, owner=owner, vo=vo, jedi_task_id=None)
+    wanted: dict[str, tuple[str, str, NewJob]] = {}
+    for position, job in enumerate(jobs):
+        for number, file in enumerate(job.files):
+            if file.type in ("output", "log"):
+                wanted.setdefault(file.dataset, (f"jobs.{position}.Files.{number}.dataset", file.type, job))
+    # in order of name, so that two submissions that share datasets cannot deadlock
+    for dataset, (field_name, kind, job) in sorted(wanted.items(), key=lambda item: item[0]):
+        ensure_dataset(
+            transaction,
+            name=dataset,
+            scope=f"user.{job.prod_user_name}",
+            kind=kind,
+            owner=job.prod_user_name,
+            vo=job.vo,
+            jedi_task_id=None,
+            field_name=field_name,
+        )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.database import Database, Row, Transaction
-from core.dataservice.catalogue import dataset_files
+from core.dataservice.catalogue import check_pfn, dataset_files
 from core.errors import InvalidInput, UnknownObject
 from core.states import JobStatus
 from core.taskbuffer.transitions import advance_jobs
@@ -77,6 +77,14 @@ ON CONFLICT (file_id, endpoint) DO UPDATE SET pfn = excluded.pfn
 # ix_job_files_waiting
 _WAITING_JOBS = "SELECT DISTINCT panda_id FROM job_files WHERE file_id = ANY(%(file_ids)s) AND status = 'pending'"
 
+# primary key; jobs that no queue could take for want of this input need not wait for brokerage to look again by itself
+_ASK_BROKERAGE_AGAIN = """
+UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id IN (
+    SELECT panda_id FROM jobs_live
+    WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'defined' AND brokerage_time IS NOT NULL
+    FOR UPDATE SKIP LOCKED)
+"""
+
 
 def register_arrivals(database: Database, arrivals: list[Arrival]) -> Row:
     """Record replicas and activate, in the same transaction, the jobs that waited for nothing else."""
@@ -85,6 +93,7 @@ def register_arrivals(database: Database, arrivals: list[Arrival]) -> Row:
         rows: dict[tuple[int, str], tuple[int, str, str]] = {}
         endpoints = {row["name"] for row in transaction.fetch("SELECT name FROM storage_endpoints")}
         for position, arrival in enumerate(arrivals):
+            check_pfn(arrival.pfn, f"replicas.{position}.pfn")
             if arrival.endpoint not in endpoints:
                 raise UnknownObject(
                     f"there is no storage endpoint {arrival.endpoint!r}",
@@ -102,8 +111,9 @@ def register_arrivals(database: Database, arrivals: list[Arrival]) -> Row:
                     remedy="register the file with its dataset first",
                 )
             rows[(file_id, arrival.endpoint)] = (file_id, arrival.endpoint, arrival.pfn)
-        transaction.insert_many(_ADD_REPLICA, list(rows.values()))
+        transaction.insert_many(_ADD_REPLICA, sorted(rows.values()))
         file_ids = [file_id for file_id, _ in rows]
         waiting = [row["panda_id"] for row in transaction.fetch(_WAITING_JOBS, {"file_ids": file_ids})]
         activated = activate_ready_jobs(transaction, waiting) if waiting else 0
+        transaction.execute(_ASK_BROKERAGE_AGAIN, {"panda_ids": waiting})
     return {"registered": len(rows), "activated": activated}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, NotAllowed, UnknownObject
+from core.names import check_dataset_name, check_file_name
 from core.taskbuffer.submission import new_guid
 
 _CHECKSUM = re.compile(r"ad:[0-9a-f]{8}|md5:[0-9a-f]{32}")
@@ -56,10 +57,32 @@ def register_dataset(
 
 
 def ensure_dataset(
-    transaction: Transaction, *, name: str, scope: str, kind: str, owner: str, vo: str, jedi_task_id: int | None
+    transaction: Transaction,
+    *,
+    name: str,
+    scope: str,
+    kind: str,
+    owner: str,
+    vo: str,
+    jedi_task_id: int | None,
+    field_name: str,
 ) -> None:
-    """Make an output or log dataset unless it is there already."""
-    _new_dataset(transaction, name, scope, kind, owner, vo, jedi_task_id)
+    """Make an output or log dataset unless the owner has it already.
+
+    Raises NotAllowed naming `field_name` when it is somebody else's, Conflict when it is input: its files are facts.
+    """
+    check_dataset_name(name, field_name)
+    if _new_dataset(transaction, name, scope, kind, owner, vo, jedi_task_id) is not None:
+        return
+    present = transaction.fetch_one("SELECT owner, kind FROM datasets WHERE name = %(name)s", {"name": name})
+    if present is not None and present["owner"] != owner:
+        raise NotAllowed(
+            f"dataset {name!r} belongs to {present['owner']}", field=field_name, remedy="choose another name"
+        )
+    if present is not None and present["kind"] not in ("output", "log"):
+        raise Conflict(
+            f"dataset {name!r} holds {present['kind']} files", field=field_name, remedy="choose another name"
+        )
 
 
 _NEW_DATASET = """
@@ -122,11 +145,14 @@ def check_owner(database: Database, name: str, user_name: str, *, is_manager: bo
         raise NotAllowed(f"dataset {name!r} belongs to {dataset['owner']}", field="dataset", remedy="ask its owner")
 
 
+def check_pfn(pfn: str, field: str) -> None:
+    """Raise InvalidInput naming `field` unless `pfn` says where a copy lies, whatever directory a mover works in."""
+    if not (pfn.startswith("/") or "://" in pfn) or "\x00" in pfn:
+        raise InvalidInput(f"{pfn[:100]!r} is no place", field=field, remedy="an absolute path, or a URL")
+
+
 def _check(name: str, files: list[NewCatalogueFile]) -> None:
-    if not name or len(name) > 255 or "\x00" in name:
-        raise InvalidInput(
-            "empty, longer than 255 characters, or with a NUL", field="name", remedy="choose another name"
-        )
+    check_dataset_name(name, "name")
     if not files:
         raise InvalidInput("a dataset needs at least one file", field="files", remedy="list its files")
     if len(files) > MAX_FILES_PER_DATASET:
@@ -134,8 +160,7 @@ def _check(name: str, files: list[NewCatalogueFile]) -> None:
     seen: set[str] = set()
     for position, file in enumerate(files):
         where = f"files.{position}"
-        if not file.lfn or "\x00" in file.lfn or file.lfn.startswith("/") or ".." in file.lfn.split("/"):
-            raise InvalidInput("no relative name", field=f"{where}.lfn", remedy="a relative path without '..'")
+        check_file_name(file.lfn, f"{where}.lfn")
         if file.lfn in seen:
             raise InvalidInput(f"{file.lfn!r} twice", field=f"{where}.lfn", remedy="names are unique in a dataset")
         if file.size_bytes < 0:
@@ -147,8 +172,7 @@ def _check(name: str, files: list[NewCatalogueFile]) -> None:
                 remedy="ad: and 8 lower-case hexadecimal digits (adler32), or md5: and 32",
             )
         for copy in file.replicas:
-            if not copy.pfn or "\x00" in copy.pfn:
-                raise InvalidInput("no path", field=f"{where}.replicas.pfn", remedy="an absolute path")
+            check_pfn(copy.pfn, f"{where}.replicas.pfn")
         seen.add(file.lfn)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import uuid
 from dataclasses import dataclass, field
 
 from core.database import Transaction
 from core.errors import InvalidInput
+from core.names import check_file_name
 from core.states import JobStatus
 from core.text import clean
 
@@ -18,6 +20,18 @@ LABELS = frozenset(
 MAX_PARAMETERS_BYTES = 16 * 2**20
 MAX_JOBS_PER_REQUEST = 5000
 """As upstream (server-api.md 1.1), except that more are refused instead of dropped."""
+
+_TEN_YEARS_S = 10 * 365 * 86400
+JOB_LIMITS: dict[str, tuple[int, int]] = {
+    "coreCount": (1, 100_000),
+    "attemptNr": (0, 10_000),
+    "minRamCount": (0, 100_000_000),
+    "maxDiskCount": (0, 1_000_000_000),
+    "maxWalltime": (0, _TEN_YEARS_S),
+    "loopingLimit": (0, _TEN_YEARS_S),
+    "currentPriority": (-1_000_000, 1_000_000),
+}
+"""Smallest and largest value of a job's numbers, in PanDA's names and units (MB, s)."""
 
 
 @dataclass
@@ -121,16 +135,17 @@ def check_job(job: NewJob, position: str) -> None:
         raise InvalidInput(
             f"unknown label {job.prod_source_label!r}", field=f"{position}prodSourceLabel", remedy=f"one of {known}"
         )
-    limits = {
-        "coreCount": (job.core_count, 1, 100_000),
-        "attemptNr": (job.attempt_nr, 0, 10_000),
-        "minRamCount": (job.min_ram_mb, 0, 100_000_000),
-        "maxDiskCount": (job.max_disk_mb, 0, 1_000_000_000),
-        "maxWalltime": (job.max_walltime_s, 0, 10 * 365 * 86400),
-        "loopingLimit": (job.looping_limit_s, 0, 10 * 365 * 86400),
-        "currentPriority": (job.current_priority, -1_000_000, 1_000_000),
+    numbers = {
+        "coreCount": job.core_count,
+        "attemptNr": job.attempt_nr,
+        "minRamCount": job.min_ram_mb,
+        "maxDiskCount": job.max_disk_mb,
+        "maxWalltime": job.max_walltime_s,
+        "loopingLimit": job.looping_limit_s,
+        "currentPriority": job.current_priority,
     }
-    for name, (value, lowest, highest) in limits.items():
+    for name, value in numbers.items():
+        lowest, highest = JOB_LIMITS[name]
         if not lowest <= value <= highest:
             raise InvalidInput(
                 f"{value} is out of range", field=f"{position}{name}", remedy=f"between {lowest} and {highest}"
@@ -141,18 +156,14 @@ def check_job(job: NewJob, position: str) -> None:
 def _check_files(job: NewJob, position: str) -> None:
     local_names: set[str] = set()
     for file in job.files:
-        parts = file.local_name.split("/")
-        if not file.lfn or "\x00" in file.lfn or file.local_name.startswith("/") or ".." in parts or "" in parts:
-            raise InvalidInput(
-                f"{file.lfn[:100]!r} is no name inside the job directory",
-                field=f"{position}Files.lfn",
-                remedy="a relative path without '..'",
-            )
-        if file.local_name in local_names:
+        check_file_name(file.lfn, f"{position}Files.lfn")
+        check_file_name(file.local_name, f"{position}Files.local_name")
+        place = posixpath.normpath(file.local_name)
+        if place in local_names:
             raise InvalidInput(
                 f"{file.local_name!r} twice", field=f"{position}Files.lfn", remedy="give each its own name"
             )
-        local_names.add(file.local_name)
+        local_names.add(place)
 
 
 def resource_type(core_count: int, min_ram_mb: int) -> str:
