@@ -14,14 +14,17 @@ from typing import Any
 from core.database import Database, Row, Transaction
 from core.dataservice.catalogue import dataset_files, ensure_dataset
 from core.errors import InvalidInput, NotAllowed, UnknownObject
+from core.names import check_file_name
 from core.queues import check_queue_exists
 from core.states import TASK_TRANSITIONS, TaskStatus, check_transition
 from core.taskbuffer.killing import Killer, kill_in
-from core.taskbuffer.submission import MAX_PARAMETERS_BYTES, NewFile, NewJob, check_job, insert_jobs
+from core.taskbuffer.submission import JOB_LIMITS, MAX_PARAMETERS_BYTES, NewFile, NewJob, check_job, insert_jobs
 
 RUN_SHELL = "runShell"
 MAX_JOBS_PER_TASK = 100_000
-_WORD = re.compile(r"%%(IN|OUT\d*|JOB)|%(IN|OUT\d*|JOB)\b")
+_MAX_NAME_BYTES = 240
+"""Leaves room for the number and the kind that make the names of the task's datasets."""
+_WORD = re.compile(r"%%(IN|OUT[0-9]{0,4}|JOB)\b|%(IN|OUT[0-9]{0,4}|JOB)\b")
 
 
 @dataclass
@@ -29,6 +32,7 @@ class _Plan:
     """Parameters of a task after checking."""
 
     name: str
+    vo: str
     text: str
     transformation: str
     outputs: list[str]
@@ -54,7 +58,7 @@ def submit_task(database: Database, parameters: dict[str, Any], *, user_name: st
         chunks = _chunks(inputs, plan)
         jobs = [_job(plan, task_id, index, chunk, sandbox, scope) for index, chunk in enumerate(chunks, start=1)]
         for job in jobs:
-            job.prod_user_name, job.vo = user_name, parameters.get("vo") or vo
+            job.prod_user_name, job.vo = user_name, plan.vo or vo
             check_job(job, "")
         for kind in ("out", "log"):
             if kind == "log" or plan.outputs:
@@ -66,6 +70,7 @@ def submit_task(database: Database, parameters: dict[str, Any], *, user_name: st
                     owner=user_name,
                     vo=vo,
                     jedi_task_id=task_id,
+                    field_name="taskName",
                 )
         _insert_task(transaction, task_id, plan, parameters, user_name, vo, len(inputs), len(jobs))
         insert_jobs(transaction, jobs)
@@ -113,9 +118,15 @@ def task_status(database: Database, task_id: int) -> str:
     return str(row["status"])
 
 
+# ix_jobs_live_task
+_LIVE_JOBS = "SELECT panda_id FROM jobs_live WHERE jedi_task_id = %(id)s ORDER BY panda_id FOR UPDATE"
+
+
 def kill_task(database: Database, task_id: int, killer: Killer) -> int:
     """Kill every live job of a task; returns how many were asked to end. Raises UnknownObject, NotAllowed, Conflict."""
     with database.transaction() as transaction:
+        # the jobs are locked before the task, as in every ending, so that the two cannot wait for each other
+        jobs = transaction.fetch(_LIVE_JOBS, {"id": task_id})
         row = transaction.fetch_one(
             "SELECT status, user_name FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE", {"id": task_id}
         )
@@ -130,8 +141,6 @@ def kill_task(database: Database, task_id: int, killer: Killer) -> int:
                 "UPDATE tasks SET status = 'aborting', modification_time = clock_timestamp() WHERE jedi_task_id = %(id)s",
                 {"id": task_id},
             )
-        # ix_jobs_live_task
-        jobs = transaction.fetch("SELECT panda_id FROM jobs_live WHERE jedi_task_id = %(id)s", {"id": task_id})
         return len(kill_in(transaction, [job["panda_id"] for job in jobs], killer))
 
 
@@ -152,35 +161,33 @@ def task_outputs(database: Database, task_id: int) -> list[Row]:
 
 def _checked(parameters: dict[str, Any]) -> _Plan:
     name = _text(parameters, "taskName", required=True)
-    if len(name) > 250 or any(ord(character) < 32 for character in name):
+    if len(name.encode("utf-8", "replace")) > _MAX_NAME_BYTES or any(ord(character) < 32 for character in name):
         raise InvalidInput(
-            "longer than 250 characters or with control characters", field="taskName", remedy="shorten it"
+            f"longer than {_MAX_NAME_BYTES} bytes or with control characters", field="taskName", remedy="shorten it"
         )
-    outputs = parameters.get("outputs") or []
-    if not isinstance(outputs, list) or not all(isinstance(entry, str) and entry for entry in outputs):
-        raise InvalidInput("not a list of names", field="outputs", remedy='as in ["counts.txt"]')
     input_dataset = _text(parameters, "inputDataset")
     plan = _Plan(
         name=name,
+        vo=_text(parameters, "vo"),
         text=_job_text(parameters.get("jobParameters", "")),
         transformation=_text(parameters, "transPath") or RUN_SHELL,
-        outputs=outputs,
+        outputs=_outputs(parameters),
         input_dataset=input_dataset,
         sandbox_dataset=_text(parameters, "sandboxDataset"),
-        files_per_job=_number(parameters, "nFilesPerJob", 1, lowest=1),
-        job_count=_number(parameters, "nJobs", 1, lowest=1, highest=MAX_JOBS_PER_TASK),
+        files_per_job=_number(parameters, "nFilesPerJob", 1, (1, 2**40)),
+        job_count=_number(parameters, "nJobs", 1, (1, MAX_JOBS_PER_TASK)),
         settings={
             "computing_site": _text(parameters, "site"),
             "prod_source_label": _text(parameters, "prodSourceLabel") or "user",
             "processing_type": _text(parameters, "processingType"),
             "working_group": _text(parameters, "workingGroup"),
-            "current_priority": _number(parameters, "taskPriority", 1000, lowest=-1_000_000, highest=1_000_000),
-            "max_attempt": _number(parameters, "maxAttempt", 1, lowest=1, highest=50),
-            "core_count": _number(parameters, "coreCount", 1, lowest=1),
-            "min_ram_mb": _number(parameters, "ramCount", 0),
-            "max_disk_mb": _number(parameters, "maxDiskCount", 0),
-            "max_walltime_s": _number(parameters, "maxWalltime", 0),
-            "looping_limit_s": _number(parameters, "loopingLimit", 0),
+            "current_priority": _number(parameters, "taskPriority", 1000, JOB_LIMITS["currentPriority"]),
+            "max_attempt": _number(parameters, "maxAttempt", 1, (1, 50)),
+            "core_count": _number(parameters, "coreCount", 1, JOB_LIMITS["coreCount"]),
+            "min_ram_mb": _number(parameters, "ramCount", 0, JOB_LIMITS["minRamCount"]),
+            "max_disk_mb": _number(parameters, "maxDiskCount", 0, JOB_LIMITS["maxDiskCount"]),
+            "max_walltime_s": _number(parameters, "maxWalltime", 0, JOB_LIMITS["maxWalltime"]),
+            "looping_limit_s": _number(parameters, "loopingLimit", 0, JOB_LIMITS["loopingLimit"]),
         },
     )
     if parameters.get("nJobs") and input_dataset:
@@ -188,6 +195,19 @@ def _checked(parameters: dict[str, Any]) -> _Plan:
             "a task with input is cut by files", field="nJobs", remedy="leave it out, or leave out inputDataset"
         )
     return plan
+
+
+def _outputs(parameters: dict[str, Any]) -> list[str]:
+    given = parameters.get("outputs") or []
+    if not isinstance(given, list) or not all(isinstance(entry, str) and entry for entry in given):
+        raise InvalidInput("not a list of names", field="outputs", remedy='as in ["counts.txt"]')
+    names = [str(PurePosixPath(entry)) for entry in given]
+    for name in names:
+        check_file_name("" if name == "." else name, "outputs")
+        check_file_name(numbered_name(name, MAX_JOBS_PER_TASK), "outputs")
+    if len(set(names)) < len(names):
+        raise InvalidInput("a name twice", field="outputs", remedy="give each output its own name")
+    return names
 
 
 def _job_text(given: Any) -> str:
@@ -308,11 +328,11 @@ def _text(parameters: dict[str, Any], name: str, *, required: bool = False) -> s
     return value
 
 
-def _number(parameters: dict[str, Any], name: str, default: int, *, lowest: int = 0, highest: int = 2**40) -> int:
-    value = parameters.get(name)
+def _number(parameters: dict[str, Any], name: str, default: int, limits: tuple[int, int]) -> int:
+    value, (lowest, highest) = parameters.get(name), limits
     if value is None:
         return default
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         raise InvalidInput(
