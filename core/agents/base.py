@@ -57,6 +57,7 @@ class AgentLoop(threading.Thread):
 
     def _work_under(self, lease: Any) -> None:
         next_note = 0.0
+        cycles = 0
         while not self._stop_event.is_set():
             started = time.monotonic()
             done, error = 0, None
@@ -66,10 +67,11 @@ class AgentLoop(threading.Thread):
                 error = raised
                 self._report(raised)
             now = time.monotonic()
+            cycles += 1
             if error is not None or now >= next_note:
                 # the lease lives on this connection: when it is gone, another host may have the agent already
-                _note_run(lease, self._agent, now - started, error)
-                next_note = now + 2.0
+                _note_run(lease, self._agent, now - started, cycles, error)
+                next_note, cycles = now + 2.0, 0
             pause_s = self._agent.period_s if error is None else max(1.0, self._agent.period_s)
             self._stop_event.wait(0.0 if done and error is None else pause_s)
 
@@ -98,15 +100,16 @@ def _take_lease(connection: Any, name: str) -> bool:
 _NOTE_RUN = """
 INSERT INTO agent_runs (name, host, process_id, last_run, next_run, duration_ms, cycle_count, last_error, last_error_time)
 VALUES (%(name)s, %(host)s, %(process_id)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(period_s)s),
-        %(duration_ms)s, 1, %(error)s, CASE WHEN %(error)s <> '' THEN clock_timestamp() END)
+        %(duration_ms)s, %(cycles)s, %(error)s, CASE WHEN %(error)s <> '' THEN clock_timestamp() END)
 ON CONFLICT (name) DO UPDATE SET
     host = excluded.host, process_id = excluded.process_id, last_run = excluded.last_run, next_run = excluded.next_run,
-    duration_ms = excluded.duration_ms, cycle_count = agent_runs.cycle_count + 1, last_error = excluded.last_error,
+    duration_ms = excluded.duration_ms, cycle_count = agent_runs.cycle_count + excluded.cycle_count,
+    last_error = excluded.last_error,
     last_error_time = coalesce(excluded.last_error_time, agent_runs.last_error_time)
 """
 
 
-def _note_run(connection: Any, agent: Agent, duration_s: float, error: Exception | None) -> None:
+def _note_run(connection: Any, agent: Agent, duration_s: float, cycles: int, error: Exception | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _NOTE_RUN,
@@ -116,6 +119,7 @@ def _note_run(connection: Any, agent: Agent, duration_s: float, error: Exception
                 "process_id": os.getpid(),
                 "period_s": agent.period_s,
                 "duration_ms": int(duration_s * 1000),
+                "cycles": cycles,
                 "error": str(error) if error else "",
             },
         )

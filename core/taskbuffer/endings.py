@@ -87,10 +87,9 @@ WITH ending AS (
 SELECT j.panda_id, j.jedi_task_id, e.job_status FROM gone j JOIN ending e ON e.panda_id = j.panda_id
 """
 
-# files that will never come or never be read any more, so that no one waits for them (server-api.md 5.4)
+# ix_job_files_job; files that will never come or never be read, so that no one waits for them (server-api.md 5.4)
 _FAIL_FILES = """
-UPDATE job_files SET status = 'failed'
-WHERE panda_id = ANY(%(panda_ids)s) AND type IN ('output', 'log') AND status IN ('defined', 'pending')
+UPDATE job_files SET status = 'failed' WHERE panda_id = ANY(%(panda_ids)s) AND status IN ('defined', 'pending')
 """
 
 
