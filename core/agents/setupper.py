@@ -117,13 +117,10 @@ class Setupper(Agent):
         decision = broker(request, candidates)
         panda_ids = [job["panda_id"] for job in jobs]
         chosen = [take_best(decision.accepted) for _ in jobs] if decision.accepted else []
-        self._keep(transaction, decision, jobs, sorted({queue.queue_name for queue in chosen}))
         if not chosen:
-            explanation = decision.explanation()
-            transaction.execute(_NO_QUEUE, {"panda_ids": panda_ids, "diag": explanation[:500]})
-            if any(job["brokerage_error_diag"] != explanation[:500] for job in jobs):
-                log.warning("%d jobs of task %s wait: %s", len(jobs), jobs[0]["jedi_task_id"], explanation)
+            self._explain(transaction, decision, jobs)
             return 0
+        self._keep(transaction, decision, jobs, sorted({queue.queue_name for queue in chosen}))
         here = [index for index, queue in enumerate(chosen) if _is_complete(request, queue)]
         away = [index for index, queue in enumerate(chosen) if not _is_complete(request, queue)]
         activate(
@@ -140,6 +137,14 @@ class Setupper(Agent):
             sites=[chosen[index].queue_name for index in away],
         )
         return len(jobs)
+
+    def _explain(self, transaction: Transaction, decision: Decision, jobs: list[Row]) -> None:
+        """Put the reason on jobs that must wait; a decision that says what they know already is not stored again."""
+        explanation = decision.explanation()[:500]
+        transaction.execute(_NO_QUEUE, {"panda_ids": [job["panda_id"] for job in jobs], "diag": explanation})
+        if any(job["brokerage_error_diag"] != explanation for job in jobs):
+            self._keep(transaction, decision, jobs, [])
+            log.warning("%d jobs of task %s wait: %s", len(jobs), jobs[0]["jedi_task_id"], explanation)
 
     def _keep(self, transaction: Transaction, decision: Decision, jobs: list[Row], chosen: list[str]) -> None:
         row = transaction.fetch_one(

@@ -29,7 +29,9 @@ class Decision:
         """Why no queue was found, in one sentence."""
         step = self.binding_step
         if step is None:
-            return "there is no queue" if not self.accepted else ""
+            return ""
+        if step.before == 0:
+            return "there is no queue"
         examples = "; ".join(f"{entry['queue']} {entry['reason']}" for entry in step.excluded[:3])
         return f"no queue is left after '{step.sentence}': {examples}"
 
@@ -38,7 +40,14 @@ def broker(request: Request, candidates: list[Candidate], criteria: list[Criteri
     """Choose among `candidates`. A pinned queue is taken as it is: the submitter decided (relocationFlag=1)."""
     if request.pinned_queue:
         pinned = [queue for queue in candidates if queue.queue_name == request.pinned_queue]
-        step = Step("pinned", "the submitter chose this queue", len(candidates), len(pinned))
+        others = [
+            {"queue": queue.queue_name, "reason": f"is not {request.pinned_queue}, which the submitter chose"}
+            for queue in candidates
+            if queue not in pinned
+        ]
+        step = Step(
+            "pinned", "the submitter chose this queue", len(candidates), len(pinned), others[:_SHOWN_EXCLUSIONS]
+        )
         return Decision(pinned, [step])
     left = candidates
     steps: list[Step] = []
@@ -50,7 +59,7 @@ def broker(request: Request, candidates: list[Candidate], criteria: list[Criteri
         left = kept
         if not left:
             break
-    return Decision(sorted(left, key=lambda queue: (-weight(queue), queue.queue_name)), steps)
+    return Decision(sorted(left, key=_rank), steps)
 
 
 def weight(queue: Candidate) -> float:
@@ -60,6 +69,10 @@ def weight(queue: Candidate) -> float:
 
 def take_best(accepted: list[Candidate]) -> Candidate:
     """The best queue for one more job, counting it in at once so that a bunch of jobs spreads."""
-    best = max(accepted, key=lambda queue: (weight(queue), queue.queue_name))
+    best = min(accepted, key=_rank)
     best.waiting += 1
     return best
+
+
+def _rank(queue: Candidate) -> tuple[float, str]:
+    return -weight(queue), queue.queue_name
