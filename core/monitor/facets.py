@@ -69,15 +69,17 @@ def count_statement(question: Question, *, sample: str = "") -> str:
     """
     fields = _fields(question)
     columns = [f"{FACET_FIELDS[name]} AS {name}" for name in fields]
-    live = ", ".join([*columns, "1 AS weight"])
-    archive = ", ".join([*columns, f"{100 // _SAMPLE_PERCENT if sample else 1} AS weight"])
-    selected = selected_jobs(question, live, archive, sample=sample)
+    # of a sampled job of the archive there are so many; the exact counts do without a weight
+    weight = 100 // _SAMPLE_PERCENT
+    live, archive = [*columns, "1 AS weight"], [*columns, f"{weight} AS weight"]
+    count = "sum(weight)::bigint" if sample else "count(*)"
+    selected = selected_jobs(question, ", ".join(live), ", ".join(archive), sample=sample)
     if not fields:
-        return f"SELECT 0 AS which, NULL AS value, sum(weight)::bigint AS count, 0 AS hidden FROM ({selected}) selected"
+        return f"SELECT 0 AS which, NULL AS value, {count} AS count, 0 AS hidden FROM ({selected}) selected"
     names = ", ".join(fields)
     return f"""
         WITH grouped AS MATERIALIZED (
-            SELECT GROUPING({names}) AS which, coalesce({names}) AS value, sum(weight)::bigint AS count
+            SELECT GROUPING({names}) AS which, coalesce({names}) AS value, {count} AS count
             FROM ({selected}) selected
             GROUP BY GROUPING SETS ((), {", ".join(f"({name})" for name in fields)})
         )
