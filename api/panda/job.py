@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from api.bodies import parse_json
 from api.identity.access import Access
 from api.panda.job_record import job_from_record, record_of
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
 from core.direct_submission import submit_jobs
 from core.errors import InvalidInput
 from core.taskbuffer.killing import Killer, kill_jobs
-from core.taskbuffer.lookup import job_statuses, jobs_with_files
+from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses, jobs_with_files
 from core.taskbuffer.submission import MAX_JOBS_PER_REQUEST
-
-_MAX_LOOKUP = 5500
 
 
 @endpoint("POST")
@@ -34,6 +32,8 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
 @endpoint("GET")
 def get_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
     """Status and pending pilot command per job, in the order asked."""
+    if len(job_ids) > MAX_LOOKUP:
+        return _too_many()
     found = job_statuses(call.services.database, job_ids)
     unknown = {"job_status": "unknown", "command_to_pilot": "tobekilled"}
     rows = [found.get(panda_id, unknown) for panda_id in job_ids]
@@ -43,8 +43,8 @@ def get_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
 @endpoint("GET", "POST")
 def get_description(call: Call, job_ids: list[int]) -> Result:
     """Full job records with files and parameters, null for unknown ones, in the order asked."""
-    if len(job_ids) > _MAX_LOOKUP:
-        return Refusal(f"job_ids: more than {_MAX_LOOKUP} at once (ask in several requests)")
+    if len(job_ids) > MAX_LOOKUP:
+        return _too_many()
     found = jobs_with_files(call.services.database, job_ids)
     return Success([record_of(found[panda_id]) if panda_id in found else None for panda_id in job_ids])
 
@@ -58,15 +58,18 @@ def kill(
     kill_options: list[str] | None = None,
 ) -> Result:
     """Ask for the end of jobs with a kill code; one true or false per job."""
+    if len(job_ids) > MAX_LOOKUP:
+        return _too_many()
     is_manager = call.caller.may(Access.PRODUCTION) or call.caller.may(Access.OPERATOR)
     return Success(kill_jobs(call.services.database, job_ids, Killer(call.caller.user_name, is_manager), code))
 
 
+def _too_many() -> Refusal:
+    return Refusal(f"job_ids: more than {MAX_LOOKUP} at once (ask in several requests)")
+
+
 def _records(jobs: str | list[Any]) -> list[dict[str, Any]]:
-    try:
-        records = json.loads(jobs) if isinstance(jobs, str) else jobs
-    except ValueError as error:
-        raise InvalidInput(f"not JSON: {error}", field="jobs", remedy="send a JSON list of job dictionaries") from error
+    records = parse_json(jobs.encode(), field="jobs") if isinstance(jobs, str) else jobs
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise InvalidInput("not a list of objects", field="jobs", remedy="send a JSON list of job dictionaries")
     if not 1 <= len(records) <= MAX_JOBS_PER_REQUEST:

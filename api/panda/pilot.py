@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from api.bodies import parse_json
 from api.identity.access import Access
 from api.panda.job_dictionary import pilot_dictionary
 from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint
@@ -12,7 +12,7 @@ from core.dispatch.acquire import SlotOffer
 from core.dispatch.acquire import acquire_jobs as take_jobs
 from core.dispatch.update import JobReport
 from core.errors import InvalidInput
-from core.taskbuffer.lookup import job_statuses
+from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses
 
 NO_JOBS = "No jobs in PanDA"
 _MAX_JOBS = 100
@@ -56,9 +56,9 @@ def acquire_jobs(
         resource_type=resource_type or "",
         jedi_task_id=task_id,
         user_name="" if is_pilot else call.caller.user_name,
-        node=(node or "").replace("\x00", "")[:128],
-        worker_id=(worker_id or "").replace("\x00", "")[:80],
-        batch_id=(batch_id or "").replace("\x00", "")[:80],
+        node=(node or "")[:128],
+        worker_id=(worker_id or "")[:80],
+        batch_id=(batch_id or "")[:80],
         job_count=n_jobs,
     )
     jobs = take_jobs(call.services.database, offer)
@@ -68,7 +68,7 @@ def acquire_jobs(
     return Success({"StatusCode": 0, "jobs": [pilot_dictionary(job) for job in jobs]})
 
 
-@endpoint("POST", auth=Auth.PRODUCTION)
+@endpoint("POST", auth=Auth.PRODUCTION, takes_binary=True)
 def update_job(
     call: Call,
     job_id: int,
@@ -140,6 +140,8 @@ def update_job(
 @endpoint("GET")
 def get_job_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
     """Status and attempt number of each job, in the order asked."""
+    if len(job_ids) > MAX_LOOKUP:
+        return Refusal(f"job_ids: more than {MAX_LOOKUP} at once (ask in several requests)")
     found = job_statuses(call.services.database, job_ids)
     unknown = {"job_status": "not found", "attempt_nr": 0}
     rows = [(panda_id, found.get(panda_id, unknown)) for panda_id in job_ids]
@@ -152,16 +154,15 @@ def get_job_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
 
 
 def _output_report(given: str | dict[str, Any] | None) -> dict[str, Any]:
-    if not given:
+    report = (
+        parse_json(given.encode(), field="job_output_report", takes_binary=True) if isinstance(given, str) else given
+    )
+    if not report:
         return {}
-    try:
-        report = json.loads(given) if isinstance(given, str) else given
-    except ValueError as error:
-        raise InvalidInput(
-            f"not JSON: {error}", field="job_output_report", remedy='send {lfn: {"guid", "fsize", "adler32", "surl"}}'
-        ) from error
     if not isinstance(report, dict):
-        raise InvalidInput("not an object", field="job_output_report", remedy="send {lfn: {...}}")
+        raise InvalidInput(
+            "not an object", field="job_output_report", remedy='send {lfn: {"guid", "fsize", "adler32"}}'
+        )
     return report
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from core.database import Database, Row
 from core.models import JobColumns
 
+MAX_LOOKUP = 5500
+"""PandaIDs in one question, as upstream (server-api.md 1.1)."""
+
 _COLUMNS = ", ".join(JobColumns.model_fields)
 
 # primary keys on both sides
