@@ -81,7 +81,7 @@ def _panda(
     Start with `panda up`, look with `panda tui`, stop with `panda down`; `panda COMMAND --help` explains each.
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        context.get_help()  # with rich installed, as it is, this prints
 
 
 def fail(detail: str, remedy: str = "") -> None:

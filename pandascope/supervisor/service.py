@@ -18,11 +18,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_AFTER_S = 0.25, 30.0, 30.0
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: arguments, additions to the environment, descriptors to pass on, and where its output goes."""
+    """What to run: arguments, changes of the environment (None removes), descriptors to pass on, where output goes."""
 
     name: str
     arguments: Sequence[str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | None]
     descriptors: Sequence[int]
     log: Path
     details: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +68,8 @@ class Service:
 
     def start(self) -> None:
         """Start the process and record it. It leads a session of its own: the terminal's signals do not reach it."""
+        changed = {**os.environ, **self.command.environment}
+        environment = {name: value for name, value in changed.items() if value is not None}
         with open_log(self.command.log) as log:
             self._process = subprocess.Popen(
                 list(self.command.arguments),
@@ -75,7 +77,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 pass_fds=list(self.command.descriptors),
-                env={**os.environ, **self.command.environment},
+                env=environment,
                 start_new_session=True,
             )
         self._started = time.monotonic()

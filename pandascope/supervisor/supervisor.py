@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,6 +45,9 @@ _LOOP_S, _DATABASE_CHECK_S, _HOUSEKEEPING_S = 0.1, 0.5, 60.0
 _API_START_PATIENCE_S = 120.0
 _SITE_PATIENCE_S, _PILOT_PATIENCE_S, _SERVICE_PATIENCE_S = 60.0, 30.0, 10.0
 _HOPELESS_STARTS = 3
+# Payloads run below the site: the way to the database, which may hold a password, must not be theirs.
+_WITHOUT_DATABASE = {"PANDA_DATABASE_URL": None, "PANDA_DATABASE_READ_URL": None}
+
 STOP_PATIENCE_S = 180.0
 """More than all of the patience of a stop together: how long somebody else should wait for the supervisor to end."""
 
@@ -128,7 +131,7 @@ class Supervisor:
         self._wait_for_api()
         self._handler = attach(self.url, lambda: self._token, SUPERVISOR)
         if self._settings.site and not self._stopping:
-            self._add(SITE, "site", [], environment)
+            self._add(SITE, "site", [], {**environment, **_WITHOUT_DATABASE})
         self._report({"ready": {"url": self.url, "data": str(self._settings.data)}})
 
     def _step(self, sentence: str) -> None:
@@ -186,7 +189,9 @@ class Supervisor:
             **self._lifeline.environment(),
         }
 
-    def _add(self, name: str, command: str, options: list[str], environment: dict[str, str], *passed: int) -> None:
+    def _add(
+        self, name: str, command: str, options: list[str], environment: Mapping[str, str | None], *passed: int
+    ) -> None:
         arguments = [sys.executable, "-P", "-m", "pandascope.cli.main", command, *options]
         details = {"address": self.url} if name.startswith(API_PREFIX) else {}
         descriptors = (self._lifeline.child_end, *passed)

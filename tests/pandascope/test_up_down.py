@@ -86,7 +86,7 @@ def installation(short_directory: Path) -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation that is up, for tests that leave it as it is."""
+    """An installation that is up, for tests that leave it up."""
     directory = tmp_path_factory.mktemp("up", numbered=True)
     for parent in (directory, directory.parent, directory.parent.parent):
         parent.chmod(0o711)
@@ -158,38 +158,37 @@ def test_an_unknown_role_is_refused_by_name(running):
     assert "operator" in done.stderr
 
 
-def test_a_killed_worker_comes_back_on_the_same_port_and_is_reported(installation):
-    url = installation.up()
-    pid = installation.kill("api-1")
+def test_a_killed_worker_comes_back_on_the_same_port_and_is_reported(running):
+    url = running.environment["PANDA_URL"]
+    pid = running.kill("api-1")
     with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=5):
         pass  # the port never goes away: the connection waits for the next worker
-    eventually(lambda: installation.record("api-1").pid != pid, what="another worker", timeout_s=60)
+    eventually(lambda: running.record("api-1").pid != pid, what="another worker", timeout_s=60)
     assert httpx.get(f"{url}/api/v1/system/is_alive", timeout=60).status_code == 200
-    assert f"api-1 (pid {pid}) was killed by SIGKILL" in (installation.data / "logs" / "supervisor.log").read_text()
+    assert f"api-1 (pid {pid}) was killed by SIGKILL" in (running.data / "logs" / "supervisor.log").read_text()
 
 
-def test_killed_agents_come_back(installation):
-    installation.up()
-    pid = installation.kill("agents")
-    eventually(lambda: installation.record("agents").pid != pid, what="other agents", timeout_s=60)
+def test_killed_agents_come_back(running):
+    pid = running.kill("agents")
+    eventually(lambda: running.record("agents").pid != pid, what="other agents", timeout_s=60)
 
 
-def test_a_killed_postgresql_is_recovered_and_the_rest_reconnects(installation):
-    url = installation.up()
-    pid = installation.kill("postgres")
-    headers = {"Authorization": f"Bearer {installation.environment['PANDA_TOKEN']}"}
+def test_a_killed_postgresql_is_recovered_and_the_rest_reconnects(running):
+    url = running.environment["PANDA_URL"]
+    pid = running.kill("postgres")
+    headers = {"Authorization": f"Bearer {running.environment['PANDA_TOKEN']}"}
 
     def answers() -> bool:
         return (
-            installation.record("postgres").pid != pid
+            running.record("postgres").pid != pid
             and httpx.get(f"{url}/api/monitor/jobs", headers=headers, timeout=60).status_code == 200
         )
 
     eventually(answers, what="answers from the database", timeout_s=60)
-    assert "was killed by SIGKILL" in (installation.data / "logs" / "supervisor.log").read_text()
+    assert "was killed by SIGKILL" in (running.data / "logs" / "supervisor.log").read_text()
 
 
-def test_after_kill_9_of_the_supervisor_its_children_end_and_up_recovers(installation):
+def test_after_kill_9_of_the_supervisor_up_recovers_and_down_leaves_nothing(installation):
     installation.up()
     children = [installation.record(name) for name in ("api-1", "agents")]
     database = installation.record("postgres")
@@ -199,10 +198,6 @@ def test_after_kill_9_of_the_supervisor_its_children_end_and_up_recovers(install
     assert database.process() is not None
     installation.up()
     assert installation.record("postgres").pid == database.pid
-
-
-def test_down_after_kill_9_of_the_supervisor_leaves_nothing(installation):
-    installation.up()
     installation.kill("supervisor")
     installation.panda("down")
     assert installation.processes() == []
