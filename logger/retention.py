@@ -10,11 +10,13 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 
 import psycopg2.errors
 
 from core.clock import Clock
 from core.database import Database, Transaction
+from core.errors import Unavailable
 
 log = logging.getLogger("panda.logger")
 
@@ -52,8 +54,9 @@ def keep_days(database: Database, clock: Clock, keep: int = KEEP_DAYS) -> int:
     there = {day for row in database.fetch(_PARTITIONS) if (day := _day_of(row["name"])) is not None}
     wanted = {today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)}
     oldest = today - timedelta(days=keep)
-    changed = sum(_in_patience(database, _create, day) for day in sorted(wanted - there))
-    changed += sum(_in_patience(database, _drop, day) for day in sorted(there) if day < oldest)
+    steps = [(_create, day) for day in sorted(wanted - there)]
+    steps += [(_drop, day) for day in sorted(there) if day < oldest]
+    changed = len(list(takewhile(lambda step: _in_patience(database, *step), steps)))
     database.execute(_DROP_STRAYS, {"limit": datetime.combine(oldest, time(), UTC)})
     database.execute(_DROP_BINS, {"limit": clock() - timedelta(days=BIN_KEEP_DAYS)})
     return changed
@@ -86,13 +89,15 @@ def _drop(transaction: Transaction, day: date) -> None:
     transaction.execute(f"DROP TABLE {partition_name(day)}")
 
 
-def _in_patience(database: Database, step: Callable[[Transaction, date], None], day: date) -> int:
-    """Do a step unless somebody holds the table for long; returns how many steps were done."""
+def _in_patience(database: Database, step: Callable[[Transaction, date], None], day: date) -> bool:
+    """Do a step unless somebody holds the table for long; returns whether it was done."""
     try:
         with database.transaction() as transaction:
             transaction.execute(_PATIENCE)
             step(transaction, day)
-    except psycopg2.errors.LockNotAvailable:
+    except Unavailable as error:
+        if not isinstance(error.__cause__, psycopg2.errors.LockNotAvailable):
+            raise
         log.info("log_records is busy; the partition of %s waits for the next round", day)
-        return 0
-    return 1
+        return False
+    return True

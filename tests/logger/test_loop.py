@@ -1,0 +1,54 @@
+"""The whole way: a program logs, the handler ships over real HTTP, the store folds, the monitor shows, people act."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from core.database import Database
+from logger.agents import build_agents
+from logger.handler import PandaHandler
+from tests.logger.builders import end_jobs
+from tests.support.system import eventually, running_system
+
+
+def test_from_a_line_of_log_to_an_incident_somebody_has(database_url: str, short_directory: Path) -> None:
+    with running_system(database_url, short_directory, further_agents=build_agents) as system:
+        handler = PandaHandler(system.url, token=system.token("site"), component="mover")
+        log = logging.getLogger("panda.test_loop")
+        log.addHandler(handler)
+        try:
+            log.error("storage %s does not answer", "se1.example.org", extra={"computing_site": "LOCAL"})
+            handler.flush()
+        finally:
+            log.removeHandler(handler)
+            handler.close()
+        assert handler.dropped == 0
+        reader = system.client("ann", "operator")
+        (incident,) = reader.get("/api/monitor/incidents", params={"component": "mover"}).json()["incidents"]
+        assert incident["title"] == "mover: storage se1.example.org does not answer"
+        taken = reader.post(f"/api/control/incident/{incident['incident_id']}/acknowledge", json={"comment": "mine"})
+        assert taken.json()["incident"]["owner"] == "ann"
+        refused = system.client("bob").post(f"/api/control/incident/{incident['incident_id']}/resolve", json={})
+        assert refused.status_code == 403
+
+
+def test_a_failed_job_is_an_incident_with_its_failing_line(database_url: str, short_directory: Path) -> None:
+    with running_system(database_url, short_directory, further_agents=build_agents) as system:
+        end_jobs(system.database, logs={"payload.stderr": "a\nValueError: x\n"})
+        reader = system.client("ann")
+        asked = {"kind": "failure_burst"}
+        incidents = eventually(lambda: reader.get("/api/monitor/incidents", params=asked).json()["incidents"])
+        detail = reader.get(f"/api/monitor/incident/{incidents[0]['incident_id']}").json()
+        assert detail["culprit"]["text"] == "ValueError: x" and detail["culprit"]["line_number"] == 2
+        again = reader.post(f"/api/control/incident/{incidents[0]['incident_id']}/reopen", json={})
+        assert again.status_code == 403
+
+
+def test_bad_batches_are_refused_with_the_field(database: Database, database_url: str, short_directory: Path) -> None:
+    with running_system(database_url, short_directory, agents=False) as system:
+        client = system.client("site")
+        assert client.post("/api/logger/records", json={"records": 1}).status_code == 422
+        assert client.post("/api/logger/records", content=b"\xff").status_code in {400, 422}
+        answer = client.post("/api/logger/records", json={"records": [{"message": 1}, {}], "dropped": 0}).json()
+        assert (answer["accepted"], answer["rejected"]) == (0, 2)
