@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson
-from pandascope.cli.incidents import incident_table
+from pandascope.cli.failures import show_incidents
 from pandascope.cli.progress import TaskProgress
-from pandascope.cli.rendering import console, plain, print_json, size
+from pandascope.cli.rendering import console, number, print_json, size
 from pandascope.client import Client
 from pandascope.demo import counting, failing
 from pandascope.demo.stack import PILOTS, Stack
@@ -70,7 +70,7 @@ def _run(story: _Story, stack: Stack) -> None:
     with Client(data=stack.data) as client:
         files = counting.library_files()
         _count(story, stack, client, files)
-        _fail(story, client, files)
+        _fail(story, stack, client, files)
 
 
 def _count(story: _Story, stack: Stack, client: Client, files: list[Path]) -> None:
@@ -108,17 +108,14 @@ def _count(story: _Story, stack: Stack, client: Client, files: list[Path]) -> No
     story.tell(f"  equal: all {len(direct):,} characters of {sums.files} lines are the same", "green")
 
 
-def _fail(story: _Story, client: Client, files: list[Path]) -> None:
+def _fail(story: _Story, stack: Stack, client: Client, files: list[Path]) -> None:
     task_id = failing.submit(client, files)
     story.tell(f"\ntask {task_id}: fails on purpose in {failing.N_WAYS} ways", "bold")
     with TaskProgress("jobs", is_shown=not story.as_json) as progress:
         rows = failing.wait_for_incidents(client, task_id, progress.show)
     story.facts["failing"] = {"jedi_task_id": task_id, "incidents": rows}
-    story.tell(f"  {len(rows)} incidents opened by themselves; their culprit lines:")
-    if not story.as_json:
-        story.terminal.print(incident_table(rows))
-    for row in rows:
-        story.tell(f"  {row['incident_id']:>3}  {plain(row['culprit_line'])}", "red")
+    story.tell(f"  {number(len(rows), 'incident')} opened by themselves:")
+    show_incidents(story.terminal, rows, f" --data {stack.data}")
 
 
 def _finish(story: _Story, stack: Stack, keep: bool) -> None:

@@ -10,11 +10,25 @@ from rich.console import Console
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
-from pandascope.cli.rendering import age, console, facts, footer, harmless, heading, plain, print_json, state, table
+from pandascope.cli.rendering import (
+    age,
+    console,
+    facts,
+    footer,
+    harmless,
+    heading,
+    number,
+    plain,
+    print_json,
+    state,
+    table,
+)
 from pandascope.errors import Usage
 
 if TYPE_CHECKING:
     from pandascope.client import Client
+
+_THINGS = ("job", "task", "queue", "user", "record")
 
 
 def command(
@@ -114,8 +128,9 @@ def show_incident(terminal: Console, document: dict[str, Any]) -> None:
         facts(
             {
                 "seen": f"first {age(row['first_seen'])} ago, last {age(row['last_seen'])} ago",
-                "hit": f"{row['job_count']} jobs, {row['task_count']} tasks, {row['queue_count']} queues, "
-                f"{row['user_count']} users, {row['record_count']} log records",
+                "hit": ", ".join(
+                    number(row[f"{thing}_count"], thing.replace("record", "log record")) for thing in _THINGS
+                ),
                 "lost": f"{row['lost_core_s'] / 3600:.2f} core-hours",
                 "owner": row["owner"],
                 "grouped": document["grouping"],

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -71,17 +71,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table; a column whose title begins with `>` is aligned right, one that begins with `~` is cut to fit."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in columns:
-        cut = title.startswith("~")
-        made.add_column(
-            title.lstrip(">~"),
-            justify="right" if title.startswith(">") else "left",
-            no_wrap=True,
-            overflow="ellipsis" if cut else "fold",
-            ratio=1 if cut else None,
-        )
+        # a column that may wrap is one that rich narrows; the cells themselves never wrap
+        side: JustifyMethod = "right" if title.startswith(">") else "left"
+        made.add_column(title.lstrip(">~"), justify=side, no_wrap=not title.startswith("~"), overflow="ellipsis")
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+        made.add_row(*(_cell(value) for value in row))
     return made
+
+
+def _cell(value: Any) -> Text:
+    text = value if isinstance(value, Text) else Text(plain(value))
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def facts(pairs: Mapping[str, Any]) -> Table:
@@ -132,11 +133,14 @@ def size(n_bytes: float | None) -> str:
     return f"{value:.1f} TB"
 
 
+def number(count: int, thing: str) -> str:
+    """`1 job`, `2,000 jobs`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def counts(by_state: Mapping[str, int]) -> Text:
     """Counts by state on one line, in colour."""
-    parts = [
-        Text(f"{name} {number:,}", style=STATE_STYLES.get(name, "")) for name, number in by_state.items() if number
-    ]
+    parts = [Text(f"{name} {count:,}", style=STATE_STYLES.get(name, "")) for name, count in by_state.items() if count]
     return Text(", ").join(parts) if parts else Text("none")
 
 

@@ -6,7 +6,6 @@ What is done stands in pandascope/running.py, waiting.py and collecting.py.
 from __future__ import annotations
 
 import locale
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +13,9 @@ import typer
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect
+from pandascope.cli.failures import failure_incidents, show_failures
 from pandascope.cli.many_values import ManyValuesCommand
-from pandascope.cli.rendering import console, counts, plain, print_json, size
+from pandascope.cli.rendering import console, counts, number, print_json, size
 from pandascope.errors import Usage
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def command(
             return
         task = _wait(client, submitted, timeout, as_json)
         collected = client.collect(submitted.jedi_task_id, collect, merge=merge) if collect else None
-        _report(client, task, collected, as_json)
+        _report(client, task, collected, data, as_json)
     if task["status"] != "done" or (collected and collected.not_merged):
         raise typer.Exit(1)
 
@@ -116,7 +116,9 @@ def _submit(client: Client, execute: str, options: dict[str, Any], as_json: bool
 
         submitted = client.run(execute, on_stage=None if as_json else show, **options)
     if not as_json:
-        about = f" over {submitted.n_inputs:,} files, {size(submitted.input_bytes)}" if submitted.n_inputs else ""
+        about = (
+            f" over {number(submitted.n_inputs, 'file')}, {size(submitted.input_bytes)}" if submitted.n_inputs else ""
+        )
         console(stderr=True).print(f"task {submitted.jedi_task_id} submitted{about}")
     return submitted
 
@@ -153,7 +155,9 @@ def _wait(client: Client, submitted: Submitted, timeout: float | None, as_json: 
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def _report(client: Client, task: dict[str, Any], collected: Collected | None, as_json: bool) -> None:
+def _report(
+    client: Client, task: dict[str, Any], collected: Collected | None, data: Path | None, as_json: bool
+) -> None:
     failed = task["status"] != "done"
     if as_json:
         incidents = failure_incidents(client, task["jedi_task_id"]) if failed else []
@@ -161,42 +165,19 @@ def _report(client: Client, task: dict[str, Any], collected: Collected | None, a
         return
     terminal = console()
     by_state = {name: int(task[f"n_{name}"] or 0) for name in ("finished", "failed", "cancelled")}
-    terminal.print(Text.assemble(f"task {task['jedi_task_id']} {task['status']}: ", counts(by_state)))
+    ended = "ended, but not every job finished" if task["status"] == "finished" else task["status"]
+    terminal.print(Text.assemble(f"task {task['jedi_task_id']} {ended}: ", counts(by_state)))
     if collected is not None:
         _say_collected(terminal, collected)
     if failed:
-        show_failures(terminal, client, task["jedi_task_id"])
+        show_failures(terminal, client, task["jedi_task_id"], f" --data {data}" if data else "")
 
 
 def _say_collected(terminal: Any, collected: Collected) -> None:
-    outputs = f"{len(collected.files):,} output{'' if len(collected.files) == 1 else 's'}"
-    terminal.print(f"{outputs}, {size(collected.total_bytes)}, verified, in {collected.folder}")
+    terminal.print(
+        f"{number(len(collected.files), 'output')}, {size(collected.total_bytes)}, verified, in {collected.folder}"
+    )
     for path in collected.merged:
         terminal.print(f"merged: {path}")
     for name in collected.not_merged:
         terminal.print(Text(f"{name} was not merged: the output of some jobs is missing", style="yellow"))
-
-
-def failure_incidents(client: Client, task_id: int) -> list[dict[str, Any]]:
-    """The incidents of a task's failures; they follow the failure within a second or two, so ask a few times."""
-    deadline = time.monotonic() + 5.0
-    while True:
-        rows = list(client.incidents(jedi_task_id=task_id, state="*", limit=10)["incidents"])
-        if rows or time.monotonic() > deadline:
-            return rows
-        time.sleep(0.3)
-
-
-def show_failures(terminal: Any, client: Client, task_id: int) -> None:
-    """Why jobs of a task failed, and the command to type next."""
-    incidents = failure_incidents(client, task_id)
-    for row in incidents:
-        head = f"incident {row['incident_id']} ({row['job_count']} jobs): {plain(row['title'])}"
-        terminal.print(Text(head, style="red"), soft_wrap=True)
-        if row["culprit_line"]:
-            terminal.print(Text(f"  culprit line: {plain(row['culprit_line'])}", style="bold"), soft_wrap=True)
-        if row["sample_panda_id"]:
-            terminal.print(f"  next: panda logs {row['sample_panda_id']} --culprit", soft_wrap=True)
-    if not incidents:
-        for job in client.jobs(jedi_task_id=task_id, job_status="!finished", facets=0, limit=5)["jobs"]:
-            terminal.print(f"job {job['panda_id']} {job['job_status']}   next: panda job {job['panda_id']}")

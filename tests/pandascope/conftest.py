@@ -12,16 +12,19 @@ from typing import Any
 
 import pytest
 
+from logger.agents import build_agents
 from pandascope import Client
 from tests.support.pilots import running_pilots
-from tests.support.system import RunningSystem
+from tests.support.system import RunningSystem, running_system
 
 
 @pytest.fixture(scope="module")
-def working_system(shared_system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """The module's server, with two pilots that run what is submitted."""
-    with running_pilots(shared_system, tmp_path_factory.mktemp("pilots")):
-        yield shared_system
+def working_system(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """A server with all agents, and two pilots that run what is submitted."""
+    directory, nodes = tmp_path_factory.mktemp("system"), tmp_path_factory.mktemp("pilots")
+    started = running_system(module_database_url, directory, further_agents=build_agents)
+    with started as system, running_pilots(system, nodes):
+        yield system
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -156,7 +157,8 @@ def test_the_command_tells_why_jobs_failed_and_what_to_type_next(here: Path, pan
     command = "echo begin >&2; ls /nowhere/at/all; exit 3"
     ended = panda("run", "--exec", command, "--wait", "--timeout", "60", check=1)
     assert "failed 1" in ended.stdout
-    assert "next: panda " in ended.stdout
+    assert "culprit line  ls: cannot access '/nowhere/at/all'" in ended.stdout
+    assert re.search(r"next +panda logs \d+ --culprit", ended.stdout)
 
 
 @pytest.mark.parametrize(
