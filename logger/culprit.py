@@ -84,6 +84,8 @@ def _python_traceback(text: str) -> tuple[int, str] | None:
 
 PATTERNS: tuple[Pattern, ...] = (
     Pattern("python_traceback", ("traceback (most recent call last)",), _python_traceback),
+    # what the pilot itself says of a job; 1305 only repeats that the payload failed, and the payload says it better
+    Pattern("pilot_verdict", (" fails: ",), _line(r"\bjob \d+ fails: (?!1305\b)\d+ ", "last")),
     Pattern("java_cause", ("caused by: ",), _line(r"^Caused by: [\w.$]+", "last")),
     Pattern("java_exception", ("exception in thread",), _line(r'^Exception in thread "', "last")),
     Pattern("go_panic", ("panic: ",), _line(r"^panic: ", "first")),

@@ -132,6 +132,11 @@ SAMPLES = [
     ("fatal", "2026-11-21 FATAL the end is near\nERROR other\n", "2026-11-21 FATAL the end is near"),
     ("error", "errors: 0\nError: no events\nerror: 0\ndone\n", "Error: no events"),
     ("failure", "0 failed\nconnection refused by host\nbye\n", "connection refused by host"),
+    (
+        "pilot_verdict",
+        "WARNING job 7 fails: 1165 Local output file is missing: o.txt\nINFO could not clean up\n",
+        "WARNING job 7 fails: 1165 Local output file is missing: o.txt",
+    ),
     ("last_line", "one\ntwo\n\n   \n", "two"),
 ]
 
