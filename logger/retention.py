@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import takewhile
 
 import psycopg2.errors
@@ -54,12 +55,12 @@ def keep_days(database: Database, clock: Clock, keep: int = KEEP_DAYS) -> int:
     there = {day for row in database.fetch(_PARTITIONS) if (day := _day_of(row["name"])) is not None}
     wanted = {today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)}
     oldest = today - timedelta(days=keep)
-    steps = [(_create, day) for day in sorted(wanted - there)]
-    steps += [(_drop, day) for day in sorted(there) if day < oldest]
-    changed = len(list(takewhile(lambda step: _in_patience(database, *step), steps)))
-    database.execute(_DROP_STRAYS, {"limit": datetime.combine(oldest, time(), UTC)})
-    database.execute(_DROP_BINS, {"limit": clock() - timedelta(days=BIN_KEEP_DAYS)})
-    return changed
+    steps = [partial(_create, day=day) for day in sorted(wanted - there)]
+    steps += [partial(_drop, day=day) for day in sorted(there) if day < oldest]
+    done = len(list(takewhile(lambda step: _in_patience(database, step), steps)))
+    if done == len(steps):
+        _in_patience(database, partial(_drop_rows, now=clock(), oldest=datetime.combine(oldest, time(), UTC)))
+    return done
 
 
 def _day_of(name: str) -> date | None:
@@ -89,15 +90,20 @@ def _drop(transaction: Transaction, day: date) -> None:
     transaction.execute(f"DROP TABLE {partition_name(day)}")
 
 
-def _in_patience(database: Database, step: Callable[[Transaction, date], None], day: date) -> bool:
+def _drop_rows(transaction: Transaction, now: datetime, oldest: datetime) -> None:
+    transaction.execute(_DROP_STRAYS, {"limit": oldest})
+    transaction.execute(_DROP_BINS, {"limit": now - timedelta(days=BIN_KEEP_DAYS)})
+
+
+def _in_patience(database: Database, step: Callable[[Transaction], None]) -> bool:
     """Do a step unless somebody holds the table for long; returns whether it was done."""
     try:
         with database.transaction() as transaction:
             transaction.execute(_PATIENCE)
-            step(transaction, day)
+            step(transaction)
     except Unavailable as error:
         if not isinstance(error.__cause__, psycopg2.errors.LockNotAvailable):
             raise
-        log.info("log_records is busy; the partition of %s waits for the next round", day)
+        log.info("log_records is busy; its days wait for the next round")
         return False
     return True
