@@ -92,6 +92,14 @@ def database(database_url: str) -> Iterator[Database]:
     door.close()
 
 
+@pytest.fixture(scope="module")
+def shared_database(module_database_url: str) -> Iterator[Database]:
+    """A door to a fresh migrated database for all tests of a module, which use names of their own."""
+    door = Database(module_database_url)
+    yield door
+    door.close()
+
+
 def _with_name(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 

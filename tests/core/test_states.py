@@ -1,0 +1,117 @@
+"""The tables of transitions, enumerated."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pytest
+
+from core.errors import IllegalTransition
+from core.states import (
+    DATASET_TRANSITIONS,
+    FILE_TRANSITIONS,
+    FINAL_JOB_STATUSES,
+    FINAL_TASK_STATUSES,
+    INCIDENT_TRANSITIONS,
+    JOB_STATUS_MEANING,
+    JOB_TRANSITIONS,
+    ON_WORKER_NODE,
+    TASK_TRANSITIONS,
+    DatasetStatus,
+    FileStatus,
+    IncidentState,
+    JobStatus,
+    TaskStatus,
+    check_transition,
+    job_statuses_before,
+)
+
+# table, where things begin, where they end for good
+TABLES = [
+    (JOB_TRANSITIONS, JobStatus, {JobStatus.PENDING}, set(FINAL_JOB_STATUSES)),
+    (TASK_TRANSITIONS, TaskStatus, {TaskStatus.REGISTERED}, set(FINAL_TASK_STATUSES)),
+    (
+        FILE_TRANSITIONS,
+        FileStatus,
+        {FileStatus.DEFINED},
+        {FileStatus.READY, FileStatus.MISSING, FileStatus.FAILED, FileStatus.NO_OUTPUT},
+    ),
+    (DATASET_TRANSITIONS, DatasetStatus, {DatasetStatus.OPEN}, {DatasetStatus.DELETED}),
+    (INCIDENT_TRANSITIONS, IncidentState, {IncidentState.OPEN}, set()),
+]
+every_table = pytest.mark.parametrize(("table", "states", "first", "final"), TABLES, ids=lambda v: getattr(v, "__name__", ""))
+
+
+@every_table
+def test_every_state_has_a_row(table, states, first, final):
+    assert set(table) == set(states)
+    assert all(isinstance(target, states) for targets in table.values() for target in targets)
+
+
+@every_table
+def test_every_state_can_be_reached(table, states, first, final):
+    reached, fresh = set(first), set(first)
+    while fresh:
+        fresh = {target for state in fresh for target in table[state]} - reached
+        reached |= fresh
+    assert reached == set(states)
+
+
+@every_table
+def test_final_states_are_final_and_no_other_is_a_dead_end(table, states, first, final):
+    assert {state for state, targets in table.items() if not targets} == final
+
+
+@every_table
+def test_no_state_leads_to_itself(table, states, first, final):
+    assert not [state for state, targets in table.items() if state in targets]
+
+
+def test_every_job_that_has_not_ended_can_be_ended_by_the_system():
+    for status in set(JobStatus) - FINAL_JOB_STATUSES:
+        assert {JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CLOSED} <= JOB_TRANSITIONS[status], status
+
+
+def test_only_accounted_outputs_make_a_job_finished():
+    assert set(job_statuses_before(JobStatus.FINISHED)) == {"holding", "merging", "transferring"}
+
+
+def test_only_an_activated_job_is_given_to_a_pilot():
+    assert job_statuses_before(JobStatus.SENT) == ("activated",)
+
+
+def test_a_job_on_a_worker_node_never_goes_back_to_the_queue():
+    for status in ON_WORKER_NODE:
+        assert not JOB_TRANSITIONS[status] & {JobStatus.DEFINED, JobStatus.ASSIGNED, JobStatus.ACTIVATED, JobStatus.SENT}
+
+
+def test_every_job_status_has_a_meaning_in_words():
+    assert set(JOB_STATUS_MEANING) == set(JobStatus)
+    assert all(JOB_STATUS_MEANING.values())
+
+
+def test_a_step_is_legal_exactly_when_the_table_has_it():
+    for current in JobStatus:
+        for target in JobStatus:
+            if target in JOB_TRANSITIONS[current]:
+                check_transition(JOB_TRANSITIONS, current, target)
+                assert current.value in job_statuses_before(target)
+            else:
+                with pytest.raises(IllegalTransition) as refused:
+                    check_transition(JOB_TRANSITIONS, current, target)
+                assert refused.value.field == "status"
+                assert refused.value.remedy
+                assert current.value not in job_statuses_before(target)
+
+
+def test_a_refused_step_says_what_would_be_legal():
+    class Light(StrEnum):
+        RED = "red"
+        GREEN = "green"
+        BROKEN = "broken"
+
+    table = {Light.RED: frozenset({Light.GREEN}), Light.GREEN: frozenset({Light.RED}), Light.BROKEN: frozenset[Light]()}
+    with pytest.raises(IllegalTransition, match="Light cannot go from red to broken .legal: green."):
+        check_transition(table, Light.RED, Light.BROKEN)
+    with pytest.raises(IllegalTransition, match="it is final"):
+        check_transition(table, Light.BROKEN, Light.RED)
