@@ -39,6 +39,7 @@ class Agent:
         self._server, self._options, self._orders = server, options, orders
         self._started = time.monotonic()
         self._jobs_done = 0
+        self._all_reported = True
 
     def run(self) -> PilotExit:
         """Work until the end; the exit code of the process."""
@@ -67,7 +68,7 @@ class Agent:
             empty = 0
             self._run_job(job, time.monotonic() - begin)
         log.info("ends after %d jobs", self._jobs_done)
-        return PilotExit.DONE
+        return PilotExit.DONE if self._all_reported else PilotExit.NO_COMMUNICATION
 
     def _run_job(self, job: dict[str, Any], acquired_in_s: float) -> None:
         try:
@@ -78,6 +79,7 @@ class Agent:
         account = JobRun(description, self._server, self._options, self._orders, self._started).run(acquired_in_s)
         self._orders.next_job()
         self._jobs_done += 1
+        self._all_reported &= account.reached_server
         log.info("job %d %s", description.panda_id, account.status, extra={"panda_id": description.panda_id})
 
     def _may_go_on(self) -> bool:

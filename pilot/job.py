@@ -74,7 +74,8 @@ class JobRun:
             return ""
         finally:
             heartbeat.stop()
-        if not self._report(directory):
+        self._report(directory)
+        if not self._account.reached_server:
             return "the server never got the final report"
         return "its outputs could not be stored" if self._left_unstored_outputs else ""
 
@@ -159,10 +160,12 @@ class JobRun:
         except OSError as error:
             raise JobFailure(LOG_CREATION_FAILED, str(error)) from error
 
-    def _report(self, directory: JobDirectory | None) -> bool:
+    def _report(self, directory: JobDirectory | None) -> None:
         size_mb = directory.usage().size_mb if directory else 0
         fields = {**figures(self._meter, size_mb), **final_fields(self._account, self._job, directory)}
-        return deliver(self._server, self._job, self._account.status, fields, self._options, self._orders, self._log)
+        self._account.reached_server = deliver(
+            self._server, self._job, self._account.status, fields, self._options, self._orders, self._log
+        )
 
     @property
     def _left_unstored_outputs(self) -> bool:

@@ -42,6 +42,8 @@ class Account:
     end: PayloadEnd | None = None
     stored: list[StoredFile] = field(default_factory=list)
     failure: JobFailure | None = None
+    reached_server: bool = True
+    """False when the final report could not be delivered."""
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
