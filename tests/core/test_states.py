@@ -39,7 +39,9 @@ TABLES = [
     (DATASET_TRANSITIONS, DatasetStatus, {DatasetStatus.OPEN}, {DatasetStatus.DELETED}),
     (INCIDENT_TRANSITIONS, IncidentState, {IncidentState.OPEN}, set()),
 ]
-every_table = pytest.mark.parametrize(("table", "states", "first", "final"), TABLES, ids=lambda v: getattr(v, "__name__", ""))
+every_table = pytest.mark.parametrize(
+    ("table", "states", "first", "final"), TABLES, ids=lambda v: getattr(v, "__name__", "")
+)
 
 
 @every_table
@@ -82,7 +84,12 @@ def test_only_an_activated_job_is_given_to_a_pilot():
 
 def test_a_job_on_a_worker_node_never_goes_back_to_the_queue():
     for status in ON_WORKER_NODE:
-        assert not JOB_TRANSITIONS[status] & {JobStatus.DEFINED, JobStatus.ASSIGNED, JobStatus.ACTIVATED, JobStatus.SENT}
+        assert not JOB_TRANSITIONS[status] & {
+            JobStatus.DEFINED,
+            JobStatus.ASSIGNED,
+            JobStatus.ACTIVATED,
+            JobStatus.SENT,
+        }
 
 
 def test_every_job_status_has_a_meaning_in_words():

@@ -30,11 +30,19 @@ def make_queue(database: Database, name: str = "Q", *, endpoint: str | None = No
 
 
 def make_dataset(
-    database: Database, name: str, lfns: Sequence[str], *, at: Sequence[str] = (), kind: str = "input", owner: str = "alice"
+    database: Database,
+    name: str,
+    lfns: Sequence[str],
+    *,
+    at: Sequence[str] = (),
+    kind: str = "input",
+    owner: str = "alice",
 ) -> list[str]:
     """A dataset with a replica of every file at each endpoint of `at`."""
     files = [
-        NewCatalogueFile(lfn, 3, f"ad:{ADLER32}", replicas=[NewReplica(endpoint, f"/{endpoint}/{lfn}") for endpoint in at])
+        NewCatalogueFile(
+            lfn, 3, f"ad:{ADLER32}", replicas=[NewReplica(endpoint, f"/{endpoint}/{lfn}") for endpoint in at]
+        )
         for lfn in lfns
     ]
     register_dataset(database, name=name, scope=f"user.{owner}", kind=kind, owner=owner, vo="testvo", files=files)

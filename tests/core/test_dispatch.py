@@ -1,0 +1,172 @@
+"""Take-one-job: each criterion, labels, order, and never twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+
+from core.database import Database
+from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH, ContactBook
+from core.errors import UnknownObject
+from core.queues import QUEUE_STATUSES, set_queue
+from core.taskbuffer.submission import LABELS
+from tests.support.builders import acquire, activate, history_of, make_queue, make_task, row_of, submit
+
+_queues = iter(f"Q{number}" for number in range(1000))
+
+
+@pytest.fixture
+def queue(shared_database: Database) -> str:
+    """A queue of this test alone."""
+    return make_queue(shared_database, next(_queues))
+
+
+CRITERIA = [
+    ({"min_ram_mb": 2000}, {"memory_mb": 2000}, {"memory_mb": 1999}),
+    ({"max_disk_mb": 500}, {"disk_mb": 500}, {"disk_mb": 499}),
+    ({"core_count": 8}, {"cores": 8}, {"cores": 7}),
+    ({"max_walltime_s": 3600}, {"remaining_s": 3600}, {"remaining_s": 3599}),
+    ({"core_count": 8, "min_ram_mb": 1}, {"resource_type": "MCORE"}, {"resource_type": "SCORE"}),
+    ({"user": "alice"}, {"user_name": "alice"}, {"user_name": "bob"}),
+]
+
+
+@pytest.mark.parametrize(("needs", "fits", "too_small"), CRITERIA, ids=[str(entry[1]) for entry in CRITERIA])
+def test_a_job_goes_only_to_a_slot_it_fits(shared_database, queue, needs, fits, too_small):
+    [panda_id] = activate(shared_database, queue=queue, **needs)
+    assert acquire(shared_database, queue, **too_small) == []
+    assert row_of(shared_database, panda_id)["job_status"] == "activated"
+    [taken] = acquire(shared_database, queue, **fits)
+    assert taken.job["panda_id"] == panda_id
+
+
+@pytest.mark.parametrize("unstated", [{}, {"memory_mb": 0, "disk_mb": 0, "cores": 0, "remaining_s": 0}])
+def test_a_pilot_that_states_nothing_takes_anything(shared_database, queue, unstated):
+    activate(shared_database, queue=queue, min_ram_mb=10**6, max_disk_mb=10**6, core_count=64, max_walltime_s=10**6)
+    assert len(acquire(shared_database, queue, **unstated)) == 1
+
+
+def test_a_job_that_needs_nothing_fits_the_smallest_slot(shared_database, queue):
+    activate(shared_database, queue=queue)
+    assert acquire(shared_database, queue, memory_mb=1, disk_mb=1, cores=1, remaining_s=1)
+
+
+def test_a_pilot_may_ask_for_one_task_only(shared_database, queue):
+    wanted, other = (make_task(shared_database, site=queue) for _ in range(2))
+    activate(shared_database, queue=queue)
+    assert [
+        entry.job["jedi_task_id"] for entry in acquire(shared_database, queue, jedi_task_id=wanted, job_count=9)
+    ] == [wanted]
+    assert {entry.job["jedi_task_id"] for entry in acquire(shared_database, queue, job_count=9)} == {other, None}
+
+
+@pytest.mark.parametrize("asked", [*LABEL_FAMILIES, "ptest", "rc_test2"])
+def test_a_label_opens_its_family_and_nothing_else(shared_database, queue, asked):
+    for label in sorted(LABELS):
+        activate(shared_database, queue=queue, prod_source_label=label)
+    taken = {entry.job["prod_source_label"] for entry in acquire(shared_database, queue, label=asked, job_count=100)}
+    assert taken == set(LABEL_FAMILIES.get(asked, (asked,))) & LABELS
+
+
+def test_priority_first_then_age(shared_database, queue):
+    jobs = {
+        priority: activate(shared_database, 2, queue=queue, current_priority=priority) for priority in (900, 1100, 1000)
+    }
+    expected = [*jobs[1100], *jobs[1000], *jobs[900]]
+    assert [acquire(shared_database, queue)[0].job["panda_id"] for _ in expected] == expected
+    assert acquire(shared_database, queue) == []
+
+
+def test_several_jobs_in_one_request_come_best_first(shared_database, queue):
+    low, high = activate(shared_database, queue=queue), activate(shared_database, queue=queue, current_priority=2000)
+    assert [entry.job["panda_id"] for entry in acquire(shared_database, queue, job_count=5)] == high + low
+
+
+@pytest.mark.parametrize("status", QUEUE_STATUSES)
+def test_a_queue_gives_jobs_in_its_open_states_only(shared_database, queue, status):
+    activate(shared_database, queue=queue)
+    set_queue(shared_database, queue, {"status": status})
+    assert bool(acquire(shared_database, queue)) is (status in QUEUES_WITH_DISPATCH)
+
+
+def test_jobs_of_another_queue_are_not_given(shared_database, queue):
+    other = make_queue(shared_database, next(_queues))
+    activate(shared_database, queue=other)
+    assert acquire(shared_database, queue) == []
+
+
+def test_a_job_that_is_not_activated_is_not_given(shared_database, queue):
+    submit(shared_database, queue=queue)
+    assert acquire(shared_database, queue) == []
+
+
+def test_an_unknown_queue_is_refused_by_name(shared_database):
+    with pytest.raises(UnknownObject) as refused:
+        acquire(shared_database, "NOWHERE")
+    assert refused.value.field == "site_name"
+    assert refused.value.remedy
+
+
+def test_a_taken_job_carries_what_the_pilot_needs(shared_database, queue):
+    [panda_id] = activate(shared_database, queue=queue, outputs=["o/x.txt"], job_parameters="--all")
+    [taken] = acquire(shared_database, queue, node="wn1", worker_id="w1", batch_id="b1")
+    assert taken.job_parameters == "--all"
+    assert {name: taken.job[name] for name in ("job_status", "modification_host", "worker_id", "batch_id")} == {
+        "job_status": "sent",
+        "modification_host": "wn1",
+        "worker_id": "w1",
+        "batch_id": "b1",
+    }
+    places = {file["type"]: (file["mover"], file["endpoint"], file["pfn"]) for file in taken.files}
+    disk = f"{queue}_DISK"
+    assert places["output"] == ("cp", disk, f"/storage/{disk}/user.alice.outputs/{panda_id}/o/x.txt")
+    assert places["log"] == ("cp", disk, f"/storage/{disk}/user.alice.logs/{panda_id}/job.{panda_id}.log.tgz")
+    assert history_of(shared_database, panda_id) == ["defined", "activated", "sent"]
+
+
+def test_racing_pilots_get_every_job_exactly_once(shared_database, queue):
+    panda_ids = activate(shared_database, 300, queue=queue)
+    taken: list[int] = []
+    lock = threading.Lock()
+    begin = threading.Barrier(16)
+
+    def pilot() -> None:
+        begin.wait()
+        while jobs := acquire(shared_database, queue, job_count=2):
+            with lock:
+                taken.extend(entry.job["panda_id"] for entry in jobs)
+
+    threads = [threading.Thread(target=pilot) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(taken) == Counter(panda_ids)
+    sent = shared_database.fetch_one(
+        "SELECT count(*) AS n FROM job_history WHERE panda_id = ANY(%(ids)s) AND job_status = 'sent'",
+        {"ids": panda_ids},
+    )
+    assert sent == {"n": 300}
+
+
+def test_contacts_of_pilots_are_counted_per_queue(shared_database, queue):
+    book = ContactBook(period_s=0)
+    for job_count in (0, 1, 2):
+        book.note(shared_database, queue, job_count)
+    [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
+    assert (row["request_count"], row["job_count"]) == (3, 3)
+    assert row["last_job_time"] is not None
+
+
+def test_contacts_between_two_writings_are_not_lost(shared_database, queue):
+    book = ContactBook(period_s=3600)
+    for _ in range(3):
+        book.note(shared_database, queue, 1)
+    [row] = shared_database.fetch("SELECT request_count FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
+    assert row == {"request_count": 1}
+    book._next_write = 0.0
+    book.note(shared_database, queue, 0)
+    [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
+    assert (row["request_count"], row["job_count"]) == (4, 3)
