@@ -245,7 +245,11 @@ class Supervisor:
                 "signal": ended.signal_name,
                 "exit_code": ended.return_code,
             }
-            log.error("%s; it is started again in %.2g s", ended.sentence, ended.restart_in_s, extra=extra)
+            how = how_it_ended(ended.return_code)
+            service_log = log.getChild(ended.name)
+            service_log.error(
+                "%s (pid %d); it is started again in %.2g s", how, ended.pid, ended.restart_in_s, extra=extra
+            )
 
     def _check_database(self) -> None:
         if self._postgres is None or self._postgres.pid is not None:
@@ -254,10 +258,10 @@ class Supervisor:
         how = how_it_ended(code) if code is not None else "is gone"
         name = signal_name(code) if code is not None else ""
         extra = {"component": DATABASE, "kind": "service", "signal": name, "exit_code": code}
-        log.error("PostgreSQL %s; it is started again", how, extra=extra)
+        log.getChild(DATABASE).error("%s; it is started again", how, extra=extra)
         self._postgres.start()
         self._record_database()
-        log.warning("PostgreSQL answers again", extra={"component": DATABASE, "kind": "service"})
+        log.getChild(DATABASE).info("answers again", extra={"component": DATABASE})
 
     def _keep_house(self) -> None:
         rotate(self._logs)

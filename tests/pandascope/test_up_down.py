@@ -165,7 +165,7 @@ def test_a_killed_worker_comes_back_on_the_same_port_and_is_reported(running):
         pass  # the port never goes away: the connection waits for the next worker
     eventually(lambda: running.record("api-1").pid != pid, what="another worker", timeout_s=60)
     assert httpx.get(f"{url}/api/v1/system/is_alive", timeout=60).status_code == 200
-    assert f"api-1 (pid {pid}) was killed by SIGKILL" in (running.data / "logs" / "supervisor.log").read_text()
+    assert f"api-1: was killed by SIGKILL (pid {pid})" in (running.data / "logs" / "supervisor.log").read_text()
 
 
 def test_killed_agents_come_back(running):
@@ -185,7 +185,7 @@ def test_a_killed_postgresql_is_recovered_and_the_rest_reconnects(running):
         )
 
     eventually(answers, what="answers from the database", timeout_s=60)
-    assert "was killed by SIGKILL" in (running.data / "logs" / "supervisor.log").read_text()
+    assert "postgres: was killed by SIGKILL" in (running.data / "logs" / "supervisor.log").read_text()
 
 
 def test_after_kill_9_of_the_supervisor_up_recovers_and_down_leaves_nothing(installation):
