@@ -8,7 +8,7 @@ import time
 from enum import IntEnum
 from typing import Any
 
-from pandascope.errors import ClientError
+from pandascope.errors import ClientError, Refused
 from pilot import guard
 from pilot.cleaner import clean
 from pilot.description import JobDescription
@@ -104,10 +104,10 @@ class Agent:
         return False
 
     def _give_up(self, error: ClientError) -> PilotExit:
-        log.error(
-            "no job after %d requests that failed: %s", self._options.failures, error,
-            extra={"kind": "service", "computing_site": self._options.queue},
-        )  # fmt: skip
+        """A server that is away is not the pilot's trouble; one that refuses to give jobs is somebody's."""
+        level = logging.ERROR if isinstance(error, Refused) else logging.WARNING
+        about = {"computing_site": self._options.queue}
+        log.log(level, "no job after %d requests that failed: %s", self._options.failures, error, extra=about)
         return PilotExit.NO_COMMUNICATION
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from pilot import errors
 from pilot.description import JobDescription
-from pilot.directory import JobDirectory, Usage
+from pilot.directory import JobDirectory, Usage, UsageGauge
 from pilot.errors import ErrorCode, JobFailure
 from pilot.meter import Meter
 from pilot.options import PilotOptions
@@ -32,6 +32,7 @@ class Watched:
     job: JobDescription
     options: PilotOptions
     directory: JobDirectory
+    usage: UsageGauge
     meter: Meter
     orders: Orders
     payload_started: float
@@ -124,6 +125,7 @@ class LogSize(Check):
 
     error = errors.STDOUT_TOO_BIG
     sentence = "payload.stdout or payload.stderr is larger than 2 GB"
+    period_s = 5.0
 
     def violation(self) -> str | None:
         """Compare the sizes of both files with the limit."""
@@ -138,6 +140,7 @@ class ScratchSpace(Check):
 
     error = errors.NO_LOCAL_SPACE
     sentence = "the disk of the node is nearly full"
+    period_s = 5.0
 
     def violation(self) -> str | None:
         """Compare the free space with the minimum."""
@@ -154,8 +157,8 @@ class WorkDirectorySize(Check):
     def violation(self) -> str | None:
         """Compare the size of all files with maxDiskCount of the job."""
         limit_mb = self.watched.job.max_disk_mb
-        if limit_mb and (size := self.watched.directory.usage()).size_bytes > limit_mb * MEGABYTE:
-            return f"{size.size_mb} MB in the job's directory, {limit_mb} MB are allowed (maxDiskCount)"
+        if limit_mb and (usage := self.watched.usage.read(max_age_s=1.0)).size_bytes > limit_mb * MEGABYTE:
+            return f"{usage.size_mb} MB in the job's directory, {limit_mb} MB are allowed (maxDiskCount)"
         return None
 
 
@@ -190,7 +193,7 @@ class Looping(Check):
 
     def violation(self) -> str | None:
         """Has anything changed since the last look, and when was that?"""
-        now = self.watched.directory.usage()
+        now = self.watched.usage.read(self.period_s / 2)
         if now != self._seen:
             self._seen, self._last_change = now, time.monotonic()
         if self._limit_s and time.monotonic() - self._last_change > self._limit_s:

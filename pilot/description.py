@@ -5,6 +5,7 @@ Knows the names on the wire (docs/api.md, pilot-wire.md 3); knows nothing of how
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -97,6 +98,9 @@ class JobDescription:
         """Raise JobFailure when the description cannot be run: no program, or a file outside the job's directory."""
         if not self.transformation:
             raise JobFailure(SETUP_FAILED, "the job names no transformation")
+        names = Counter(PurePosixPath(file.local_name) for file in self.inputs)
+        if twice := [str(name) for name, count in names.items() if count > 1]:
+            raise JobFailure(SETUP_FAILED, f"several inputs have the same name here: {', '.join(twice[:5])}")
         for file in self.files:
             if not _stays_inside(file.local_name):
                 raise JobFailure(BAD_FILE_NAME, f"{file.local_name!r} is not a path inside the job's directory")

@@ -5,10 +5,13 @@ The payload's own directory holds nothing but the job's files, so that a command
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import stat
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,6 +136,24 @@ class JobDirectory:
     def remove(self) -> None:
         """Remove everything, also from directories the payload has closed to writing."""
         shutil.rmtree(self.path, onerror=_open_and_try_again)
+
+
+class UsageGauge:
+    """The usage of a job's directory for several readers, so that a large tree is not walked over by each of them."""
+
+    def __init__(self, directory: JobDirectory) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._usage = Usage()
+        self._read_at = -math.inf
+
+    def read(self, max_age_s: float) -> Usage:
+        """A usage that is at most so old."""
+        with self._lock:
+            if time.monotonic() - self._read_at > max_age_s:
+                self._usage = self._directory.usage()
+                self._read_at = time.monotonic()
+            return self._usage
 
 
 def _open_and_try_again(remove: Callable[[str], Any], path: str, _error: Any) -> None:

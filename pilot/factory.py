@@ -21,6 +21,7 @@ from pandascope.errors import ClientError, Refused
 from pandascope.transport import Request
 from pilot import guard
 from pilot.adopted import reap_orphans
+from pilot.agent import PilotExit
 from pilot.line import Line
 from pilot.wakeup import Wakeup
 
@@ -30,6 +31,7 @@ STATISTICS = "/api/v1/statistics/active_job_stats_by_site"
 WORKER_ENDED = "/api/control/worker/ended"
 BUSY_STATES = ("sent", "starting", "stagein", "running", "stageout")
 KEPT_LOGS = 50
+CALL_TIMEOUT_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
@@ -121,7 +123,7 @@ class Factory:
         room = self._options.pilots - inherited
         if len(self._workers) >= room or time.monotonic() < self._pause_until:
             return 0
-        counts = (self._line.panda(STATISTICS) or {}).get(self._options.queue) or {}
+        counts = (self._line.panda(STATISTICS, timeout_s=CALL_TIMEOUT_S) or {}).get(self._options.queue) or {}
         if self._server_is_silent:
             self._server_is_silent = False
             log.info("the server answers again")
@@ -176,7 +178,10 @@ class Factory:
             how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
             if not guard.kill_descendants(lambda: reap_orphans(self._workers.keys()), spare=self._workers.keys()):
                 log.error("processes of pilot %s cannot be killed", worker.worker_id, extra=self._extra(worker))
-            log.error("pilot %s %s", worker.worker_id, how, extra=self._extra(worker))
+            if code == PilotExit.NO_COMMUNICATION:
+                log.warning("pilot %s has lost the server", worker.worker_id)
+            else:
+                log.error("pilot %s %s", worker.worker_id, how, extra=self._extra(worker))
             cause = {"signal": -code} if code < 0 else {"exit_code": code}
             self._notices[worker.worker_id] = {"diagnosis": f"the pilot {how}", **cause}
             self._slow_down(worker)
@@ -191,7 +196,9 @@ class Factory:
         """Tell the server of dead pilots, each until it has answered; only then is the pilot forgotten."""
         for worker_id, notice in list(self._notices.items()):
             try:
-                answer = self._line.call(Request("POST", WORKER_ENDED, json={"worker_id": worker_id, **notice}))
+                answer = self._line.call(
+                    Request("POST", WORKER_ENDED, json={"worker_id": worker_id, **notice}, timeout_s=CALL_TIMEOUT_S)
+                )
                 log.info("the server knows that pilot %s is dead: %s", worker_id, answer)
             except Refused as refusal:
                 log.error("the server refused the notice of a dead pilot: %s", refusal, extra={"kind": "service"})

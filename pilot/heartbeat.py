@@ -19,7 +19,7 @@ from pilot.orders import Orders
 from pilot.server import Server
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_LAST_WORD_S = 5.0
+_LAST_WORD_S = 3.0
 
 
 class Heartbeat:
@@ -61,7 +61,7 @@ class Heartbeat:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join(_LAST_WORD_S + CALL_TIMEOUT_S)
+        self._thread.join(_LAST_WORD_S if self._orders.pilot_must_end else CALL_TIMEOUT_S)
 
     def _run(self) -> None:
         while self._wait_for_something_to_tell():
@@ -88,7 +88,7 @@ class Heartbeat:
     def _send(self, state: str) -> bool:
         """One report; True when the server has it, or will never take it."""
         try:
-            command = self._server.update(self._job, state, **self._figures())
+            command = self._server.update(self._job, state, self._figures())
         except Refused as refusal:
             self._log.warning("the server refused the report '%s': %s", state, refusal)
         except ClientError as error:

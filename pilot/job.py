@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pilot.checks import Watch, Watched
 from pilot.cleaner import held, keep
 from pilot.description import JobDescription
 from pilot.diagnosis import payload_failure
-from pilot.directory import JobDirectory
+from pilot.directory import JobDirectory, UsageGauge
 from pilot.errors import LOG_CREATION_FAILED, UNKNOWN_EXCEPTION, JobAbandoned, JobFailure
 from pilot.heartbeat import Heartbeat
 from pilot.logs import JobLog, job_log, make_archive, tail, written_to
@@ -63,11 +63,12 @@ class JobRun:
     def _run_in(self, directory: JobDirectory) -> str:
         """Run it in its directory; why the directory is still needed, if it is."""
         self._log.info("job %d attempt %d starts in %s", self._job.panda_id, self._job.attempt_nr, directory.path)
+        usage = UsageGauge(directory)
         heartbeat = Heartbeat(
-            self._server, self._job, self._orders, self._options.heartbeat_s, self._figures_of(directory), self._log
+            self._server, self._job, self._orders, self._options.heartbeat_s, partial(self._figures, usage), self._log
         )
         try:
-            self._attempt(directory, heartbeat)
+            self._attempt(directory, usage, heartbeat)
             self._store_log(directory)
         except JobAbandoned as reason:
             self._log.warning("job %d is given up: %s", self._job.panda_id, reason)
@@ -79,13 +80,13 @@ class JobRun:
             return "the server never got the final report"
         return "its outputs could not be stored" if self._left_unstored_outputs else ""
 
-    def _attempt(self, directory: JobDirectory, heartbeat: Heartbeat) -> None:
+    def _attempt(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> None:
         """The work itself; a failure ends up in the account. Raises JobAbandoned."""
         try:
             heartbeat.report("starting")
             self._stage_in(directory)
             heartbeat.report("running")
-            self._execute(directory, heartbeat)
+            self._execute(directory, usage, heartbeat)
             self._stage_out(directory)
         except JobFailure as failure:
             self._log.warning("job %d fails: %s", self._job.panda_id, failure)
@@ -100,7 +101,7 @@ class JobRun:
         with self._account.timed("stagein"):
             self._stager.stage_in(self._job.inputs, directory.work)
 
-    def _execute(self, directory: JobDirectory, heartbeat: Heartbeat) -> None:
+    def _execute(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> None:
         """Run the payload under the checks. Raises JobFailure when it fails or must be killed."""
         command = payload_command(self._job, directory)
         environment = payload_environment(os.environ, self._job, self._options.queue)
@@ -108,7 +109,7 @@ class JobRun:
             payload = Payload(command, directory, environment)
             try:
                 self._meter.watch(payload.guard_id)
-                watch = Watch(self._watched(directory, heartbeat))
+                watch = Watch(self._watched(directory, usage, heartbeat))
                 self._account.end = self._wait_for(payload, watch)
             finally:
                 payload.close()
@@ -174,18 +175,17 @@ class JobRun:
         stored = {file.lfn for file in self._account.stored}
         return succeeded and any(file.lfn not in stored for file in self._job.outputs)
 
-    def _figures_of(self, directory: JobDirectory) -> Callable[[], dict[str, Any]]:
-        def now() -> dict[str, Any]:
-            self._meter.measure()
-            return figures(self._meter, directory.usage().size_mb)
+    def _figures(self, usage: UsageGauge) -> dict[str, Any]:
+        """What a heartbeat says; a walk over the directory may be as old as the checks allow."""
+        self._meter.measure()
+        return figures(self._meter, usage.read(self._options.check_period_s).size_mb)
 
-        return now
-
-    def _watched(self, directory: JobDirectory, heartbeat: Heartbeat) -> Watched:
+    def _watched(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> Watched:
         return Watched(
             job=self._job,
             options=self._options,
             directory=directory,
+            usage=usage,
             meter=self._meter,
             orders=self._orders,
             payload_started=time.monotonic(),

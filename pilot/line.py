@@ -22,10 +22,10 @@ class Line:
         self._credentials = find_credentials()
         self._transport = Transport(self._credentials.url, self._credentials.token, manners=MANNERS)
 
-    def panda(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def panda(self, path: str, body: dict[str, Any] | None = None, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """The data of a call of PanDA's API: POST with a body, GET without. Raises pandascope.errors.ClientError."""
-        request = Request("GET", path) if body is None else Request("POST", path, json=body)
-        return unwrap(self.call(request))
+        method = "GET" if body is None else "POST"
+        return unwrap(self.call(Request(method, path, json=body, timeout_s=timeout_s)))
 
     def call(self, request: Request) -> Any:
         """The JSON answer to a request. Raises pandascope.errors.ClientError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pandascope.errors import ClientError, Refused
 from pilot.description import JobDescription
 from pilot.directory import JobDirectory
 from pilot.errors import JobFailure
+from pilot.line import CALL_TIMEOUT_S
 from pilot.logs import JobLog, tail
 from pilot.meter import Meter
 from pilot.options import PilotOptions
@@ -110,23 +110,24 @@ def deliver(
     begin, pause_s = time.monotonic(), _FIRST_PAUSE_S
     while True:
         try:
-            command = server.update(job, status, **fields)
+            command = server.update(job, status, fields, LAST_WORD_S if orders.pilot_must_end else CALL_TIMEOUT_S)
         except Refused as refusal:
             log.error("the server refused the final report of job %d: %s", job.panda_id, refusal)
             return True
         except ClientError as error:
             waited_s = time.monotonic() - begin
             if waited_s + pause_s > (LAST_WORD_S if orders.pilot_must_end else options.report_limit_s):
-                log.error(
-                    "the final report of job %d could not be delivered in %.0f s: %s", job.panda_id, waited_s, error
-                )
+                log.error("the final report of job %d was not delivered in %.0f s: %s", job.panda_id, waited_s, error)
                 return False
-            log.log(logging.WARNING, "the final report was not delivered, trying again in %.1f s: %s", pause_s, error)
-            orders.sleep(pause_s) if not orders.pilot_must_end else time.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+            log.warning("the final report was not delivered, trying again in %.1f s: %s", pause_s, error)
         else:
             log.info("the server has the final report%s", f" and says {command}" if command else "")
             return True
+        if orders.pilot_must_end:
+            time.sleep(pause_s)
+        else:
+            orders.sleep(pause_s)
+        pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
 
 def _metrics(account: Account, job: JobDescription) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pandascope.errors import Refused
 from pilot.description import JobDescription, text
-from pilot.line import Line
+from pilot.line import CALL_TIMEOUT_S, Line
 from pilot.options import PilotOptions
 from pilot.probe import Node, free_disk_mb
 
@@ -50,7 +50,9 @@ class Server:
         jobs = (data or {}).get("jobs") or []
         return jobs[0] if jobs else None
 
-    def update(self, job: JobDescription, status: str, **fields: Any) -> str | None:
+    def update(
+        self, job: JobDescription, status: str, fields: dict[str, Any], timeout_s: float = CALL_TIMEOUT_S
+    ) -> str | None:
         """Report the state of a job; the server's command for it, if any."""
         request = {
             **self._identity,
@@ -62,7 +64,7 @@ class Server:
             "cpu_consumption_unit": f"s+{self._node.cpu_model}",
             **fields,
         }
-        data = self._line.panda(UPDATE, request)
+        data = self._line.panda(UPDATE, request, timeout_s)
         return text((data or {}).get("command")) or None
 
 
