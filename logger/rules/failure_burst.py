@@ -35,11 +35,13 @@ class FailureBurst(JobRule):
         error = primary_error(row) or JobError("", 0, "", "failed without an error code")
         if (error.component, abs(error.code)) in KILLED_ON_REQUEST:
             return None
-        culprit = "" if job.culprit is None or job.culprit.is_guess else job.culprit.text
+        # only a payload's own words name the cause better than the diagnosis; the pilot's log repeats the diagnosis
+        says_more = job.culprit is not None and not job.culprit.is_guess and is_of_payload(error)
+        culprit = job.culprit.text if job.culprit is not None and says_more else ""
         made = fingerprint(
             error.component,
             abs(error.code),
-            culprit if culprit and is_of_payload(error) else error.diag,
+            culprit or error.diag,
             _step(job, error),
             code_name=error_name(error.component, abs(error.code)),
         )
@@ -57,7 +59,7 @@ class FailureBurst(JobRule):
             jedi_task_id=row["jedi_task_id"],
             user_name=row["prod_user_name"],
             host=row["modification_host"],
-            culprit_line=job.culprit.text if job.culprit else error.diag[:500],
+            culprit_line=job.culprit.text if job.culprit else short_title(error.diag),
             job=CoveredJob(
                 row["panda_id"],
                 lost_core_s=_lost_core_s(job),
