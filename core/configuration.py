@@ -96,7 +96,7 @@ class AgentPeriods(_Documented):
     """Batches of change signals to the live streams."""
     partitions_s: PositiveFloat = HOUR_S
     """New partitions of the archive tables, and dropping of those past their age."""
-    incidents_s: PositiveFloat = 2.0
+    incidents_s: PositiveFloat = 0.5
     """Grouping of records and failures into incidents."""
 
 

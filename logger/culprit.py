@@ -228,19 +228,22 @@ def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[in
 
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_]|[()][A-Za-z0-9])?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _OVERWRITTEN = re.compile(r"[^\n\r]*\r(?!\n|$)", re.MULTILINE)  # what a progress bar drew over
 _TOO_LONG = re.compile(rf"([^\n]{{{_SEARCHED_LINE_CHARACTERS}}})[^\n]+")
 
 
-def _searchable(log: str | bytes) -> str:
-    """The log as text with the same lines, without escape sequences, control characters and endless lines."""
-    text = log.decode("utf-8", "replace") if isinstance(log, bytes) else log
+def harmless(text: str) -> str:
+    """The text with the same lines, but nothing in it that a terminal would obey instead of showing."""
     text = _ESCAPE.sub("", text) if "\x1b" in text else text
     if "\r" in text:
         text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n")).replace("\r", "")
-    text = _CONTROL.sub("", text)
-    return _TOO_LONG.sub(r"\1", text)
+    return _CONTROL.sub("", text)
+
+
+def _searchable(log: str | bytes) -> str:
+    """The log as harmless text with the same lines, without endless ones."""
+    return _TOO_LONG.sub(r"\1", harmless(log.decode("utf-8", "replace") if isinstance(log, bytes) else log))
 
 
 def _end_of_line(text: str, offset: int) -> int:

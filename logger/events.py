@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from logger.culprit import harmless
+
 Kind = Literal["failure_burst", "absence", "backlog", "service", "data", "manual"]
 KINDS: tuple[Kind, ...] = ("failure_burst", "absence", "backlog", "service", "data", "manual")
 
@@ -60,6 +62,6 @@ class Event:
 
 
 def short_title(text: str) -> str:
-    """One line of at most 200 characters."""
-    line = " ".join(text.split())
+    """One line of at most 200 characters that no terminal obeys."""
+    line = " ".join(harmless(text).split())
     return line if len(line) <= MAX_TITLE_CHARACTERS else line[: MAX_TITLE_CHARACTERS - 1] + "…"

@@ -264,7 +264,7 @@ class _Shipper:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._thread is not None and not self.is_current_thread():
+        if self._thread is not None and self._thread.is_alive() and not self.is_current_thread():
             self._thread.join(timeout_s)
 
     def _drop(self, count: int) -> None:
@@ -273,12 +273,13 @@ class _Shipper:
 
     def _is_running(self) -> bool:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="panda-logger", daemon=True)
+            # noted before it starts: a signal handler that logs meanwhile must not start a second one
+            self._thread = threading.Thread(target=self._run, name="panda-logger", daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError:  # no new thread can start: out of threads, or the interpreter is ending
+                self._thread = None
                 return False
-            self._thread = thread
         return True
 
     def _run(self) -> None:

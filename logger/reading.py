@@ -218,7 +218,7 @@ WHERE incident_id = %(incident_id)s AND dimension = %(dimension)s ORDER BY event
 
 # ix_log_records_incident; ix_log_records_job for what was said about the newest jobs
 _RECORDS = """
-SELECT time, level, component, message, host, fields FROM (
+SELECT time, level, component, message, traceback, host, fields FROM (
     (SELECT * FROM log_records WHERE incident_id = %(incident_id)s ORDER BY received_time DESC LIMIT %(limit)s)
     UNION
     (SELECT * FROM log_records WHERE panda_id = ANY(%(panda_ids)s::bigint[]) ORDER BY received_time DESC LIMIT %(limit)s)

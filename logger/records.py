@@ -1,7 +1,7 @@
 """Reads log records as they come over HTTP: checks, bounds, cleans. Knows the contract of docs/api.md; knows no SQL.
 
 Nothing an emitter writes can break the store: every text is bounded, without NUL, and only ever bound as a parameter
-or shown as text; line breaks in a message stay part of that message.
+or shown as text, without what a terminal would obey; line breaks in a message stay part of that message.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.text import clean
+from logger.culprit import harmless
 from logger.events import KINDS, Kind
 from logger.handler import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS
 
@@ -75,8 +76,8 @@ def read_record(entry: Any, received: datetime) -> Record:
         level=_LEVELS.get(level, level)[:20],
         name=name,
         component=_word(entry, "component") or name,
-        message=clean(message, MAX_MESSAGE_CHARACTERS),
-        traceback=clean(entry.get("traceback"), MAX_TRACEBACK_CHARACTERS),
+        message=_text(message, MAX_MESSAGE_CHARACTERS),
+        traceback=_text(entry.get("traceback"), MAX_TRACEBACK_CHARACTERS),
         host=_word(entry, "host"),
         process_id=_number(entry, "process") or 0,
         file=_word(entry, "file"),
@@ -105,7 +106,11 @@ def _word(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
     if value is not None and not isinstance(value, str | int | float):
         raise InvalidInput("has to be a text", field=name, remedy="put anything else into 'fields'")
-    return clean(value, _MAX_WORD_CHARACTERS)
+    return _text(value, _MAX_WORD_CHARACTERS).replace("\n", " ")
+
+
+def _text(value: Any, limit: int) -> str:
+    return harmless(clean(value, limit))
 
 
 def _number(entry: Mapping[str, Any], name: str) -> int | None:
@@ -124,7 +129,7 @@ def _fields(value: Any) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise InvalidInput("has to be a JSON object", field="fields", remedy='as in {"mount": "/scratch"}')
-    cleaned = {clean(key, 100): _plain(item, 0) for key, item in list(value.items())[:100]}
+    cleaned = {_text(key, 100): _plain(item, 0) for key, item in list(value.items())[:100]}
     if len(json.dumps(cleaned)) <= _MAX_FIELDS_CHARACTERS:
         return cleaned
     return {"cut": json.dumps(cleaned)[: _MAX_FIELDS_CHARACTERS // 2]}
@@ -133,11 +138,11 @@ def _fields(value: Any) -> Mapping[str, Any]:
 def _plain(value: Any, depth: int) -> Any:
     """JSON that PostgreSQL can hold: texts without NUL, finite numbers, bounded depth."""
     if isinstance(value, str):
-        return clean(value, MAX_MESSAGE_CHARACTERS)
+        return _text(value, MAX_MESSAGE_CHARACTERS)
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping) and depth < 8:
-        return {clean(key, 100): _plain(item, depth + 1) for key, item in value.items()}
+        return {_text(key, 100): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list) and depth < 8:
         return [_plain(item, depth + 1) for item in value]
-    return clean(value, 1000)
+    return _text(value, 1000)

@@ -188,7 +188,7 @@ def test_one_incident_with_everything(database: Database, store: IncidentStore) 
     assert detail["breakdown"]["modification_host"] == [{"value": "wn1", "count": 25}, {"value": "wn2", "count": 2}]
     assert detail["breakdown"]["jedi_task_id"] == [{"value": 10_000_001, "count": 27}]
     assert [entry["message"] for entry in detail["records"]] == ["stored it"]
-    assert set(detail["records"][0]) == {"time", "level", "component", "message", "host", "fields"}
+    assert set(detail["records"][0]) == {"time", "level", "component", "message", "traceback", "host", "fields"}
     assert [entry["action"] for entry in detail["activity"]] == ["open", "acknowledge"]
     assert detail["grouping"].startswith("They have the same component (pilot)")
     assert sum(detail["incident"]["trend"]) == 27 and len(detail["incident"]["trend"]) == TREND_BINS

@@ -246,7 +246,7 @@ def test_nothing_comes_from_the_future_and_nothing_odd_breaks_the_store(
     database: Database, store: IncidentStore
 ) -> None:
     odd = record(
-        "'; DROP TABLE incidents; -- %s %(x)s\n2026-11-21 CRITICAL forged line \0 \ud800",
+        "'; DROP TABLE incidents; -- %s %(x)s\n2026-11-21 CRITICAL forged \x1b[2Jline \0 \ud800",
         time=(datetime.now(UTC) + timedelta(days=400)).isoformat(),
         component="a\0b",
         traceback="x" * 100_000,
