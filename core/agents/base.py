@@ -81,12 +81,16 @@ class AgentLoop(threading.Thread):
         if self._reported[0] == kind and time.monotonic() - self._reported[1] < 60:
             return
         self._reported = (kind, time.monotonic())
+        is_away = isinstance(error, Unavailable)
         log.error(
             "agent %s: %s",
             self._agent.name,
             error,
-            exc_info=None if isinstance(error, Unavailable) else error,
-            extra={"component": self._agent.name, "kind": "service"},
+            exc_info=None if is_away else error,
+            # a database that is away is one trouble, whoever notices
+            extra={"component": "database", "kind": "service", "fingerprint": "database does not answer"}
+            if is_away
+            else {"component": self._agent.name, "kind": "service"},
         )
 
 
