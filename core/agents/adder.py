@@ -110,7 +110,7 @@ def account(report: Row, expected: list[Row]) -> _Account:
         if checked is not None:
             stored.append(checked)
         elif isinstance(entry, dict):
-            complaints.append(f"{row['lfn']}: size or adler32 is missing or wrong in the report")
+            complaints.append(f"{row['lfn']}: size, adler32, guid or surl is missing or wrong in the report")
         elif row["type"] == "output":
             complaints.append(f"{row['lfn']}: was not stored")
     if report["verdict"] == "finished" and not complaints:
@@ -133,7 +133,10 @@ def _checked(row: Row, entry: dict[str, Any]) -> _StoredFile | None:
     size, adler32 = entry.get("fsize"), str(entry.get("adler32", "")).removeprefix("ad:")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63 or not _ADLER32.fullmatch(adler32):
         return None
-    guid, surl = clean(entry.get("guid") or row["guid"], 100), clean(entry.get("surl") or row["pfn"], 4000)
+    guid, surl = entry.get("guid") or row["guid"], entry.get("surl") or row["pfn"]
+    if not isinstance(guid, str) or not isinstance(surl, str):
+        return None
+    guid, surl = clean(guid, 100), clean(surl, 4000)
     return _StoredFile(row, guid, size, f"ad:{adler32}", surl.removeprefix("file://localhost").removeprefix("file://"))
 
 
