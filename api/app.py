@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -72,6 +73,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     services = create_services(settings, database_url)
     issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
     gate = Gate(issuer, services.database, settings)
+    readers = anyio.CapacityLimiter(max(2, settings.database_pool_size // 2))
     panda = PandaApi(MODULES, services, gate)
     operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
     document = openapi_document(operations, panda.endpoints, version("pandascope"))
@@ -88,7 +90,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # a thread for every connection the pool may open: more would only wait for one
         threads = settings.database_pool_size + settings.database_pool_overflow
-        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+        anyio.to_thread.current_default_thread_limiter().total_tokens = max(1, threads - int(readers.total_tokens))
         await _bring_up_to_date(services.database)
         async with api.monitor.running(services):
             yield
@@ -99,7 +101,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"])
         for name in ("v1", "latest")
     ]
-    own_routes = [route_of(entry, services, gate) for entry in [*operations, *operations_of([openapi])]]
+    own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
     return Starlette(
         routes=[*panda_routes, *own_routes, Route("/api/{rest:path}", unknown_path, methods=methods)],

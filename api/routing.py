@@ -7,13 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api.bodies import gathered, parse_json, read_body, refuse_nul
-from api.identity.access import NOBODY, Gate
+from api.identity.access import NOBODY, Access, Gate
 from api.operations import Context, Created, Operation, Services
 from api.problems import json_response, problem, problem_of
 from core.errors import PandaError
@@ -23,8 +25,10 @@ log = logging.getLogger("panda.api")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def route_of(operation: Operation, services: Services, gate: Gate) -> Route:
-    """The Starlette route of one operation."""
+def route_of(operation: Operation, services: Services, gate: Gate, readers: anyio.CapacityLimiter) -> Route:
+    """The Starlette route of one operation. Monitor questions share the few threads of `readers`, so that slow ones
+    wait for each other and never for or before a pilot."""
+    limiter = readers if operation.access is Access.READER else None
     limit_bytes = services.settings.request_body_limit_mb * 2**20
 
     async def endpoint(request: Request) -> Response:
@@ -34,7 +38,7 @@ def route_of(operation: Operation, services: Services, gate: Gate) -> Route:
                 return await _answer_on_loop(operation, services, gate, request)
         except PandaError as error:
             return problem_of(error)
-        return await run_in_threadpool(_answer, operation, services, gate, request, body)
+        return await anyio.to_thread.run_sync(_answer, operation, services, gate, request, body, limiter=limiter)
 
     return Route(operation.path, endpoint, methods=[operation.method])
 
