@@ -58,6 +58,8 @@ def command(
     except BaseException as error:
         _say_failure(story, stack, error)
         stack.stop()
+        if not isinstance(error, Exception):
+            stack.remove()
         raise typer.Exit(_exit_code(error)) from error
     _finish(story, stack, keep)
 
@@ -150,12 +152,12 @@ def _stop_or_fail(story: _Story, stack: Stack) -> None:
 
 
 def _say_failure(story: _Story, stack: Stack, error: BaseException) -> None:
-    detail = str(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        detail = "interrupted"
+    interrupted = not isinstance(error, Exception)
+    detail = "interrupted" if interrupted else str(error) if isinstance(error, ClientError) else repr(error)
     took = time.monotonic() - story.started
     story.tell(f"\nFAILED after {took:.1f} s: {detail}", "bold red")
-    story.tell(f"the logs are in {stack.logs}; stopping everything")
+    if stack.is_ours:
+        story.tell("stopping everything" if interrupted else f"stopping everything; the logs are in {stack.logs}")
     if story.as_json:
         print_json({"ok": False, "error": detail, "logs": str(stack.logs), "took_s": round(took, 2), **story.facts})
 

@@ -28,6 +28,11 @@ class Stack:
         self._is_ours = False
 
     @property
+    def is_ours(self) -> bool:
+        """Whether something may run that this object has to stop."""
+        return self._is_ours
+
+    @property
     def logs(self) -> Path:
         """Where the programs of the stack write what they do."""
         return self.data / "logs"
