@@ -1,0 +1,92 @@
+"""kill -9 of every part in mid-load: afterwards every job has ended exactly once, and people can see what happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from pandascope.errors import ClientError
+from tests.chaos.conftest import Installation, Load
+from tests.support.system import eventually
+
+pytestmark = pytest.mark.chaos
+
+
+def incident_titles(installation: Installation) -> list[str]:
+    with installation.client() as client:
+        return [row["title"] for row in client.incidents(state="*", kind="service")["incidents"]]
+
+
+def answers(load: Load) -> bool:
+    try:
+        return load.ended()
+    except ClientError:
+        return False
+
+
+@pytest.mark.parametrize("part", ["api-1", "agents", "site"])
+def test_a_part_killed_in_mid_load_comes_back_and_loses_nothing(
+    installation: Installation, load: Load, part: str
+) -> None:
+    old = installation.pid(part)
+    installation.kill_nine(part)
+    eventually(lambda: installation.pid(part) not in (0, old), timeout_s=60, what=f"{part} is started again")
+    eventually(lambda: answers(load), timeout_s=120, what="the task ends")
+    load.check_every_job_ended_once(failed=0)
+    eventually(lambda: any(part in title for title in incident_titles(installation)), what=f"an incident names {part}")
+
+
+def test_postgres_killed_in_mid_load_recovers_and_loses_nothing(installation: Installation, load: Load) -> None:
+    old = installation.pid("postgres")
+    installation.kill_nine("postgres")
+    eventually(lambda: installation.pid("postgres") not in (0, old), timeout_s=60, what="PostgreSQL is started again")
+    eventually(lambda: answers(load), timeout_s=120, what="the task ends")
+    load.check_every_job_ended_once(failed=0)
+    eventually(lambda: any("postgres" in title.lower() for title in incident_titles(installation)), what="an incident")
+
+
+def test_a_killed_pilot_loses_its_job_and_no_other_and_the_payload_dies_with_it(
+    installation: Installation, load: Load
+) -> None:
+    pilot, family = eventually(lambda: _busy_pilot(installation), what="a pilot runs a payload")
+    os.kill(pilot.pid, signal.SIGKILL)
+    eventually(lambda: not any(_runs(process) for process in family), what="the payload dies with its pilot")
+    eventually(lambda: answers(load), timeout_s=120, what="the task ends")
+    load.check_every_job_ended_once(failed=1)
+    eventually(lambda: _uncovered_failures(load) == [], what="an incident covers the failed job")
+
+
+def _uncovered_failures(load: Load) -> list[int]:
+    rows = load.rows("SELECT panda_id FROM jobs_archive WHERE jedi_task_id = %(task)s AND job_status = 'failed'")
+    with load.installation.client() as client:
+        return [row["panda_id"] for row in rows if not client.job(row["panda_id"])["incidents"]]
+
+
+def _busy_pilot(installation: Installation) -> tuple[psutil.Process, list[psutil.Process]] | None:
+    for pilot in installation.pilots():
+        try:
+            payload = pilot.children(recursive=True)
+        except psutil.NoSuchProcess:
+            continue
+        if any("sleep" in process.name() for process in payload):
+            return pilot, [pilot, *payload]
+    return None
+
+
+def test_the_supervisor_killed_in_mid_load_is_replaced_by_the_next_up(installation: Installation, load: Load) -> None:
+    supervisor = psutil.Process(installation.pid("supervisor"))
+    installation.kill_nine("supervisor")
+    eventually(lambda: not _runs(supervisor), what="the supervisor is gone")
+    installation.up()
+    eventually(lambda: answers(load), timeout_s=120, what="the task ends")
+    load.check_every_job_ended_once(failed=3)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
