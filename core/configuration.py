@@ -23,9 +23,12 @@ from core.errors import ConfigurationError
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
-# Variables of the same prefix that are no settings of the server: ours for the client, the pilot and the file itself,
+# Variables of the same prefix that are no settings of the server: ours for the client, the payload and the file itself,
 # and those the user client and the pilot of PanDA read. Everything else that begins with PANDA_ must be a setting.
-_OTHER_VARIABLES = ("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID")
+_OTHER_VARIABLES = (
+    *("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID", "PANDA_HOSTNAME"),
+    *("PANDA_ID", "PANDA_TASK_ID", "PANDA_QUEUE", "PANDA_CORE_COUNT", "PANDA_ATTEMPT_NR"),
+)
 _OTHER_PREFIXES = (
     *("PANDA_URL", "PANDA_AUTH", "PANDA_CONFIG_ROOT", "PANDA_PILOT_", "PANDA_VERIFY_HOST", "PANDA_USE_NATIVE_"),
     *("PANDA_BEHIND_", "PANDA_NICKNAME", "PANDA_TEST_", "PANDA_LIFELINE_"),
@@ -243,7 +246,9 @@ def make_data_directory(data: Path) -> None:
     try:
         data.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
     except OSError as error:
-        remedy = "make it writable for the user that runs this, or choose another directory with --data"
+        in_the_way = isinstance(error, NotADirectoryError | FileExistsError)
+        remedy = "" if in_the_way else "make its parent writable for the user that runs this, or "
+        remedy += "choose another directory with --data"
         raise ConfigurationError(f"{error.filename}: {error.strerror}", field="data", remedy=remedy) from error
 
 

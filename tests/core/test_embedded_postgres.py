@@ -25,6 +25,7 @@ from sqlalchemy import make_url
 from core.database import server_tree
 from core.database.embedded import ROLE, EmbeddedPostgres
 from core.database.server_tree import MAJOR, Account, EmbeddedPostgresError, programs_for
+from core.errors import ConfigurationError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -245,7 +246,7 @@ def test_files_are_closed_to_others(server):
 
 def test_a_file_in_the_way_of_the_data_directory_is_named(short_directory):
     (short_directory / "data").write_text("")
-    with pytest.raises(EmbeddedPostgresError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         EmbeddedPostgres(short_directory / "data" / "sub").start()
     assert str(short_directory / "data") in caught.value.detail
 
@@ -306,14 +307,16 @@ def test_a_parent_that_the_system_user_may_not_pass_is_named(short_directory):
 @as_root
 def test_programs_out_of_reach_are_copied_once(short_directory, monkeypatch):
     data = short_directory / "data"
-    installed = server_tree._installed()
+    installed = server_tree.installed_programs()
     closed = short_directory / "closed"
     packages = installed.parent.parent.parent
     for name in (f"{server_tree._PACKAGE}/{server_tree._TREE}", server_tree._LIBRARIES):
         if (packages / name).exists():
             shutil.copytree(packages / name, closed / name, symlinks=True)
     closed.chmod(0o700)
-    monkeypatch.setattr(server_tree, "_installed", lambda: closed / server_tree._PACKAGE / server_tree._TREE / "bin")
+    monkeypatch.setattr(
+        server_tree, "installed_programs", lambda: closed / server_tree._PACKAGE / server_tree._TREE / "bin"
+    )
     server = EmbeddedPostgres(data)
     try:
         assert ask(server.start(), "SELECT 1") == (1,)
