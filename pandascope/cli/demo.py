@@ -54,7 +54,7 @@ def command(
     signal.signal(signal.SIGTERM, _end)
     stack = Stack(data)
     try:
-        _run(story, stack)
+        _run(story, stack, keep)
     except BaseException as error:
         _say_failure(story, stack, error)
         stack.stop()
@@ -64,7 +64,7 @@ def command(
     _finish(story, stack, keep)
 
 
-def _run(story: _Story, stack: Stack) -> None:
+def _run(story: _Story, stack: Stack, keep: bool) -> None:
     with story.terminal.status(f"starting database, API, agents and {PILOTS} pilots in {stack.data}"):
         stack.start()
     story.tell(f"up in {time.monotonic() - story.started:.1f} s: {stack.url}, {PILOTS} pilots on demand", "bold")
@@ -72,7 +72,7 @@ def _run(story: _Story, stack: Stack) -> None:
     with Client(data=stack.data) as client:
         files = counting.library_files()
         _count(story, stack, client, files)
-        _fail(story, stack, client, files)
+        _fail(story, stack, client, files, keep)
 
 
 def _count(story: _Story, stack: Stack, client: Client, files: list[Path]) -> None:
@@ -110,14 +110,14 @@ def _count(story: _Story, stack: Stack, client: Client, files: list[Path]) -> No
     story.tell(f"  equal: all {len(direct):,} characters of {sums.files} lines are the same", "green")
 
 
-def _fail(story: _Story, stack: Stack, client: Client, files: list[Path]) -> None:
+def _fail(story: _Story, stack: Stack, client: Client, files: list[Path], keep: bool) -> None:
     task_id = failing.submit(client, files)
     story.tell(f"\ntask {task_id}: fails on purpose in {failing.N_WAYS} ways", "bold")
     with TaskProgress("jobs", is_shown=not story.as_json) as progress:
         rows = failing.wait_for_incidents(client, task_id, progress.show)
     story.facts["failing"] = {"jedi_task_id": task_id, "incidents": rows}
     story.tell(f"  {number(len(rows), 'incident')} opened by themselves:")
-    show_incidents(story.terminal, rows, f" --data {stack.data}")
+    show_incidents(story.terminal, rows, f" --data {stack.data}" if keep else None)
 
 
 def _finish(story: _Story, stack: Stack, keep: bool) -> None:
@@ -133,8 +133,8 @@ def _finish(story: _Story, stack: Stack, keep: bool) -> None:
     )
     if keep:
         story.tell(
-            f"it stays up; look:  {stack.url}/monitor/   panda tui --data {stack.data}\n"
-            f"              stop:  panda down --data {stack.data}"
+            f"it stays up:\n  monitor  {stack.url}/monitor/\n  console  panda tui --data {stack.data}\n"
+            f"  stop     panda down --data {stack.data}"
         )
     else:
         story.tell("everything is stopped; `panda demo --keep` leaves it up to look around, `panda up` starts your own")

@@ -36,15 +36,15 @@ def show_failures(terminal: Console, client: Client, jedi_task_id: int, with_dat
             _line(terminal, f"job {job['panda_id']} {job['job_status']}   next: panda job {job['panda_id']}{with_data}")
 
 
-def show_incidents(terminal: Console, rows: Iterable[dict[str, Any]], with_data: str = "") -> None:
-    """Three lines for each incident: what, the culprit line, what to type next."""
+def show_incidents(terminal: Console, rows: Iterable[dict[str, Any]], with_data: str | None = "") -> None:
+    """Three lines for each incident: what, the culprit line, what to type next (not with None: nobody can ask then)."""
     for row in rows:
         _line(
             terminal, f"incident {row['incident_id']}, {number(row['job_count'], 'job')}: {plain(row['title'])}", "red"
         )
         if row["culprit_line"]:
             _line(terminal, f"  culprit line  {plain(row['culprit_line'])}", "bold")
-        if row["sample_panda_id"]:
+        if row["sample_panda_id"] and with_data is not None:
             _line(terminal, f"  next          panda logs {row['sample_panda_id']} --culprit{with_data}")
 
 
