@@ -170,7 +170,8 @@ class Factory:
 
     def _take_leave(self, worker: Worker) -> None:
         code = worker.process.returncode
-        if code == 0:
+        # A pilot told to end while it was still starting dies of it, before it could have had a job.
+        if code == 0 or (self._stopping and code == -signal.SIGTERM):
             self._pause_s = 0.0
             self._register.ended(worker.worker_id)
             log.info("pilot %s has ended", worker.worker_id)

@@ -169,6 +169,7 @@ def _start(command: list[str]) -> int:
     os.setsid()
     for number in (*_SHIELDED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SHIELDED)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
@@ -181,8 +182,8 @@ def _start(command: list[str]) -> int:
 
 def main(arguments: list[str]) -> None:
     """Run as the guard: the descriptor of the pilot's line, then the command of the payload."""
-    for number in _SHIELDED:
-        signal.signal(number, signal.SIG_IGN)
+    # Blocked, not ignored: a signal that meets the payload between fork and exec must wait there, not vanish.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SHIELDED)
     Guard(int(arguments[0]), arguments[1:]).watch()
 
 

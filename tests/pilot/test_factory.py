@@ -109,7 +109,9 @@ def test_sigterm_ends_the_pilots_with_their_final_reports(
     server.jobs.extend(workshop.job("exec sleep 1000") for _ in range(2))
     server.statistics = {"LOCAL": {"activated": 2}}
     site = start_site()
-    assert wait_for(lambda: server.states.count("running") >= 2)
+    assert wait_for(
+        lambda: len({update["job_id"] for update in server.updates if update["job_status"] == "running"}) == 2
+    )
     site.send_signal(signal.SIGTERM)
     assert site.wait(40) == 0
     assert [update["pilot_error_code"] for update in server.updates if update["job_status"] == "failed"] == [1201, 1201]
