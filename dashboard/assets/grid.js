@@ -1,0 +1,65 @@
+// The list of jobs: cells as text, keyboard, fresh values for the rows in sight without moving them.
+"use strict";
+
+(function () {
+  const h = (...parts) => React.createElement(...parts);
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+  const FINAL = new Set(["finished", "failed", "cancelled", "closed"]);
+  const LOADING = h("span", { className: "cell-loading" });
+  const numbered = (template, number) => template.replace("/0/", `/${encodeURIComponent(number)}/`);
+
+  cells.JobState = ({ value, looks }) => {
+    if (value === undefined) return LOADING;
+    const look = looks[value] || { shape: "dot", colour: "#9aa1ab" };
+    return h("span", { className: "mark" },
+      h("span", { className: `shape shape-${look.shape}`, style: { "--colour": look.colour }, "aria-hidden": "true" }),
+      h("span", null, value));
+  };
+  cells.NumberLink = ({ value, to }) =>
+    value === undefined || value === null ? null : h("a", { href: numbered(to, value), className: "mono" }, String(value));
+  cells.FailingLine = ({ value, data, to }) =>
+    !value ? null : h("a", { href: numbered(to, data.panda_id), className: "mono cell-line", title: value }, value);
+  cells.PlainText = ({ value }) => (value ? h("span", { title: value }, value) : null);
+  cells.Age = ({ value }) => (value ? h("span", { className: "age", "data-time": value, key: value }) : null);
+
+  functions.openJob = ({ event, data }) => {
+    if (!data || (event.type === "keydown" && event.key !== "Enter") || event.target.closest("a")) return;
+    if (String(window.getSelection())) return; // somebody is marking text to copy
+    const link = document.querySelector(`.job-grid [row-id="${CSS.escape(data.panda_id)}"] a`);
+    if (link) window.pandascope.go(link.getAttribute("href"));
+  };
+
+  function api() {
+    try { return window.dash_ag_grid.getApi("jobs-grid"); } catch { return null; }
+  }
+  const no_update = () => window.dash_clientside.no_update;
+  let asked = null;
+
+  window.dash_clientside = Object.assign(window.dash_clientside || {}, {
+    grid: {
+      start_over(question) {
+        const grid = api();
+        // the grid has asked for its first rows by itself; only later questions make it ask anew
+        if (question && grid && grid.pandascope_asked) grid.purgeInfiniteCache();
+        if (question && grid) { grid.pandascope_asked = true; grid.ensureIndexVisible(0, "top"); }
+        asked = question;
+        return no_update();
+      },
+      rows_in_sight() {
+        const grid = api();
+        if (!grid || !document.querySelector(".job-grid")) return no_update();
+        const ids = grid.getRenderedNodes().filter((node) => node.data && !FINAL.has(node.data.job_status)).map((node) => node.id);
+        return ids.length ? ids.slice(0, 100) : no_update();
+      },
+      put_fresh(rows) {
+        const grid = api();
+        for (const row of (grid && rows) || []) grid.getRowNode(row.panda_id)?.setData(row);
+        return no_update();
+      },
+      ask_again(clicks) {
+        return clicks ? { clicks, at: Date.now() } : no_update();
+      },
+    },
+  });
+})();

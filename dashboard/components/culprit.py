@@ -1,0 +1,38 @@
+"""The failing line, with the lines around it, and the link that opens it in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+
+from dashboard.links import Links
+
+
+def culprit(found: Mapping[str, Any] | None, links: Links) -> html.Div:
+    """Lines with numbers; the failing one is marked by an arrow and a band."""
+    if not found:
+        return html.Div("No failing line was found in what the jobs reported.", className="dim")
+    around = found.get("around") or [{"line_number": found["line_number"], "text": found["text"]}]
+    lines = [_line(line["line_number"], line["text"], line["line_number"] == found["line_number"]) for line in around]
+    source = html.Div(
+        [
+            html.Span(f"{found['log_name']} of job {found['panda_id']}, line {found['line_number']}", className="dim"),
+            html.A(
+                "Open in log",
+                href=links.page("log", found["panda_id"], name=found["log_name"], line=found["line_number"]),
+                className="button",
+                id="open-in-log",
+            ),
+        ],
+        className="culprit-source",
+    )
+    return html.Div([html.Div(lines, className="log-lines culprit-lines"), source])
+
+
+def _line(number: int, text: str, is_culprit: bool) -> html.Div:
+    return html.Div(
+        [html.Span(str(number), className="log-number"), html.Span(text, className="log-text")],
+        className="log-line is-culprit" if is_culprit else "log-line",
+    )

@@ -1,0 +1,38 @@
+"""Why a job went to its queue: how many queues each criterion left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+
+from dashboard.components import marks
+
+
+def funnel(decision: Mapping[str, Any]) -> html.Div:
+    """One bar per criterion; the queues it took out are listed with the reason."""
+    steps = decision.get("funnel") or []
+    top = max((int(step["before"]) for step in steps), default=1) or 1
+    chosen = decision.get("chosen")
+    result = f"Chosen: {chosen}" if chosen else "No queue was left."
+    return html.Div(
+        [
+            html.P([html.Strong(result), " ", marks.age(decision.get("time"))]),
+            html.Ol([_step(step, top) for step in steps], className="funnel"),
+        ]
+    )
+
+
+def _step(step: Mapping[str, Any], top: int) -> html.Li:
+    out = [html.Li([html.Strong(item["queue"]), f": {item['reason']}"]) for item in step.get("excluded") or []]
+    return html.Li(
+        [
+            html.Div(
+                [html.Span(step["sentence"]), html.Span(f"{step['before']} → {step['after']}", className="dim mono")],
+                className="funnel-words",
+            ),
+            html.Div(html.Div(style={"width": f"{100 * int(step['after']) / top:.1f}%"}), className="funnel-bar"),
+            html.Ul(out, className="funnel-out") if out else None,
+        ]
+    )

@@ -1,0 +1,92 @@
+"""Frames: panels, tiles, tables, and what stands in them when there is nothing or something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from pandascope.errors import ClientError
+
+
+def panel(title: Any, children: Any, *, aside: Any = None, class_name: str = "", flush: bool = False) -> html.Section:
+    """A titled frame. `flush` lets the content reach the border (tables, lists)."""
+    head = html.Header([html.H2(title), html.Div(aside, className="panel-aside")], className="panel-head")
+    body = html.Div(children, className="panel-body flush" if flush else "panel-body")
+    return html.Section([head, body], className=f"panel {class_name}".strip())
+
+
+def tile(caption: str, value: Any, note: Any = None, *, extra: Any = None, href: str | None = None) -> Any:
+    """One number that answers one question; with `href` the whole tile is a link."""
+    content = [
+        html.Div(caption, className="tile-caption"),
+        html.Div(
+            [html.Div(value, className="tile-value"), html.Div(extra, className="tile-extra")], className="tile-line"
+        ),
+        html.Div(note, className="tile-note"),
+    ]
+    if href:
+        return html.A(content, href=href, className="tile")
+    return html.Div(content, className="tile")
+
+
+def table(heads: Sequence[Any], rows: Sequence[Sequence[Any]], *, class_name: str = "") -> html.Div:
+    """A plain table for short lists. A head that begins with '#' is a column of numbers."""
+    numeric = [isinstance(head, str) and head.startswith("#") for head in heads]
+    labels = [head.removeprefix("#") if isinstance(head, str) else head for head in heads]
+    cells = ["numeric" if is_number else "" for is_number in numeric]
+    return html.Div(
+        html.Table(
+            [
+                html.Thead(html.Tr([html.Th(label, className=c) for label, c in zip(labels, cells, strict=True)])),
+                html.Tbody(
+                    [html.Tr([html.Td(v, className=c) for v, c in zip(row, cells, strict=True)]) for row in rows]
+                ),
+            ],
+            className=f"table {class_name}".strip(),
+        ),
+        className="table-frame",
+    )
+
+
+def facts(pairs: Sequence[tuple[str, Any]]) -> html.Dl:
+    """Names and values, two by two; pairs without a value are left out."""
+    shown = [(name, value) for name, value in pairs if value not in (None, "")]
+    return html.Dl(
+        [html.Div([html.Dt(name), html.Dd(value)], className="fact") for name, value in shown], className="facts"
+    )
+
+
+def empty(sentence: str, *actions: Any) -> html.Div:
+    """What to say when there is nothing to show, and what to do about it."""
+    return html.Div([html.P(sentence), html.Div(list(actions), className="empty-actions")], className="empty")
+
+
+def problem(error: ClientError) -> html.Div:
+    """A refusal or failure in the server's own words."""
+    lines: list[Any] = [html.Strong(error.detail)]
+    if error.field:
+        lines.append(html.Span(f"Field: {error.field}"))
+    if error.remedy:
+        lines.append(html.Span(f"Remedy: {error.remedy}"))
+    return html.Div(lines, className="problem", role="alert")
+
+
+def away(error: ClientError) -> html.Div:
+    """The server does not answer; what is on the page stays."""
+    return html.Div(
+        [
+            html.Strong("The server does not answer. "),
+            html.Span("What you see is the last it said. "),
+            html.Span(error.detail),
+        ],
+        className="problem stale",
+        role="status",
+    )
+
+
+def skeleton(*heights: int) -> html.Div:
+    """Grey blocks in the shape of what is being read."""
+    return html.Div([dmc.Skeleton(height=height, radius="md") for height in heights], className="skeletons")

@@ -1,0 +1,98 @@
+"""Plots over time as Plotly figures. Axis and grid colours come from assets/style.css, so both schemes work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import plotly.graph_objects as go
+from dash import dcc
+
+from dashboard import palette, wording
+from dashboard.links import Links
+
+_CONFIG: dict[str, Any] = {"config": {"displayModeBar": False, "responsive": True, "scrollZoom": False}}
+
+
+def stacked_bars(answer: Mapping[str, Any], links: Links, *, by: str = "status", **filters: Any) -> go.Figure:
+    """Counts per bin, stacked by state. Every bar carries the address of the jobs behind it (assets/navigation.js)."""
+    figure = _blank()
+    bins: Sequence[str] = answer["bins"]
+    bin_s = int(answer["bin_s"])
+    names = palette.in_order(palette.JOB_STATES, list(answer["series"])) if by == "status" else sorted(answer["series"])
+    for index, name in enumerate(reversed(names)):
+        figure.add_bar(
+            x=list(bins),
+            y=list(answer["series"][name]),
+            name=name,
+            width=bin_s * 1000 * 0.86,
+            offset=bin_s * 1000 * 0.07,
+            marker={"color": _colour(by, name, index), "line": {"width": 0}},
+            customdata=[_jobs_of_bin(links, by, name, start, bin_s, filters) for start in bins],
+            hovertemplate="%{y} " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
+        )
+    return figure
+
+
+def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, colour: str) -> go.Figure:
+    """A short series ending at a time, as bars."""
+    figure = _blank()
+    end = wording.moment(until)
+    if end is None:
+        return figure
+    start = end - timedelta(seconds=bin_s * len(values))
+    times = [(start + timedelta(seconds=bin_s * index)).isoformat() for index in range(len(values))]
+    figure.add_bar(
+        x=times,
+        y=list(values),
+        width=bin_s * 1000 * 0.86,
+        offset=0,
+        marker={"color": colour},
+        hovertemplate="%{y} records<br>from %{x|%H:%M} UTC<extra></extra>",
+    )
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def graph(component_id: str, *, height: int = 220) -> dcc.Graph:
+    """An empty plot that a callback fills."""
+    return dcc.Graph(id=component_id, figure=_blank(), **_CONFIG, style={"height": f"{height}px"}, className="plot")
+
+
+def _blank() -> go.Figure:
+    axis = {"gridcolor": "rgba(128,128,128,.2)", "zeroline": False, "fixedrange": True, "automargin": True}
+    return go.Figure(
+        layout={
+            "barmode": "stack",
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "system-ui, sans-serif", "size": 12},
+            "xaxis": {**axis, "type": "date", "showgrid": False},
+            "yaxis": {**axis, "rangemode": "tozero", "tickformat": "~s", "nticks": 5},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
+            "hoverlabel": {"align": "left"},
+            "uirevision": "kept",
+            "showlegend": True,
+        }
+    )
+
+
+def _colour(by: str, name: str, index: int) -> str:
+    if by == "status":
+        return palette.look(palette.JOB_STATES, name).colour
+    return palette.SERIES[index % len(palette.SERIES)]
+
+
+def _jobs_of_bin(links: Links, by: str, name: str, start: str, bin_s: int, filters: Mapping[str, Any]) -> str:
+    begin = wording.moment(start)
+    end = None if begin is None else begin + timedelta(seconds=bin_s)
+    field = "job_status" if by == "status" else by
+    times = {} if begin is None or end is None else {"date_from": begin.isoformat(), "date_to": end.isoformat()}
+    return links.page("jobs", **{field: name, **filters, **times})
+
+
+def _no_markup(text: str) -> str:
+    """Plotly reads a few tags in labels: names from outside must not become markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")

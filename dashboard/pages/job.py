@@ -1,0 +1,178 @@
+"""Job: what happened to it? One sentence, then the failing line, the states with their times, and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+
+from dashboard import wording
+from dashboard.components import marks, panels
+from dashboard.components.funnel import funnel
+from dashboard.components.heading import copy_link, freshness, heading
+from dashboard.components.job_table import error_words
+from dashboard.components.job_tabs import job_tabs
+from dashboard.components.timeline import timeline
+from dashboard.links import Links
+from dashboard.page import Page, View
+from pandascope.addresses import Address
+
+
+def _layout(address: Address, links: Links) -> html.Div:
+    return html.Div(
+        [
+            html.Div(heading(f"Job {address.number}"), id="job-head"),
+            job_tabs(address, links),
+            html.Div(panels.skeleton(60), id="job-failure"),
+            html.Div(
+                [
+                    html.Div(panels.skeleton(220), id="job-left", className="stack"),
+                    html.Div(panels.skeleton(220), id="job-right", className="stack"),
+                ],
+                className="two-columns wide-left",
+            ),
+        ],
+        className="stack",
+    )
+
+
+async def _load(view: View) -> Sequence[Any]:
+    answer = await view.client.job(view.number)
+    job = answer["job"]
+    left = [
+        panels.panel("States", timeline(answer.get("history") or [])),
+        _files(answer.get("files") or []),
+        _parameters(answer.get("parameters")),
+    ]
+    right = [_facts(job, view.links), _brokerage(answer.get("brokerage"))]
+    head = heading(
+        [html.Span(f"Job {job['panda_id']}"), marks.job_state(job["job_status"])],
+        below=[html.Span(answer.get("summary") or "", className="summary"), freshness(answer)],
+        aside=copy_link(),
+    )
+    return [head, _failure(answer, job, view.links), _present(left), _present(right)]
+
+
+def _present(parts: list[Any]) -> list[Any]:
+    return [part for part in parts if part is not None]
+
+
+def _failure(answer: dict[str, Any], job: dict[str, Any], links: Links) -> Any:
+    errors = answer.get("errors") or []
+    line = job.get("culprit_line")
+    if not errors and not line and not answer.get("incidents"):
+        return None
+    to_log = html.A("Open in log", href=links.page("log", job["panda_id"]), className="button", id="open-in-log")
+    failing = (
+        html.Div([html.Div(line, className="culprit-line mono"), to_log], className="culprit-one") if line else None
+    )
+    return panels.panel("What went wrong", [failing, _errors(errors), _incidents(answer.get("incidents") or [], links)])
+
+
+def _errors(errors: list[dict[str, Any]]) -> html.Ul:
+    ordered = sorted(errors, key=lambda error: not error.get("primary"))
+    return html.Ul(
+        [
+            html.Li(
+                [
+                    html.Span("primary" if error.get("primary") else "also", className="error-rank"),
+                    html.Strong(error_words(error)),
+                    html.Span(error.get("diag") or "", className="error-diag"),
+                ],
+                className="error primary" if error.get("primary") else "error",
+            )
+            for error in ordered
+        ],
+        className="errors",
+    )
+
+
+def _incidents(incidents: list[dict[str, Any]], links: Links) -> html.Ul:
+    return html.Ul(
+        [
+            html.Li(
+                html.A(
+                    [
+                        marks.severity(entry["severity"]),
+                        html.Span(entry["title"]),
+                        marks.incident_state(entry["state"]),
+                    ],
+                    href=links.page("incident", entry["incident_id"]),
+                    className="incident-ref",
+                )
+            )
+            for entry in incidents
+        ],
+        className="incident-refs",
+    )
+
+
+def _facts(job: dict[str, Any], links: Links) -> html.Section:
+    queue, task, user = job.get("computing_site"), job.get("jedi_task_id"), job.get("prod_user_name")
+    attempt = f"{job.get('attempt_nr') or 0} of {job.get('max_attempt') or 1}"
+    pairs = [
+        ("Name", marks.mono(job.get("job_name")) if job.get("job_name") else None),
+        ("Task", html.A(str(task), href=links.page("task", task)) if task else None),
+        ("Queue", html.A(queue, href=links.page("jobs", computing_site=queue)) if queue else None),
+        ("User", html.A(user, href=links.page("jobs", prod_user_name=user)) if user else None),
+        ("Label", job.get("prod_source_label")),
+        ("Attempt", attempt),
+        ("Priority", str(job.get("current_priority") or 0)),
+        ("Worker node", marks.mono(job.get("modification_host")) if job.get("modification_host") else None),
+        ("Pilot", marks.mono(job.get("pilot_id")) if job.get("pilot_id") else None),
+        (
+            "Cores, memory asked",
+            f"{job.get('core_count') or 1} · {wording.size((job.get('min_ram_mb') or 0) * 1_000_000)}",
+        ),
+        ("CPU used", wording.duration(job.get("cpu_consumption_time_s"))),
+        ("Memory used", wording.size(job["max_rss_kb"] * 1024) if job.get("max_rss_kb") else None),
+        ("Created", wording.clock_time(job.get("creation_time"))),
+        ("Started", wording.clock_time(job.get("start_time"))),
+        ("Ended", wording.clock_time(job.get("end_time"))),
+        ("Told the pilot", job.get("command_to_pilot")),
+    ]
+    return panels.panel("Facts", panels.facts(pairs))
+
+
+def _files(files: list[dict[str, Any]]) -> Any:
+    if not files:
+        return None
+    rows = [
+        [
+            file["type"],
+            marks.mono(file["lfn"], class_name="wrap"),
+            wording.size(file.get("size_bytes")),
+            file.get("status") or "",
+            file.get("endpoint") or "",
+            marks.mono(file.get("checksum") or ""),
+        ]
+        for file in files
+    ]
+    heads = ["Type", "File", "#Size", "State", "Storage", "Checksum"]
+    return panels.panel(f"Files ({len(files)})", panels.table(heads, rows), flush=True)
+
+
+def _parameters(parameters: str | None) -> Any:
+    if not parameters:
+        return None
+    return panels.panel("Parameters", html.Pre(parameters, className="code", tabIndex=0))
+
+
+def _brokerage(decision: dict[str, Any] | None) -> Any:
+    return panels.panel("Why this queue", funnel(decision)) if decision else None
+
+
+PAGE = Page(
+    name="job",
+    title=lambda address: f"Job {address.number}",
+    layout=_layout,
+    regions=(
+        ("job-head", "children"),
+        ("job-failure", "children"),
+        ("job-left", "children"),
+        ("job-right", "children"),
+    ),
+    load=_load,
+    topics=lambda address: [f"job:{address.number}"],
+)

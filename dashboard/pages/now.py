@@ -1,0 +1,145 @@
+"""Now: what needs me? Incidents worst first, then four numbers, the states of all jobs and the throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+
+from dashboard import palette, wording
+from dashboard.components import panels, plots
+from dashboard.components.filters import WINDOW_FIELDS, windows
+from dashboard.components.heading import freshness, heading
+from dashboard.components.incident_list import incident_list
+from dashboard.components.ribbon import job_ribbon
+from dashboard.components.sparkline import sparkline
+from dashboard.links import Links
+from dashboard.page import Page, View
+from pandascope.addresses import Address
+
+_DEFAULT_HOURS = "24"
+
+
+def _layout(address: Address, links: Links) -> html.Div:
+    return html.Div(
+        [
+            html.Div(heading("What needs attention"), id="now-head"),
+            html.Div(panels.skeleton(84), id="now-tiles"),
+            html.Div(panels.skeleton(240), id="now-incidents"),
+            html.Div(panels.skeleton(90), id="now-ribbon"),
+            panels.panel("Jobs ended over time", plots.graph("now-throughput", height=230)),
+        ],
+        className="stack",
+    )
+
+
+async def _load(view: View) -> Sequence[Any]:
+    window = {name: view.address.filters[name] for name in WINDOW_FIELDS if name in view.address.filters}
+    window = window or {"hours": _DEFAULT_HOURS}
+    summary = await view.client.summary(**window)
+    throughput = await view.client.throughput(**window)
+    return [
+        heading(
+            _title(summary),
+            below=freshness(summary),
+            aside=windows(view.address, view.links, default_hours=_DEFAULT_HOURS),
+        ),
+        _tiles(summary, view.links),
+        _incidents(summary, view.links),
+        panels.panel("Jobs by state", job_ribbon(summary["jobs"], view.links, **window)),
+        plots.stacked_bars(throughput, view.links),
+    ]
+
+
+def _title(summary: dict[str, Any]) -> str:
+    needing = summary["incidents"].get("open", 0)
+    if needing:
+        return f"{wording.plural(needing, 'open incident')}"
+    silent = len(summary.get("silent_queues") or [])
+    return f"{wording.plural(silent, 'silent queue')}" if silent else "Nothing needs attention"
+
+
+def _incidents(summary: dict[str, Any], links: Links) -> html.Section:
+    rows = summary.get("worst") or []
+    by_severity = summary["incidents"].get("by_severity") or {}
+    counts = [f"{by_severity[name]} {name}" for name in palette.SEVERITIES if by_severity.get(name)]
+    every = html.A("All incidents", href=links.page("incidents"), className="button")
+    body: Any
+    if not rows:
+        body = panels.empty("No incident is open. New ones appear here by themselves.", every)
+    else:
+        body = incident_list(rows, links)
+    aside = [html.Span(", ".join(counts), className="dim"), html.A("All incidents", href=links.page("incidents"))]
+    return panels.panel("Worst incidents", body, aside=aside, flush=bool(rows))
+
+
+def _tiles(summary: dict[str, Any], links: Links) -> html.Div:
+    silent = summary.get("silent_queues") or []
+    waits = summary.get("waits") or {}
+    rate = summary["throughput"].get("failure_rate")
+    return html.Div(
+        [
+            _throughput_tile(summary, links),
+            panels.tile(
+                "Failure rate, last hour",
+                wording.per_cent(rate),
+                f"{wording.plural(summary['throughput'].get('failed_last_hour') or 0, 'job')} failed",
+                extra=_spark(summary, "failed", palette.JOB_STATES["failed"].colour),
+                href=links.page("jobs", job_status="failed", hours=1),
+            ),
+            panels.tile(
+                "Wait for a pilot, last hour",
+                wording.duration(waits.get("p50_s")),
+                f"half wait less; 95 % less than {wording.duration(waits.get('p95_s'))}"
+                if waits.get("p95_s") is not None
+                else "no job started in the last hour",
+                href=links.page("jobs", job_status="activated"),
+            ),
+            panels.tile(
+                "Silent queues",
+                wording.count(len(silent)),
+                ", ".join(silent) if silent else "every queue with work has pilots",
+                href=links.page("queues"),
+            ),
+        ],
+        className="tiles",
+    )
+
+
+def _throughput_tile(summary: dict[str, Any], links: Links) -> Any:
+    now, before = (summary["throughput"].get(name) for name in ("finished_last_hour", "finished_same_hour_last_week"))
+    if not before:
+        note = "nothing to compare with a week ago"
+    else:
+        change = ((now or 0) - before) / before
+        direction = "▲" if change > 0 else "▼" if change < 0 else "="
+        note = f"{direction} {wording.per_cent(abs(change))} against {wording.count(before)} in the same hour last week"
+    return panels.tile(
+        "Finished, last hour",
+        wording.count(now),
+        note,
+        extra=_spark(summary, "finished", palette.JOB_STATES["finished"].colour),
+        href=links.page("jobs", job_status="finished", hours=1),
+    )
+
+
+def _spark(summary: dict[str, Any], name: str, colour: str) -> Any:
+    line = summary.get("sparkline") or {}
+    return sparkline(line.get(name) or [], caption=f"jobs {name} per 5 min over the last hour", colour=colour)
+
+
+PAGE = Page(
+    name="now",
+    title=lambda address: "Now",
+    layout=_layout,
+    regions=(
+        ("now-head", "children"),
+        ("now-tiles", "children"),
+        ("now-incidents", "children"),
+        ("now-ribbon", "children"),
+        ("now-throughput", "figure"),
+    ),
+    load=_load,
+    topics=lambda address: ["jobs", "incidents", "queues"],
+)

@@ -1,0 +1,89 @@
+"""Task: how far is it, what fails in it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+
+from dashboard import wording
+from dashboard.components import marks, panels
+from dashboard.components.heading import copy_link, freshness, heading
+from dashboard.components.ribbon import job_ribbon
+from dashboard.links import Links
+from dashboard.page import Page, View
+from pandascope.addresses import Address
+
+
+def _layout(address: Address, links: Links) -> html.Div:
+    return html.Div(
+        [
+            html.Div(heading(f"Task {address.number}"), id="task-head"),
+            html.Div(panels.skeleton(90, 200), id="task-body"),
+        ],
+        className="stack",
+    )
+
+
+async def _load(view: View) -> Sequence[Any]:
+    answer = await view.client.task(view.number)
+    task = answer.get("task") or answer
+    head = heading(
+        [html.Span(f"Task {view.address.number}"), marks.task_state(task["status"])],
+        below=[html.Span(task.get("task_name") or "", className="summary"), freshness(answer)],
+        aside=copy_link(),
+    )
+    return [head, html.Div(_parts(answer, task, view), className="stack")]
+
+
+def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any]:
+    number = view.address.number
+    every = html.A("All its jobs", href=view.links.page("jobs", jedi_task_id=number))
+    counts = answer.get("jobs") or {}
+    parts: list[Any] = [panels.panel("Jobs by state", job_ribbon(counts, view.links, jedi_task_id=number), aside=every)]
+    if task.get("error_dialog"):
+        parts.insert(0, html.Div(task["error_dialog"], className="problem"))
+    if answer.get("incidents"):
+        parts.append(
+            panels.panel(
+                "Incidents", html.Ul([_incident(i, view.links) for i in answer["incidents"]], className="incident-refs")
+            )
+        )
+    parts.append(panels.panel("Facts", _facts(task, view.links)))
+    if answer.get("parameters"):
+        text = json.dumps(answer["parameters"], indent=2, ensure_ascii=False, sort_keys=True)
+        parts.append(panels.panel("Parameters", html.Pre(text, className="code", tabIndex=0)))
+    return parts
+
+
+def _incident(entry: dict[str, Any], links: Links) -> html.Li:
+    content = [marks.severity(entry["severity"]), html.Span(entry["title"]), marks.incident_state(entry["state"])]
+    return html.Li(html.A(content, href=links.page("incident", entry["incident_id"]), className="incident-ref"))
+
+
+def _facts(task: dict[str, Any], links: Links) -> html.Dl:
+    user = task.get("user_name")
+    return panels.facts(
+        [
+            ("User", html.A(user, href=links.page("tasks", user_name=user)) if user else None),
+            ("VO", task.get("vo")),
+            ("Label", task.get("prod_source_label")),
+            ("Jobs", wording.count(task.get("n_jobs"))),
+            ("Input files", wording.count(task.get("n_input_files"))),
+            ("Created", wording.clock_time(task.get("creation_time"))),
+            ("Changed", wording.clock_time(task.get("modification_time"))),
+            ("Ended", wording.clock_time(task.get("end_time"))),
+        ]
+    )
+
+
+PAGE = Page(
+    name="task",
+    title=lambda address: f"Task {address.number}",
+    layout=_layout,
+    regions=(("task-head", "children"), ("task-body", "children")),
+    load=_load,
+    topics=lambda address: [f"task:{address.number}"],
+)
