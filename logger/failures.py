@@ -154,23 +154,23 @@ def find_culprits(transaction: Transaction, rows: Sequence[Row]) -> dict[int, tu
 
     The payload's own words come first when the payload failed, the pilot's when the trouble was around it; a log is
     read only while no line before it looked like an error, because most logs are long and one is enough. A line that
-    looks like an error in any log is better than the last line of the first.
+    looks like an error is better than the last line of an earlier log, but of a payload that failed the last words
+    say more than the pilot's note of it.
     """
-    orders = {row["panda_id"]: log_order(row) for row in rows}
+    of_payload = {row["panda_id"]: is_of_payload(primary_error(row)) for row in rows}
     found: dict[int, tuple[str, Culprit]] = {}
-    for place in range(len(PILOT_LOG_FIRST)):
-        open_ids = [panda_id for panda_id in orders if panda_id not in found or found[panda_id][1].is_guess]
-        wanted = {"panda_ids": open_ids, "names": [orders[panda_id][place] for panda_id in open_ids]}
-        for log in transaction.fetch(_LOGS, wanted) if open_ids else []:
+    for names in zip(PAYLOAD_LOGS_FIRST, PILOT_LOG_FIRST, strict=True):
+        wanted = {
+            panda_id: names[0] if is_payload else names[1]
+            for panda_id, is_payload in of_payload.items()
+            if panda_id not in found or (found[panda_id][1].is_guess and not (is_payload and names[0] == "pilot.log"))
+        }
+        parameters = {"panda_ids": list(wanted), "names": list(wanted.values())}
+        for log in transaction.fetch(_LOGS, parameters) if wanted else []:
             culprit = find_culprit(log["text"])
             if culprit is not None and not (culprit.is_guess and log["panda_id"] in found):
                 found[log["panda_id"]] = (log["name"], culprit)
     return found
-
-
-def log_order(row: Row) -> tuple[str, ...]:
-    """The kept logs of a job in the order in which they are likely to name the cause."""
-    return PAYLOAD_LOGS_FIRST if is_of_payload(primary_error(row)) else PILOT_LOG_FIRST
 
 
 def _time(microseconds: int) -> datetime:

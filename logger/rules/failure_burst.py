@@ -32,16 +32,14 @@ class FailureBurst(JobRule):
     def event(self, job: FailedJob) -> Event | None:
         """The failure under its primary error (monitor.md 6.1: the others are shown, never counted)."""
         row = job.row
-        error = primary_error(row) or JobError("", 0, "", "failed without an error code")
+        error = primary_error(row) or JobError("job", 0, "", "It failed and no component gave an error code")
         if (error.component, abs(error.code)) in KILLED_ON_REQUEST:
             return None
-        # only a payload's own words name the cause better than the diagnosis; the pilot's log repeats the diagnosis
-        says_more = job.culprit is not None and not job.culprit.is_guess and is_of_payload(error)
-        culprit = job.culprit.text if job.culprit is not None and says_more else ""
+        said = _said_by_payload(job, error)
         made = fingerprint(
             error.component,
             abs(error.code),
-            culprit or error.diag,
+            said or error.diag,
             _step(job, error),
             code_name=error_name(error.component, abs(error.code)),
         )
@@ -50,7 +48,7 @@ class FailureBurst(JobRule):
             kind=self.kind,
             fingerprint=made.key,
             grouping=made.grouping,
-            title=_title(error, culprit),
+            title=_title(error, said),
             time=job.time,
             severity="warning",
             component=error.component,
@@ -69,6 +67,12 @@ class FailureBurst(JobRule):
         )
 
 
+def _said_by_payload(job: FailedJob, error: JobError) -> str:
+    """The payload's own complaint, which tells its failures apart. The pilot's log only repeats its diagnosis."""
+    is_own = is_of_payload(error) and job.culprit_log.startswith("payload.")
+    return job.culprit.text if is_own and job.culprit is not None and not job.culprit.is_guess else ""
+
+
 def _step(job: FailedJob, error: JobError) -> str:
     """Where it failed, as far as the code does not say it already."""
     if is_of_payload(error):
@@ -77,12 +81,10 @@ def _step(job: FailedJob, error: JobError) -> str:
     return "" if error.component in {"pilot", "ddm"} else f"while {job.previous_status}"
 
 
-def _title(error: JobError, culprit: str) -> str:
-    known = error_description(error.component, abs(error.code))
-    if culprit:
-        return short_title(f"{known}: {culprit}" if known else culprit)
-    said = error.diag if not known or known.lower() in error.diag.lower() else f"{known}: {error.diag}"
-    return short_title(said or "failed without a diagnosis")
+def _title(error: JobError, said: str) -> str:
+    known = error_description(error.component, abs(error.code)) if error.code else ""
+    words = said or error.diag
+    return short_title(words if known.lower() in words.lower() else f"{known}: {words}")
 
 
 def _lost_core_s(job: FailedJob) -> int:

@@ -170,6 +170,14 @@ def _statements(database: Database) -> int:
         ),
         (1305, {"payload.stderr": "just talk\n", "payload.stdout": "Error: in stdout\n"}, "payload.stdout", 1),
         (1305, {"payload.stderr": "just talk\nlast words\n"}, "payload.stderr", 2),
+        (
+            1305,
+            {"payload.stderr": "", "payload.stdout": "last words\n", "pilot.log": "ERROR it failed\n"},
+            "payload.stdout",
+            1,
+        ),
+        (1305, {"payload.stderr": "", "payload.stdout": "", "pilot.log": "ERROR it failed\n"}, "pilot.log", 1),
+        (1099, {"payload.stderr": "Error: x", "pilot.log": "just talk"}, "payload.stderr", 1),
         (1099, {"payload.stderr": "", "pilot.log": "ok\nERROR stage-in failed\nbye\n"}, "pilot.log", 2),
         (1305, {"payload.stderr": ""}, "", 0),
     ],
@@ -181,6 +189,20 @@ def test_the_culprit_is_looked_for_where_the_trouble_was(
     store.ingest_ended_jobs()
     (job,) = database.fetch("SELECT culprit_log, culprit_line_number FROM incident_jobs")
     assert (job["culprit_log"], job["culprit_line_number"]) == (log, line)
+
+
+def test_the_title_is_the_payloads_complaint_or_the_pilots_diagnosis(database: Database, store: IncidentStore) -> None:
+    end_jobs(database, logs={"payload.stderr": _TRACEBACK})
+    end_jobs(database, diag="exit code 3", logs={"pilot.log": "2026-11-21 WARNING job 3 fails\n"})
+    end_jobs(database, code=1171, diag="a.txt: 0a0b0c0d is not 01020304", exit_code=0)
+    end_jobs(database, code=0, exit_code=0)
+    store.ingest_ended_jobs()
+    assert {row["title"] for row in incidents(database)} == {
+        "Failed to execute payload: ValueError: invalid literal for int() with base 10: 'x17'",
+        "Failed to execute payload: exit code 3",
+        "adler32 mismatch on input file: a.txt: 0a0b0c0d is not 01020304",
+        "It failed and no component gave an error code",
+    }
 
 
 # --- records
