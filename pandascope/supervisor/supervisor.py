@@ -31,7 +31,7 @@ from pandascope.supervisor.access import ROLES, issue_token, local_user, write_e
 from pandascope.supervisor.lifeline import Lifeline
 from pandascope.supervisor.listener import local_url, open_listener
 from pandascope.supervisor.logs import rotate
-from pandascope.supervisor.records import ProcessRecords
+from pandascope.supervisor.records import ProcessRecord, ProcessRecords
 from pandascope.supervisor.service import Command, Service, how_it_ended, signal_name
 
 log = logging.getLogger("panda.supervisor")
@@ -72,6 +72,7 @@ class Supervisor:
         self._services: list[Service] = []
         self._handler: PandaHandler | None = None
         self._listener: socket.socket | None = None
+        self._predecessor: ProcessRecord | None = None
         self._stopping = False
         self._token = ""
         self._token_renewal = 0.0
@@ -106,6 +107,7 @@ class Supervisor:
         except BlockingIOError as error:
             os.close(lock)
             raise AlreadyRunning(f"{data} is already up", field="data", remedy="see `panda status`") from error
+        self._predecessor = self._records.find(SUPERVISOR)  # a proper stop removes it
         self._records.write(SUPERVISOR, os.getpid())
         return lock
 
@@ -130,6 +132,9 @@ class Supervisor:
         self._add("agents", "agents", [], environment)
         self._wait_for_api()
         self._handler = attach(self.url, lambda: self._token, SUPERVISOR)
+        if self._predecessor is not None:
+            extra = {"component": SUPERVISOR, "kind": "service"}
+            log.error("the one before (pid %d) died without stopping", self._predecessor.pid, extra=extra)
         if self._settings.site and not self._stopping:
             self._add(SITE, "site", [], {**environment, **_WITHOUT_DATABASE})
         self._report({"ready": {"url": self.url, "data": str(self._settings.data)}})

@@ -198,6 +198,7 @@ def test_after_kill_9_of_the_supervisor_up_recovers_and_down_leaves_nothing(inst
     assert database.process() is not None
     installation.up()
     assert installation.record("postgres").pid == database.pid
+    assert "died without stopping" in (installation.data / "logs" / "supervisor.log").read_text()
     installation.kill("supervisor")
     installation.panda("down")
     assert installation.processes() == []
