@@ -12,13 +12,10 @@ from collections.abc import Iterable
 
 from core.agents.base import Agent
 from core.agents.history_follower import MOST_ROWS, HistoryFollower, newest_history_id
+from core.change_signals import CHANNEL, EVERYTHING
 from core.database import Database, Row
 
 log = logging.getLogger("panda.emitter")
-
-CHANNEL = "panda_changes"
-EVERYTHING = "*"
-"""The topic that says: more changed than is worth telling, read all anew."""
 
 _MOST_TOPICS = 1000
 _MOST_BACKLOG = 50_000

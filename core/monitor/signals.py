@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.agents.emitter import CHANNEL, EVERYTHING
+from core.change_signals import CHANNEL, EVERYTHING
 from core.database import Database
 
 MOST_SIGNALS = 500

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from core.agents.emitter import CHANNEL, ChangeEmitter
+from core.agents.emitter import ChangeEmitter
+from core.change_signals import CHANNEL
 from core.database import Database
 from core.errors import Unavailable
 
