@@ -78,7 +78,7 @@ class JobRun:
         self._report(directory)
         if not self._account.reached_server:
             return "the server never got the final report"
-        return "its outputs could not be stored" if self._left_unstored_outputs else ""
+        return "its outputs could not be stored" if self._has_unstored_outputs(directory) else ""
 
     def _attempt(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> None:
         """The work itself; a failure ends up in the account. Raises JobAbandoned."""
@@ -168,12 +168,12 @@ class JobRun:
             self._server, self._job, self._account.status, fields, self._options, self._orders, self._log
         )
 
-    @property
-    def _left_unstored_outputs(self) -> bool:
-        """Did the payload succeed and yet its outputs are only here?"""
+    def _has_unstored_outputs(self, directory: JobDirectory) -> bool:
+        """Did the payload succeed, and are outputs of it only here?"""
         succeeded = self._account.end is not None and self._account.end.exit_code == 0
         stored = {file.lfn for file in self._account.stored}
-        return succeeded and any(file.lfn not in stored for file in self._job.outputs)
+        unstored = [file for file in self._job.outputs if file.lfn not in stored]
+        return succeeded and any((directory.work / file.local_name).is_file() for file in unstored)
 
     def _figures(self, usage: UsageGauge) -> dict[str, Any]:
         """What a heartbeat says; a walk over the directory may be as old as the checks allow."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.pilot.conftest import Workshop, wait_for
 from tests.pilot.stand_in import commanded, refused
+from tests.pilot.test_movers import file_size_limit
 
 
 def members(archive: Path) -> set[str]:
@@ -90,6 +91,7 @@ def test_a_missing_output_gives_1165_and_its_name(workshop: Workshop) -> None:
     workshop.run(workshop.job("mkdir there", workshop.output("there")))
     assert workshop.server.final["pilot_error_code"] == 1165
     assert workshop.server.final["pilot_error_diag"].endswith("there")
+    assert workshop.leftovers == []
 
 
 @pytest.mark.parametrize(
@@ -242,3 +244,28 @@ def test_processes_left_behind_by_a_payload_are_ended(workshop: Workshop) -> Non
     pid = int(pid_file.read_text())
     assert wait_for(lambda: not Path(f"/proc/{pid}").exists())
     assert workshop.server.final["job_status"] == "finished"
+
+
+def test_a_storage_that_is_full_gives_1333_and_the_failing_line_still_travels(workshop: Workshop) -> None:
+    make_output = "ulimit -S -f unlimited; echo my last words >&2; head -c 6000000 /dev/zero > out"
+    with file_size_limit(5_000_000):
+        workshop.run(workshop.job(make_output, workshop.output("out"), workshop.log()))
+    final = workshop.server.final
+    assert final["pilot_error_code"] == 1333
+    assert final["payload_stderr"] == "my last words\n"
+    assert [path.name for path in (workshop.storage / "out").iterdir()] == ["job.log.tgz"]
+    assert (workshop.leftovers[0] / "work" / "out").stat().st_size == 6_000_000
+
+
+def test_linked_inputs_are_read_in_place_and_never_removed(workshop: Workshop) -> None:
+    linked = workshop.input("in.txt", b"content", mover="symlink")
+    workshop.run(workshop.job("cat in.txt; [ -h in.txt ]", linked))
+    assert workshop.server.final["payload_stdout"] == "content"
+    assert workshop.server.final["job_status"] == "finished"
+    assert Path(linked["pfn"]).read_bytes() == b"content"
+
+
+def test_heartbeats_go_on_while_files_are_staged(workshop: Workshop) -> None:
+    many = [workshop.input(f"in{number}", os.urandom(20_000_000)) for number in range(8)]
+    workshop.run(workshop.job("true", *many), heartbeat_s=0.01)
+    assert workshop.server.states.count("starting") > 1
