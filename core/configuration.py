@@ -85,7 +85,7 @@ class Timeouts(_Documented):
 class AgentPeriods(_Documented):
     """Pause between two cycles of each agent, in seconds."""
 
-    setupper_s: PositiveFloat = 1.0
+    setupper_s: PositiveFloat = 0.3
     """Brokerage of defined jobs."""
     activator_s: PositiveFloat = 2.0
     """Activation of assigned jobs whose input has arrived (the polling behind the callback)."""
