@@ -1,7 +1,7 @@
 """Folds events into incidents: one per fingerprint that is not resolved, whoever races. Knows tables, not rules.
 
 Every step is one statement for the whole batch. Rows are locked in the order of fingerprints, so that two batches
-that share incidents wait for each other and never deadlock; whoever holds an incident's row owns its counts.
+that share incidents wait for each other instead of deadlocking; whoever holds an incident's row owns its counts.
 """
 
 from __future__ import annotations
@@ -21,19 +21,35 @@ BIN_S = 300
 _OLDEST = timedelta(days=1)
 """Events that arrive later than this count as this old, so that one stale clock does not stretch an incident."""
 
-# uq_incidents_unresolved decides whether the fingerprint has an incident that is not resolved
-_OPEN = """
+# uq_incidents_unresolved for all three. What is there is locked in order and touched; only what is missing is inserted,
+# because every attempt to insert uses up an incident id, whether or not it meets an incident that is there
+_LOCK = """
+SELECT fingerprint FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved'
+ORDER BY fingerprint FOR UPDATE
+"""
+_RETURNED = """
+    incidents.incident_id, incidents.fingerprint, severity, lost_core_s, incidents.first_seen, incidents.last_seen,
+    queue_count, task_count, user_count
+"""
+_SEEN_AGAIN = f"""
+UPDATE incidents SET
+    first_seen = least(incidents.first_seen, seen.first_seen), last_seen = greatest(incidents.last_seen, seen.last_seen),
+    culprit_line = coalesce(nullif(incidents.culprit_line, ''), seen.culprit_line),
+    title = CASE WHEN incidents.kind IN ('absence', 'backlog') THEN seen.title ELSE incidents.title END,
+    modification_time = clock_timestamp()
+FROM (VALUES %s) AS seen (fingerprint, first_seen, last_seen, culprit_line, title)
+WHERE incidents.fingerprint = seen.fingerprint AND incidents.state <> 'resolved'
+RETURNING {_RETURNED}, false AS is_new
+"""
+_OPEN = f"""
 INSERT INTO incidents (fingerprint, kind, title, severity, component, code, computing_site, jedi_task_id, first_seen,
                        last_seen, culprit_line, grouping)
 VALUES %s
 ON CONFLICT (fingerprint) WHERE state <> 'resolved' DO UPDATE SET
     first_seen = least(incidents.first_seen, excluded.first_seen),
     last_seen = greatest(incidents.last_seen, excluded.last_seen),
-    culprit_line = coalesce(nullif(incidents.culprit_line, ''), excluded.culprit_line),
-    title = CASE WHEN excluded.kind IN ('absence', 'backlog') THEN excluded.title ELSE incidents.title END,
     modification_time = clock_timestamp()
-RETURNING incident_id, fingerprint, severity, lost_core_s, first_seen, last_seen, queue_count, task_count, user_count,
-          (xmax = 0) AS is_new
+RETURNING {_RETURNED}, (xmax = 0) AS is_new
 """
 
 # primary key: a job is covered once, and whoever comes second counts nothing
@@ -116,18 +132,23 @@ def _open(transaction: Transaction, events: Sequence[Event], now: datetime) -> d
     groups: dict[str, list[Event]] = {}
     for event in events:
         groups.setdefault(event.fingerprint, []).append(event)
-    rows = []
+    there = {row["fingerprint"] for row in transaction.fetch(_LOCK, {"keys": list(groups)})}
+    seen, missing = [], []
     for key in sorted(groups):
         first = min(groups[key], key=lambda event: event.time)
         times = [time_of(event, now) for event in groups[key]]
+        if key in there:
+            seen.append((key, min(times), max(times), first.culprit_line, first.title))
+            continue
         severity = worst(*(event.severity for event in groups[key]))
-        rows.append(
+        missing.append(
             (
                 *(key, first.kind, first.title, severity, first.component, first.code, first.computing_site),
                 *(first.jedi_task_id, min(times), max(times), first.culprit_line, first.grouping),
             )
         )
-    incidents = {row["fingerprint"]: row for row in transaction.insert_returning(_OPEN, rows)}
+    touched = [*transaction.insert_returning(_SEEN_AGAIN, seen), *transaction.insert_returning(_OPEN, missing)]
+    incidents = {row["fingerprint"]: row for row in touched}
     opened = [row for row in incidents.values() if row["is_new"]]
     notes = [(row["incident_id"], f"rule {groups[row['fingerprint']][0].rule}", "open", "") for row in opened]
     transaction.insert_many(_NOTE, notes)

@@ -15,6 +15,8 @@ import zlib
 from abc import ABC, abstractmethod
 from typing import Any
 
+import psycopg2
+
 from core.database import Database
 from core.errors import Unavailable
 
@@ -81,7 +83,7 @@ class AgentLoop(threading.Thread):
         if self._reported[0] == kind and time.monotonic() - self._reported[1] < 60:
             return
         self._reported = (kind, time.monotonic())
-        is_away = isinstance(error, Unavailable)
+        is_away = isinstance(error, Unavailable | psycopg2.OperationalError | psycopg2.InterfaceError)
         log.error(
             "agent %s: %s",
             self._agent.name,

@@ -302,6 +302,13 @@ def test_many_emitters_at_once_make_one_incident(database: Database, store: Inci
     assert sorted(row["record_count"] for row in incidents(database)) == [600, 600, 600]
 
 
+def test_incident_ids_are_not_used_up_by_what_is_there_already(database: Database, store: IncidentStore) -> None:
+    for _ in range(20):
+        store.ingest_records({"records": [record("the same")] * 5}, "x")
+    store.ingest_records({"records": [record("another")]}, "x")
+    assert [row["incident_id"] for row in incidents(database)] == [1, 2]
+
+
 # --- states
 
 
