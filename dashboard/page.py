@@ -18,7 +18,7 @@ from dashboard.components.attributes import attributes
 from dashboard.context import Monitor
 from dashboard.links import Links
 from pandascope.addresses import Address
-from pandascope.errors import ClientError, ServerUnreachable
+from pandascope.errors import ClientError, NotAuthorised, ServerUnreachable
 
 if TYPE_CHECKING:
     from pandascope.client import AsyncClient
@@ -116,6 +116,11 @@ def register(app: Dash, monitor: Monitor, page: Page) -> None:
                 return [*await page.load(view), None]
         except ServerUnreachable as error:
             return [*[no_update] * len(outputs), panels.away(error) if is_signal else panels.problem(error)]
+        except NotAuthorised as error:
+            return [
+                *[None] * len(outputs),
+                panels.problem(error, "Sign in with a token: the button is at the top right."),
+            ]
         except ClientError as error:
             return [*[no_update if is_signal else None] * len(outputs), panels.problem(error)]
 

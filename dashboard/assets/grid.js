@@ -16,10 +16,11 @@
       h("span", { className: `shape shape-${look.shape}`, style: { "--colour": look.colour }, "aria-hidden": "true" }),
       h("span", null, value));
   };
-  cells.NumberLink = ({ value, to }) =>
-    value === undefined || value === null ? null : h("a", { href: numbered(to, value), className: "mono" }, String(value));
+  cells.NumberLink = ({ value, to, sign }) =>
+    value === undefined || value === null ? null : h("a", { href: numbered(to, value), className: "mono" }, (sign || "") + value);
   cells.FailingLine = ({ value, data, to }) =>
     !value ? null : h("a", { href: numbered(to, data.panda_id), className: "mono cell-line", title: value }, value);
+  cells.ErrorCode = ({ value, data }) => (value ? h("span", { title: `${value} ${data.error_name}`, className: "mono" }, value) : null);
   cells.PlainText = ({ value }) => (value ? h("span", { title: value }, value) : null);
   cells.Age = ({ value }) => (value ? h("span", { className: "age", "data-time": value, key: value }) : null);
 
@@ -34,7 +35,6 @@
     try { return window.dash_ag_grid.getApi("jobs-grid"); } catch { return null; }
   }
   const no_update = () => window.dash_clientside.no_update;
-  let asked = null;
 
   window.dash_clientside = Object.assign(window.dash_clientside || {}, {
     grid: {
@@ -42,8 +42,7 @@
         const grid = api();
         // the grid has asked for its first rows by itself; only later questions make it ask anew
         if (question && grid && grid.pandascope_asked) grid.purgeInfiniteCache();
-        if (question && grid) { grid.pandascope_asked = true; grid.ensureIndexVisible(0, "top"); }
-        asked = question;
+        if (question && grid) { grid.pandascope_asked = true; if (grid.getDisplayedRowCount()) grid.ensureIndexVisible(0, "top"); }
         return no_update();
       },
       rows_in_sight() {

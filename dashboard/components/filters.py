@@ -104,6 +104,8 @@ def facet_rail(
         for name, values in facets.items()
         if len(values) > 0
     ]
+    if not groups:
+        return html.Div("Nothing to narrow.", className="facet-hint")
     hint = html.P("Click to narrow, click again to widen, Alt+click to exclude.", className="facet-hint")
     estimate = [] if exact else [html.P("Counts are estimated: the window is wide.", className="facet-estimate")]
     return html.Div([*estimate, *groups, hint], className="facet-groups")

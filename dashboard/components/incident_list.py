@@ -31,10 +31,12 @@ def _entry(row: Row, links: Links) -> html.A:
     look = palette.look(palette.SEVERITIES, row["severity"])
     return html.A(
         [
-            html.Div(marks.severity(row["severity"]), className="incident-severity"),
+            html.Div(
+                [marks.severity(row["severity"]), marks.incident_state(row["state"])], className="incident-severity"
+            ),
             html.Div(
                 [
-                    html.Div([html.Span(row["title"], className="incident-title"), marks.incident_state(row["state"])]),
+                    html.Div(row["title"], className="incident-title", title=row["title"]),
                     html.Div(row.get("culprit_line") or "no failing line kept", className=_culprit_class(row)),
                 ],
                 className="incident-what",
@@ -48,7 +50,7 @@ def _entry(row: Row, links: Links) -> html.A:
                     sparkline(
                         row.get("trend") or [], caption="records per 5 min over the last hour", colour=look.colour
                     ),
-                    html.Div(["last ", marks.age(row["last_seen"])], className="dim"),
+                    html.Div(marks.age(row["last_seen"]), className="dim"),
                 ],
                 className="incident-trend",
             ),

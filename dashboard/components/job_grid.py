@@ -8,7 +8,7 @@ from typing import Any
 import dash_ag_grid as dag
 
 from dashboard import palette
-from dashboard.components.job_table import error_words, failing_line
+from dashboard.components.job_table import failing_line
 from dashboard.links import Links
 
 BLOCK_ROWS = 100
@@ -24,7 +24,6 @@ def job_grid(component_id: str, links: Links) -> dag.AgGrid:
         rowModelType="infinite",
         getRowId="params.data.panda_id",
         className="job-grid",
-        columnSize="responsiveSizeToFit",
         dashGridOptions={
             "rowHeight": 34,
             "headerHeight": 34,
@@ -45,15 +44,16 @@ def job_grid(component_id: str, links: Links) -> dag.AgGrid:
 
 def grid_row(row: dict[str, Any]) -> dict[str, Any]:
     """What the grid shows of a job, and no more: every row travels to the browser."""
+    error = row.get("error")
     return {
         "panda_id": str(row["panda_id"]),
         "job_status": row["job_status"],
         "jedi_task_id": row.get("jedi_task_id"),
         "computing_site": row.get("computing_site") or "",
         "prod_user_name": row.get("prod_user_name") or "",
-        "attempt_nr": row.get("attempt_nr"),
         "state_change_time": row.get("state_change_time") or row.get("modification_time"),
-        "error": error_words(row.get("error")),
+        "error": f"{error['component']}:{error['code']}" if error else "",
+        "error_name": (error or {}).get("name") or "",
         "line": failing_line(row),
         "incident_id": row.get("incident_id"),
     }
@@ -64,45 +64,23 @@ def _columns(links: Links) -> list[dict[str, Any]]:
     job, log = links.page("job", 0), links.page("log", 0)
     task, incident = links.page("task", 0), links.page("incident", 0)
     return [
-        {
-            "field": "job_status",
-            "headerName": "State",
-            "cellRenderer": "JobState",
-            "cellRendererParams": {"looks": looks},
-            "width": 118,
-        },
-        {
-            "field": "panda_id",
-            "headerName": "PandaID",
-            "cellRenderer": "NumberLink",
-            "cellRendererParams": {"to": job},
-            "width": 110,
-        },
-        {
-            "field": "line",
-            "headerName": "Failing line",
-            "cellRenderer": "FailingLine",
-            "cellRendererParams": {"to": log},
-            "flex": 1,
-            "minWidth": 220,
-        },
-        {"field": "error", "headerName": "Error", "cellRenderer": "PlainText", "width": 170},
-        {"field": "computing_site", "headerName": "Queue", "cellRenderer": "PlainText", "width": 130},
-        {
-            "field": "jedi_task_id",
-            "headerName": "Task",
-            "cellRenderer": "NumberLink",
-            "cellRendererParams": {"to": task},
-            "width": 100,
-        },
-        {"field": "prod_user_name", "headerName": "User", "cellRenderer": "PlainText", "width": 110},
-        {"field": "attempt_nr", "headerName": "Attempt", "type": "rightAligned", "width": 84},
-        {"field": "state_change_time", "headerName": "Changed", "cellRenderer": "Age", "width": 110},
-        {
-            "field": "incident_id",
-            "headerName": "Incident",
-            "cellRenderer": "NumberLink",
-            "cellRendererParams": {"to": incident},
-            "width": 86,
-        },
+        _column("job_status", "State", 118, "JobState", looks=looks),
+        _column("panda_id", "PandaID", 88, "NumberLink", to=job),
+        _column("state_change_time", "Changed", 104, "Age"),
+        {**_column("line", "Failing line", 260, "FailingLine", to=log), "flex": 1, "minWidth": 170},
+        _column("error", "Error", 112, "ErrorCode"),
+        _column("computing_site", "Queue", 138, "PlainText"),
+        _column("jedi_task_id", "Task", 94, "NumberLink", to=task),
+        _column("prod_user_name", "User", 90, "PlainText"),
+        _column("incident_id", "Incident", 84, "NumberLink", to=incident, sign="#"),
     ]
+
+
+def _column(field: str, head: str, width: int, renderer: str, **parameters: Any) -> dict[str, Any]:
+    return {
+        "field": field,
+        "headerName": head,
+        "width": width,
+        "cellRenderer": renderer,
+        "cellRendererParams": parameters,
+    }

@@ -17,11 +17,11 @@ def job_tabs(address: Address, links: Links) -> html.Nav:
             html.A(
                 text,
                 href=links.page(name, address.number),
-                className="tab chosen" if name == address.page else "tab",
+                className="page-tab chosen" if name == address.page else "page-tab",
                 id=f"tab-{name}",
                 **attributes(aria_current="page" if name == address.page else None),
             )
             for name, text in tabs
         ],
-        className="tabs",
+        className="page-tabs",
     )

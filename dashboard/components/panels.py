@@ -64,13 +64,13 @@ def empty(sentence: str, *actions: Any) -> html.Div:
     return html.Div([html.P(sentence), html.Div(list(actions), className="empty-actions")], className="empty")
 
 
-def problem(error: ClientError) -> html.Div:
-    """A refusal or failure in the server's own words."""
+def problem(error: ClientError, remedy: str = "") -> html.Div:
+    """A refusal or failure in the server's own words; `remedy` where the page knows a better one."""
     lines: list[Any] = [html.Strong(error.detail)]
     if error.field:
         lines.append(html.Span(f"Field: {error.field}"))
-    if error.remedy:
-        lines.append(html.Span(f"Remedy: {error.remedy}"))
+    if remedy or error.remedy:
+        lines.append(html.Span(f"Remedy: {remedy or error.remedy}"))
     return html.Div(lines, className="problem", role="alert")
 
 

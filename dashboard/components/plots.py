@@ -48,7 +48,7 @@ def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, co
         y=list(values),
         width=bin_s * 1000 * 0.86,
         offset=0,
-        marker={"color": colour},
+        marker={"color": colour, "line": {"width": 0}},
         hovertemplate="%{y} records<br>from %{x|%H:%M} UTC<extra></extra>",
     )
     figure.update_layout(showlegend=False)
@@ -71,7 +71,7 @@ def _blank() -> go.Figure:
             "font": {"family": "system-ui, sans-serif", "size": 12},
             "xaxis": {**axis, "type": "date", "showgrid": False},
             "yaxis": {**axis, "rangemode": "tozero", "tickformat": "~s", "nticks": 5},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
+            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
             "hoverlabel": {"align": "left"},
             "uirevision": "kept",
             "showlegend": True,

@@ -20,9 +20,9 @@ def timeline(history: Sequence[Mapping[str, Any]]) -> html.Div:
     known = [float(step.get("duration_s") or 0) for step in history]
     floor = max(sum(known), 1.0) * _NARROWEST
     strip = [_segment(step, max(length, floor)) for step, length in zip(history, known, strict=True)]
-    return html.Div(
-        [html.Div(strip, className="ribbon slim"), html.Ol([_step(step) for step in history], className="steps")]
-    )
+    places = ["", *(_place(step) for step in history)]
+    steps = [_step(step, before) for step, before in zip(history, places, strict=False)]
+    return html.Div([html.Div(strip, className="ribbon slim"), html.Ol(steps, className="steps")])
 
 
 def _segment(step: Mapping[str, Any], width: float) -> html.Span:
@@ -34,15 +34,23 @@ def _segment(step: Mapping[str, Any], width: float) -> html.Span:
     )
 
 
-def _step(step: Mapping[str, Any]) -> html.Li:
+def _place(step: Mapping[str, Any]) -> str:
+    return " · ".join(str(step[name]) for name in ("computing_site", "host") if step.get(name))
+
+
+def _step(step: Mapping[str, Any], place_before: str) -> html.Li:
+    """One state; the place is told where it changes."""
     lasting = step.get("duration_s")
-    where = " · ".join(str(step[name]) for name in ("computing_site", "host") if step.get(name))
+    time = wording.clock_time(step["modification_time"])
+    place = _place(step)
+    words = [html.Span(place, className="dim")] if place and place != place_before else []
+    if step.get("reason"):
+        words.append(html.Span(step["reason"]))
     return html.Li(
         [
             marks.job_state(step["job_status"]),
             html.Span(wording.duration(lasting) if lasting is not None else "", className="step-duration"),
-            html.Span(wording.clock_time(step["modification_time"]), className="dim mono"),
-            html.Span(where, className="dim step-where"),
-            html.Span(step.get("reason") or "", className="step-reason"),
+            html.Span(time[-8:], title=f"{time} UTC", className="dim mono"),
+            html.Div(words, className="step-words"),
         ]
     )

@@ -30,13 +30,19 @@ def _layout(address: Address, links: Links) -> html.Div:
             html.Div(
                 [
                     html.Div(panels.panel("Failing line", panels.skeleton(180)), id="incident-culprit"),
-                    panels.panel("Records per 5 minutes, last hour", plots.graph("incident-trend", height=200)),
+                    html.Div(
+                        [
+                            panels.panel("Records per 5 minutes, last hour", plots.graph("incident-trend", height=180)),
+                            html.Div(id="incident-activity"),
+                        ],
+                        className="stack",
+                    ),
                 ],
                 className="two-columns wide-left",
             ),
             html.Div(id="incident-breakdown"),
             html.Div(id="incident-jobs"),
-            html.Div(id="incident-rest", className="two-columns"),
+            html.Div(id="incident-records"),
         ],
         className="stack",
     )
@@ -55,7 +61,8 @@ async def _load(view: View) -> Sequence[Any]:
         plots.counts_over_time(row.get("trend") or [], bin_s=_TREND_BIN_S, until=answer["as_of"], colour=look.colour),
         _breakdown(answer.get("breakdown") or {}, row, view.links),
         _jobs(answer.get("jobs") or [], row, view.links),
-        [_activity(answer), _records(answer.get("records") or [])],
+        _activity(answer),
+        _records(answer.get("records") or []),
     ]
 
 
@@ -179,7 +186,8 @@ PAGE = Page(
         ("incident-trend", "figure"),
         ("incident-breakdown", "children"),
         ("incident-jobs", "children"),
-        ("incident-rest", "children"),
+        ("incident-activity", "children"),
+        ("incident-records", "children"),
     ),
     load=_load,
     topics=lambda address: [f"incident:{address.number}", "incidents"],

@@ -85,7 +85,7 @@ def _names(answer: dict[str, Any], view: View) -> list[html.A]:
         html.A(
             name,
             href=view.links.page("log", view.address.number, name=name),
-            className="tab chosen mono" if name == answer["name"] else "tab mono",
+            className="page-tab chosen mono" if name == answer["name"] else "page-tab mono",
             **attributes(aria_current="true" if name == answer["name"] else None),
         )
         for name in answer.get("names") or []

@@ -91,7 +91,7 @@ def _tiles(summary: dict[str, Any], links: Links) -> html.Div:
             panels.tile(
                 "Wait for a pilot, last hour",
                 wording.duration(waits.get("p50_s")),
-                f"half wait less; 95 % less than {wording.duration(waits.get('p95_s'))}"
+                f"half of the jobs; 95 % within {wording.duration(waits.get('p95_s'))}"
                 if waits.get("p95_s") is not None
                 else "no job started in the last hour",
                 href=links.page("jobs", job_status="activated"),
@@ -113,8 +113,10 @@ def _throughput_tile(summary: dict[str, Any], links: Links) -> Any:
         note = "nothing to compare with a week ago"
     else:
         change = ((now or 0) - before) / before
-        direction = "▲" if change > 0 else "▼" if change < 0 else "="
-        note = f"{direction} {wording.per_cent(abs(change))} against {wording.count(before)} in the same hour last week"
+        sign = "▲" if change > 0 else "▼" if change < 0 else "="
+        note = f"{sign} {wording.per_cent(abs(change))} vs same hour last week"
+            f"{direction.format(wording.per_cent(abs(change)))} than the same hour last week ({wording.count(before)})"
+        )
     return panels.tile(
         "Finished, last hour",
         wording.count(now),

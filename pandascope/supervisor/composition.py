@@ -5,9 +5,8 @@ The one place that knows both; the monitor itself asks the API through the clien
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -17,10 +16,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
-from api.identity.access import SESSION_COOKIE
 from core.configuration import Settings
 from dashboard.app import create_monitor
-from pandascope.async_client import AsyncClient
+from dashboard.visitors import visitor_clients
 from pandascope.in_process import InProcessTransport
 
 _INSIDE = "http://inside.panda"
@@ -30,11 +28,7 @@ _INSIDE = "http://inside.panda"
 def create_server(settings: Settings, database_url: str) -> ASGIApp:
     """The ASGI application of one worker: `/api` is the API, `/monitor` the pages, `/` leads there."""
     api = create_app(settings, database_url)
-
-    def client_for(headers: Mapping[str, str]) -> AsyncClient:
-        return AsyncClient(_INSIDE, _token_of(headers), transport=InProcessTransport(api))
-
-    monitor = create_monitor(client_for)
+    monitor = create_monitor(visitor_clients(_INSIDE, InProcessTransport(api)))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -63,15 +57,3 @@ class _Doors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = "/" + str(scope.get("path", "")).lstrip("/").split("/", 1)[0]
         await self._doors.get(first, self._front)(scope, receive, send)
-
-
-def _token_of(headers: Mapping[str, str]) -> str:
-    """The visitor's own token, from its header or its cookie; empty for an anonymous visitor."""
-    scheme, _, text = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return text.strip()
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""

@@ -72,9 +72,13 @@ def running_system(
     *,
     agents: bool = True,
     further_agents: AgentFactory | None = None,
+    make_server: Callable[[Settings, str], Any] = create_app,
     **overrides: Any,
 ) -> Iterator[RunningSystem]:
-    """Start API (and agents) on a free port over `database_url`; everything is stopped at the end."""
+    """Start API (and agents) on a free port over `database_url`; everything is stopped at the end.
+
+    `make_server=pandascope.supervisor.composition.create_server` serves the web monitor too.
+    """
     periods = {"setupper_s": 0.05, "activator_s": 0.1, "adder_s": 0.05, "watchdog_s": 0.2, "emitter_s": 0.05}
     settings = Settings(data=directory, database_url=database_url, **{"agents": periods, **overrides})
     storage = directory / "storage"
@@ -82,7 +86,7 @@ def running_system(
     database = Database(database_url)
     ensure_local_site(database, str(storage))
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(settings, database_url)
+    app = make_server(settings, database_url)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     stop = threading.Event()
     threads = [threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)]
