@@ -115,8 +115,6 @@ def _throughput_tile(summary: dict[str, Any], links: Links) -> Any:
         change = ((now or 0) - before) / before
         sign = "▲" if change > 0 else "▼" if change < 0 else "="
         note = f"{sign} {wording.per_cent(abs(change))} vs same hour last week"
-            f"{direction.format(wording.per_cent(abs(change)))} than the same hour last week ({wording.count(before)})"
-        )
     return panels.tile(
         "Finished, last hour",
         wording.count(now),
