@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,8 +80,17 @@ def various(database: Database, store: IncidentStore) -> None:
     store.resolve(by_code[1110], "ann")
 
 
-def test_the_worst_come_first_and_resolved_ones_only_on_request(database: Database, store: IncidentStore) -> None:
-    various(database, store)
+@pytest.fixture(scope="module")
+def various_incidents(module_database_url: str) -> Iterator[Database]:
+    """One database for all tests that only read."""
+    database = Database(module_database_url)
+    various(database, IncidentStore(database))
+    yield database
+    database.close()
+
+
+def test_the_worst_come_first_and_resolved_ones_only_on_request(various_incidents: Database) -> None:
+    database = various_incidents
     answer = ask(database)
     words = [title.split(":")[-1].strip() for title in titles(answer)]
     assert words == ["alarm", "noise", "dear", "cheap", "taken"]
@@ -118,14 +128,13 @@ def test_the_worst_come_first_and_resolved_ones_only_on_request(database: Databa
         ({"q": "100%"}, 0),
     ],
 )
-def test_filters(database: Database, store: IncidentStore, filters: dict[str, str], count: int) -> None:
-    various(database, store)
-    answer = ask(database, **filters)
+def test_filters(various_incidents: Database, filters: dict[str, str], count: int) -> None:
+    answer = ask(various_incidents, **filters)
     assert len(answer["incidents"]) == answer["count"] == count
 
 
-def test_facets_count_what_the_list_holds(database: Database, store: IncidentStore) -> None:
-    various(database, store)
+def test_facets_count_what_the_list_holds(various_incidents: Database) -> None:
+    database = various_incidents
     answer = ask(database, state="*")
     for name, facet in answer["facets"].items():
         counted = Counter(row[name] for row in answer["incidents"])
@@ -155,8 +164,8 @@ def _letters(number: int) -> str:
     return chr(97 + number // 26) + chr(97 + number % 26)
 
 
-def test_a_window_is_about_when_it_was_seen(database: Database, store: IncidentStore) -> None:
-    various(database, store)
+def test_a_window_is_about_when_it_was_seen(various_incidents: Database) -> None:
+    database = various_incidents
     assert len(ask(database, hours=1)["incidents"]) == 5
     assert ask(database, date_from="2020-01-01", date_to="2020-02-01")["incidents"] == []
 

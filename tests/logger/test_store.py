@@ -159,36 +159,33 @@ def _statements(database: Database) -> int:
     return int(row[0]["n"])
 
 
-@pytest.mark.parametrize(
-    ("code", "logs", "log", "line"),
-    [
-        (
-            1305,
-            {"payload.stderr": "a\nbash: x: command not found\n", "pilot.log": "ERROR pilot\n"},
-            "payload.stderr",
-            2,
-        ),
-        (1305, {"payload.stderr": "just talk\n", "payload.stdout": "Error: in stdout\n"}, "payload.stdout", 1),
-        (1305, {"payload.stderr": "just talk\nlast words\n"}, "payload.stderr", 2),
-        (
-            1305,
-            {"payload.stderr": "", "payload.stdout": "last words\n", "pilot.log": "ERROR it failed\n"},
-            "payload.stdout",
-            1,
-        ),
-        (1305, {"payload.stderr": "", "payload.stdout": "", "pilot.log": "ERROR it failed\n"}, "pilot.log", 1),
-        (1099, {"payload.stderr": "Error: x", "pilot.log": "just talk"}, "payload.stderr", 1),
-        (1099, {"payload.stderr": "", "pilot.log": "ok\nERROR stage-in failed\nbye\n"}, "pilot.log", 2),
-        (1305, {"payload.stderr": ""}, "", 0),
-    ],
-)
-def test_the_culprit_is_looked_for_where_the_trouble_was(
-    database: Database, store: IncidentStore, code: int, logs: dict[str, str], log: str, line: int
-) -> None:
-    end_jobs(database, code=code, logs=logs)
+_CULPRITS = [
+    (
+        1305,
+        {"payload.stderr": "a\nbash: x: command not found\n", "pilot.log": "ERROR pilot\n"},
+        "payload.stderr",
+        2,
+    ),
+    (1305, {"payload.stderr": "just talk\n", "payload.stdout": "Error: in stdout\n"}, "payload.stdout", 1),
+    (1305, {"payload.stderr": "just talk\nlast words\n"}, "payload.stderr", 2),
+    (
+        1305,
+        {"payload.stderr": "", "payload.stdout": "last words\n", "pilot.log": "ERROR it failed\n"},
+        "payload.stdout",
+        1,
+    ),
+    (1305, {"payload.stderr": "", "payload.stdout": "", "pilot.log": "ERROR it failed\n"}, "pilot.log", 1),
+    (1099, {"payload.stderr": "Error: x", "pilot.log": "just talk"}, "payload.stderr", 1),
+    (1099, {"payload.stderr": "", "pilot.log": "ok\nERROR stage-in failed\nbye\n"}, "pilot.log", 2),
+    (1305, {"payload.stderr": ""}, "", 0),
+]
+
+
+def test_the_culprit_is_looked_for_where_the_trouble_was(database: Database, store: IncidentStore) -> None:
+    expected = {end_jobs(database, code=code, logs=logs)[0]: (log, line) for code, logs, log, line in _CULPRITS}
     store.ingest_ended_jobs()
-    (job,) = database.fetch("SELECT culprit_log, culprit_line_number FROM incident_jobs")
-    assert (job["culprit_log"], job["culprit_line_number"]) == (log, line)
+    jobs = database.fetch("SELECT panda_id, culprit_log, culprit_line_number FROM incident_jobs")
+    assert {job["panda_id"]: (job["culprit_log"], job["culprit_line_number"]) for job in jobs} == expected
 
 
 def test_the_title_is_the_payloads_complaint_or_the_pilots_diagnosis(database: Database, store: IncidentStore) -> None:
