@@ -42,7 +42,7 @@ class RecordsBody(BaseModel):
     dropped: int = Field(0, ge=0, description="records that the emitter lost since its last batch")
 
 
-@operation("POST", "/api/logger/records", access=Access.USER)
+@operation("POST", "/api/logger/records", access=Access.USER, takes_binary=True)
 def ingest_records(context: Context, body: RecordsBody) -> dict[str, Any]:
     """Store log records and fold their troubles into incidents."""
     result = _store(context).ingest_records(body.model_dump(), context.caller.user_name)
