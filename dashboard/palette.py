@@ -42,6 +42,9 @@ JOB_STATES: dict[str, Look] = {
     "finished": Look(_GOOD, "check", 17),
 }
 
+ENDED = ("finished", "failed", "cancelled", "closed")
+"""States of jobs that nothing follows."""
+
 TASK_STATES: dict[str, Look] = {
     "broken": Look(_BAD, "cross", 0),
     "failed": Look(_BAD, "cross", 1),

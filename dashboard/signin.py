@@ -15,7 +15,10 @@ from dashboard.page import ADDRESS
 from dashboard.visitors import token_of
 from pandascope.errors import ClientError
 
-HOW = "To act here, sign in with a token: 'panda token create --user NAME --vo VO --role operator' prints one."
+HOW = (
+    "To act here, sign in (top right) with the token of an operator: "
+    "'panda token create --user NAME --vo VO --role operator' prints one."
+)
 _ACTING_ROLES = frozenset({"operator", "admin"})
 
 

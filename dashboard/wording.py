@@ -57,7 +57,9 @@ def core_hours(core_seconds: float | None) -> str:
     if core_seconds is None:
         return _BLANK
     hours = core_seconds / 3600
-    if 0 < hours < 0.05:
+    if hours == 0:
+        return "0 core-h"
+    if hours < 0.05:
         return "< 0.1 core-h"
     return f"{hours:.1f} core-h" if hours < 100 else f"{count(hours)} core-h"
 

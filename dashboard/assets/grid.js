@@ -5,7 +5,6 @@
   const h = (...parts) => React.createElement(...parts);
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
-  const FINAL = new Set(["finished", "failed", "cancelled", "closed"]);
   const LOADING = h("span", { className: "cell-loading" });
   const numbered = (template, number) => template.replace("/0/", `/${encodeURIComponent(number)}/`);
 
@@ -48,7 +47,8 @@
       rows_in_sight() {
         const grid = api();
         if (!grid || !document.querySelector(".job-grid")) return no_update();
-        const ids = grid.getRenderedNodes().filter((node) => node.data && !FINAL.has(node.data.job_status)).map((node) => node.id);
+        const { ended } = grid.getGridOption("context");
+        const ids = grid.getRenderedNodes().filter((node) => node.data && !ended.includes(node.data.job_status)).map((node) => node.id);
         return ids.length ? ids.slice(0, 100) : no_update();
       },
       put_fresh(rows) {

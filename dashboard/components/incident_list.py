@@ -48,7 +48,7 @@ def _entry(row: Row, links: Links) -> html.A:
             html.Div(
                 [
                     sparkline(
-                        row.get("trend") or [], caption="records per 5 min over the last hour", colour=look.colour
+                        row.get("trend") or [], caption="events per 5 min over the last hour", colour=look.colour
                     ),
                     html.Div(marks.age(row["last_seen"]), className="dim"),
                 ],

@@ -12,7 +12,6 @@ from dashboard.components.job_table import failing_line
 from dashboard.links import Links
 
 BLOCK_ROWS = 100
-FINAL_STATES = ("finished", "failed", "cancelled", "closed")
 
 
 def job_grid(component_id: str, links: Links) -> dag.AgGrid:
@@ -27,6 +26,7 @@ def job_grid(component_id: str, links: Links) -> dag.AgGrid:
         dashGridOptions={
             "rowHeight": 34,
             "headerHeight": 34,
+            "context": {"ended": list(palette.ENDED)},
             "cacheBlockSize": BLOCK_ROWS,
             "maxBlocksInCache": 20,
             "maxConcurrentDatasourceRequests": 1,

@@ -32,6 +32,7 @@ def stacked_bars(answer: Mapping[str, Any], links: Links, *, by: str = "status",
             customdata=[_jobs_of_bin(links, by, name, start, bin_s, filters) for start in bins],
             hovertemplate="%{y} " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
         )
+    _whole_numbers(figure, max((sum(counts) for counts in zip(*answer["series"].values(), strict=True)), default=0))
     return figure
 
 
@@ -49,9 +50,10 @@ def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, co
         width=bin_s * 1000 * 0.86,
         offset=0,
         marker={"color": colour, "line": {"width": 0}},
-        hovertemplate="%{y} records<br>from %{x|%H:%M} UTC<extra></extra>",
+        hovertemplate="%{y} events<br>from %{x|%H:%M} UTC<extra></extra>",
     )
     figure.update_layout(showlegend=False)
+    _whole_numbers(figure, max(values, default=0))
     return figure
 
 
@@ -77,6 +79,12 @@ def _blank() -> go.Figure:
             "showlegend": True,
         }
     )
+
+
+def _whole_numbers(figure: go.Figure, top: int) -> None:
+    """Counts have no fractions, so a low axis gets a tick per unit."""
+    if top <= 5:
+        figure.update_yaxes(dtick=1, range=[0, max(top, 1) * 1.05])
 
 
 def _colour(by: str, name: str, index: int) -> str:

@@ -32,7 +32,7 @@ def _layout(address: Address, links: Links) -> html.Div:
                     html.Div(panels.panel("Failing line", panels.skeleton(180)), id="incident-culprit"),
                     html.Div(
                         [
-                            panels.panel("Records per 5 minutes, last hour", plots.graph("incident-trend", height=180)),
+                            panels.panel("Events per 5 minutes, last hour", plots.graph("incident-trend", height=180)),
                             html.Div(id="incident-activity"),
                         ],
                         className="stack",

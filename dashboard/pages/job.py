@@ -121,10 +121,8 @@ def _facts(job: dict[str, Any], links: Links) -> html.Section:
         ("Priority", str(job.get("current_priority") or 0)),
         ("Worker node", marks.mono(job.get("modification_host")) if job.get("modification_host") else None),
         ("Pilot", marks.mono(job.get("pilot_id")) if job.get("pilot_id") else None),
-        (
-            "Cores, memory asked",
-            f"{job.get('core_count') or 1} · {wording.size((job.get('min_ram_mb') or 0) * 1_000_000)}",
-        ),
+        ("Cores asked", str(job.get("core_count") or 1)),
+        ("Memory asked", wording.size(job["min_ram_mb"] * 1_000_000) if job.get("min_ram_mb") else None),
         ("CPU used", wording.duration(job.get("cpu_consumption_time_s"))),
         ("Memory used", wording.size(job["max_rss_kb"] * 1024) if job.get("max_rss_kb") else None),
         ("Created", wording.clock_time(job.get("creation_time"))),

@@ -28,7 +28,11 @@ def _layout(address: Address, links: Links) -> html.Div:
             html.Div(panels.skeleton(84), id="now-tiles"),
             html.Div(panels.skeleton(240), id="now-incidents"),
             html.Div(panels.skeleton(90), id="now-ribbon"),
-            panels.panel("Jobs ended over time", plots.graph("now-throughput", height=230)),
+            panels.panel(
+                "Jobs ended over time",
+                plots.graph("now-throughput", height=230),
+                aside=html.Span(id="now-throughput-note", className="dim"),
+            ),
         ],
         className="stack",
     )
@@ -38,7 +42,7 @@ async def _load(view: View) -> Sequence[Any]:
     window = {name: view.address.filters[name] for name in WINDOW_FIELDS if name in view.address.filters}
     window = window or {"hours": _DEFAULT_HOURS}
     summary = await view.client.summary(**window)
-    throughput = await view.client.throughput(**window)
+    throughput, note = await _throughput(view, window)
     return [
         heading(
             _title(summary),
@@ -49,7 +53,25 @@ async def _load(view: View) -> Sequence[Any]:
         _incidents(summary, view.links),
         panels.panel("Jobs by state", job_ribbon(summary["jobs"], view.links, **window)),
         plots.stacked_bars(throughput, view.links),
+        note,
     ]
+
+
+async def _throughput(view: View, window: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+    """What ended, by final state. A system that is younger than its window is shown at the scale of what there is."""
+    answer = await view.client.throughput(**window)
+    bins, series = answer["bins"], _ended(answer["series"])
+    busy = [index for index in range(len(bins)) if any(counts[index] for counts in series.values())]
+    last_hour = -(-3600 // int(answer["bin_s"]))
+    if busy and busy[0] >= len(bins) - last_hour and len(bins) > last_hour:
+        answer = await view.client.throughput(hours=1)
+        return {**answer, "series": _ended(answer["series"])}, "only the last hour: nothing ended before"
+    return {**answer, "series": series}, None
+
+
+def _ended(series: dict[str, list[int]]) -> dict[str, list[int]]:
+    """The series of final states: the others count how often a state was entered on the way."""
+    return {name: counts for name, counts in series.items() if name in palette.ENDED}
 
 
 def _title(summary: dict[str, Any]) -> str:
@@ -63,7 +85,7 @@ def _title(summary: dict[str, Any]) -> str:
 def _incidents(summary: dict[str, Any], links: Links) -> html.Section:
     rows = summary.get("worst") or []
     by_severity = summary["incidents"].get("by_severity") or {}
-    counts = [f"{by_severity[name]} {name}" for name in palette.SEVERITIES if by_severity.get(name)]
+    counts = [_severity_count(name, by_severity[name]) for name in palette.SEVERITIES if by_severity.get(name)]
     every = html.A("All incidents", href=links.page("incidents"), className="button")
     body: Any
     if not rows:
@@ -72,6 +94,10 @@ def _incidents(summary: dict[str, Any], links: Links) -> html.Section:
         body = incident_list(rows, links)
     aside = [html.Span(", ".join(counts), className="dim"), html.A("All incidents", href=links.page("incidents"))]
     return panels.panel("Worst incidents", body, aside=aside, flush=bool(rows))
+
+
+def _severity_count(name: str, number: int) -> str:
+    return f"{number} critical" if name == "critical" else wording.plural(number, name)
 
 
 def _tiles(summary: dict[str, Any], links: Links) -> html.Div:
@@ -139,6 +165,7 @@ PAGE = Page(
         ("now-incidents", "children"),
         ("now-ribbon", "children"),
         ("now-throughput", "figure"),
+        ("now-throughput-note", "children"),
     ),
     load=_load,
     topics=lambda address: ["jobs", "incidents", "queues"],

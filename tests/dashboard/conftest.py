@@ -1,0 +1,169 @@
+"""The whole server with the monitor, over real PostgreSQL, and a real browser to look at it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from logger.agents import build_agents
+from pandascope.supervisor.composition import create_server
+from tests.support import builders
+from tests.support.missing import skip_or_fail
+from tests.support.system import RunningSystem, eventually, running_system
+
+_CHROMIUM_WORDS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+FAILING_LINE = "ValueError: no such column: 'pt'"
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>[x](javascript:alert(1)) **b** \x1b[31mred'
+)
+EVERYTHING_WITHIN_MS = 20_000
+
+expect.set_options(timeout=EVERYTHING_WITHIN_MS)
+
+
+@dataclass
+class Story:
+    """What has happened in the system that the tests look at."""
+
+    system: RunningSystem
+    failed: list[int]
+    hostile: int
+    running: list[int]
+
+    @property
+    def incident(self) -> int:
+        """The incident of the failed jobs."""
+        return self._incident_of(self.failed[0])
+
+    @property
+    def hostile_incident(self) -> int:
+        """The incident of the job whose texts are hostile."""
+        return self._incident_of(self.hostile)
+
+    def _incident_of(self, panda_id: int) -> int:
+        row = self.system.client().get(f"/api/monitor/job/{panda_id}").json()
+        return int(row["incidents"][0]["incident_id"])
+
+    def start(self, count: int = 1) -> list[int]:
+        """More running jobs."""
+        return builders.start(self.system.database, count, queue="LOCAL")
+
+    def finish(self, panda_id: int) -> None:
+        """A pilot reports success; the adder of the running system does the rest."""
+        builders.report_finished(self.system.database, panda_id)
+
+    def fail(self, panda_id: int, last_line: str = FAILING_LINE, **said: Any) -> None:
+        """A pilot reports a failure of the payload."""
+        stderr = log_text(last_line)
+        said = {"pilot_error_code": 1305, "pilot_error_diag": f"exit code 3: {last_line}", "trans_exit_code": 3} | said
+        logs = {"payload.stderr": stderr, "payload.stdout": "all quiet\n", "pilot.log": "pilot starts\n"}
+        builders.report(self.system.database, panda_id, "failed", logs=logs, **said)
+
+
+def log_text(last_line: str) -> str:
+    """A log of some hundred lines with a traceback before its end and lines after it."""
+    before = [f"event {number} of 400" for number in range(1, 301)]
+    trace = ["Traceback (most recent call last):", '  File "analysis.py", line 12, in <module>', "    main()"]
+    after = [f"cleaning up {number}" for number in range(1, 41)]
+    return "\n".join([*before, *trace, last_line, *after]) + "\n"
+
+
+@contextmanager
+def monitor_system(database_url: str, directory: Path, **options: Any) -> Iterator[RunningSystem]:
+    """A running system that serves the monitor and builds incidents."""
+    with running_system(
+        database_url, directory, further_agents=build_agents, make_server=create_server, **options
+    ) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def story(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Jobs that failed alike, one with hostile texts, some that run."""
+    with monitor_system(module_database_url, tmp_path_factory.mktemp("monitor")) as system:
+        jobs = builders.start(system.database, 9, queue="LOCAL", job_name="a plain job")
+        (hostile,) = builders.start(
+            system.database, 1, queue="LOCAL", job_name=HOSTILE.replace("\x1b", ""), user="mallory"
+        )
+        told = Story(system, jobs[:5], hostile, jobs[5:])
+        for panda_id in told.failed:
+            told.fail(panda_id)
+        told.fail(hostile, f"RuntimeError: {HOSTILE}", pilot_error_code=1099)
+        api = system.client()
+
+        def incidents_are_there() -> bool:
+            rows = api.get("/api/monitor/incidents").json()["incidents"]
+            return sum(row["job_count"] for row in rows) >= 6
+
+        eventually(incidents_are_there, timeout_s=60, what="the incidents are there")
+        yield told
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The distribution's Chromium."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        skip_or_fail("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM_WORDS.split())
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A browser tab on the monitor; everything that goes wrong in the page is kept."""
+
+    page: Page
+    base: str
+    complaints: list[str]
+
+    def open(self, address: str = "") -> Page:
+        """Load an address below /monitor/ and wait until its page is there."""
+        self.page.goto(f"{self.base}/monitor/{address}")
+        expect(self.page.locator("#page .page")).to_be_visible()
+        return self.page
+
+
+@pytest.fixture
+def new_tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
+    """Opens tabs, each in its own browser profile unless one is given; closes them at the end."""
+    contexts = []
+
+    def make(base: str, *, beside: Tab | None = None, **options: Any) -> Tab:
+        if beside is None:
+            contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}, **options))
+        page = (beside.page.context if beside else contexts[-1]).new_page()
+        tab = Tab(page, base, [])
+        page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: _check_local(tab, request.url))
+        return tab
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def _check_local(tab: Tab, url: str) -> None:
+    if not url.startswith((tab.base, "data:", "blob:")):
+        tab.complaints.append(f"asked another host: {url}")
+
+
+@pytest.fixture
+def tab(story: Story, new_tab: Callable[..., Tab]) -> Iterator[Tab]:
+    """A tab on the story's monitor; the test fails when the page complained."""
+    tab = new_tab(story.system.url)
+    yield tab
+    assert tab.complaints == []

@@ -1,0 +1,58 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard import wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (-3, "0 s"),
+        (0, "0 s"),
+        (0.42, "0.4 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (187_000, "2 d 3 h"),
+        (86_405, "1 d"),
+    ],
+)
+def test_durations(seconds, words):
+    assert wording.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "words"),
+    [(None, "–"), (0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (250_000_000, "250 MB"), (7e18, "7000 PB")],
+)
+def test_sizes(n_bytes, words):
+    assert wording.size(n_bytes) == words
+
+
+def test_counts_and_plurals():
+    assert wording.count(1234567) == "1\u202f234\u202f567"
+    assert wording.plural(1, "job") == "1 job"
+    assert wording.plural(0, "query") == "0 queries"
+    assert wording.plural(2, "day") == "2 days"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 core-h"), (60, "< 0.1 core-h"), (5400, "1.5 core-h"), (3_600_000, "1\u202f000 core-h")],
+)
+def test_core_hours(seconds, words):
+    assert wording.core_hours(seconds) == words
+
+
+def test_per_cent_shows_small_rates():
+    assert [wording.per_cent(value) for value in (None, 0.0, 0.004, 0.116, 1.0)] == [
+        "–",
+        "0 %",
+        "0.4 %",
+        "12 %",
+        "100 %",
+    ]
