@@ -5,6 +5,7 @@ The task engine (agents over its own tables) comes later and takes this place; t
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ def submit_task(database: Database, parameters: dict[str, Any], *, user_name: st
         inputs = _files(transaction, plan.input_dataset, "inputDataset") if plan.input_dataset else []
         if plan.settings["computing_site"]:
             check_queue_exists(transaction, plan.settings["computing_site"], "site")
+        _check_places(plan, inputs, sandbox)
         chunks = _chunks(inputs, plan)
         jobs = [_job(plan, task_id, index, chunk, sandbox, scope) for index, chunk in enumerate(chunks, start=1)]
         for job in jobs:
@@ -195,6 +197,19 @@ def _checked(parameters: dict[str, Any]) -> _Plan:
             "a task with input is cut by files", field="nJobs", remedy="leave it out, or leave out inputDataset"
         )
     return plan
+
+
+def _check_places(plan: _Plan, inputs: list[Row], sandbox: list[Row]) -> None:
+    """In the job directory every file has a place of its own."""
+    taken = {posixpath.normpath(row["lfn"]) for row in inputs}
+    for name, field_name in [
+        *((row["lfn"], "sandboxDataset") for row in sandbox),
+        *((name, "outputs") for name in plan.outputs),
+    ]:
+        place = posixpath.normpath(name)
+        if place in taken:
+            raise InvalidInput(f"{name!r} is also a file of the input", field=field_name, remedy="give it another name")
+        taken.add(place)
 
 
 def _outputs(parameters: dict[str, Any]) -> list[str]:

@@ -155,13 +155,13 @@ def check_job(job: NewJob, position: str) -> None:
 
 def _check_files(job: NewJob, position: str) -> None:
     local_names: set[str] = set()
-    for file in job.files:
-        check_file_name(file.lfn, f"{position}Files.lfn")
-        check_file_name(file.local_name, f"{position}Files.local_name")
+    for number, file in enumerate(job.files):
+        check_file_name(file.lfn, f"{position}Files.{number}.lfn")
+        check_file_name(file.local_name, f"{position}Files.{number}.local_name")
         place = posixpath.normpath(file.local_name)
         if place in local_names:
             raise InvalidInput(
-                f"{file.local_name!r} twice", field=f"{position}Files.lfn", remedy="give each its own name"
+                f"{file.local_name!r} twice", field=f"{position}Files.{number}.lfn", remedy="give each its own name"
             )
         local_names.add(place)
 

@@ -140,7 +140,7 @@ def test_no_file_of_a_job_lies_outside_its_directory_or_its_storage(site, name):
     for file in (NewFile("output", name, "inside"), NewFile("output", "inside", name)):
         with pytest.raises(InvalidInput) as refused:
             submit_jobs(site, [job_with(file)])
-        assert refused.value.field in ("jobs.0.Files.lfn", "jobs.0.Files.local_name")
+        assert refused.value.field in ("jobs.0.Files.0.lfn", "jobs.0.Files.0.local_name")
         assert refused.value.remedy
     assert everything(site) == before
 
@@ -193,7 +193,7 @@ def test_any_file_name_is_taken_or_refused_by_name(name):
     try:
         check_job(job, "")
     except InvalidInput as refused:
-        assert refused.field in ("Files.lfn", "Files.local_name")
+        assert refused.field in ("Files.0.lfn", "Files.0.local_name")
     else:
         assert len(name.encode()) <= 1024
         assert not name.startswith("/")
