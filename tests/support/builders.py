@@ -85,7 +85,8 @@ def report(database: Database, panda_id: int, status: str, **said: Any) -> str |
 
 
 def start(database: Database, count: int = 1, *, queue: str = "Q", worker_id: str = "", **job: Any) -> list[int]:
-    """Jobs as `running`, taken and reported by a pilot."""
+    """Jobs as `running`, taken and reported by a pilot; ahead of others that wait at the queue."""
+    job.setdefault("current_priority", 10_000)
     panda_ids = activate(database, count, queue=queue, **job)
     label = str(job.get("prod_source_label", "user"))
     taken = acquire(database, queue, label=label, job_count=count, worker_id=worker_id)
