@@ -65,6 +65,12 @@ def eventually(look: Callable[[], T], *, timeout_s: float = 20.0, what: str = ""
         time.sleep(0.02)
 
 
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @contextmanager
 def running_system(
     database_url: str,
