@@ -17,7 +17,7 @@ from pilot.directory import PREFIX, JobDirectory
 
 log = logging.getLogger("pilot.cleaner")
 
-LOCK, KEPT = "lock", "kept"
+KEPT = "kept"
 ABANDONED_S = 12 * 3600.0
 KEPT_S = 7 * 24 * 3600.0
 MAX_PER_RUN = 30
@@ -26,14 +26,18 @@ MAX_PER_RUN = 30
 @contextmanager
 def held(directory: JobDirectory) -> Iterator[None]:
     """Hold the directory while the block runs; the kernel lets go of it when this process dies."""
-    with (directory.path / LOCK).open("wb") as lock:
+    with directory.lock.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
 def keep(directory: JobDirectory, reason: str) -> None:
-    """Mark a directory as worth keeping."""
-    (directory.path / KEPT).write_text(reason + "\n", encoding="utf-8")
+    """Mark a directory as worth keeping, if the disk takes the mark."""
+    log.warning("keeping %s: %s", directory.path, reason)
+    try:
+        (directory.path / KEPT).write_text(reason + "\n", encoding="utf-8")
+    except OSError as error:
+        log.warning("%s could not be marked: %s", directory.path, error)
 
 
 def clean(work_directory: Path) -> int:
@@ -50,14 +54,14 @@ def clean(work_directory: Path) -> int:
 def _is_old(path: Path) -> bool:
     try:
         limit_s = KEPT_S if (path / KEPT).exists() else ABANDONED_S
-        return time.time() - max(path.stat().st_mtime, (path / LOCK).stat().st_mtime) > limit_s
+        return time.time() - max(path.stat().st_mtime, JobDirectory(path).lock.stat().st_mtime) > limit_s
     except OSError:
         return False
 
 
 def _is_free(path: Path) -> bool:
     try:
-        with (path / LOCK).open("rb") as lock:
+        with JobDirectory(path).lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -56,11 +56,12 @@ class JobDirectory:
             directory = cls(Path(tempfile.mkdtemp(prefix=name, dir=work_directory)))
             directory.work.mkdir()
             directory.temporary.mkdir()
+            directory.lock.touch()
+            directory.pilot_log.touch()
             for output in job.outputs:
                 (directory.work / output.local_name).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            code = NO_LOCAL_SPACE if error.errno in NO_SPACE else SETUP_FAILED
-            raise JobFailure(code, f"no directory for the job in {work_directory}: {error.strerror}") from error
+            raise setup_failure(f"no directory for the job in {work_directory}", error) from error
         return directory
 
     @property
@@ -92,6 +93,11 @@ class JobDirectory:
     def script(self) -> Path:
         """The shell text of a runShell job."""
         return self.path / "job.sh"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the pilot as long as it lives."""
+        return self.path / "lock"
 
     @property
     def log_archive(self) -> Path:
@@ -136,6 +142,12 @@ class JobDirectory:
     def remove(self) -> None:
         """Remove everything, also from directories the payload has closed to writing."""
         shutil.rmtree(self.path, onerror=_open_and_try_again)
+
+
+def setup_failure(what: str, error: OSError) -> JobFailure:
+    """The failure of a step before the payload, as the operating system explains it."""
+    code = NO_LOCAL_SPACE if error.errno in NO_SPACE else SETUP_FAILED
+    return JobFailure(code, f"{what}: {error.strerror or error}")
 
 
 class UsageGauge:

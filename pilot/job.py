@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from pilot.checks import Watch, Watched
 from pilot.cleaner import held, keep
-from pilot.description import JobDescription
+from pilot.description import JobDescription, JobFile
 from pilot.diagnosis import payload_failure
 from pilot.directory import JobDirectory, UsageGauge
 from pilot.errors import LOG_CREATION_FAILED, UNKNOWN_EXCEPTION, JobAbandoned, JobFailure
@@ -18,7 +21,7 @@ from pilot.logs import JobLog, job_log, make_archive, tail, written_to
 from pilot.meter import Meter
 from pilot.options import PilotOptions
 from pilot.orders import Orders
-from pilot.payload import Payload, payload_command, payload_environment
+from pilot.payload import Payload, PayloadEnd, payload_command, payload_environment
 from pilot.report import Account, deliver, figures, final_fields
 from pilot.server import Server
 from pilot.staging import Stager
@@ -68,8 +71,14 @@ class JobRun:
             self._server, self._job, self._orders, self._options.heartbeat_s, partial(self._figures, usage), self._log
         )
         try:
-            self._attempt(directory, usage, heartbeat)
-            self._store_log(directory)
+            with self._accountable():
+                heartbeat.report("starting")
+                self._stage_in(directory)
+                heartbeat.report("running")
+                self._execute(directory, usage, heartbeat)
+                self._stage_out(directory)
+            with self._accountable():
+                self._store_log(directory)
         except JobAbandoned as reason:
             self._log.warning("job %d is given up: %s", self._job.panda_id, reason)
             return ""
@@ -80,22 +89,20 @@ class JobRun:
             return "the server never got the final report"
         return "its outputs could not be stored" if self._has_unstored_outputs(directory) else ""
 
-    def _attempt(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> None:
-        """The work itself; a failure ends up in the account. Raises JobAbandoned."""
+    @contextmanager
+    def _accountable(self) -> Iterator[None]:
+        """What goes wrong in the block ends up in the account; the first failure is the one that counts."""
         try:
-            heartbeat.report("starting")
-            self._stage_in(directory)
-            heartbeat.report("running")
-            self._execute(directory, usage, heartbeat)
-            self._stage_out(directory)
+            yield
+        except JobAbandoned:
+            raise
         except JobFailure as failure:
             self._log.warning("job %d fails: %s", self._job.panda_id, failure)
-            self._account.failure = failure
-        except (JobAbandoned, KeyboardInterrupt):
-            raise
+            self._account.failure = self._account.failure or failure
         except Exception as error:  # noqa: BLE001 - whatever breaks, the server must hear of it
             self._log.exception("the pilot broke down in job %d", self._job.panda_id)
-            self._account.failure = JobFailure(UNKNOWN_EXCEPTION, f"{type(error).__name__}: {error}")
+            breakdown = JobFailure(UNKNOWN_EXCEPTION, f"{type(error).__name__}: {error}")
+            self._account.failure = self._account.failure or breakdown
 
     def _stage_in(self, directory: JobDirectory) -> None:
         with self._account.timed("stagein"):
@@ -110,27 +117,30 @@ class JobRun:
             try:
                 self._meter.watch(payload.guard_id)
                 watch = Watch(self._watched(directory, usage, heartbeat))
-                self._account.end = self._wait_for(payload, watch)
+                end = self._wait_for(payload, watch)
             finally:
                 payload.close()
-        end = self._account.end
-        self._meter.finish(end.cpu_time_s, end.max_rss_kb)
         self._log.info("the payload ended with %d after %.1f s of CPU time", end.trans_exit_code, end.cpu_time_s)
         if failure := payload_failure(end, tail(directory.stderr), tail(directory.stdout)):
             raise failure
 
-    def _wait_for(self, payload: Payload, watch: Watch) -> Any:
+    def _wait_for(self, payload: Payload, watch: Watch) -> PayloadEnd:
         """Until the payload ends by itself. Kills it and raises JobFailure or JobAbandoned when a check says so."""
         try:
             while True:
                 next_check_s = watch.enforce()
                 if end := payload.wait(next_check_s, self._orders.wakeup):
-                    return end
+                    return self._note_end(end)
                 self._orders.wakeup.drain()
         except (JobFailure, JobAbandoned) as reason:
             self._log.warning("killing the payload: %s", reason)
-            self._account.end = payload.kill(self._options.kill_grace_s)
+            self._note_end(payload.kill(self._options.kill_grace_s))
             raise
+
+    def _note_end(self, end: PayloadEnd) -> PayloadEnd:
+        self._account.end = end
+        self._meter.finish(end.cpu_time_s, end.max_rss_kb)
+        return end
 
     def _stage_out(self, directory: JobDirectory) -> None:
         with self._account.timed("stageout"):
@@ -138,27 +148,23 @@ class JobRun:
                 self._account.stored.append(self._stager.stage_out(file, directory.work / file.local_name))
 
     def _store_log(self, directory: JobDirectory) -> None:
-        """Archive and store the logs of a job, successful or not; its failure never hides an earlier one."""
+        """Archive and store the logs of a job, successful or not."""
         stored = {file.lfn for file in self._account.stored}
         done_with = [file for file in self._job.outputs if file.lfn in stored]
         directory.remove_inputs(self._job.inputs, self._job.outputs)
         if self._job.log is None:
             return
-        try:
-            with self._account.timed("stageout"):
-                self._archive(directory, done_with)
-                limit_s = LOG_TRANSFER_S if self._orders.pilot_must_end else None
-                stager = Stager(self._options, _no_interrupt, self._log)
-                self._account.stored.append(stager.stage_out(self._job.log, directory.log_archive, limit_s))
-        except JobFailure as failure:
-            self._log.warning("the log of job %d was not stored: %s", self._job.panda_id, failure)
-            self._account.failure = self._account.failure or failure
+        with self._account.timed("stageout"):
+            self._archive(directory, done_with)
+            limit_s = LOG_TRANSFER_S if self._orders.pilot_must_end else None
+            stager = Stager(self._options, _no_interrupt, self._log)
+            self._account.stored.append(stager.stage_out(self._job.log, directory.log_archive, limit_s))
 
-    def _archive(self, directory: JobDirectory, done_with: list[Any]) -> None:
+    def _archive(self, directory: JobDirectory, done_with: list[JobFile]) -> None:
         try:
             for reason in make_archive(directory, self._job, self._options.queue, [*self._job.inputs, *done_with]):
                 self._log.info("left out of the log archive: %s", reason)
-        except OSError as error:
+        except (OSError, tarfile.TarError) as error:
             raise JobFailure(LOG_CREATION_FAILED, str(error)) from error
 
     def _report(self, directory: JobDirectory | None) -> None:

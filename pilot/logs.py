@@ -35,10 +35,22 @@ def job_log(job: JobDescription, queue: str) -> JobLog:
     return _JobAdapter(logging.getLogger("pilot.job"), about)
 
 
+class _JobLogFile(logging.FileHandler):
+    """A log file that must not stop the pilot when the disk is full; the store hears of it all the same."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Lose the line."""
+
+    def close(self) -> None:
+        """Close, whether the last lines can be written or not."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def written_to(path: Path) -> Iterator[None]:
     """Write what the pilot says to a file as well, while the block runs."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler = _JobLogFile(path, encoding="utf-8", errors="backslashreplace")
     formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)

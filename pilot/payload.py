@@ -20,11 +20,13 @@ from pathlib import Path
 from pilot import guard
 from pilot.adopted import reap_orphans
 from pilot.description import JobDescription
-from pilot.directory import JobDirectory
+from pilot.directory import JobDirectory, setup_failure
 from pilot.errors import SETUP_FAILED, TRANSFORM_NOT_FOUND, JobFailure
 from pilot.wakeup import Wakeup
 
 RUN_SHELL = "runShell"
+MAX_PARAMETER_CHARACTERS = 131_071
+"""The longest single argument Linux passes on; shlex, too, takes its time beyond."""
 
 _NOT_FOR_PAYLOADS = re.compile(
     r"PANDA_.*|OIDC_.*|X509_USER_.*|BEARER_TOKEN.*|OLDPWD|.*_TOKEN|.*(PASSWORD|SECRET|CREDENTIAL|ACCESS_KEY).*",
@@ -55,12 +57,18 @@ def payload_command(job: JobDescription, directory: JobDirectory) -> list[str]:
     the node (absolute) or in PATH, with its parameters split as a shell would.
     """
     if job.transformation == RUN_SHELL:
-        directory.script.write_bytes(os.fsencode(job.parameters + "\n"))
+        try:
+            directory.script.write_bytes(os.fsencode(job.parameters + "\n"))
+        except OSError as error:
+            raise setup_failure("the script of the job could not be written", error) from error
         return [shutil.which("bash") or "sh", os.path.relpath(directory.script, directory.work)]
     name = job.transformation
     program = shutil.which(str(directory.work / name)) or shutil.which(name)
     if program is None:
         raise JobFailure(TRANSFORM_NOT_FOUND, f"{name} is no program of this job or of this node")
+    if len(job.parameters) > MAX_PARAMETER_CHARACTERS:
+        wanted = f"{len(job.parameters)} characters of parameters, a program takes {MAX_PARAMETER_CHARACTERS}"
+        raise JobFailure(SETUP_FAILED, f"{wanted}; runShell takes any number")
     try:
         return [program, *shlex.split(job.parameters)]
     except ValueError as error:
@@ -103,7 +111,10 @@ class Payload:
                     pass_fds=[guards_end.fileno()],
                     start_new_session=True,
                 )
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            self._line.close()
+            raise setup_failure("the payload could not be started", error) from error
+        except ValueError as error:
             self._line.close()
             raise JobFailure(SETUP_FAILED, f"the payload could not be started: {error}") from error
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -54,19 +56,17 @@ def start_site(server: StandIn, tmp_path: Path) -> Iterator[Start]:
         return started[-1]
 
     yield start
-    pilots = [psutil.Process(pid) for pid in pilots_of(data)]
+    left = pilots_of(data)
     for process in started:
         process.terminate()
         process.wait(40)
-    for pilot in pilots:
-        if pilot.is_running():
-            pilot.kill()
+    for pilot in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pilot).kill()
 
 
 def pilots_of(data: Path) -> list[int]:
     """Process ids in the records of pilots."""
-    import json
-
     return [int(json.loads(path.read_text())["pid"]) for path in (data / "run").glob("pilot-*.json")]
 
 

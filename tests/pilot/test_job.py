@@ -269,3 +269,24 @@ def test_heartbeats_go_on_while_files_are_staged(workshop: Workshop) -> None:
     many = [workshop.input(f"in{number}", os.urandom(20_000_000)) for number in range(8)]
     workshop.run(workshop.job("true", *many), heartbeat_s=0.01)
     assert workshop.server.states.count("starting") > 1
+
+
+def test_a_description_too_long_for_a_command_line_fails_the_job_not_the_pilot(workshop: Workshop) -> None:
+    workshop.run(workshop.job("x" * 10_000_000, transformation="echo"))
+    assert workshop.server.final["pilot_error_code"] == 1110
+
+
+def test_a_shell_text_may_be_as_long_as_it_likes(workshop: Workshop) -> None:
+    workshop.run(workshop.job("wc -c <<'end'\n" + "x" * 10_000_000 + "\nend"))
+    assert workshop.server.final["payload_stdout"] == "10000001\n"
+
+
+def test_two_inputs_of_one_name_fail_the_job(workshop: Workshop) -> None:
+    workshop.run(workshop.job("true", workshop.input("a", b"1"), workshop.input("b", b"2", local_name="./a")))
+    assert workshop.server.final["pilot_error_code"] == 1110
+
+
+def test_a_node_whose_disk_is_full_says_so(workshop: Workshop) -> None:
+    with file_size_limit(100):
+        workshop.run(workshop.job("true #" + "x" * 1000))
+    assert workshop.server.final["pilot_error_code"] == 1098
