@@ -39,12 +39,13 @@ class Links:
 
 def without(address: Address, *names: str) -> Address:
     """The address with some filters taken off."""
-    return address.with_filters(**dict.fromkeys(names))
+    kept = {name: value for name, value in address.filters.items() if name not in names}
+    return Address(address.page, address.number, kept)
 
 
 def having(address: Address, name: str, value: str) -> Address:
     """The address with one filter set, replacing its earlier value."""
-    return address.with_filters(**{name: value})
+    return Address(address.page, address.number, {**address.filters, name: value})
 
 
 def bare(address: Address) -> Address:

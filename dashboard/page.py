@@ -96,6 +96,8 @@ class Page:
 def register(app: Dash, monitor: Monitor, page: Page) -> None:
     """Connect a page: its loading callback and whatever more it has."""
     outputs = [Output(component, prop) for component, prop in page.regions]
+    nothing = [no_update] * len(outputs)
+    blank = [no_update, *[None] * (len(outputs) - 1)]  # the heading stays
     states = [State(component, prop) for component, prop in page.states]
 
     @app.callback(
@@ -115,14 +117,11 @@ def register(app: Dash, monitor: Monitor, page: Page) -> None:
                 view = View(address, client, monitor.links, is_signal, values)
                 return [*await page.load(view), None]
         except ServerUnreachable as error:
-            return [*[no_update] * len(outputs), panels.away(error) if is_signal else panels.problem(error)]
+            return [*nothing, panels.away(error) if is_signal else panels.problem(error)]
         except NotAuthorised as error:
-            return [
-                *[None] * len(outputs),
-                panels.problem(error, "Sign in with a token: the button is at the top right."),
-            ]
+            return [*blank, panels.problem(error, "Sign in with a token: the button is at the top right.")]
         except ClientError as error:
-            return [*[no_update if is_signal else None] * len(outputs), panels.problem(error)]
+            return [*(nothing if is_signal else blank), panels.problem(error)]
 
     if page.more is not None:
         page.more(app, monitor)

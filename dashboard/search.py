@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, Input, Output, ctx, dcc, html, no_update
 
+from dashboard.components.attributes import attributes
 from dashboard.context import Monitor
 from dashboard.links import Links
 from dashboard.page import ADDRESS
@@ -48,16 +49,14 @@ def register(app: Dash, monitor: Monitor) -> None:
             return no_update, html.Div(str(error), className="search-none")
         if len(hits) == 1:
             return _href(hits[0], monitor.links), None
-        return no_update, _offer(hits, monitor.links)
+        return no_update, _offer((text or "").strip(), hits, monitor.links)
 
 
 def _is_submit() -> bool:
-    from dash import ctx
-
     return any(trigger["prop_id"] == "search.n_submit" for trigger in ctx.triggered)
 
 
-def _offer(hits: list[dict[str, Any]], links: Links) -> Any:
+def _offer(text: str, hits: list[dict[str, Any]], links: Links) -> Any:
     if not hits:
         return html.Div("Nothing has this id or name.", className="search-none", role="status")
     return html.Ul(
@@ -69,7 +68,8 @@ def _offer(hits: list[dict[str, Any]], links: Links) -> Any:
                 )
             )
             for hit in hits
-        ]
+        ],
+        **attributes(data_text=text),
     )
 
 

@@ -2,7 +2,7 @@
 "use strict";
 
 (function () {
-  const ERROR = /\b(error|exception|traceback|fatal|critical|failed|failure|segmentation fault|killed|no such file)\b/i;
+  const ERROR = /\w*(error|exception)\b|\b(traceback|fatal|critical|failed|failure|segmentation fault|killed|no such file)\b/i;
   const CHUNK = 200; // lines per block; blocks out of sight cost nothing (content-visibility)
   const shown = { key: null, text: null, errors: [], at: null };
   const view = () => document.getElementById("log-view");
@@ -80,9 +80,10 @@
           if (!same) draw(data);
           const target = data.line ?? data.culprit;
           const mark = `${data.key}#${target}`;
-          if (!same ? shown.mark !== mark || shown.view !== view() : shown.mark !== mark) {
+          // a log that has only grown stays where its reader is
+          if (shown.mark !== mark || shown.view !== view()) {
             if (target) show_line(target);
-            else if (shown.key !== data.key) place("");
+            else place("");
           }
           Object.assign(shown, { key: data.key, text: data.text, mark, view: view() });
         }

@@ -56,6 +56,17 @@
     document.getElementById("search-hits")?.classList.toggle("open", Boolean(event.target.closest?.(".search")));
   });
 
+  // the enter key asks; once the hits are there it opens the first one
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "search" || event.key !== "Enter") return;
+    const hits = document.querySelector("#search-hits ul");
+    if (!hits || hits.dataset.text !== event.target.value.trim()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    event.target.blur();
+    hits.querySelector("a").click();
+  }, true);
+
   const pages = { 1: "", 2: "incidents/", 3: "queues/", 4: "jobs/", 5: "tasks/" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -67,7 +67,7 @@ def empty(sentence: str, *actions: Any) -> html.Div:
 def problem(error: ClientError, remedy: str = "") -> html.Div:
     """A refusal or failure in the server's own words; `remedy` where the page knows a better one."""
     lines: list[Any] = [html.Strong(error.detail)]
-    if error.field:
+    if error.field and not error.detail.startswith(f"{error.field}:"):
         lines.append(html.Span(f"Field: {error.field}"))
     if remedy or error.remedy:
         lines.append(html.Span(f"Remedy: {remedy or error.remedy}"))

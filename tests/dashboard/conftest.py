@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from logger.agents import build_agents
 from pandascope.supervisor.composition import create_server
@@ -136,24 +136,36 @@ class Tab:
         return self.page
 
 
+@pytest.fixture(scope="module")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile that the tests of a module share, so that scripts are loaded once."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
 @pytest.fixture
 def new_tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
     """Opens tabs, each in its own browser profile unless one is given; closes them at the end."""
     contexts = []
 
-    def make(base: str, *, beside: Tab | None = None, **options: Any) -> Tab:
+    def make(base: str, *, beside: Tab | None = None) -> Tab:
         if beside is None:
-            contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}, **options))
-        page = (beside.page.context if beside else contexts[-1]).new_page()
-        tab = Tab(page, base, [])
-        page.on("pageerror", lambda error: tab.complaints.append(str(error)))
-        page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: _check_local(tab, request.url))
-        return tab
+            contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}))
+        return _tab_in(beside.page.context if beside else contexts[-1], base)
 
     yield make
     for context in contexts:
         context.close()
+
+
+def _tab_in(context: BrowserContext, base: str) -> Tab:
+    page = context.new_page()
+    tab = Tab(page, base, [])
+    page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: _check_local(tab, request.url))
+    return tab
 
 
 def _check_local(tab: Tab, url: str) -> None:
@@ -162,8 +174,9 @@ def _check_local(tab: Tab, url: str) -> None:
 
 
 @pytest.fixture
-def tab(story: Story, new_tab: Callable[..., Tab]) -> Iterator[Tab]:
+def tab(story: Story, profile: BrowserContext) -> Iterator[Tab]:
     """A tab on the story's monitor; the test fails when the page complained."""
-    tab = new_tab(story.system.url)
+    tab = _tab_in(profile, story.system.url)
     yield tab
+    tab.page.close()
     assert tab.complaints == []

@@ -1,0 +1,195 @@
+"""From an alert to the failing line, in a real browser: counted clicks, addresses that mean something, way back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import FAILING_LINE
+
+pytestmark = pytest.mark.browser
+
+
+class Clicks:
+    """Counts what a person would count."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.count = 0
+
+    def on(self, selector: str, **options) -> None:
+        self.page.locator(selector, **options).first.click()
+        self.count += 1
+
+
+def _sees_failing_line_in_log(page: Page) -> None:
+    line = page.locator("#log-view .is-culprit .log-text")
+    expect(line).to_have_text(FAILING_LINE)
+    expect(line).to_be_in_viewport()
+
+
+def test_from_now_the_incident_is_one_click_and_shows_the_failing_line(story, tab):
+    page = tab.open()
+    expect(page.locator("h1")).to_contain_text("open incident")
+    clicks = Clicks(page)
+    clicks.on(".incident-entry", has_text=FAILING_LINE)
+    expect(page.locator(".culprit-lines .is-culprit")).to_contain_text(FAILING_LINE)
+    expect(page.locator("h1")).to_contain_text(f"#{story.incident}")
+    assert clicks.count == 1
+
+
+def test_from_the_incident_the_failing_line_in_its_log_is_one_click(story, tab):
+    page = tab.open(f"incident/{story.incident}/")
+    clicks = Clicks(page)
+    clicks.on("#open-in-log")
+    _sees_failing_line_in_log(page)
+    assert clicks.count == 1
+    assert re.search(r"/job/\d+/log/\?name=payload\.stderr&line=304$", page.url)
+
+
+def test_from_the_incident_over_the_job_to_the_failing_line_are_two_clicks(story, tab):
+    page = tab.open(f"incident/{story.incident}/")
+    clicks = Clicks(page)
+    clicks.on("#incident-jobs .jobs-table a", has_text=str(story.failed[-1]))
+    expect(page.locator("h1")).to_contain_text(f"Job {story.failed[-1]}")
+    expect(page.locator(".culprit-line")).to_have_text(FAILING_LINE)
+    clicks.on("#open-in-log")
+    _sees_failing_line_in_log(page)
+    assert clicks.count == 2
+
+
+def test_from_the_job_list_the_failing_line_is_one_click(story, tab):
+    page = tab.open("jobs/?job_status=failed")
+    page.locator(".job-grid .cell-line", has_text=FAILING_LINE).first.click()
+    _sees_failing_line_in_log(page)
+
+
+def test_the_incident_shows_its_numbers_and_where_it_happens(story, tab):
+    page = tab.open(f"incident/{story.incident}/")
+    expect(page.locator("#incident-verdict")).to_contain_text("5jobs")
+    expect(page.locator("#incident-verdict")).to_contain_text("pilot:1305")
+    expect(page.locator("#incident-breakdown")).to_contain_text("LOCAL")
+    page.locator("#incident-breakdown a", has_text="LOCAL").click()
+    expect(page.locator("h1")).to_have_text("5 jobs")
+    assert f"incident={story.incident}&computing_site=LOCAL" in page.url
+
+
+def test_facets_narrow_widen_and_exclude_and_the_address_says_so(story, tab):
+    page = tab.open("jobs/")
+    expect(page.locator("h1")).to_have_text("10 jobs")
+    failed = page.locator("#facet-job_status .facet-row", has_text="failed")
+    failed.click()
+    expect(page.locator("h1")).to_have_text("6 jobs")
+    assert page.url.endswith("/monitor/jobs/?job_status=failed")
+    expect(page).to_have_title("Jobs: State failed · pandascope")
+    expect(page.locator("#facet-prod_user_name")).to_contain_text("mallory")
+    page.locator("#facet-prod_user_name .facet-row", has_text="mallory").click(modifiers=["Alt"])
+    expect(page.locator("h1")).to_have_text("5 jobs")
+    expect(page).to_have_title("Jobs: State failed, User not mallory · pandascope")
+    expect(page.locator(".job-grid .ag-center-cols-container .ag-row")).to_have_count(5)
+    failed.click()
+    expect(page.locator("h1")).to_have_text("9 jobs")
+    page.locator(".chip-off").click()
+    expect(page.locator("h1")).to_have_text("10 jobs")
+    assert page.url.endswith("/monitor/jobs/")
+
+
+def test_back_and_forward_restore_filters_and_pages(story, tab):
+    page = tab.open("jobs/?job_status=failed")
+    expect(page.locator("h1")).to_have_text("6 jobs")
+    page.locator("#facet-prod_user_name .facet-row", has_text="mallory").click()
+    expect(page.locator("h1")).to_have_text("1 job")
+    page.locator(f'.job-grid [row-id="{story.hostile}"] a').first.click()
+    expect(page.locator("h1")).to_contain_text(f"Job {story.hostile}")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("1 job")
+    expect(page.locator(".job-grid .ag-center-cols-container .ag-row")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("6 jobs")
+    expect(page.locator(".job-grid .ag-center-cols-container .ag-row")).to_have_count(6)
+    page.go_forward()
+    expect(page.locator("h1")).to_have_text("1 job")
+
+
+def test_an_empty_list_names_the_filter_to_drop(story, tab):
+    page = tab.open("jobs/?job_status=failed&computing_site=NOWHERE")
+    offer = page.locator(".empty a", has_text="Drop Queue NOWHERE")
+    expect(offer).to_have_text("Drop Queue NOWHERE: 6 jobs")
+    offer.click()
+    expect(page.locator("h1")).to_have_text("6 jobs")
+
+
+def test_what_the_server_ignores_is_said(story, tab):
+    page = tab.open("jobs/?colour=red")
+    expect(page.locator(".chip-warning")).to_have_text("ignored: colour")
+
+
+def test_a_refused_filter_is_told_with_its_field(story, tab):
+    page = tab.open("jobs/?hours=many")
+    expect(page.locator(".problem")).to_contain_text("hours")
+
+
+def test_a_job_that_does_not_exist_is_told_as_such(story, tab):
+    page = tab.open("job/999999/")
+    expect(page.locator(".problem")).to_contain_text("999999")
+
+
+def test_a_line_has_an_address_of_its_own(story, tab):
+    page = tab.open(f"job/{story.failed[0]}/log/?name=payload.stderr&line=17")
+    line = page.locator("#log-view .is-current")
+    expect(line).to_have_attribute("data-line", "17")
+    expect(line).to_be_in_viewport()
+    page.locator('#log-view [data-line="20"] .log-number').click()
+    expect(page.locator("#log-view .is-current")).to_have_attribute("data-line", "20")
+    assert page.url.endswith("line=20")
+    page.go_back()
+    expect(page.locator("#log-view .is-current")).to_have_attribute("data-line", "17")
+
+
+def test_errors_in_a_log_are_stepped_through_by_key(story, tab):
+    page = tab.open(f"job/{story.failed[0]}/log/")
+    _sees_failing_line_in_log(page)
+    page.keyboard.press("N")
+    expect(page.locator("#log-view .is-current .log-text")).to_have_text("Traceback (most recent call last):")
+    page.keyboard.press("n")
+    expect(page.locator("#log-place")).to_have_text("error 2 of 2")
+    page.locator("#log-names a", has_text="payload.stdout").click()
+    expect(page.locator("#log-view")).to_contain_text("all quiet")
+
+
+def test_the_keyboard_leads_everywhere(story, tab):
+    page = tab.open()
+    page.keyboard.press("4")
+    expect(page.locator("h1")).to_contain_text("jobs")
+    page.keyboard.press("2")
+    expect(page.locator("h1")).to_contain_text("incident")
+    page.keyboard.press("/")
+    page.keyboard.type(str(story.failed[0]))
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-hits a").first).to_contain_text("job")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text(f"Job {story.failed[0]}")
+    page.keyboard.press("l")
+    _sees_failing_line_in_log(page)
+
+
+def test_a_bar_of_the_plot_leads_to_its_jobs(story, tab):
+    page = tab.open()
+    expect(page.locator("#now-throughput .bars path").first).to_be_attached()
+    bar = page.locator("#now-throughput .bars .point path").first
+    bar.wait_for(state="attached")
+    bars = page.locator("#now-throughput .bars .point path")
+    boxes = [bars.nth(index).bounding_box() for index in range(bars.count())]
+    box = next(box for box in boxes if box and box["height"] > 3)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("h1")).to_contain_text("job")
+    assert "date_from=" in page.url and "job_status=" in page.url
+
+
+@pytest.mark.parametrize("address", ["", "jobs/", "incidents/", "tasks/", "queues/", "task/10000000/"])
+def test_pages_open_without_complaint(story, tab, address):
+    page = tab.open(address)
+    expect(page.locator("h1")).not_to_be_empty()
+    expect(page.locator(".mantine-Skeleton-root")).to_have_count(0)
