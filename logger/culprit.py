@@ -213,7 +213,9 @@ def find_culprit(log: str | bytes) -> Culprit | None:
         if found is not None:
             offset, where = found
             line = text[text.rfind("\n", 0, offset) + 1 : _end_of_line(text, offset)]
-            return Culprit(text.count("\n", 0, offset) + 1, _shown(line), pattern.name, where)
+            return Culprit(
+                text.count("\n", 0, offset) + 1, _PILOT_PREFIX.sub("", _shown(line.strip())), pattern.name, where
+            )
     return None
 
 
@@ -226,6 +228,9 @@ def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[in
     wanted = enumerate(lines[first - 1 : line_number + reach], start=first)
     return [(number, _shown(line)) for number, line in wanted]
 
+
+_PILOT_PREFIX = re.compile(r"^\S+ +[A-Z]+ +job \d+ fails: (?=\d+ )")
+"""What the pilot's log says before every verdict: time, level, PandaID are shown elsewhere already."""
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_]|[()][A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -252,7 +257,7 @@ def _end_of_line(text: str, offset: int) -> int:
 
 
 def _shown(line: str) -> str:
-    line = line.strip()
+    line = line.rstrip()
     return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 6] + " [cut]"
 
 
