@@ -33,15 +33,21 @@
   function api() {
     try { return window.dash_ag_grid.getApi("jobs-grid"); } catch { return null; }
   }
+  let asked_in = null;
   const no_update = () => window.dash_clientside.no_update;
 
   window.dash_clientside = Object.assign(window.dash_clientside || {}, {
     grid: {
       start_over(question) {
+        const frame = document.getElementById("jobs-frame");
+        // a grid that has just been made asks for its first rows by itself; later questions make it ask anew
+        const is_new = frame !== asked_in;
         const grid = api();
-        // the grid has asked for its first rows by itself; only later questions make it ask anew
-        if (question && grid && grid.pandascope_asked) grid.purgeInfiniteCache();
-        if (question && grid) { grid.pandascope_asked = true; if (grid.getDisplayedRowCount()) grid.ensureIndexVisible(0, "top"); }
+        if (!question || !frame) return no_update();
+        asked_in = frame;
+        if (is_new || !grid) return no_update();
+        grid.purgeInfiniteCache();
+        if (grid.getDisplayedRowCount()) grid.ensureIndexVisible(0, "top");
         return no_update();
       },
       rows_in_sight() {

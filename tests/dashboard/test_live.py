@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.conftest import Story, monitor_system
 from tests.support import builders
-from tests.support.system import eventually
+from tests.support.system import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -111,9 +109,8 @@ def test_ages_tick(fresh, new_tab):
 
 
 def test_a_server_that_goes_away_leaves_the_last_snapshot_and_its_return_is_noticed(database_url, tmp_path, new_tab):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with monitor_system(database_url, tmp_path, port=port) as system:
+    port = free_port()
+    with monitor_system(database_url, tmp_path, listen_on=port) as system:
         story = Story(system, [], 0, builders.start(system.database, 2, queue="LOCAL"))
         page = new_tab(system.url).open()
         expect(page.locator("#now-ribbon")).to_contain_text("running2")
@@ -122,10 +119,9 @@ def test_a_server_that_goes_away_leaves_the_last_snapshot_and_its_return_is_noti
     expect(page.locator("#live-badge")).to_contain_text("DISCONNECTED")
     expect(page.locator("#live-badge")).to_contain_text("as of")
     expect(page.locator("#now-ribbon")).to_contain_text("running2")
-    with monitor_system(database_url, tmp_path, port=port) as system:
+    with monitor_system(database_url, tmp_path, listen_on=port) as system:
         story.system = system
         expect(page.locator("#live-badge")).to_have_text("LIVE")
         story.finish(story.running[0])
         expect(page.locator("#now-ribbon")).to_contain_text("finished1")
         assert _was_not_reloaded(page)
-        eventually(lambda: True)

@@ -79,9 +79,10 @@ def running_system(
     agents: bool = True,
     further_agents: AgentFactory | None = None,
     make_server: Callable[[Settings, str], Any] = create_app,
+    listen_on: int = 0,
     **overrides: Any,
 ) -> Iterator[RunningSystem]:
-    """Start API (and agents) on a free port over `database_url`; everything is stopped at the end.
+    """Start API (and agents) on a free port (or the one named) over `database_url`; everything is stopped at the end.
 
     `make_server=pandascope.supervisor.composition.create_server` serves the web monitor too.
     """
@@ -91,7 +92,7 @@ def running_system(
     storage.mkdir(parents=True, exist_ok=True)
     database = Database(database_url)
     ensure_local_site(database, str(storage))
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", listen_on))
     app = make_server(settings, database_url)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     stop = threading.Event()
