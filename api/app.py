@@ -102,9 +102,9 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         for name in ("v1", "latest")
     ]
     own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
-    methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
     return Starlette(
-        routes=[*panda_routes, *own_routes, Route("/api/{rest:path}", unknown_path, methods=methods)],
+        routes=[*panda_routes, *own_routes],
+        exception_handlers={404: unknown_path, 405: unknown_path},
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)],
     )

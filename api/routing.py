@@ -98,8 +98,8 @@ def _internal_error() -> Response:
     )
 
 
-async def unknown_path(request: Request) -> Response:
-    """The answer for an /api path that nobody serves, so that no page is mistaken for data (monitor.md 4.4)."""
+async def unknown_path(request: Request, error: Exception) -> Response:
+    """The answer for a path or a method that nobody serves, so that no page is mistaken for data (monitor.md 4.4)."""
     return problem(
         404,
         "No such operation",

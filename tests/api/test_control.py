@@ -196,7 +196,10 @@ def test_outputs_of_an_unknown_task_are_not_found(alice):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_a_path_nobody_serves_is_said_to_be_none(alice, method):
-    response = alice.request(method, "/api/control/nothing")
+@pytest.mark.parametrize(
+    "path", ["/api/control/nothing", "/api/control/task/%2F%0A/outputs", "/api/%0A", "/nowhere", "/"]
+)
+def test_a_path_nobody_serves_is_said_to_be_none(alice, method, path):
+    response = alice.request(method, path)
     assert (response.status_code, response.json()["code"]) == (404, "unknown_operation")
     assert "openapi" in response.json()["remedy"]

@@ -267,6 +267,8 @@ quick = settings(max_examples=20, deadline=None, suppress_health_check=list(Heal
 def check(response: httpx.Response, sent: object) -> None:
     said = f"{response.request.method} {response.request.url} {str(sent)[:2000]}\n-> {response.status_code} {response.text[:500]}"
     assert response.status_code < 500, said
+    if response.is_redirect:
+        return  # a slash too many at the end
     answer = response.json()
     if "success" in answer:
         assert answer["success"] or answer["message"], said
@@ -280,7 +282,7 @@ def test_panda_endpoints_never_break(almighty, path, found):
     @quick
     @given(sent=likely(list(found.hints)), form=st.sampled_from(["json", "form", "query"]))
     def throw(sent: dict[str, Any], form: str) -> None:
-        flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in sent.items()}
+        flat = {name: (value if isinstance(value, str) else json.dumps(value))[:2000] for name, value in sent.items()}
         if form == "query":
             method = found.methods[0]
             check(almighty.request(method, path, params=flat), sent)
@@ -316,7 +318,10 @@ def test_our_operations_never_break(almighty, operation):
 
 
 @pytest.mark.parametrize("path", RIGHT)
-def test_a_call_with_something_wrong_in_it_never_breaks(almighty, path):
+def test_a_call_with_something_wrong_in_it_never_breaks(house, almighty, path):
+    make_queue(house.database, "Q", status="online")
+    activate(house.database, 3)
+
     @quick
     @given(sent=nearly(RIGHT[path]))
     def throw(sent: dict[str, Any]) -> None:

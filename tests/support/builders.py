@@ -67,9 +67,10 @@ def broker(database: Database) -> int:
 
 
 def activate(database: Database, count: int = 1, **job: Any) -> list[int]:
-    """Jobs as `activated`."""
+    """Jobs as `activated`, and with them whatever else brokerage finds."""
     panda_ids = submit(database, count, **job)
-    while broker(database):
+    waiting = "SELECT 1 FROM jobs_live WHERE job_status = 'defined' AND panda_id = ANY(%(ids)s)"
+    while broker(database) or database.fetch(waiting, {"ids": panda_ids}):
         pass
     return panda_ids
 
