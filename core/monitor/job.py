@@ -12,6 +12,7 @@ from core.models.errors import errors_of_job
 from core.monitor.job_rows import ALL_JOB_COLUMNS, job_row
 from core.monitor.job_sentence import job_sentence
 from core.monitor.reading import envelope
+from core.monitor.waiting import waiting_reason
 
 _COLUMNS = ", ".join(ALL_JOB_COLUMNS)
 
@@ -75,12 +76,14 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         logs = transaction.fetch(_LOGS, key)
         incidents = transaction.fetch(_INCIDENTS, key)
         brokerage = transaction.fetch_one(_BROKERAGE, key)
+        waits_for = waiting_reason(transaction, row, as_of)
     errors = errors_of_job(row)
     return envelope(
         as_of,
         count=1,
         job=_full_row(row),
-        summary=job_sentence(row, history, as_of),
+        summary=job_sentence(row, history, as_of, waits_for),
+        waits_for=waits_for,
         parameters=row["job_parameters"] or "",
         history=history,
         files=files,

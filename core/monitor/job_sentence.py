@@ -10,8 +10,13 @@ from core.models.errors import primary_error
 from core.states import JOB_STATUS_MEANING, JobStatus
 
 
-def job_sentence(row: Mapping[str, Any], history: Sequence[Mapping[str, Any]], as_of: datetime) -> str:
-    """What happened to the job, where, for how long, and why. `row`: its columns; `history`: oldest first."""
+def job_sentence(
+    row: Mapping[str, Any], history: Sequence[Mapping[str, Any]], as_of: datetime, waits_for: str = ""
+) -> str:
+    """What happened to the job, where, for how long, and why.
+
+    `row`: its columns; `history`: oldest first; `waits_for`: why it does not run yet (waiting.py).
+    """
     status = JobStatus(row["job_status"])
     place = f" at {row['computing_site']}" if row["computing_site"] else ""
     node = f" on {row['modification_host']}" if row["modification_host"] else ""
@@ -26,9 +31,8 @@ def job_sentence(row: Mapping[str, Any], history: Sequence[Mapping[str, Any]], a
             return f"{status.capitalize()}{place}{ran}: {reason.rstrip('.')}."
     since = duration_words((as_of - row["state_change_time"]).total_seconds())
     asked = " A kill was requested; the pilot learns of it with its next heartbeat." if row["command_to_pilot"] else ""
-    return (
-        f"{status.capitalize()}{place} for {since}: {JOB_STATUS_MEANING[status]}{_waiting_reason(row, status)}.{asked}"
-    )
+    reason = f"; {waits_for}" if waits_for else ""
+    return f"{status.capitalize()}{place} for {since}: {JOB_STATUS_MEANING[status]}{reason}.{asked}"
 
 
 def duration_words(seconds: float) -> str:
@@ -64,9 +68,3 @@ def _why(row: Mapping[str, Any]) -> str:
 
 def _last_reason(history: Sequence[Mapping[str, Any]]) -> str:
     return str(history[-1]["reason"]) if history and history[-1]["reason"] else ""
-
-
-def _waiting_reason(row: Mapping[str, Any], status: JobStatus) -> str:
-    if status is JobStatus.DEFINED and row["brokerage_error_diag"]:
-        return f"; {str(row['brokerage_error_diag']).strip().rstrip('.')}"
-    return ""

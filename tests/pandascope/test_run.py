@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import shlex
 import subprocess
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from pandascope import AsyncClient, Client
+from pandascope import AsyncClient, Client, waiting
+from pandascope.cli.progress import TaskProgress
 from pandascope.errors import ClientError, TimedOut, Usage
+from tests.support.builders import make_queue
 from tests.support.system import RunningSystem
 
 WEIRD = [
@@ -185,3 +188,24 @@ def test_errors_have_words_and_codes(
 def test_nobody_there_is_code_three(here: Path, panda: Callable[..., Any]) -> None:
     assert "panda up" in panda("jobs", check=3, PANDA_URL="http://127.0.0.1:1").stderr
     assert "panda up" in panda("jobs", "--data", str(here), check=3).stderr
+
+
+def test_waiting_says_why_nothing_runs_once_for_each_reason(
+    here: Path, client: Client, working_system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_STALLED_AFTER_S", 0.2)
+    monkeypatch.setattr(waiting, "_REASON_PERIOD_S", 0.2)
+    make_queue(working_system.database, "CLOSED", status="offline", endpoint="")
+    sent = client.run("true", site="CLOSED", n_jobs=2)
+    said = "nothing runs; 2 jobs are activated: queue CLOSED is offline"
+    written = io.StringIO()
+    progress = TaskProgress("task")
+    progress._terminal.file = written
+    with pytest.raises(TimedOut) as caught, progress:
+        client.wait(sent.jedi_task_id, timeout_s=4, on_progress=progress.show)
+    assert written.getvalue() == f"{said}\n"
+    assert said in caught.value.detail
+    client.kill_task(sent.jedi_task_id)
+    seen: list[dict[str, Any]] = []
+    client.wait(sent.jedi_task_id, timeout_s=60, on_progress=seen.append)
+    assert not seen[-1].get("waiting_reason")

@@ -105,7 +105,7 @@ def test_a_failed_job_says_where_how_long_and_why(failed_job):
     [
         (
             {"job_status": "activated", "computing_site": "CERN"},
-            "Activated at CERN for 5 min: ready; waiting for a pilot.",
+            "Activated at CERN for 5 min: ready; waiting for a pilot; there is no queue CERN.",
         ),
         (
             {"job_status": "defined", "brokerage_error_diag": "no queue has 99 GB"},
