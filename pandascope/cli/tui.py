@@ -1,0 +1,36 @@
+"""`panda tui`: opens the console at an address. Starts it and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pandascope.addresses import Address, Page
+from pandascope.client import AsyncClient
+from pandascope.environment import find_credentials
+
+
+def command(
+    address: Annotated[
+        str, typer.Argument(help="Where to begin: 'job 17', 'jobs failed 6h', an address or a link of the web monitor.")
+    ] = "/",
+    url: Annotated[str | None, typer.Option(help="Address of the server; default: the one `panda up` started.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data directory that knows the server.")] = None,
+) -> None:
+    """Open the console: incidents, jobs and logs, live. `?` inside shows the keys."""
+    from tui.start import start_address
+
+    start = start_address(address)
+    credentials = find_credentials(url, data=data)
+    asyncio.run(_run(start or Address(Page.NOW), credentials.url, credentials.token))
+
+
+async def _run(start: Address, url: str, token: str) -> None:
+    from tui.app import ConsoleApp
+    from tui.start import role_of
+
+    async with AsyncClient(url, token) as client:
+        await ConsoleApp(client, start, role=role_of(token)).run_async()

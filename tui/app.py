@@ -1,0 +1,237 @@
+"""The Textual application: one client, one event stream, one trail of places, one screen at a time.
+
+Asks nothing about jobs or incidents itself, except the counts of the status line; screens ask what they show.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from pandascope.addresses import Address, Page
+from pandascope.client import AsyncClient
+from pandascope.errors import ClientError, ServerUnreachable
+from tui.command_line import Command, Find, Help, Quit, Theme
+from tui.live import ASK_ANYWAY_S, WIDE_TOPICS, LiveFeed, LiveState
+from tui.navigation import Place, Trail
+from tui.palette import DARK, LIGHT, Palette
+from tui.screens import screen_for
+from tui.screens.base import MonitorScreen
+from tui.screens.find import FindScreen
+from tui.screens.help import HelpScreen
+from tui.screens.leave import LeaveScreen
+from tui.text import moment
+from tui.widgets.status_line import Status
+
+TICK_S = 0.5
+"""Live changes are gathered for this long: a screen is asked for at most twice a second."""
+AGES_EVERY = 10
+"""Ages in lists are drawn anew every so many ticks."""
+
+
+class ConsoleApp(App[None]):
+    """The console. `role` is shown in the status line; `clock` gives monotonic seconds."""
+
+    CSS_PATH = "console.tcss"
+    TITLE = "pandascope"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        start: Address | None = None,
+        *,
+        role: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.client = client
+        self.role = role
+        self.clock = clock
+        self.feed = LiveFeed(started_s=clock())
+        self.trail = Trail(start or Address(Page.NOW))
+        self.severities: dict[str, int] | None = None
+        self._server_ahead = timedelta(0)
+        self._header_mark = -1
+        self._asked_at_s = clock()
+        self._ticks = 0
+        self._palette: tuple[str, Palette] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Colours, the first screen, the stream and the tick."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        self.push_screen(screen_for(self.trail.here))
+        self.run_worker(self._follow(), name="stream", group="stream", exit_on_error=False)
+        self.set_interval(TICK_S, self._tick)
+
+    async def _follow(self) -> None:
+        """Listen to the stream for as long as the console runs; the client reconnects and resumes by itself."""
+        try:
+            async for event in self.client.stream(WIDE_TOPICS):
+                self._heard(event)
+        except ClientError as error:
+            self.feed.stream_lost(str(error))
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        kind, now = event.get("event"), self.clock()
+        if kind == "disconnected":
+            self.feed.stream_lost(str(event.get("detail") or ""))
+            self._asked_at_s = now - ASK_ANYWAY_S + 1.0
+        elif kind == "change":
+            topics = event.get("topics")
+            self.feed.signal(now, [str(topic) for topic in topics] if isinstance(topics, list) else ())
+        else:
+            was_away = self.feed.state(now) is LiveState.DISCONNECTED
+            self.feed.signal(now)
+            if kind == "resync" or was_away:
+                self.feed.everything_changed()
+        self.draw_status()
+
+    def _tick(self) -> None:
+        now, screen = self.clock(), self.monitor_screen
+        if screen is None:
+            return
+        self._ticks += 1
+        state = self.feed.state(now)
+        if state is not LiveState.PAUSED:
+            is_away = state is LiveState.DISCONNECTED
+            unreliable = is_away or state is LiveState.LAGGING
+            if (screen.is_outdated and not is_away) or (unreliable and now - self._asked_at_s >= ASK_ANYWAY_S):
+                self._ask_screen(screen, now)
+            header_is_old = self.severities is None or self.feed.changed_since(self._header_mark, ("incidents",))
+            if header_is_old and not is_away:
+                self._ask_header(screen)
+        if self._ticks % AGES_EVERY == 0:
+            screen.redraw_ages()
+        self.draw_status()
+
+    def _ask_screen(self, screen: MonitorScreen, now: float) -> None:
+        if screen.is_asking:
+            self.feed.waits(now)
+            return
+        self._asked_at_s = now
+        screen.reload(live=True)
+
+    def _ask_header(self, screen: MonitorScreen) -> None:
+        if screen.GIVES_SUMMARY or any(worker.group == "header" for worker in self.workers if worker.is_running):
+            return
+        self._header_mark = self.feed.mark
+        self.run_worker(self._load_header(), group="header", exit_on_error=False)
+
+    async def _load_header(self) -> None:
+        try:
+            self.take_summary(await self.client.summary())
+        except ServerUnreachable as error:
+            self.feed.lost(error.detail)
+        except ClientError as error:
+            self.log.warning(f"the counts of the status line: {error}")
+            self.severities = self.severities or {}
+
+    # -- what screens use ---------------------------------------------------------------------------------------
+
+    @property
+    def monitor_screen(self) -> MonitorScreen | None:
+        """The screen of the trail, below any dialogue."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, MonitorScreen)), None)
+
+    @property
+    def palette(self) -> Palette:
+        """Styles of the running theme."""
+        if self._palette is None or self._palette[0] != self.theme:
+            self._palette = (self.theme, Palette.of_theme(self.theme_variables))
+        return self._palette[1]
+
+    def now(self) -> datetime:
+        """The server's time, so that ages are right on a computer whose clock is not."""
+        return datetime.now(UTC) + self._server_ahead
+
+    def answered(self, answer: dict[str, Any]) -> None:
+        """An answer came: it is fresh now, and says what time it is at the server."""
+        self.feed.answered(self.clock())
+        as_of = moment(answer.get("as_of"))
+        if as_of is not None:
+            self._server_ahead = as_of - datetime.now(UTC)
+        self.draw_status()
+
+    def take_summary(self, summary: dict[str, Any]) -> None:
+        """Counts of unresolved incidents for the status line."""
+        incidents = summary.get("incidents")
+        counts = incidents.get("by_severity") if isinstance(incidents, dict) else None
+        self.severities = dict(counts) if isinstance(counts, dict) else {}
+        self._header_mark = self.feed.mark
+        self.draw_status()
+
+    def draw_status(self) -> None:
+        """Bring the status line up to date."""
+        screen, now = self.monitor_screen, self.clock()
+        if screen is None or not screen.is_mounted:
+            return
+        status = Status(
+            instance=self.client.url.partition("://")[2],
+            role=self.role,
+            window=screen.window_words,
+            state=self.feed.state(now),
+            age_s=self.feed.data_age_s(now),
+            severities=self.severities,
+        )
+        screen.show_status(status, [place.title for place in self.trail.crumbs])
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def show_place(self, place: Place | None) -> None:
+        """Put a place of the trail on the screen; nothing happens for None."""
+        screen = self.monitor_screen
+        if place is None or (screen is not None and screen.place is place):
+            return
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, MonitorScreen):
+            self.pop_screen()
+        if screen is not None:
+            screen.leave()
+        self.switch_screen(screen_for(place))
+
+    def jump(self, address: Address) -> None:
+        """Go to an address on a new path."""
+        self.show_place(self.trail.jump(address))
+
+    def drill(self, address: Address, **memory: Any) -> None:
+        """Go one level deeper; `memory` is what is known of the object already."""
+        place = self.trail.drill(address)
+        place.memory.update(memory)
+        self.show_place(place)
+
+    def climb(self) -> None:
+        """One level up."""
+        self.show_place(self.trail.climb())
+
+    def action_crumb(self, level: int) -> None:
+        """A click on a crumb."""
+        self.show_place(self.trail.climb_to(level))
+
+    def carry_out(self, command: Command) -> str:
+        """Do what a command line asks for; returns a complaint or an empty string."""
+        if isinstance(command, Address):
+            self.jump(command)
+        elif isinstance(command, Theme):
+            return self._set_theme(command.name)
+        elif isinstance(command, Find):
+            self.push_screen(FindScreen(command.text))
+        elif isinstance(command, Quit):
+            self.push_screen(LeaveScreen())
+        elif isinstance(command, Help):
+            self.push_screen(HelpScreen(self.screen))
+        return ""
+
+    def _set_theme(self, name: str) -> str:
+        if name not in self.available_themes:
+            return f"there is no theme '{name}'; there are: {', '.join(sorted(self.available_themes))}"
+        self.theme = name
+        return ""

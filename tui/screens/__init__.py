@@ -1,0 +1,33 @@
+"""The screens of the console: one file each, one line in the table."""
+
+from __future__ import annotations
+
+from pandascope.addresses import Page
+from tui.navigation import Place
+from tui.screens.base import MonitorScreen
+from tui.screens.incident import IncidentScreen
+from tui.screens.incidents import IncidentsScreen
+from tui.screens.job import JobScreen
+from tui.screens.jobs import JobsScreen
+from tui.screens.log import LogScreen
+from tui.screens.now import NowScreen
+from tui.screens.queues import QueuesScreen
+from tui.screens.task import TaskScreen
+from tui.screens.tasks import TasksScreen
+
+SCREENS: dict[Page, type[MonitorScreen]] = {
+    Page.NOW: NowScreen,
+    Page.INCIDENTS: IncidentsScreen,
+    Page.INCIDENT: IncidentScreen,
+    Page.QUEUES: QueuesScreen,
+    Page.JOBS: JobsScreen,
+    Page.JOB: JobScreen,
+    Page.LOG: LogScreen,
+    Page.TASKS: TasksScreen,
+    Page.TASK: TaskScreen,
+}
+
+
+def screen_for(place: Place) -> MonitorScreen:
+    """A new screen for a place."""
+    return SCREENS[place.address.page](place)

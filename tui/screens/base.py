@@ -1,0 +1,376 @@
+"""What every view of the console has in common: three zones, asking in a worker, live updates, the verbs.
+
+A screen says what it asks (`ask`), how an answer is drawn (`show`), and what the verbs mean for its selection (the
+`*_target` methods). It never waits for the network outside a worker, and its workers end when it is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import WorkerState
+
+from pandascope.addresses import Address, Page
+from pandascope.errors import ClientError, ServerUnreachable, Usage
+from tui.command_line import completions, parse_command
+from tui.keys import BY_ACTION, EVERYWHERE, offered
+from tui.navigation import Place
+from tui.palette import Palette
+from tui.screens.help import HelpScreen
+from tui.screens.leave import LeaveScreen
+from tui.suggester import LineSuggester
+from tui.widgets.crumbs import Crumbs
+from tui.widgets.key_hints import KeyHints
+from tui.widgets.prompt_line import PromptLine, Question
+from tui.widgets.status_line import Status, StatusLine
+from tui.widgets.virtual_table import VirtualTable
+
+if TYPE_CHECKING:
+    from tui.app import ConsoleApp
+
+Answer = dict[str, Any]
+
+
+class MonitorScreen(Screen[None]):
+    """A view of one address."""
+
+    HELP: ClassVar[str] = ""
+    FIRST_FOCUS: ClassVar[str] = ""
+    GIVES_SUMMARY: ClassVar[bool] = False
+    """Does its answer carry the counts of the status line?"""
+    BINDINGS: ClassVar[list[BindingType]] = offered(*EVERYWHERE)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (170, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (50, "-high")]
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+        self._mark = -1
+        self._has_shown = False
+
+    # -- what a screen fills in ---------------------------------------------------------------------------------
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """Topics of the stream that concern what is shown."""
+        return ()
+
+    def parts(self) -> ComposeResult:
+        """The widgets of the body."""
+        raise NotImplementedError
+
+    async def ask(self) -> Answer:
+        """Get from the server what the screen shows."""
+        raise NotImplementedError
+
+    def show(self, answer: Answer) -> None:
+        """Draw an answer."""
+        raise NotImplementedError
+
+    async def ask_live(self) -> Answer:
+        """The same after the stream reported a change."""
+        return await self.ask()
+
+    def show_live(self, answer: Answer) -> None:
+        """Draw an answer that the person did not ask for: nothing may move under the cursor."""
+        self.show(answer)
+
+    def remember(self) -> None:
+        """Keep in the place's memory what coming back needs."""
+
+    def log_target(self) -> Address | None:
+        """The log of the selection."""
+        return None
+
+    def errors_target(self) -> Address | None:
+        """What failed in the selection."""
+        return None
+
+    def jobs_target(self) -> Address | None:
+        """The jobs of the selection."""
+        return None
+
+    def selected_id(self) -> str:
+        """The number or name of the selection."""
+        return str(self.address.number or "")
+
+    # -- shortcuts ----------------------------------------------------------------------------------------------
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        """The application, by its type."""
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def address(self) -> Address:
+        """What this view shows."""
+        return self.place.address
+
+    @property
+    def palette(self) -> Palette:
+        """Styles of the running theme."""
+        return self.console_app.palette
+
+    @property
+    def answer(self) -> Answer | None:
+        """The last answer, from this visit or the one before."""
+        return self.place.memory.get("answer")
+
+    @property
+    def window_words(self) -> str:
+        """The window of time in words, for the status line."""
+        filters = self.address.filters
+        if "hours" in filters:
+            return f"last {filters['hours']} h"
+        if "days" in filters:
+            return f"last {filters['days']} d"
+        if "date_from" in filters or "date_to" in filters:
+            return f"{filters.get('date_from', '')} – {filters.get('date_to', 'now')}"
+        return ""
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Status line and crumbs, the body, the key hints with the line to type into."""
+        yield StatusLine(id="status")
+        yield Crumbs(id="crumbs")
+        yield Static(id="banner")
+        with Container(id="body"):
+            yield from self.parts()
+        yield PromptLine(id="prompt")
+        yield KeyHints(id="hints")
+
+    def on_mount(self) -> None:
+        """Draw what is known already, then ask."""
+        self.query_one("#banner").display = False
+        self.console_app.feed.watch(self.topics)
+        if self.FIRST_FOCUS:
+            self.query_one(self.FIRST_FOCUS).focus()
+        self.console_app.draw_status()
+        if self.answer is not None:
+            self.call_after_refresh(self._show_remembered)
+        else:
+            self.reload()
+
+    def _show_remembered(self) -> None:
+        """As it was when one left; then what has changed since, in place."""
+        if not self._has_shown and self.answer is not None:
+            self._has_shown = True
+            self.show(self.answer)
+        self.reload(live=True)
+
+    def leave(self) -> None:
+        """Another view is about to be shown: leave the notes for coming back."""
+        if self._has_shown:
+            self.remember()
+
+    @property
+    def is_asking(self) -> bool:
+        """Is a question under way?"""
+        busy = {WorkerState.PENDING, WorkerState.RUNNING}
+        return any(worker.node is self and worker.group == "ask" and worker.state in busy for worker in self.workers)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Did the stream report a change of what is shown?"""
+        if self._mark < 0:
+            return not self.is_asking
+        return self.console_app.feed.changed_since(self._mark, self.topics)
+
+    def reload(self, *, live: bool = False) -> None:
+        """Ask again; an older question is dropped."""
+        self.run_worker(self._load(live=live), group="ask", exclusive=True)
+
+    async def _load(self, *, live: bool) -> None:
+        mark = self.console_app.feed.mark
+        try:
+            answer = await (self.ask_live() if live and self._has_shown else self.ask())
+        except ServerUnreachable as error:
+            self.console_app.feed.lost(error.detail)
+        except ClientError as error:
+            self._mark = mark
+            self.console_app.answered({})
+            self.refused(error)
+        else:
+            self._mark = mark
+            self.place.memory["answer"] = answer
+            self.console_app.answered(answer)
+            self.take(answer, live=live)
+        self.refresh_bindings()
+
+    def take(self, answer: Answer, *, live: bool) -> None:
+        """Draw an answer that just came."""
+        if live and self._has_shown:
+            self.show_live(answer)
+        else:
+            self._has_shown = True
+            self.show(answer)
+
+    def refused(self, error: ClientError) -> None:
+        """The server said no: the sentence stands above the body."""
+        self.say(str(error), wrong=True)
+
+    def say(self, sentence: str, *, wrong: bool = False) -> None:
+        """Put a sentence above the body, or take it away."""
+        banner = self.query_one("#banner", Static)
+        banner.update(Text(sentence, overflow="fold"))
+        banner.set_class(wrong, "-wrong")
+        banner.display = bool(sentence)
+
+    def show_status(self, status: Status, titles: Sequence[str]) -> None:
+        """Bring status line, crumbs and the banner of a server that is away up to date."""
+        self.query_one(StatusLine).show(status, self.palette)
+        self.query_one(Crumbs).show(titles)
+        self.set_class(bool(self.console_app.feed.reason), "-away")
+        self._show_away()
+
+    def _show_away(self) -> None:
+        reason = self.console_app.feed.reason
+        if reason:
+            kept = "You see what it said last; actions are off." if self._has_shown else "There is nothing to show yet."
+            self.say(f"✗ The server is away: {reason}. {kept} Trying again by itself.", wrong=True)
+            self._away_said = True
+        elif getattr(self, "_away_said", False):
+            self._away_said = False
+            self.say("")
+            self.refresh_bindings()
+
+    def redraw_ages(self) -> None:
+        """Times passed: draw lists anew."""
+        for table in self.query(VirtualTable):
+            table.redraw()
+
+    # -- verbs --------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Actions that change something are off (None: shown dim) while the server is away."""
+        key = BY_ACTION.get(action)
+        if key is not None and key.changes_state and self.console_app.feed.reason:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_press(self, action: str) -> None:
+        """A click on a key hint: what the key would do."""
+        self.app.simulate_key(BY_ACTION[action].keys.split(",")[0])
+
+    def action_climb(self) -> None:
+        """esc."""
+        self.console_app.climb()
+
+    def action_history_back(self) -> None:
+        """`[`."""
+        self.console_app.show_place(self.console_app.trail.back())
+
+    def action_history_forward(self) -> None:
+        """`]`."""
+        self.console_app.show_place(self.console_app.trail.forward())
+
+    def action_toggle_last(self) -> None:
+        """`-`."""
+        self.console_app.show_place(self.console_app.trail.toggle())
+
+    def action_now(self) -> None:
+        """`1`."""
+        self.console_app.jump(Address(Page.NOW))
+
+    def action_incidents(self) -> None:
+        """`2`."""
+        self.console_app.jump(Address(Page.INCIDENTS))
+
+    def action_queues(self) -> None:
+        """`3`."""
+        self.console_app.jump(Address(Page.QUEUES))
+
+    def action_jobs(self) -> None:
+        """`4`."""
+        self.console_app.jump(Address(Page.JOBS))
+
+    def action_tasks(self) -> None:
+        """`5`."""
+        self.console_app.jump(Address(Page.TASKS))
+
+    def action_log(self) -> None:
+        """`l`."""
+        self._drill_or_say(self.log_target(), "There is no log here: put the cursor on a job or an incident of jobs.")
+
+    def action_errors(self) -> None:
+        """`e`."""
+        self._drill_or_say(self.errors_target(), "Nothing failed here.")
+
+    def action_jobs_of(self) -> None:
+        """`j`."""
+        self._drill_or_say(self.jobs_target(), "There are no jobs here.")
+
+    def _drill_or_say(self, address: Address | None, nothing: str) -> None:
+        if address is None:
+            self.notify(nothing, severity="warning")
+        else:
+            self.console_app.drill(address)
+
+    def action_refresh(self) -> None:
+        """`r`."""
+        self.reload()
+
+    def action_pause(self) -> None:
+        """`p`."""
+        feed = self.console_app.feed
+        feed.paused = not feed.paused
+        if not feed.paused:
+            self.reload(live=True)
+        self.console_app.draw_status()
+
+    def action_copy_link(self) -> None:
+        """`y`: to the clipboard by OSC 52, which works over ssh too."""
+        url = self.link().url(self.console_app.client.url)
+        self.app.copy_to_clipboard(url)
+        self.notify(f"Copied {url}", markup=False)
+
+    def action_copy_id(self) -> None:
+        """`Y`."""
+        text = self.selected_id()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(f"Copied {text}", markup=False)
+
+    def link(self) -> Address:
+        """The address that `y` copies."""
+        return self.address
+
+    def action_help(self) -> None:
+        """`?`."""
+        self.app.push_screen(HelpScreen(self))
+
+    def action_quit_console(self) -> None:
+        """`q`."""
+        self.app.push_screen(LeaveScreen())
+
+    def action_command(self) -> None:
+        """`:`."""
+        question = Question(":", self._run_command, suggester=LineSuggester(completions))
+        self.query_one(PromptLine).ask(question)
+
+    def _run_command(self, text: str) -> str:
+        if not text.strip():
+            return ""
+        try:
+            command = parse_command(text)
+        except Usage as error:
+            return str(error)
+        self.query_one(PromptLine).close()
+        return self.console_app.carry_out(command)
+
+    def action_find(self) -> None:
+        """`/`: lists and the log override it."""
+        self.notify("There is nothing to filter here.", severity="warning")
+
+    def focus_part(self, part: Widget) -> None:
+        """Give a part the focus."""
+        part.focus()

@@ -1,0 +1,103 @@
+"""One task: how far, which jobs, which incidents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+
+from pandascope.addresses import Address, Page
+from tui.keys import offered
+from tui.render.columns import incident_columns, progress
+from tui.render.facts import facts
+from tui.screens.base import Answer, MonitorScreen
+from tui.text import number, plain, plain_lines, stamp
+from tui.widgets.panel import Panel
+from tui.widgets.ribbon import Ribbon
+from tui.widgets.virtual_table import Row, VirtualTable
+
+
+class TaskScreen(MonitorScreen):
+    """A task with its figures, parameters and incidents."""
+
+    HELP = "j lists the jobs of the task, e the failed ones, enter opens the incident under the cursor."
+    FIRST_FOCUS = "#task-incidents"
+    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """This task."""
+        return (f"task:{self.address.number}",)
+
+    def parts(self) -> ComposeResult:
+        """Facts, states of the jobs, incidents, parameters."""
+        yield Panel("Task", id="task-facts")
+        yield Ribbon(id="ribbon")
+        table = VirtualTable(
+            incident_columns(self.palette, self.console_app.now),
+            lambda row: str(row.get("incident_id")),
+            id="task-incidents",
+            classes="panel",
+        )
+        table.border_title = "Incidents of this task"
+        yield table
+        with VerticalScroll(id="task-parameters-box"):
+            yield Panel("Parameters", id="task-parameters")
+
+    async def ask(self) -> Answer:
+        """The task."""
+        return await self.console_app.client.task(int(self.address.number or 0))
+
+    def show(self, answer: Answer) -> None:
+        """Everything at once: it is small."""
+        task = dict(answer.get("task") or {})
+        self.query_one("#task-facts", Panel).show(self._facts(task))
+        self.query_one(Ribbon).show(answer.get("jobs") or {}, self.palette)
+        table = self.query_one("#task-incidents", VirtualTable)
+        table.fill(list(answer.get("incidents") or []))
+        table.border_subtitle = "" if table.rows else "none"
+        self.query_one("#task-parameters", Panel).show(_parameters(answer.get("parameters")))
+
+    def _facts(self, task: Row) -> RenderableType:
+        palette = self.palette
+        return facts(
+            [
+                ("state", palette.task_status(task.get("status"))),
+                ("name", Text(plain(task.get("task_name")), style=palette.strong)),
+                ("done", progress(task, palette, 30)),
+                ("jobs", Text(f"{number(task.get('n_jobs'))}, of them {number(task.get('n_failed'))} failed, "
+                              f"{number(task.get('n_active'))} active")),
+                ("input files", Text(number(task.get("n_input_files")))),
+                ("user", Text(plain(task.get("user_name")))),
+                ("created", Text(stamp(task.get("creation_time")))),
+                ("ended", Text(stamp(task.get("end_time")))),
+                ("note", Text(plain(task.get("error_dialog")), style=palette.bad)),
+            ],
+            palette,
+        )  # fmt: skip
+
+    @on(VirtualTable.Opened, "#task-incidents")
+    def _opened(self, event: VirtualTable.Opened) -> None:
+        self.console_app.drill(Address(Page.INCIDENT, int(event.row["incident_id"])), row=event.row)
+
+    def jobs_target(self) -> Address | None:
+        """The jobs of the task."""
+        return Address(Page.JOBS, filters={"jedi_task_id": str(self.address.number)})
+
+    def errors_target(self) -> Address | None:
+        """The failed jobs of the task."""
+        return Address(Page.JOBS, filters={"jedi_task_id": str(self.address.number), "job_status": "failed"})
+
+
+def _parameters(parameters: object) -> Text | None:
+    if not parameters:
+        return None
+    text = parameters if isinstance(parameters, str) else json.dumps(parameters, indent=2, ensure_ascii=False)
+    return Text("\n".join(plain_lines(text)))

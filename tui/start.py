@@ -1,0 +1,36 @@
+"""How the console begins: the address a person typed, and who the token says that person is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+from pandascope.addresses import Address
+from pandascope.errors import Usage
+from tui.command_line import parse_command
+
+
+def start_address(text: str) -> Address:
+    """The address in an argument: an address, a link, or what one would type after `:`. Raises Usage."""
+    command = parse_command(text)
+    if not isinstance(command, Address):
+        raise Usage(
+            f"'{text}' is not a place", field="ADDRESS", remedy="for example: job 17, jobs failed 6h, /incident/5/"
+        )
+    return command
+
+
+def role_of(token: str) -> str:
+    """The role a token names, for the status line; the server alone decides what it is worth. `guest` without token."""
+    if not token:
+        return "guest"
+    try:
+        body = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        roles = claims.get("roles")
+        name = claims.get("preferred_username") or claims.get("name") or claims.get("sub") or ""
+    except (IndexError, ValueError, AttributeError, TypeError, binascii.Error):
+        return ""
+    words = [str(role) for role in roles] if isinstance(roles, list) else []
+    return " ".join(filter(None, [str(name), f"({', '.join(words)})" if words else ""]))

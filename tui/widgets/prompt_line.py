@@ -1,0 +1,112 @@
+"""One line to type into at the foot of the screen: commands, filters, comments. Knows the question, not its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked. `answer` takes the text and returns an empty string, or the sentence that says what is wrong:
+    then the line stays open. `left` is called when the person leaves without an answer."""
+
+    label: str
+    answer: Callable[[str], str]
+    hint: str = ""
+    value: str = ""
+    suggester: Suggester | None = None
+    left: Callable[[], None] | None = None
+    typing: Callable[[str], None] | None = None
+
+
+class _Line(Input):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "cursor_right", show=False, priority=True)]
+
+
+class PromptLine(Vertical):
+    """Hidden until `ask`; gives the focus back when it closes."""
+
+    def compose(self) -> ComposeResult:
+        """A message line above, the label and the input beside each other."""
+        yield Static(id="prompt-message")
+        with Horizontal():
+            yield Static(id="prompt-label")
+            yield _Line(id="prompt-input", compact=True, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        """Nothing is asked at first."""
+        self.display = False
+        self._question: Question | None = None
+        self._focus_before = self.screen.focused
+
+    @property
+    def is_open(self) -> bool:
+        """Is something being asked?"""
+        return bool(self.display)
+
+    def ask(self, question: Question) -> None:
+        """Show the line and take the focus."""
+        self._question = question
+        self._focus_before = self.screen.focused
+        line = self.query_one(_Line)
+        self.query_one("#prompt-label", Static).update(Text(question.label))
+        line.suggester = question.suggester
+        line.value = question.value
+        line.cursor_position = len(question.value)
+        self._say(question.hint)
+        self.display = True
+        line.focus()
+
+    def close(self) -> None:
+        """Hide the line and give the focus back."""
+        self.display = False
+        self._question = None
+        if self._focus_before is not None and self._focus_before.is_attached:
+            self._focus_before.focus()
+        else:
+            self.screen.set_focus(None)
+
+    def key_escape(self) -> None:
+        """Leave without an answer."""
+        question = self._question
+        self.close()
+        if question is not None and question.left is not None:
+            question.left()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        question = self._question
+        if question is None:
+            return
+        complaint = question.answer(event.value)
+        if complaint:
+            self._say(complaint, wrong=True)
+        elif self._question is question and self.is_attached:
+            self.close()
+
+    @on(Input.Changed)
+    def _typing(self, event: Input.Changed) -> None:
+        event.stop()
+        question = self._question
+        if question is None:
+            return
+        self._say(question.hint)
+        if question.typing is not None:
+            question.typing(event.value)
+
+    def _say(self, sentence: str, *, wrong: bool = False) -> None:
+        message = self.query_one("#prompt-message", Static)
+        message.update(Text(sentence, no_wrap=True, overflow="ellipsis"))
+        message.display = bool(sentence)
+        message.set_class(wrong, "-wrong")
