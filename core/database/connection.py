@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extras
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -204,6 +204,13 @@ class Database:
                 payloads = [notice.payload for notice in connection.notifies]
                 connection.notifies.clear()
                 yield payloads
+
+
+def server_of(url: str) -> str:
+    """Server and database that an SQLAlchemy URL means, for people: without user and password."""
+    address = make_url(url)
+    server = address.host or str(address.query.get("host") or "the local socket")
+    return f"{server}{f':{address.port}' if address.port else ''}, database {address.database or '(none)'}"
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.configuration import Settings, make_data_directory
-from core.database import Database, migrate
+from core.database import Database, migrate, server_of
 from core.database.embedded import EmbeddedPostgres
 from core.errors import PandaError, Unavailable
 from core.queues import ensure_local_site
@@ -119,7 +119,6 @@ class Supervisor:
         self._listener = open_listener(self._settings.host, self._settings.port)
         port = self._listener.getsockname()[1]
         self.url = local_url(self._settings.host, port)
-        self._step("starting PostgreSQL")
         database_url = self._start_database()
         self._step("bringing the schema up to date")
         self._migrate(database_url)
@@ -154,7 +153,9 @@ class Supervisor:
 
     def _start_database(self) -> str:
         if self._postgres is None:
+            self._step(f"connecting to PostgreSQL at {server_of(self._settings.database_url)}")
             return self._settings.database_url
+        self._step("starting PostgreSQL")
         url = self._postgres.start()
         self._record_database()
         return url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -236,7 +237,9 @@ def test_in_the_foreground_a_signal_stops_everything(installation):
 
 
 def test_a_database_of_ones_own_is_used_and_left_running(installation, database_url):
-    installation.up(PANDA_DATABASE_URL=database_url)
+    done = installation.panda("up", "--port", "0", "--workers", "1", "--no-site", PANDA_DATABASE_URL=database_url)
+    assert "starting PostgreSQL" not in done.stderr
+    assert re.search(r"connecting to PostgreSQL at /.*, database test_", done.stderr)
     assert not (installation.data / "postgres").exists()
     installation.panda("down")
 
