@@ -157,7 +157,6 @@ OFFER = {
         "disk_space": 1,
         "prod_source_label": "user",
         "node": "wn",
-        "task_id": 1,
         "n_jobs": 1,
     },
     **{"resource_type": "SCORE", "worker_id": "w", "remaining_time": 1, "cores": 1, "batch_id": "b"},
