@@ -25,6 +25,29 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ASSETS = Path(__file__).parent / "assets"
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    {%metas%}
+    <meta name="color-scheme" content="light dark">
+    <title>{%title%}</title>
+    <link rel="icon" type="image/svg+xml" href="PREFIXassets/favicon.svg">
+    {%css%}
+    <script>
+      // before the first paint: the scheme that was chosen, else the one of the system (where Mantine looks too)
+      (function () {
+        let scheme = "auto";
+        try { scheme = localStorage.getItem("mantine-color-scheme-value") || "auto"; } catch (error) { scheme = "auto"; }
+        if (scheme === "auto") scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+        document.documentElement.setAttribute("data-mantine-color-scheme", scheme);
+      })();
+    </script>
+  </head>
+  <body>
+    {%app_entry%}
+    <footer>{%config%}{%scripts%}{%renderer%}</footer>
+  </body>
+</html>"""
 _WORKER_SCRIPTS = r"_worker\.js$"
 """Scripts that run in their own thread; the page must not load them itself."""
 
@@ -69,6 +92,7 @@ def create_monitor(
         pages_folder="",
         suppress_callback_exceptions=True,
         title="pandascope",
+        index_string=_INDEX.replace("PREFIX", prefix),
         **options,
         enable_mcp=False,
         compress=False,

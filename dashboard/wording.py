@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 _UNITS_OF_TIME = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _UNITS_OF_SIZE = ("B", "kB", "MB", "GB", "TB", "PB")
+_STAMP = re.compile(
+    r"^\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\s+(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+)?"
+)
 _BLANK = "–"
 
 
@@ -83,6 +87,11 @@ def clock_time(text: str | None) -> str:
     """A time to the second in UTC: '2026-11-21 10:00:00'."""
     at = moment(text)
     return _BLANK if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def gist(line: str | None) -> str:
+    """A log line without the time and level that a logger put before it: lists have no room for them."""
+    return _STAMP.sub("", line or "")
 
 
 def window(answer_window: dict[str, str] | None) -> str:

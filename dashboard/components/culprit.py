@@ -9,13 +9,18 @@ from dash import html
 
 from dashboard.links import Links
 
+_LINES_BEFORE, _LINES_AFTER = 13, 6
+"""A traceback stands before its last line; more than this would push the line itself out of sight."""
+
 
 def culprit(found: Mapping[str, Any] | None, links: Links) -> html.Div:
     """Lines with numbers; the failing one is marked by an arrow and a band."""
     if not found:
         return html.Div("No failing line was found in what the jobs reported.", className="dim")
-    around = found.get("around") or [{"line_number": found["line_number"], "text": found["text"]}]
-    lines = [_line(line["line_number"], line["text"], line["line_number"] == found["line_number"]) for line in around]
+    number = found["line_number"]
+    around = found.get("around") or [{"line_number": number, "text": found["text"]}]
+    around = [line for line in around if -_LINES_BEFORE <= line["line_number"] - number <= _LINES_AFTER]
+    lines = [_line(line["line_number"], line["text"], line["line_number"] == number) for line in around]
     source = html.Div(
         [
             html.Span(f"{found['log_name']} of job {found['panda_id']}, line {found['line_number']}", className="dim"),

@@ -37,7 +37,9 @@ def _entry(row: Row, links: Links) -> html.A:
             html.Div(
                 [
                     html.Div(row["title"], className="incident-title", title=row["title"]),
-                    html.Div(row.get("culprit_line") or "no failing line kept", className=_culprit_class(row)),
+                    html.Div(
+                        wording.gist(row.get("culprit_line")) or "no failing line kept", className=_culprit_class(row)
+                    ),
                 ],
                 className="incident-what",
             ),

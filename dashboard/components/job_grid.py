@@ -66,13 +66,13 @@ def _columns(links: Links) -> list[dict[str, Any]]:
     return [
         _column("job_status", "State", 118, "JobState", looks=looks),
         _column("panda_id", "PandaID", 88, "NumberLink", to=job),
-        _column("state_change_time", "Changed", 104, "Age"),
-        {**_column("line", "Failing line", 260, "FailingLine", to=log), "flex": 1, "minWidth": 170},
-        _column("error", "Error", 112, "ErrorCode"),
-        _column("computing_site", "Queue", 138, "PlainText"),
+        _column("state_change_time", "Changed", 98, "Age"),
+        {**_column("line", "Failing line", 260, "FailingLine", to=log), "flex": 1, "minWidth": 160},
+        _column("error", "Error", 106, "ErrorCode"),
+        _column("computing_site", "Queue", 118, "PlainText"),
         _column("jedi_task_id", "Task", 94, "NumberLink", to=task),
-        _column("prod_user_name", "User", 90, "PlainText"),
-        _column("incident_id", "Incident", 84, "NumberLink", to=incident, sign="#"),
+        _column("prod_user_name", "User", 84, "PlainText"),
+        _column("incident_id", "Incident", 80, "NumberLink", to=incident, sign="#"),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import html
 
+from dashboard import wording
 from dashboard.components import marks, panels
 from dashboard.links import Links
 
@@ -35,7 +36,7 @@ def job_table(rows: Sequence[dict[str, Any]], links: Links) -> html.Div:
 def failing_line(row: dict[str, Any]) -> str:
     """The culprit line, else what the primary error says."""
     error = row.get("error") or {}
-    return str(row.get("culprit_line") or error.get("diag") or "")
+    return wording.gist(row.get("culprit_line")) or str(error.get("diag") or "")
 
 
 def error_words(error: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import plotly.graph_objects as go
-from dash import dcc
+from dash import dcc, html
 
 from dashboard import palette, wording
 from dashboard.links import Links
@@ -57,9 +57,10 @@ def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, co
     return figure
 
 
-def graph(component_id: str, *, height: int = 220) -> dcc.Graph:
-    """An empty plot that a callback fills."""
-    return dcc.Graph(id=component_id, figure=_blank(), **_CONFIG, style={"height": f"{height}px"}, className="plot")
+def graph(component_id: str, *, height: int = 220) -> html.Div:
+    """An empty plot that a callback fills; its place is kept while Plotly is still being loaded."""
+    plot = dcc.Graph(id=component_id, figure=_blank(), style={"height": f"{height}px"}, className="plot", **_CONFIG)
+    return html.Div(plot, style={"height": f"{height}px"})
 
 
 def _blank() -> go.Figure:

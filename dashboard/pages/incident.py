@@ -29,7 +29,13 @@ def _layout(address: Address, links: Links) -> html.Div:
             html.Div(panels.skeleton(80), id="incident-verdict"),
             html.Div(
                 [
-                    html.Div(panels.panel("Failing line", panels.skeleton(180)), id="incident-culprit"),
+                    html.Div(
+                        [
+                            html.Div(panels.panel("Failing line", panels.skeleton(180)), id="incident-culprit"),
+                            html.Div(id="incident-breakdown"),
+                        ],
+                        className="stack",
+                    ),
                     html.Div(
                         [
                             panels.panel("Events per 5 minutes, last hour", plots.graph("incident-trend", height=180)),
@@ -40,7 +46,6 @@ def _layout(address: Address, links: Links) -> html.Div:
                 ],
                 className="two-columns wide-left",
             ),
-            html.Div(id="incident-breakdown"),
             html.Div(id="incident-jobs"),
             html.Div(id="incident-records"),
         ],

@@ -52,6 +52,8 @@ def _look(tab: Tab, address: str, suffix: str) -> None:
     expect(page.locator("#live-badge")).to_have_text("LIVE")
     if address == "jobs/":
         expect(page.locator(".job-grid .ag-center-cols-container .mark").first).to_be_visible()
+    for plot in page.locator(".plot").all():
+        expect(plot.locator(".bars").first).to_be_attached()
     PICTURES.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "-", address).strip("-") or "now"
     page.screenshot(path=PICTURES / f"{name}-{suffix}.png")

@@ -48,6 +48,13 @@ def test_core_hours(seconds, words):
     assert wording.core_hours(seconds) == words
 
 
+def test_the_gist_of_a_log_line_is_what_its_logger_did_not_add():
+    assert wording.gist("2026-11-21T11:57:34Z WARNING job 40 fails: 1171") == "job 40 fails: 1171"
+    assert wording.gist("2026-11-21 11:57:34,123 | ERROR | x") == "| ERROR | x"
+    assert wording.gist("ValueError: 2026-11-21 is no number") == "ValueError: 2026-11-21 is no number"
+    assert wording.gist(None) == ""
+
+
 def test_per_cent_shows_small_rates():
     assert [wording.per_cent(value) for value in (None, 0.0, 0.004, 0.116, 1.0)] == [
         "–",
