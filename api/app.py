@@ -69,7 +69,10 @@ def _pool(settings: Settings, url: str) -> Database:
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:
-    """The API as an ASGI application; its lifespan brings the schema up to date and closes the pools."""
+    """The API as an ASGI application; its lifespan brings the schema up to date and closes the pools.
+
+    `state.end_streams()` ends all live streams and those to come: a server that stops need not wait for them.
+    """
     services = create_services(settings, database_url)
     issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
     gate = Gate(issuer, services.database, settings)
@@ -102,12 +105,14 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         for name in ("v1", "latest")
     ]
     own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
-    return Starlette(
+    app = Starlette(
         routes=[*panda_routes, *own_routes],
         exception_handlers={404: unknown_path, 405: unknown_path},
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)],
     )
+    app.state.end_streams = services.live.end_streams
+    return app
 
 
 async def _bring_up_to_date(database: Database) -> None:

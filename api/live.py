@@ -102,10 +102,14 @@ class ChangeHub:
                 self._thread.start()
         self._was_tried.wait(1.0)
 
-    def close(self) -> None:
-        """End all streams and the thread. Blocks for a moment."""
+    def end_streams(self) -> None:
+        """End all streams, also those that are opened from now on. Returns at once."""
         self._stop.set()
         self._broadcast(Closed())
+
+    def close(self) -> None:
+        """End all streams and the thread. Blocks for a moment."""
+        self.end_streams()
         if self._thread is not None:
             self._thread.join(timeout=5)
 

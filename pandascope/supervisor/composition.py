@@ -5,7 +5,7 @@ The one place that knows both; the monitor itself asks the API through the clien
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -25,7 +25,7 @@ _INSIDE = "http://inside.panda"
 """Never resolved: requests to it stay in this process."""
 
 
-def create_server(settings: Settings, database_url: str) -> ASGIApp:
+def create_server(settings: Settings, database_url: str) -> PandaServer:
     """The ASGI application of one worker: `/api` is the API, `/monitor` the pages, `/` leads there."""
     api = create_app(settings, database_url)
     monitor = create_monitor(visitor_clients(_INSIDE, InProcessTransport(api)))
@@ -41,18 +41,21 @@ def create_server(settings: Settings, database_url: str) -> ASGIApp:
         return RedirectResponse("/monitor/")
 
     front = Starlette(routes=[Route("/", to_monitor)], lifespan=lifespan)
-    return _Doors(front, {"/api": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)})
+    doors: dict[str, ASGIApp] = {"/api": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)}
+    return PandaServer(front, doors, api.state.end_streams)
 
 
-class _Doors:
+class PandaServer:
     """Chooses the application by the first part of the path and hands the whole path on.
 
-    Starlette's Mount cuts the prefix off, but API and Dash both know their full addresses (monitor.md 4.4).
+    `end_streams()` ends all live streams, so that the server may stop at once. Starlette's Mount would cut the prefix off,
+    but API and Dash both know their full addresses (monitor.md 4.4).
     """
 
-    def __init__(self, front: ASGIApp, doors: dict[str, ASGIApp]) -> None:
+    def __init__(self, front: ASGIApp, doors: dict[str, ASGIApp], end_streams: Callable[[], None]) -> None:
         self._front = front
         self._doors = doors
+        self.end_streams = end_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = "/" + str(scope.get("path", "")).lstrip("/").split("/", 1)[0]
