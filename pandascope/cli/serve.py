@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -10,20 +12,28 @@ import uvicorn
 
 from core.configuration import Settings
 from pandascope.supervisor.composition import create_server
+from pandascope.supervisor.pulse import beat
 from pandascope.supervisor.reporting import report_to_store
 
 _GRACE_S = 3
-"""How long a stopping worker finishes running requests; live streams have no end of their own."""
+"""How long a stopping worker finishes running requests."""
+_TICKS_PER_BEAT = 10
+"""The server's loop ticks ten times a second."""
 
 
-def command(fd: Annotated[int, typer.Option(help="Descriptor of the listening socket.")]) -> None:
+def command(
+    fd: Annotated[int, typer.Option(help="Descriptor of the listening socket.")],
+    pulse_fd: Annotated[int, typer.Option("--pulse-fd", help="Descriptor to give signs of life on.")],
+) -> None:
     """Answer HTTP until SIGTERM."""
     settings = Settings.load()
     listener = socket.socket(fileno=fd)
     listener.set_inheritable(False)
+    os.set_inheritable(pulse_fd, False)
+    app = create_server(settings, settings.database_url)
     with report_to_store(settings, "api"):
         config = uvicorn.Config(
-            create_server(settings, settings.database_url),
+            app,
             loop="uvloop",
             http="httptools",
             lifespan="on",
@@ -34,7 +44,24 @@ def command(fd: Annotated[int, typer.Option(help="Descriptor of the listening so
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=75,
         )
-        server = uvicorn.Server(config)
+        server = _Worker(config, lambda: beat(pulse_fd), app.end_streams)
         server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)
+
+
+class _Worker(uvicorn.Server):
+    """A server whose loop gives signs of life, and that does not wait for streams when it stops: they have no end."""
+
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], None], end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._beat, self._end_streams = beat, end_streams
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_PER_BEAT == 0:
+            self._beat()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)

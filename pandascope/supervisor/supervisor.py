@@ -31,6 +31,7 @@ from pandascope.supervisor.access import ROLES, issue_token, local_user, write_e
 from pandascope.supervisor.lifeline import Lifeline
 from pandascope.supervisor.listener import local_url, open_listener
 from pandascope.supervisor.logs import rotate
+from pandascope.supervisor.pulse import Pulse
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
 from pandascope.supervisor.service import Command, Service, how_it_ended, signal_name
 
@@ -127,7 +128,9 @@ class Supervisor:
         self._step("starting the API and the agents")
         door = self._listener.fileno()
         for number in range(1, self._settings.api_workers + 1):
-            self._add(f"{API_PREFIX}{number}", "serve", ["--fd", str(door)], environment, door)
+            pulse = Pulse()
+            options = ["--fd", str(door), "--pulse-fd", str(pulse.child_end)]
+            self._add(f"{API_PREFIX}{number}", "serve", options, environment, door, pulse=pulse)
         self._add("agents", "agents", [], environment)
         self._wait_for_api()
         self._handler = attach(self.url, lambda: self._token, SUPERVISOR)
@@ -196,13 +199,19 @@ class Supervisor:
         }
 
     def _add(
-        self, name: str, command: str, options: list[str], environment: Mapping[str, str | None], *passed: int
+        self,
+        name: str,
+        command: str,
+        options: list[str],
+        environment: Mapping[str, str | None],
+        *passed: int,
+        pulse: Pulse | None = None,
     ) -> None:
         arguments = [sys.executable, "-P", "-m", "pandascope.cli.main", command, *options]
         details = {"address": self.url} if name.startswith(API_PREFIX) else {}
         descriptors = (self._lifeline.child_end, *passed)
         log_file = self._logs / f"{name}.log"
-        service = Service(Command(name, arguments, environment, descriptors, log_file, details), self._records)
+        service = Service(Command(name, arguments, environment, descriptors, log_file, details), self._records, pulse)
         service.start()
         self._services.append(service)
 
@@ -251,10 +260,9 @@ class Supervisor:
                 "signal": ended.signal_name,
                 "exit_code": ended.return_code,
             }
-            how = how_it_ended(ended.return_code)
             service_log = log.getChild(ended.name)
             service_log.error(
-                "%s (pid %d); it is started again in %.2g s", how, ended.pid, ended.restart_in_s, extra=extra
+                "%s (pid %d); it is started again in %.2g s", ended.how, ended.pid, ended.restart_in_s, extra=extra
             )
 
     def _check_database(self) -> None:

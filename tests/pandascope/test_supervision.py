@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pandascope.supervisor.access import write_environment_file
 from pandascope.supervisor.lifeline import Lifeline
 from pandascope.supervisor.listener import PortTaken, local_url, open_listener
 from pandascope.supervisor.logs import KEPT_FILES, open_log, rotate
+from pandascope.supervisor.pulse import Pulse, beat
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
 from pandascope.supervisor.service import Command, Service, how_it_ended
 from tests.support.system import eventually
@@ -91,6 +94,73 @@ def test_a_service_that_dies_is_reported_once_and_started_again_later_and_later(
     assert pauses == [0.25, 0.5, 1.0, 2.0]
     service.wait(5)
     assert records.read() == []
+
+
+BEATS_THEN_HANGS = """
+import signal, sys, time
+from pandascope.supervisor.pulse import beat
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    beat(int(sys.argv[1]))
+    time.sleep(0.05)
+"""
+
+
+def test_a_service_that_hangs_is_killed_reported_and_started_again(records):
+    pulse = Pulse(silence_s=0.5)
+    arguments = [sys.executable, "-c", BEATS_THEN_HANGS, str(pulse.child_end)]
+    log = records.directory.parent / "logs" / "it.log"
+    service = Service(Command("it", arguments, {}, (), log), records, pulse)
+    service.start()
+
+    def beats() -> bool:
+        assert service.check() is None
+        return pulse._has_beaten
+
+    eventually(beats, what="the first sign of life")
+    pid = service._process.pid
+    os.kill(pid, signal.SIGSTOP)
+    ended = eventually(service.check, what="the end of the process that hangs")
+    assert ended.sentence == f"it (pid {pid}) gave no sign of life for 1 s and was killed"
+    assert ended.return_code == -signal.SIGKILL
+    eventually(lambda: service.check() or service.is_running, what="another one")
+    eventually(beats, what="its first sign of life")
+    service._process.kill()
+    ended = eventually(service.check, what="the end of the second")
+    assert ended.how == "was killed by SIGKILL"
+    service.wait(5)
+
+
+def test_a_process_that_still_starts_is_given_more_time_than_one_that_has_beaten():
+    pulse = Pulse(silence_s=0.0, start_silence_s=60.0)
+    assert pulse.silence_too_long_s() is None
+    beat(pulse.child_end)
+    assert pulse.silence_too_long_s() is None
+    assert pulse.silence_too_long_s() is not None
+    pulse.begin()
+    assert pulse.silence_too_long_s() is None
+
+
+def test_a_supervisor_that_was_away_itself_blames_nobody(monkeypatch):
+    pulse = Pulse(silence_s=20.0)
+    beat(pulse.child_end)
+    assert pulse.silence_too_long_s() is None
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3600)  # both were stopped, and it is the first to go on
+    assert pulse.silence_too_long_s() is None
+    for later in range(3600, 3621, 3):
+        monkeypatch.setattr(time, "monotonic", lambda later=later: now + later)
+        assert pulse.silence_too_long_s() is None
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3622)
+    assert pulse.silence_too_long_s() == 22
+
+
+def test_beats_that_nobody_takes_do_not_stop_a_process():
+    pulse = Pulse()
+    for _ in range(100_000):
+        beat(pulse.child_end)
+    os.close(pulse._reading)
+    beat(pulse.child_end)
 
 
 def test_signals_are_called_by_name():

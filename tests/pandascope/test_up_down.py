@@ -169,6 +169,36 @@ def test_a_killed_worker_comes_back_on_the_same_port_and_is_reported(running):
     assert f"api-1: was killed by SIGKILL (pid {pid})" in (running.data / "logs" / "supervisor.log").read_text()
 
 
+def test_a_worker_that_hangs_is_replaced_and_reported(running):
+    url = running.environment["PANDA_URL"]
+    httpx.get(f"{url}/api/v1/system/is_alive", timeout=60)
+    pid = running.record("api-1").pid
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: running.record("api-1").pid != pid, what="another worker", timeout_s=90)
+    assert httpx.get(f"{url}/api/v1/system/is_alive", timeout=60).status_code == 200
+    headers = {"Authorization": f"Bearer {running.environment['PANDA_TOKEN']}"}
+
+    def incident() -> bool:
+        page = httpx.get(f"{url}/api/monitor/incidents?component=api-1", headers=headers, timeout=60).json()
+        return any("gave no sign of life" in row["title"] for row in page["incidents"])
+
+    eventually(incident, what="the incident")
+
+
+def test_open_streams_do_not_hold_up_a_worker_that_stops(running):
+    url = running.environment["PANDA_URL"]
+    headers = {"Authorization": f"Bearer {running.environment['PANDA_TOKEN']}"}
+    with httpx.stream("GET", f"{url}/api/monitor/stream", headers=headers, timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry:")
+        pid = running.record("api-1").pid
+        os.kill(pid, signal.SIGTERM)
+        assert [line for line in lines if line.startswith("event: ")] == ["event: heartbeat"]  # and a proper end
+    eventually(lambda: running.record("api-1").pid != pid, what="another worker", timeout_s=60)
+    log = (running.data / "logs" / "api-1.log").read_text()
+    assert "timeout graceful shutdown exceeded" not in log
+
+
 def test_killed_agents_come_back(running):
     pid = running.kill("agents")
     eventually(lambda: running.record("agents").pid != pid, what="other agents", timeout_s=60)
