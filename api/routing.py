@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from api.bodies import gathered, parse_json, read_body, refuse_nul
 from api.identity.access import NOBODY, Access, Gate
-from api.operations import Context, Created, Operation, Services
+from api.operations import Answer, Context, Created, Operation, Services
 from api.problems import json_response, problem, problem_of
 from core.errors import PandaError
 
@@ -51,12 +51,15 @@ def _answer(operation: Operation, services: Services, gate: Gate, request: Reque
         context = Context(services, caller, request.query_params.multi_items())
         document = parse_json(body, takes_binary=operation.takes_binary)
         arguments = operation.arguments(*_address(request, context), document)
-        answer = operation.handler(context, **arguments)
+        return _response(operation.handler(context, **arguments))
     except PandaError as error:
         return problem_of(error, is_anonymous=not caller.is_known)
     except Exception:  # the last door: whatever it was, the caller gets a sentence and the log the traceback
         log.exception("%s failed", operation.path, extra={"component": "api"})
         return _internal_error()
+
+
+def _response(answer: Answer) -> Response:
     if isinstance(answer, Response):
         return answer
     if isinstance(answer, Created):

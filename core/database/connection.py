@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import psycopg2
 import psycopg2.extras
 from sqlalchemy import Engine, create_engine, make_url
@@ -24,6 +25,9 @@ Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 
 psycopg2.extensions.register_adapter(dict, psycopg2.extras.Json)
+# the reader of documents that answers are written with: a number that it cannot hold it reads as a float, so that
+# whatever is stored can be shown
+psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
 
 # classes of SQLSTATE (PostgreSQL manual, appendix A); psycopg2 calls many more things operational, a too long key for one
 _SERVER_IS_GOING = ("08", "57P", "58")

@@ -139,6 +139,17 @@ def test_a_queue_is_made_and_changed_attribute_by_attribute(operator):
     assert {"LOCAL_DISK", "T2_DISK"} <= set(names)
 
 
+def test_numbers_of_any_size_in_a_document_can_be_read_again(operator, shared_system):
+    sent = b'{"parameters": {"a": 1e25, "b": 10000000000000000000000000, "c": 1e300, "d": 18446744073709551615, "e": -0.0}}'
+    made = operator.put("/api/control/queue/BIG", content=sent)
+    assert made.status_code == 200, made.text
+    assert made.json()["queue"]["parameters"] == {"a": 1e25, "b": 1e25, "c": 1e300, "d": 2**64 - 1, "e": 0}
+    assert operator.get("/api/monitor/queues").status_code == 200
+    task = {"taskName": "t", "a": 1e25, "b": 10**40, "c": {"d": [2**63]}}
+    task_id = shared_system.v1(operator, "task/submit", task_parameters=task)
+    assert operator.get(f"/api/monitor/task/{task_id}").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "field"),
     [
