@@ -222,7 +222,7 @@ def find_culprit(log: str | bytes) -> Culprit | None:
 def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[int, str]]:
     """The lines from `reach` before to `reach` after `line_number`, as (line number, text cut at 500 characters)."""
     lines = _searchable(log).split("\n")
-    if lines and not lines[-1]:
+    if not log or log[-1:] in ("\n", b"\n"):
         lines.pop()
     first = max(1, line_number - reach)
     wanted = enumerate(lines[first - 1 : line_number + reach], start=first)

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pandascope.log_lines import log_lines
+
 _ESCAPE_SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC: titles, clipboard, links
@@ -40,12 +42,8 @@ def plain(value: object, *, limit: int = 100_000) -> str:
 
 
 def plain_lines(text: str) -> list[str]:
-    """The lines of a log, each safe to draw. A missing last line break does not lose the last line."""
-    text = _ESCAPE_SEQUENCE.sub("", text)
-    lines = text.split("\n")
-    if lines and lines[-1] == "":
-        lines.pop()
-    return [plain(line.rstrip("\r")) for line in lines]
+    """The lines of a log, each safe to draw. An escape sequence ends at the end of its line."""
+    return [plain(line.rstrip("\r")) for line in log_lines(text)]
 
 
 def _shown(character: str) -> str:

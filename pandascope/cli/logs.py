@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect, number_of
 from pandascope.cli.rendering import console, harmless, print_json
+from pandascope.log_lines import log_lines
 
 _AROUND = 20
 
@@ -48,7 +49,7 @@ def _show(document: dict[str, Any], only_around: bool) -> None:
             f"no line of {document['name']} tells what went wrong", code="no_culprit", remedy="leave --culprit out"
         )
     first = document["first_line_number"]
-    lines = list(enumerate(document["text"].splitlines(), first))
+    lines = list(enumerate(log_lines(document["text"]), first))
     if only_around:
         lines = [(number, line) for number, line in lines if abs(number - found["line_number"]) <= _AROUND]
     width = len(str(lines[-1][0])) if lines else 1
