@@ -15,6 +15,7 @@ from api.control import HANDLERS as CONTROL
 from api.monitor import HANDLERS as MONITOR
 from api.operations import operations_of
 from api.panda import MODULES
+from core.agents import core_agents
 from tests.support.builders import activate, make_dataset, make_queue, make_task, start
 from tests.support.system import RunningSystem, running_system
 
@@ -191,6 +192,10 @@ RECORD = {
     **{"process": 1, "file": "f", "line": 1, "traceback": "t", "panda_id": 4, "jedi_task_id": 1, "computing_site": "Q"},
     **{"code": 5, "user": "u", "fingerprint": "f", "kind": "service", "fields": {"a": [1]}},
 }
+QUEUE = {
+    **{"site": "s", "status": "online", "comment": "c", "max_ram_mb": 1, "max_disk_mb": 1, "max_core_count": 1},
+    **{"max_walltime_s": 1, "storage_endpoint": "Q_DISK", "parameters": {"disableReassign": True, "a": {"b": [1]}}},
+}
 RIGHT: dict[str, dict[str, Any]] = {
     "/api/v1/job/submit": {"jobs": [JOB]},
     "/api/v1/job/kill": {"job_ids": [4], "code": 2},
@@ -203,6 +208,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "/api/control/replicas": {"replicas": [{"dataset": "in", "lfn": "a.txt", **COPY}]},
     "/api/control/worker/ended": {"worker_id": "w", "exit_code": 1, "signal": 9, "diagnosis": "d"},
     "/api/logger/records": {"records": [RECORD], "dropped": 1},
+    "/api/control/queue/Q": QUEUE,
+    "/api/control/endpoint/E": {"mover": "cp", "path": "/x", "state": "online"},
 }
 """Calls that are right, to be made wrong in one or two places."""
 
@@ -324,11 +331,30 @@ def test_a_call_with_something_wrong_in_it_never_breaks(house, almighty, path):
     @quick
     @given(sent=nearly(RIGHT[path]))
     def throw(sent: dict[str, Any]) -> None:
-        check(almighty.post(path, json=sent), sent)
+        check(almighty.request(method, path, json=sent), sent)
 
-    right = almighty.post(path, json=RIGHT[path])
+    method = "PUT" if path.startswith(("/api/control/queue/", "/api/control/endpoint/")) else "POST"
+    right = almighty.request(method, path, json=RIGHT[path])
     assert right.status_code < 300 and right.json().get("success", True) is not False, right.text
     throw()
+
+
+def test_whatever_was_taken_can_be_shown_and_worked_on(house, almighty):
+    """After all the garbage: every page of the monitor, every job, and every agent of the core."""
+    database = house.database
+    for agent in core_agents(database, house.settings):
+        agent.cycle()
+    jobs = [
+        row["panda_id"] for row in database.fetch("SELECT DISTINCT panda_id FROM job_history ORDER BY 1 DESC LIMIT 60")
+    ]
+    tasks = [row["jedi_task_id"] for row in database.fetch("SELECT jedi_task_id FROM tasks ORDER BY 1 DESC LIMIT 20")]
+    incidents = [row["incident_id"] for row in database.fetch("SELECT incident_id FROM incidents LIMIT 20")]
+    pages = ["summary", "jobs?hours=1", "queues", "tasks", "incidents?state=*", "throughput", "search?q=x"]
+    pages += [f"job/{panda_id}{part}" for panda_id in jobs for part in ("", "/log")]
+    pages += [f"task/{task_id}" for task_id in tasks] + [f"incident/{incident_id}" for incident_id in incidents]
+    for page in pages:
+        check(almighty.get(f"/api/monitor/{page}"), page)
+    check(almighty.post("/api/v1/job/get_description", json={"job_ids": jobs}), jobs)
 
 
 SUBMITTED = [

@@ -299,7 +299,7 @@ def test_lives_of_jobs(shared_database: Database):
     Lives.database = shared_database
     machine = Lives.TestCase
     machine.settings = settings(
-        max_examples=30,
+        max_examples=60,
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
