@@ -69,6 +69,8 @@
     const age = age_s === null ? "" : window.pandascope.words_of_age(age_s);
     const text = word === "LIVE" ? word : age ? `${word} · as of ${age}` : word;
     badge.title = age ? `last word from the server ${age}` : "no word from the server yet";
+    // nothing can be changed while the server is away; assets/3_pages.css says why
+    for (const actions of document.querySelectorAll(".choices")) actions.inert = word === "DISCONNECTED";
     if (badge.dataset.state === word && badge.textContent === text) return;
     badge.dataset.state = word;
     badge.textContent = text;

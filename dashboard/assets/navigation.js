@@ -73,7 +73,7 @@
     const field = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key === "Escape" && field) field.blur();
     if (field) return;
-    const button = [...document.querySelectorAll("[data-key]")].find((b) => b.dataset.key === event.key && b.getClientRects().length);
+    const button = [...document.querySelectorAll("[data-key]")].find((b) => b.dataset.key === event.key && b.getClientRects().length && !b.closest("[inert]"));
     if (button) { event.preventDefault(); button.click(); }
     else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
     else if (event.key === "d") document.getElementById("scheme-toggle")?.click();

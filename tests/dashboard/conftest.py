@@ -109,9 +109,9 @@ def story(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         yield told
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The distribution's Chromium."""
+    """The distribution's Chromium. For a module only: while it is there, its event loop runs in the main thread."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         skip_or_fail("Chromium is not installed (apt-get install chromium)")

@@ -80,6 +80,21 @@ def test_the_token_is_out_of_reach_of_scripts_and_sign_out_forgets_it(incident, 
     assert [cookie for cookie in page.context.cookies() if cookie["name"] == "panda_session"] == []
 
 
+def test_nothing_can_be_changed_while_the_server_is_away(database_url, tmp_path, new_tab):
+    with monitor_system(database_url, tmp_path) as system:
+        story = Story(system, builders.start(system.database, 1, queue="LOCAL"), 0, [])
+        story.fail(story.failed[0])
+        api = system.client()
+        eventually(lambda: api.get("/api/monitor/incidents").json()["incidents"], what="the incident is there")
+        page = new_tab(system.url).open(f"incident/{story.incident}/")
+        _sign_in(page, system.token("olga", "operator"))
+        expect(page.locator("#incident-choices button").first).to_be_visible()
+        expect(page.locator("#incident-choices")).not_to_have_attribute("inert", "")
+    expect(page.locator("#live-badge")).to_contain_text("DISCONNECTED")
+    expect(page.locator("#incident-choices")).to_have_attribute("inert", "")
+    expect(page.locator("#incident-culprit")).to_contain_text("ValueError")
+
+
 def test_a_closed_monitor_asks_to_sign_in_and_then_opens(database_url, tmp_path, new_tab):
     with monitor_system(database_url, tmp_path, monitor_access="token") as system:
         page = new_tab(system.url).open("jobs/")
