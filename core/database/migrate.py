@@ -1,17 +1,18 @@
-"""Brings a database to the schema of this code, once, however many processes start at the same time."""
+"""Brings a database to the schema of this code, once, however many processes start at the same time.
+
+Alembic is loaded when it is needed: most programs that open the door to the database never migrate.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
+from typing import TYPE_CHECKING
 
 from core.database.connection import Database
 from core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATION_LOCK = 7_305_001
 """Advisory lock that all processes take before they look at the schema version."""
@@ -21,6 +22,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def alembic_config(url: str) -> Config:
     """Alembic's configuration for the migrations of this package."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
@@ -32,6 +35,11 @@ def migrate(database: Database) -> str:
 
     Raises ConfigurationError when the database was written by newer code, which this code must not touch.
     """
+    from alembic import command
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
     config = alembic_config(database.url)
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head() or ""

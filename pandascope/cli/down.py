@@ -9,11 +9,10 @@ from typing import Any
 import psutil
 import typer
 
-from core.database.embedded import EmbeddedPostgres
 from pandascope.cli.options import AsJson, Data, data_directory, print_json
 from pandascope.environment import ENVIRONMENT_FILE
+from pandascope.supervisor.installation import DATABASE, PILOT_PREFIX, STOP_PATIENCE_S, SUPERVISOR
 from pandascope.supervisor.records import ProcessRecords
-from pandascope.supervisor.supervisor import DATABASE, PILOT_PREFIX, STOP_PATIENCE_S, SUPERVISOR
 
 _PILOT_PATIENCE_S, _SERVICE_PATIENCE_S = 30.0, 10.0
 
@@ -41,6 +40,8 @@ def stop_installation(data: Path) -> list[str]:
     pilots = [record for record in left if record.name.startswith(PILOT_PREFIX)]
     records.stop(pilots, patience_s=_PILOT_PATIENCE_S)
     records.stop([record for record in left if record not in pilots], patience_s=_SERVICE_PATIENCE_S)
+    from core.database.embedded import EmbeddedPostgres
+
     postgres = EmbeddedPostgres(data)
     if postgres.pid is not None and DATABASE not in running:
         running.append(DATABASE)

@@ -8,11 +8,10 @@ from typing import Any
 
 import typer
 
-from core.database.embedded import EmbeddedPostgres
 from pandascope.cli.options import AsJson, Data, data_directory, print_json, with_data
 from pandascope.environment import ENVIRONMENT_FILE, read_environment_file
+from pandascope.supervisor.installation import DATABASE, is_alive
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
-from pandascope.supervisor.supervisor import DATABASE, is_alive
 
 _DOWN = 3
 
@@ -48,6 +47,8 @@ def installation_status(data: Path) -> dict[str, Any]:
 def _row(record: ProcessRecord, data: Path) -> dict[str, Any]:
     alive = record.process() is not None
     if record.name == DATABASE and alive:
+        from core.database.embedded import EmbeddedPostgres
+
         alive = EmbeddedPostgres(data).is_running()
     return {
         "name": record.name,

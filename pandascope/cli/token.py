@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from core.configuration import Settings
-from core.database.embedded import EmbeddedPostgres
 from pandascope.cli.options import AsJson, Data, print_json
-from pandascope.supervisor.access import issue_token
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make access tokens.")
 
@@ -34,6 +32,9 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Print a token (a JWT). Whoever holds it acts as that user until it expires: keep it unreadable to others."""
+    from core.database.embedded import EmbeddedPostgres
+    from pandascope.supervisor.access import issue_token
+
     settings = Settings.load(data)
     postgres = EmbeddedPostgres(settings.data)
     url = settings.database_url or (postgres.url if postgres.pid is not None else "")

@@ -16,9 +16,9 @@ from core.configuration import Settings, make_data_directory
 from core.errors import PandaError
 from pandascope.cli.options import AsJson, Data, print_json, with_data
 from pandascope.environment import ENVIRONMENT_FILE, read_environment_file
+from pandascope.supervisor.installation import SUPERVISOR, AlreadyRunning, is_alive
 from pandascope.supervisor.logs import log_to_stderr, open_log
 from pandascope.supervisor.records import ProcessRecords
-from pandascope.supervisor.supervisor import SUPERVISOR, AlreadyRunning, Supervisor, is_alive
 
 _OTHER_START_PATIENCE_S = 180.0
 
@@ -49,6 +49,8 @@ def command(
     for name, value in {"data": settings.data, **overrides}.items():
         os.environ[f"PANDA_{name.upper()}"] = str(value)
     if foreground:
+        from pandascope.supervisor.supervisor import Supervisor
+
         log_to_stderr()
         Supervisor(settings, show.report).run()
         return

@@ -7,7 +7,6 @@ lifeline (PostgreSQL and pilots go on), and the next one starts from what it fin
 from __future__ import annotations
 
 import fcntl
-import http.client
 import logging
 import os
 import signal
@@ -18,7 +17,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.configuration import Settings, make_data_directory
 from core.database import Database, migrate, server_of
@@ -28,6 +26,15 @@ from core.queues import ensure_local_site
 from logger.handler import PandaHandler, attach
 from pandascope.environment import ENVIRONMENT_FILE
 from pandascope.supervisor.access import ROLES, issue_token, local_user, write_environment_file
+from pandascope.supervisor.installation import (
+    API_PREFIX,
+    DATABASE,
+    PILOT_PREFIX,
+    SITE,
+    SUPERVISOR,
+    AlreadyRunning,
+    is_alive,
+)
 from pandascope.supervisor.lifeline import Lifeline
 from pandascope.supervisor.listener import local_url, open_listener
 from pandascope.supervisor.logs import rotate
@@ -39,24 +46,12 @@ log = logging.getLogger("panda.supervisor")
 
 Report = Callable[[dict[str, Any]], None]
 
-SUPERVISOR, DATABASE, SITE, API_PREFIX, PILOT_PREFIX = "supervisor", "postgres", "site", "api-", "pilot-"
-ALIVE_PATH = "/api/v1/system/is_alive"
-
 _LOOP_S, _DATABASE_CHECK_S, _HOUSEKEEPING_S = 0.1, 0.5, 60.0
 _API_START_PATIENCE_S = 120.0
 _SITE_PATIENCE_S, _PILOT_PATIENCE_S, _SERVICE_PATIENCE_S = 60.0, 30.0, 10.0
 _HOPELESS_STARTS = 3
 # Payloads run below the site: the way to the database, which may hold a password, must not be theirs.
 _WITHOUT_DATABASE = {"PANDA_DATABASE_URL": None, "PANDA_DATABASE_READ_URL": None}
-
-STOP_PATIENCE_S = 180.0
-"""More than all of the patience of a stop together: how long somebody else should wait for the supervisor to end."""
-
-
-class AlreadyRunning(PandaError):
-    """Another supervisor has this data directory."""
-
-    code = "already_running"
 
 
 class Supervisor:
@@ -314,19 +309,6 @@ def _stop(services: list[Service], patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
     for service in services:
         service.wait(deadline - time.monotonic())
-
-
-def is_alive(url: str, timeout_s: float = 2.0) -> bool:
-    """Whether a server answers at an address."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
-    try:
-        connection.request("GET", ALIVE_PATH)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _last_words(logs: Path, services: list[Service]) -> str:

@@ -31,6 +31,16 @@ def test_a_users_commands_load_neither_monitors_nor_database(name: str) -> None:
     assert not loaded_after(program) & {*HEAVY, "core"}
 
 
+@pytest.mark.parametrize("name", ["up", "down", "status", "token", "config"])
+def test_the_help_of_an_operators_commands_loads_neither_monitors_nor_database(name: str) -> None:
+    program = f"from pandascope.cli.main import _run\nassert _run(['{name}', '--help']) == 0"
+    assert not loaded_after(program) & {*HEAVY, "alembic", "joserfc", "httpx"}
+
+
+def test_only_who_migrates_loads_alembic() -> None:
+    assert "alembic" not in loaded_after("import core.database, core.database.embedded")
+
+
 def test_the_client_loads_neither_monitors_nor_database() -> None:
     assert not loaded_after("import pandascope\npandascope.Client, pandascope.AsyncClient") & {*HEAVY, "core", "typer"}
 
