@@ -40,7 +40,7 @@ class ChangeSignal(SQLModel, table=True):
 
 
 class ThroughputBin(SQLModel, table=True):
-    """State changes per minute, queue, status and label, counted from the history."""
+    """State changes per minute, queue, status and label, counted from the history; kept for thirty days."""
 
     __tablename__ = "throughput_minutes"
 
@@ -51,8 +51,20 @@ class ThroughputBin(SQLModel, table=True):
     job_count: int = number(0)
 
 
+class ThroughputHour(SQLModel, table=True):
+    """The same per hour, for long windows; of every full hour that is counted, and kept."""
+
+    __tablename__ = "throughput_hours"
+
+    bin_time: datetime = Field(primary_key=True, sa_type=TIMESTAMP)
+    computing_site: str = Field(primary_key=True)
+    job_status: str = Field(primary_key=True)
+    prod_source_label: str = Field(primary_key=True)
+    job_count: int = number(0)
+
+
 class ThroughputTotal(SQLModel, table=True):
-    """The same over all queues: a day of it is some ten thousand rows, however many queues there are."""
+    """State changes per minute over all queues: a day of it is some ten thousand rows, however many queues there are."""
 
     __tablename__ = "throughput_totals"
 

@@ -11,6 +11,7 @@ from core.monitor.job_rows import ERROR_KEY
 from core.monitor.question import Question
 from core.monitor.reading import FACET_LIMIT_S, TooSlow, read
 from core.monitor.selection import selected_jobs, window_parameters
+from core.monitor.throughput import PROGRESS
 from core.states import FINAL_JOB_STATUSES
 
 FACET_FIELDS: Mapping[str, str] = {
@@ -137,7 +138,9 @@ _FINAL = ", ".join(f"'{status}'" for status in sorted(FINAL_JOB_STATUSES))
 
 
 def _rollup_statement(question: Question) -> str:
-    """throughput_minutes by its primary key, which begins with the time; jobs_live by ix_jobs_live_status."""
+    """throughput_hours and throughput_minutes by their primary keys, which begin with the time; jobs_live by
+    ix_jobs_live_status. Full hours come from the hour counts: minutes are not kept for ever.
+    """
     assert question.window is not None
     end = "" if question.window.reaches_now else "AND bin_time < %(window_end)s"
     live_end = (
@@ -145,9 +148,15 @@ def _rollup_statement(question: Question) -> str:
     )
     names = ", ".join(sorted(_ROLLED_UP))
     return f"""
+        WITH {PROGRESS}
         SELECT {names}, sum(job_count)::bigint AS count FROM (
+            SELECT {names}, job_count FROM throughput_hours
+            WHERE bin_time >= date_trunc('hour', %(window_start)s::timestamptz) {end}
+              AND bin_time < (SELECT date_trunc('hour', counted_until) FROM progress) AND job_status IN ({_FINAL})
+            UNION ALL
             SELECT {names}, job_count FROM throughput_minutes
-            WHERE bin_time >= date_trunc('minute', %(window_start)s::timestamptz) {end} AND job_status IN ({_FINAL})
+            WHERE bin_time >= date_trunc('minute', %(window_start)s::timestamptz) {end}
+              AND bin_time >= (SELECT date_trunc('hour', counted_until) FROM progress) AND job_status IN ({_FINAL})
             UNION ALL
             SELECT {names}, 1 FROM jobs_live WHERE true {live_end}
         ) counted WHERE {question.where()} GROUP BY {names}

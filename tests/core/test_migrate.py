@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
+from alembic import command
 from sqlalchemy import make_url
 from sqlmodel import SQLModel
 
 import core.models  # noqa: F401  (fills the metadata)
 from core.database import Database, migrate
+from core.database.migrate import alembic_config
 from core.errors import ConfigurationError, Unavailable
 
 _MIGRATE = "import sys; from core.database import Database, migrate; print(migrate(Database(sys.argv[1])))"
@@ -87,3 +89,25 @@ def test_a_database_that_is_away_is_unavailable(postgres_url):
     with pytest.raises(Unavailable) as refused:
         migrate(Database(make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False)))
     assert refused.value.remedy
+
+
+def test_a_database_of_the_release_before_gets_the_hours_of_its_minutes(empty_url):
+    command.upgrade(alembic_config(empty_url), "0001")
+    database = Database(empty_url)
+    database.execute(
+        """
+        INSERT INTO throughput_minutes (bin_time, computing_site, job_status, prod_source_label, job_count)
+        SELECT '2026-11-21 10:00+00'::timestamptz + make_interval(mins => i), 'CERN', 'failed', 'user', 2
+        FROM generate_series(0, 80) i
+        """
+    )
+    database.execute(
+        "INSERT INTO agent_runs (name, cursor) "
+        "VALUES ('rollups', extract(epoch FROM '2026-11-21 11:20+00'::timestamptz)::bigint)"
+    )
+    migrate(database)
+    (row,) = database.fetch("SELECT * FROM throughput_hours")
+    assert (row["bin_time"].hour, row["computing_site"], row["job_count"]) == (10, "CERN", 120)
+    command.downgrade(alembic_config(empty_url), "0001")
+    assert "throughput_hours" not in tables(database)
+    database.close()
