@@ -121,7 +121,7 @@ class _DeepLinks:
             await _not_found(send)
             return
         status = 200 if self._links.parse(path) is not None else 404
-        index = {**scope, "path": self._prefix, "raw_path": self._prefix.encode(), "root_path": ""}
+        index = {**scope, "method": "GET", "path": self._prefix, "raw_path": self._prefix.encode(), "root_path": ""}
         await self._application(index, receive, _with_status(send, status))
 
 

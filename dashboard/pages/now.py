@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,8 +42,7 @@ def _layout(address: Address, links: Links) -> html.Div:
 async def _load(view: View) -> Sequence[Any]:
     window = {name: view.address.filters[name] for name in WINDOW_FIELDS if name in view.address.filters}
     window = window or {"hours": _DEFAULT_HOURS}
-    summary = await view.client.summary(**window)
-    throughput, note = await _throughput(view, window)
+    summary, (throughput, note) = await asyncio.gather(view.client.summary(**window), _throughput(view, window))
     return [
         heading(
             _title(summary),

@@ -29,6 +29,11 @@ def test_every_page_can_be_entered_by_its_address(web, path):
     assert "_dash-config" in answer.text
 
 
+def test_a_page_can_be_asked_for_its_head_alone(web):
+    answer = web.head("/monitor/jobs/")
+    assert (answer.status_code, answer.text) == (200, "")
+
+
 def test_an_address_of_no_page_is_told_as_not_found(web):
     answer = web.get("/monitor/nonsense/")
     assert answer.status_code == 404
