@@ -46,8 +46,9 @@ FROM total t LEFT JOIN held h USING (panda_id) GROUP BY t.panda_id
 # ix_jobs_live_status
 _CANDIDATES = """
 SELECT q.queue_name, q.status, q.storage_endpoint, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
+       coalesce(e.state = 'online', false) AS storage_is_online,
        coalesce(l.running, 0) AS running, coalesce(l.waiting, 0) AS waiting
-FROM queues q LEFT JOIN (
+FROM queues q LEFT JOIN storage_endpoints e ON e.name = q.storage_endpoint LEFT JOIN (
     SELECT computing_site, count(*) FILTER (WHERE job_status = 'running') AS running,
            count(*) FILTER (WHERE job_status IN ('assigned', 'activated', 'sent', 'starting')) AS waiting
     FROM jobs_live WHERE job_status IN ('assigned', 'activated', 'sent', 'starting', 'running')

@@ -31,6 +31,8 @@ class Candidate:
     max_disk_mb: int
     max_core_count: int
     max_walltime_s: int
+    storage_is_online: bool = True
+    """Whether the endpoint exists and is online."""
     running: int = 0
     waiting: int = 0
 

@@ -34,6 +34,19 @@ class QueueIsOnline:
         return None if queue.status in allowed else f"is {queue.status}"
 
 
+class StorageIsOnline:
+    """Every job stores at least its log, so a queue is of no use without a storage that takes files."""
+
+    name = "storage"
+    sentence = "the queue's storage endpoint is online"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Ask for an endpoint, and for its state."""
+        if not queue.storage_endpoint:
+            return "has no storage endpoint"
+        return None if queue.storage_is_online else f"its storage {queue.storage_endpoint} is offline"
+
+
 class MemoryFits:
     """The job's memory against the queue's limit per job."""
 
@@ -95,9 +108,17 @@ class InputIsThere:
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Look the queue's storage endpoint up among the complete ones."""
         if request.has_input and queue.storage_endpoint not in request.complete_at:
-            return f"its storage {queue.storage_endpoint or '(none)'} lacks input"
+            return f"its storage {queue.storage_endpoint} lacks input"
         return None
 
 
-CRITERIA: list[Criterion] = [QueueIsOnline(), MemoryFits(), CoresFit(), DiskFits(), WalltimeFits(), InputIsThere()]
+CRITERIA: list[Criterion] = [
+    QueueIsOnline(),
+    StorageIsOnline(),
+    MemoryFits(),
+    CoresFit(),
+    DiskFits(),
+    WalltimeFits(),
+    InputIsThere(),
+]
 """Persistent reasons first, so that the step that stops a job is the one worth mending."""

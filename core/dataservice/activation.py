@@ -43,6 +43,16 @@ WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log') AND j.pand
 """
 
 
+# a task runs from its first job that pilots may take (server-api.md 5.7: ready -> running by the first submission)
+_TASKS_RUN = """
+UPDATE tasks SET status = 'running', modification_time = clock_timestamp()
+WHERE jedi_task_id IN (
+    SELECT t.jedi_task_id FROM tasks t
+    WHERE t.status = 'ready' AND t.jedi_task_id IN (SELECT jedi_task_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s))
+    ORDER BY t.jedi_task_id FOR UPDATE)
+"""
+
+
 def activate_ready_jobs(transaction: Transaction, panda_ids: Sequence[int] | None = None) -> int:
     """Activate the assigned jobs (all, or those among `panda_ids`) whose input is in place; returns how many."""
     rows = transaction.fetch(_READY_JOBS, {"panda_ids": list(panda_ids) if panda_ids is not None else None})
@@ -56,6 +66,7 @@ def activate(transaction: Transaction, panda_ids: Sequence[int], *, reason: str,
     if moved:
         transaction.execute(_PLACE_INPUTS, {"panda_ids": moved})
         transaction.execute(_PLACE_OUTPUTS, {"panda_ids": moved})
+        transaction.execute(_TASKS_RUN, {"panda_ids": moved})
     return len(moved)
 
 

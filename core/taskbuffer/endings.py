@@ -56,6 +56,9 @@ def _archived_columns() -> tuple[str, str]:
         for part in ("code", "diag"):
             column = f"{component}_error_{part}"
             values[column] = f"CASE WHEN e.component = '{component}' THEN e.{part} ELSE j.{column} END"
+    # a kill that came too late left its mark on a job that finished all the same
+    for column, nothing in (("task_buffer_error_code", "0"), ("task_buffer_error_diag", "''")):
+        values[column] = f"CASE WHEN e.job_status = 'finished' THEN {nothing} ELSE {values[column]} END"
     names = list(JobColumns.model_fields)
     return ", ".join(names), ", ".join(values.get(name, f"j.{name}") for name in names)
 

@@ -38,6 +38,7 @@ ANY = Candidate("ANY", "online", "DISK", 0, 0, 0, 0)
 # criterion, a request, a queue that just takes it, the queues that do not, and what is said of them
 TABLE = [
     ("status", MODEST, ANY, {status: f"is {status}" for status in QUEUE_STATUSES if status != "online"}, "status"),
+    ("storage", MODEST, ANY, {False: "its storage DISK is offline"}, "storage_is_online"),
     ("memory", replace(MODEST, min_ram_mb=4000), replace(ANY, max_ram_mb=4000), {3999: "allows 3999 MB"}, "max_ram_mb"),
     ("cores", replace(MODEST, core_count=8), replace(ANY, max_core_count=8), {7: "has slots of 7"}, "max_core_count"),
     ("disk", replace(MODEST, max_disk_mb=10), replace(ANY, max_disk_mb=10), {9: "has 9 MB of scratch"}, "max_disk_mb"),
@@ -52,7 +53,7 @@ TABLE = [
         "input",
         replace(MODEST, has_input=True, complete_at=frozenset({"DISK"})),
         ANY,
-        {"OTHER": "its storage OTHER lacks input", "": "its storage (none) lacks input"},
+        {"OTHER": "its storage OTHER lacks input"},
         "storage_endpoint",
     ),
 ]
@@ -85,6 +86,11 @@ def test_a_criterion_leaves_out_exactly_whom_it_should(name, request_, fitting, 
 def test_test_jobs_may_go_to_queues_in_test(label):
     in_test = replace(ANY, status="test")
     assert broker(replace(MODEST, prod_source_label=label), [in_test]).accepted == [in_test]
+
+
+def test_a_queue_without_storage_takes_nothing_because_every_job_stores_its_log():
+    decision = broker(MODEST, [replace(ANY, storage_endpoint="", storage_is_online=False)])
+    assert "ANY has no storage endpoint" in decision.explanation()
 
 
 def test_a_queue_without_limits_takes_anything():
