@@ -216,22 +216,21 @@ class ConsoleApp(App[None]):
         """A click on a crumb."""
         self.show_place(self.trail.climb_to(level))
 
-    def carry_out(self, command: Command) -> str:
-        """Do what a command line asks for; returns a complaint or an empty string."""
+    def complaint(self, command: Command) -> str:
+        """Why a command cannot be carried out; empty when it can."""
+        if isinstance(command, Theme) and command.name not in self.available_themes:
+            return f"there is no theme '{command.name}'; there are: {', '.join(sorted(self.available_themes))}"
+        return ""
+
+    def carry_out(self, command: Command) -> None:
+        """Do what a command line asks for."""
         if isinstance(command, Address):
             self.jump(command)
         elif isinstance(command, Theme):
-            return self._set_theme(command.name)
+            self.theme = command.name
         elif isinstance(command, Find):
             self.push_screen(FindScreen(command.text))
         elif isinstance(command, Quit):
             self.push_screen(LeaveScreen())
         elif isinstance(command, Help):
             self.push_screen(HelpScreen(self.screen))
-        return ""
-
-    def _set_theme(self, name: str) -> str:
-        if name not in self.available_themes:
-            return f"there is no theme '{name}'; there are: {', '.join(sorted(self.available_themes))}"
-        self.theme = name
-        return ""

@@ -88,7 +88,6 @@ KEYS: tuple[Key, ...] = (
     Key("copy_id", "Y", "", "Copy the number of the selection.", 0),
     Key("refresh", "r,f5", "", "Ask the server again now.", 0),
     Key("focus_next_part", "tab", "next part", "Move to the next part of the screen.", 0),
-    Key("focus_previous_part", "shift+tab", "", "Move to the previous part of the screen.", 0),
 )
 BY_ACTION: dict[str, Key] = {key.action: key for key in KEYS}
 

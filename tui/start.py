@@ -10,6 +10,9 @@ from pandascope.addresses import Address
 from pandascope.errors import Usage
 from tui.command_line import parse_command
 
+_ROLES = ("admin", "operator", "production", "pilot", "user")
+"""The highest first."""
+
 
 def start_address(text: str) -> Address:
     """The address in an argument: an address, a link, or what one would type after `:`. Raises Usage."""
@@ -22,7 +25,10 @@ def start_address(text: str) -> Address:
 
 
 def role_of(token: str) -> str:
-    """The role a token names, for the status line; the server alone decides what it is worth. `guest` without token."""
+    """Who a token names and the highest role it gives, for the status line; `guest` without a token.
+
+    The server alone decides what the token is worth.
+    """
     if not token:
         return "guest"
     try:
@@ -32,5 +38,6 @@ def role_of(token: str) -> str:
         name = claims.get("preferred_username") or claims.get("name") or claims.get("sub") or ""
     except (IndexError, ValueError, AttributeError, TypeError, binascii.Error):
         return ""
-    words = [str(role) for role in roles] if isinstance(roles, list) else []
-    return " ".join(filter(None, [str(name), f"({', '.join(words)})" if words else ""]))
+    held = [str(role) for role in roles] if isinstance(roles, list) else []
+    highest = next((role for role in _ROLES if role in held), held[0] if held else "")
+    return " ".join(filter(None, [str(name), f"({highest})" if highest else ""]))

@@ -39,6 +39,17 @@ def job_columns(palette: Palette, now: Now) -> list[Column]:
     ]  # fmt: skip
 
 
+def failed_job_columns(palette: Palette, now: Now) -> list[Column]:
+    """Jobs that failed, in little room: which, when, why."""
+    return [
+        Column("PandaID", 8, _named("panda_id", palette.strong), align="right"),
+        Column("ago", 6, lambda row: _cell(ago(row.get("state_change_time"), now()), palette.muted), align="right"),
+        Column("what went wrong", 20, lambda row: job_trouble(row, palette), flex=6),
+        Column("computingSite", 13, _named("computing_site", palette.muted), flex=1, most=24, rank=2),
+        Column("user", 10, _named("prod_user_name", palette.muted), flex=1, most=20, rank=3),
+    ]
+
+
 def _attempt(row: Row, palette: Palette) -> Text:
     attempt = row.get("attempt_nr")
     return _cell(attempt, palette.waiting if isinstance(attempt, int) and attempt > 1 else palette.muted)
@@ -59,7 +70,7 @@ def incident_columns(palette: Palette, now: Now) -> list[Column]:
     """Incidents: how bad, what, where, how much, since when."""
     return [
         Column("severity", 10, lambda row: palette.severity(row.get("severity"))),
-        Column("incident", 24, lambda row: _incident_title(row, palette), flex=5),
+        Column("incident", 35, lambda row: _incident_title(row, palette), flex=5),
         Column("where", 12, lambda row: _incident_place(row, palette), flex=1, most=26, rank=5),
         Column("jobs", 6, lambda row: _cell(number(row.get("job_count")), palette.text), rank=3, align="right"),
         Column("lost c·h", 8, lambda row: _cell(core_hours(row.get("lost_core_s")), palette.text), rank=6, align="right"),
@@ -94,15 +105,18 @@ def incident_trend(row: Row, palette: Palette) -> Text:
     return Text(sparkline(counts), style=palette.bad if any(counts) else palette.muted, end="")
 
 
+_UNDER_WAY = ("sent", "starting", "running")
+
+
 def queue_columns(palette: Palette, now: Now) -> list[Column]:
     """Queues: who is unwell?"""
     return [
-        Column("queue", 16, _named("queue_name", palette.strong), flex=2, most=40),
+        Column("queue", 12, _named("queue_name", palette.strong), flex=2, most=40),
         Column("status", 11, lambda row: palette.queue_status(row.get("status"))),
-        Column("pilots", 12, lambda row: _contact(row, palette, now), align="right"),
-        Column("waiting", 8, lambda row: _jobs_in(row, palette, palette.waiting, "activated", "assigned"), align="right"),
-        Column("running", 8, lambda row: _jobs_in(row, palette, palette.active, "running", "starting", "sent"), align="right"),
-        Column("finished/h", 10, lambda row: _cell(number(row.get("finished_last_hour")), palette.good), align="right"),
+        Column("pilots", 15, lambda row: _contact(row, palette, now), rank=3, align="right"),
+        Column("waiting", 7, lambda row: _jobs_in(row, palette, palette.waiting, "activated", "assigned"), rank=1, align="right"),
+        Column("running", 7, lambda row: _jobs_in(row, palette, palette.active, *_UNDER_WAY), rank=2, align="right"),
+        Column("finished/h", 10, lambda row: _cell(number(row.get("finished_last_hour")), palette.good), rank=4, align="right"),
         Column("failed/h", 8, lambda row: _failed(row, palette), align="right"),
         Column("site", 12, _named("site", palette.muted), flex=1, most=24, rank=5),
         Column("cores", 5, _named("max_core_count", palette.muted), rank=6, align="right"),

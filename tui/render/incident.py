@@ -45,12 +45,13 @@ def extent(row: Row, palette: Palette) -> Text:
         text.append(f"{core_hours(row.get('lost_core_s'))} core-hours lost", palette.strong)
     else:
         text.append("no job is hurt so far")
-    return text.append(f", {plural(row.get('record_count') or 0, 'log record')}")
+    if row.get("record_count"):
+        text.append(f", {plural(row['record_count'], 'log record')}")
+    return text
 
 
-def verdict(row: Row, palette: Palette, now: datetime, grouping: str = "") -> RenderableType:
-    """What it is, how much, where and since when."""
-    code = row.get("code")
+def verdict(row: Row, palette: Palette, now: datetime, *, brief: bool = False) -> RenderableType:
+    """What it is, how much, where and since when; without its course when brief."""
     where = plain(row.get("computing_site") or "–")
     others = (row.get("queue_count") or 0) - 1
     trend = incident_trend(row, palette)
@@ -62,14 +63,21 @@ def verdict(row: Row, palette: Palette, now: datetime, grouping: str = "") -> Re
                 ("extent", extent(row, palette)),
                 ("where", Text(where + (f" and {plural(others, 'other queue')}" if others > 0 else ""))),
                 ("since", Text(f"{ago(row.get('first_seen'), now)} ago, last {ago(row.get('last_seen'), now)} ago")),
-                ("course", trend),
-                ("cause", Text(plain(f"{row.get('component') or '–'}" + (f":{code}" if code is not None else "")))),
+                ("course", Text("") if brief else trend),
                 ("owner", Text(plain(row.get("owner") or ""))),
-                ("together", Text(plain(grouping), style=palette.muted)),
             ],
             palette,
         ),
     )
+
+
+def reason(row: Row, grouping: str, palette: Palette) -> RenderableType | None:
+    """Who reported it with which code, and why these events are together."""
+    component, code = row.get("component"), row.get("code")
+    cause = f"{component}:{code}" if component and code is not None else component or ""
+    if not cause and not grouping:
+        return None
+    return facts([("reported as", Text(plain(cause))), ("one because", Text(plain(grouping)))], palette)
 
 
 def incident_card(row: Row, palette: Palette, now: datetime) -> RenderableType:
@@ -80,12 +88,17 @@ def incident_card(row: Row, palette: Palette, now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def culprit(found: Mapping[str, Any] | None, row: Row, palette: Palette) -> RenderableType | None:
-    """The failing line with the lines around it; from the row alone while the rest is on its way."""
+def culprit(
+    found: Mapping[str, Any] | None, row: Row, palette: Palette, *, around_it: int = 100
+) -> RenderableType | None:
+    """The failing line with at most `around_it` lines before and after; from the row alone while the rest is on its way."""
     if not found:
         line = row.get("culprit_line")
         return Text(plain(line, limit=2000), style=palette.bad, overflow="fold") if line else None
-    around = list(found.get("around") or [{"line_number": found.get("line_number"), "text": found.get("text")}])
+    number_of_it = int(found.get("line_number") or 0)
+    around = [
+        line for line in found.get("around") or [] if abs(int(line.get("line_number") or 0) - number_of_it) <= around_it
+    ] or [{"line_number": found.get("line_number"), "text": found.get("text")}]
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style=palette.muted)
     table.add_column(no_wrap=True, width=1)

@@ -11,9 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tui.palette import Palette
-from tui.text import ago, duration, number, percent, plain, plural, sparkline
+from tui.text import ago, duration, moment, number, percent, plain, plural, sparkline
 from tui.widgets.tiles import Tile
 from tui.widgets.virtual_table import Row
+
+_LATE_S = 60.0
+"""An agent whose next run is this far in the past is late."""
 
 
 def figures(summary: dict[str, Any], palette: Palette) -> list[Tile]:
@@ -26,7 +29,7 @@ def figures(summary: dict[str, Any], palette: Palette) -> list[Tile]:
         _throughput(throughput, spark, palette),
         _failures(throughput, spark, palette),
         Tile(
-            "Wait for a pilot",
+            "Pilot wait",
             Text(duration(waits.get("p50_s")), style=palette.strong).append(" median", palette.muted),
             Text(f"95 % within {duration(waits.get('p95_s'))}" if waits.get("p95_s") is not None else "none started lately",
                  style=palette.muted),
@@ -34,7 +37,7 @@ def figures(summary: dict[str, Any], palette: Palette) -> list[Tile]:
         Tile(
             "Silent queues",
             Text(f"✗ {number(len(silent))}" if silent else "✓ none", style=palette.bad if silent else palette.good),
-            Text(", ".join(silent) if silent else "pilots come where work waits", style=palette.bad if silent else palette.muted),
+            Text(", ".join(silent) if silent else "pilots call in", style=palette.bad if silent else palette.muted),
         ),
     ]  # fmt: skip
 
@@ -61,21 +64,32 @@ def _failures(throughput: dict[str, Any], spark: dict[str, Any], palette: Palett
 
 
 def agents(rows: Sequence[Row], palette: Palette, now: datetime) -> RenderableType | None:
-    """Each agent with its last run; errors stand out."""
+    """The agents that need a look, one line each; the others in one line together."""
     if not rows:
         return None
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for row in sorted(rows, key=lambda row: (not row.get("last_error"), str(row.get("name")))):
-        error = row.get("last_error")
-        name = Text(
-            f"{'✗' if error else '●'} {plain(row.get('name'), limit=40)}", style=palette.bad if error else palette.good
-        )
+    well = 0
+    for row in sorted(rows, key=lambda row: str(row.get("name"))):
+        trouble = _trouble(row, now)
+        if not trouble:
+            well += 1
+            continue
         table.add_row(
-            name,
-            Text(f"{ago(row.get('last_run'), now)} ago", style=palette.muted),
-            Text(plain(error or "", limit=200), style=palette.bad),
+            Text(f"✗ {plain(row.get('name'), limit=40)}", style=palette.bad),
+            Text(trouble, style=palette.bad, no_wrap=True, overflow="ellipsis"),
         )
+    if well:
+        everyone = "every agent runs" if well == len(rows) else "the others run"
+        table.add_row(Text(f"✓ {plural(well, 'agent')}", style=palette.good), Text(everyone, style=palette.muted))
     return table
+
+
+def _trouble(row: Row, now: datetime) -> str:
+    if row.get("last_error"):
+        return plain(f"{ago(row.get('last_run'), now)} ago: {row['last_error']}", limit=200)
+    due = moment(row.get("next_run"))
+    if due is not None and (now - due).total_seconds() > _LATE_S:
+        return f"late: last run {ago(row.get('last_run'), now)} ago"
+    return ""

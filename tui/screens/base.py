@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import WorkerState
 
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from tui.app import ConsoleApp
 
 Answer = dict[str, Any]
+WIDE = 110
+"""From this many columns on there is a second column."""
 
 
 class MonitorScreen(Screen[None]):
@@ -47,7 +48,7 @@ class MonitorScreen(Screen[None]):
     GIVES_SUMMARY: ClassVar[bool] = False
     """Does its answer carry the counts of the status line?"""
     BINDINGS: ClassVar[list[BindingType]] = offered(*EVERYWHERE)
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (170, "-huge")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (170, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (50, "-high")]
 
     def __init__(self, place: Place) -> None:
@@ -55,6 +56,8 @@ class MonitorScreen(Screen[None]):
         self.place = place
         self._mark = -1
         self._has_shown = False
+        self._has_complained = False
+        self._has_said_away = False
 
     # -- what a screen fills in ---------------------------------------------------------------------------------
 
@@ -146,7 +149,7 @@ class MonitorScreen(Screen[None]):
         with Container(id="body"):
             yield from self.parts()
         yield PromptLine(id="prompt")
-        yield KeyHints(id="hints")
+        yield KeyHints(self.is_useful, id="hints")
 
     def on_mount(self) -> None:
         """Draw what is known already, then ask."""
@@ -202,6 +205,9 @@ class MonitorScreen(Screen[None]):
         else:
             self._mark = mark
             self.place.memory["answer"] = answer
+            if self._has_complained:
+                self._has_complained = False
+                self.say("")
             self.console_app.answered(answer)
             self.take(answer, live=live)
         self.refresh_bindings()
@@ -215,7 +221,8 @@ class MonitorScreen(Screen[None]):
             self.show(answer)
 
     def refused(self, error: ClientError) -> None:
-        """The server said no: the sentence stands above the body."""
+        """The server said no: the sentence stands above the body until an answer comes."""
+        self._has_complained = True
         self.say(str(error), wrong=True)
 
     def say(self, sentence: str, *, wrong: bool = False) -> None:
@@ -237,16 +244,35 @@ class MonitorScreen(Screen[None]):
         if reason:
             kept = "You see what it said last; actions are off." if self._has_shown else "There is nothing to show yet."
             self.say(f"✗ The server is away: {reason}. {kept} Trying again by itself.", wrong=True)
-            self._away_said = True
-        elif getattr(self, "_away_said", False):
-            self._away_said = False
+            self._has_said_away = True
+        elif self._has_said_away:
+            self._has_said_away = False
             self.say("")
             self.refresh_bindings()
 
     def redraw_ages(self) -> None:
-        """Times passed: draw lists anew."""
+        """Times passed: draw lists anew, and what else tells an age."""
         for table in self.query(VirtualTable):
             table.redraw()
+        if self._has_shown:
+            self.show_ages()
+
+    def show_ages(self) -> None:
+        """Draw the panels that tell ages anew."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Is there room for a second column? (The classes of the style sheet are not set yet at the first question.)"""
+        return self.app.size.width >= WIDE
+
+    def lacks(self, answer: Answer) -> bool:
+        """Does the answer lack what this size of the screen shows?"""
+        return False
+
+    def on_resize(self) -> None:
+        """A screen that grew asks for what it can show now."""
+        if self.answer is not None and not self.is_asking and self.lacks(self.answer):
+            self.reload(live=True)
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -256,6 +282,14 @@ class MonitorScreen(Screen[None]):
         if key is not None and key.changes_state and self.console_app.feed.reason:
             return None
         return super().check_action(action, parameters)
+
+    def is_useful(self, action: str) -> bool:
+        """Does the key do something for the selection as it is now? If not, the hint line leaves it out."""
+        return True
+
+    def draw_hints(self) -> None:
+        """The selection has changed, and with it the keys that are useful."""
+        self.query_one(KeyHints).refresh()
 
     def action_press(self, action: str) -> None:
         """A click on a key hint: what the key would do."""
@@ -364,13 +398,12 @@ class MonitorScreen(Screen[None]):
             command = parse_command(text)
         except Usage as error:
             return str(error)
-        self.query_one(PromptLine).close()
-        return self.console_app.carry_out(command)
+        complaint = self.console_app.complaint(command)
+        if not complaint:
+            self.query_one(PromptLine).close()
+            self.console_app.carry_out(command)
+        return complaint
 
     def action_find(self) -> None:
         """`/`: lists and the log override it."""
         self.notify("There is nothing to filter here.", severity="warning")
-
-    def focus_part(self, part: Widget) -> None:
-        """Give a part the focus."""
-        part.focus()

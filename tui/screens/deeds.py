@@ -14,6 +14,12 @@ from tui.text import plain
 from tui.widgets.prompt_line import PromptLine, Question
 from tui.widgets.virtual_table import Row
 
+_FITS = {
+    "acknowledge": {"open"},
+    "resolve": {"open", "acknowledged"},
+    "reopen": {"resolved", "acknowledged"},
+}
+"""The states of an incident in which a verb makes sense; elsewhere the server says why not."""
 _DONE = {"acknowledge": "acknowledged", "resolve": "resolved", "reopen": "open again"}
 
 
@@ -25,6 +31,17 @@ class IncidentDeeds(MonitorScreen):
     def incident_row(self) -> Row | None:
         """The incident that the verbs are about."""
         raise NotImplementedError
+
+    def is_useful(self, action: str) -> bool:
+        """Verbs that fit the state of the incident."""
+        row = self.incident_row() or {}
+        if action in _FITS:
+            return row.get("state") in _FITS[action]
+        if action in {"errors", "jobs_of"}:
+            return bool(row.get("job_count"))
+        if action == "log":
+            return row.get("sample_panda_id") is not None
+        return super().is_useful(action)
 
     def changed(self, row: Row) -> None:
         """The server has changed the incident; `row` is what it is now."""

@@ -10,18 +10,24 @@ from textual.containers import Container, VerticalScroll
 
 from pandascope.addresses import Address, Page, log_address
 from tui.render.columns import job_columns
-from tui.render.incident import activity, breakdown, culprit, culprit_source, records, verdict
+from tui.render.incident import activity, breakdown, culprit, culprit_source, reason, records, verdict
 from tui.screens.base import Answer
 from tui.screens.deeds import IncidentDeeds
+from tui.screens.log_pane import ask_log, show_log
 from tui.text import plural
+from tui.widgets.log_view import LogView
 from tui.widgets.panel import Panel
 from tui.widgets.virtual_table import Row, VirtualTable
+
+_HUGE = 170
+_TALL = 34
+"""Below this many lines only the nearest lines stand around the failing one."""
 
 
 class FactsColumn(VerticalScroll, can_focus=True):
     """The panels of an incident, one below the other."""
 
-    HELP = "Arrows scroll. tab moves to the sample jobs."
+    HELP = "Arrows scroll. tab moves to the next part."
 
 
 class IncidentScreen(IncidentDeeds):
@@ -29,6 +35,8 @@ class IncidentScreen(IncidentDeeds):
 
     HELP = "Why these failures are one incident, how much they cost, and the line that failed. l opens the log there."
     FIRST_FOCUS = "#incident-jobs"
+    _first_key: str | None = None
+    """The job that the cursor begins on: the one with the failing line that is shown, if it is among the samples."""
 
     @property
     def topics(self) -> Sequence[str]:
@@ -36,56 +44,92 @@ class IncidentScreen(IncidentDeeds):
         return (f"incident:{self.address.number}",)
 
     def parts(self) -> ComposeResult:
-        """Verdict and failing line, sample jobs, then the details."""
+        """Verdict, failing line and details; sample jobs, log records and, on huge screens, the log."""
         with Container(id="incident"):
             with FactsColumn(id="incident-facts"):
                 yield Panel("Incident", id="verdict")
                 yield Panel("The line that failed", id="culprit", classes="bad")
+                yield Panel("Why it is one incident", id="reason")
                 yield Panel("Spread", id="breakdown")
                 yield Panel("What was done", id="activity")
-                yield Panel("Log records", id="records")
-            table = VirtualTable(
-                job_columns(self.palette, self.console_app.now),
-                lambda row: str(row.get("panda_id")),
-                id="incident-jobs",
-                classes="panel",
-            )
-            table.border_title = "Sample jobs"
-            yield table
+            with Container(id="incident-things"):
+                columns = job_columns(self.palette, self.console_app.now)
+                yield VirtualTable(columns, lambda row: str(row.get("panda_id")), id="incident-jobs", classes="panel")
+                with FactsColumn(id="incident-records"):
+                    yield Panel("Log records", id="records")
+                log = LogView(id="incident-log")
+                log.add_class("panel")
+                yield log
 
     def on_mount(self) -> None:
         """What the list knew is drawn at once."""
-        for name in ("#verdict", "#culprit", "#breakdown", "#activity", "#records"):
-            self.query_one(name, Panel).show(None)
+        self.query_one("#incident-jobs").border_title = "Sample jobs"
         row = self.place.memory.get("row")
         if row is not None and self.answer is None:
-            self._show_row(row, None, "")
+            self._show_row(row, None)
+
+    def on_resize(self) -> None:
+        """Another height, another number of lines around the failing one."""
+        self.show_ages()
 
     async def ask(self) -> Answer:
-        """The incident."""
-        return await self.console_app.client.incident(int(self.address.number or 0))
+        """The incident and, for huge screens, the log with the failing line."""
+        client = self.console_app.client
+        answer = await client.incident(int(self.address.number or 0))
+        found = answer.get("culprit")
+        if self._is_huge and isinstance(found, dict) and found.get("panda_id") is not None:
+            answer["log"] = await ask_log(client, int(found["panda_id"]), found.get("log_name"))
+        return answer
+
+    @property
+    def _is_huge(self) -> bool:
+        return self.app.size.width >= _HUGE
+
+    def lacks(self, answer: Answer) -> bool:
+        """The log."""
+        return self._is_huge and bool(answer.get("culprit")) and "log" not in answer
 
     def show(self, answer: Answer) -> None:
         """Every panel; the jobs keep their cursor."""
-        row = dict(answer.get("incident") or {})
-        self._show_row(row, answer.get("culprit"), str(answer.get("grouping") or ""))
+        palette, row = self.palette, dict(answer.get("incident") or {})
+        self._show_row(row, answer.get("culprit"))
+        self.query_one("#reason", Panel).show(reason(row, str(answer.get("grouping") or ""), palette))
         width = self.query_one("#incident-facts").size.width - 6
-        self.query_one("#breakdown", Panel).show(breakdown(answer.get("breakdown") or {}, self.palette, width))
-        self.query_one("#activity", Panel).show(activity(answer.get("activity") or [], self.palette))
-        self.query_one("#records", Panel).show(records(answer.get("records") or [], self.palette))
+        self.query_one("#breakdown", Panel).show(breakdown(answer.get("breakdown") or {}, palette, width))
+        self.query_one("#activity", Panel).show(activity(answer.get("activity") or [], palette))
+        found = records(answer.get("records") or [], palette)
+        self.query_one("#records", Panel).show(found)
+        self.query_one("#incident-records").set_class(found is None, "-empty")
+        self._show_jobs(answer, row)
+        self.set_class("log" in answer, "-with-log")
+        if "log" in answer:
+            show_log(self.query_one(LogView), answer["log"])
+
+    def _show_jobs(self, answer: Answer, row: Row) -> None:
         table = self.query_one("#incident-jobs", VirtualTable)
         jobs = list(answer.get("jobs") or [])
-        table.fill(jobs, keep=self.place.memory.pop("cursor", None))
+        is_first = not table.rows
+        culprit_job = str((answer.get("culprit") or {}).get("panda_id"))
+        table.fill(jobs, keep=self.place.memory.pop("cursor", culprit_job if is_first else None))
+        if is_first:
+            self._first_key = table.current_key
         table.display = bool(jobs)
+        self.set_class(bool(jobs), "-with-jobs")
         total = int(row.get("job_count") or 0)
         table.border_subtitle = f"{len(jobs)} of {plural(total, 'job')} · j lists them all"
-        if not jobs:
+        if not jobs and table.has_focus:
             self.query_one("#incident-facts").focus()
 
-    def _show_row(self, row: Row, found: dict[str, object] | None, grouping: str) -> None:
-        now = self.console_app.now()
-        self.query_one("#verdict", Panel).show(verdict(row, self.palette, now, grouping))
-        self.query_one("#culprit", Panel).show(culprit(found, row, self.palette), culprit_source(found))
+    def _show_row(self, row: Row, found: dict[str, object] | None) -> None:
+        brief = self.app.size.height < _TALL
+        self.query_one("#verdict", Panel).show(verdict(row, self.palette, self.console_app.now(), brief=brief))
+        lines = culprit(found, row, self.palette, around_it=1 if brief else 100)
+        self.query_one("#culprit", Panel).show(lines, culprit_source(found))
+
+    def show_ages(self) -> None:
+        """Those of the verdict."""
+        if self.answer is not None and self._has_shown:
+            self._show_row(dict(self.answer.get("incident") or {}), self.answer.get("culprit"))
 
     def remember(self) -> None:
         """Where the cursor is."""
@@ -93,17 +137,14 @@ class IncidentScreen(IncidentDeeds):
 
     def incident_row(self) -> Row | None:
         """This incident; what the list knew while the answer is on its way."""
-        if self.answer is not None:
-            row: Row | None = self.answer.get("incident")
-            return row
-        row = self.place.memory.get("row")
+        row: Row | None = self.place.memory.get("row") if self.answer is None else self.answer.get("incident")
         return row
 
     def log_target(self) -> Address | None:
         """The log of the job under the cursor when one was chosen there, else the one with the culprit line."""
         table = self.query_one("#incident-jobs", VirtualTable)
         found = (self.answer or {}).get("culprit")
-        if table.has_focus and table.cursor > 0 and table.current is not None:
+        if table.has_focus and table.current is not None and table.current_key != self._first_key:
             return log_address(int(table.current["panda_id"]))
         if isinstance(found, dict) and found.get("panda_id") is not None:
             return log_address(int(found["panda_id"]), str(found.get("log_name") or ""), found.get("line_number"))

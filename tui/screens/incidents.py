@@ -60,6 +60,12 @@ class IncidentsScreen(IncidentDeeds, ListingScreen):
         card = self.query_one("#card", Panel)
         card.show(None if event.row is None else incident_card(event.row, self.palette, self.console_app.now()))
 
+    def show_ages(self) -> None:
+        """Those of the card."""
+        if self.table.current is not None:
+            card = incident_card(self.table.current, self.palette, self.console_app.now())
+            self.query_one("#card", Panel).show(card)
+
     def nothing(self) -> str:
         """Good news."""
         return "No incident is open. :inc state=* shows the resolved ones."

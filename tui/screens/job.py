@@ -12,11 +12,11 @@ from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 
 from pandascope.addresses import Address, Page, log_address
-from pandascope.errors import NotFound
 from tui.keys import offered
 from tui.render import job as render
 from tui.render.columns import file_columns
 from tui.screens.base import Answer, MonitorScreen
+from tui.screens.log_pane import ask_log, show_log
 from tui.text import plain, plain_lines, plural
 from tui.widgets.log_view import LogView
 from tui.widgets.panel import Panel
@@ -35,10 +35,6 @@ class JobScreen(MonitorScreen):
     HELP = "l opens the log at the line that failed, e the incident that the job belongs to, j all jobs of its task."
     FIRST_FOCUS = "#job-story"
     BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "jobs_of")
-    PANELS: ClassVar[tuple[str, ...]] = (
-        "#job-summary", "#job-culprit", "#job-errors", "#job-timeline", "#job-incidents", "#job-facts", "#job-brokerage",
-        "#job-parameters",
-    )  # fmt: skip
 
     @property
     def topics(self) -> Sequence[str]:
@@ -70,8 +66,6 @@ class JobScreen(MonitorScreen):
 
     def on_mount(self) -> None:
         """What the list knew is drawn at once."""
-        for name in self.PANELS:
-            self.query_one(name, Panel).show(None)
         row = self.place.memory.get("row")
         if row is not None and self.answer is None:
             self._show_row(row, "")
@@ -79,14 +73,19 @@ class JobScreen(MonitorScreen):
     async def ask(self) -> Answer:
         """The job and, for large screens, its log."""
         number, client = int(self.address.number or 0), self.console_app.client
-        if not self.has_class("-wide", "-huge"):
+        if not self.is_wide:
             return await client.job(number)
-        answer, log = await asyncio.gather(client.job(number), client.job_log(number), return_exceptions=True)
-        if isinstance(answer, BaseException):
-            raise answer
-        if isinstance(log, BaseException) and not isinstance(log, NotFound):
-            raise log
-        return {**answer, "log": {} if isinstance(log, BaseException) else log}
+        answer, log = await asyncio.gather(client.job(number), ask_log(client, number))
+        return {**answer, "log": log}
+
+    def lacks(self, answer: Answer) -> bool:
+        """The log."""
+        return self.is_wide and "log" not in answer
+
+    def show_ages(self) -> None:
+        """That of the state."""
+        answer = self.answer or {}
+        self._show_row(dict(answer.get("job") or {}), str(answer.get("summary") or ""))
 
     def show(self, answer: Answer) -> None:
         """Every panel."""
@@ -103,29 +102,13 @@ class JobScreen(MonitorScreen):
         files.fill(list(answer.get("files") or []))
         files.border_subtitle = plural(len(files.rows), "file")
         if "log" in answer:
-            self._show_log(answer["log"])
+            show_log(self.query_one(LogView), answer["log"])
 
     def _show_row(self, row: Row, sentence: str) -> None:
         palette = self.palette
         self.query_one("#job-summary", Panel).show(render.summary(row, sentence, palette, self.console_app.now()))
         self.query_one("#job-culprit", Panel).show(render.culprit_line(row, palette), "l opens the log there")
         self.query_one("#job-facts", Panel).show(render.what_it_is(row, palette))
-
-    def _show_log(self, log: Row) -> None:
-        view = self.query_one(LogView)
-        first = not view.lines
-        culprit = log.get("culprit") or {}
-        view.show(
-            plain_lines(str(log.get("text") or "")),
-            first_line_number=int(log.get("first_line_number") or 1),
-            culprit_number=culprit.get("line_number"),
-        )
-        view.border_title = f"Log {plain(log.get('name') or '')}".replace("[", r"\[")
-        view.border_subtitle = plural(len(view.lines), "line")
-        if first and culprit.get("line_number"):
-            self.call_after_refresh(view.go_to_number, int(culprit["line_number"]))
-        elif first:
-            self.call_after_refresh(view.go_to, len(view.lines) - 1)
 
     def _row(self) -> Row:
         row: Row = (self.answer or {}).get("job") or self.place.memory.get("row") or {}

@@ -31,6 +31,8 @@ class ListingScreen(MonitorScreen):
     ROWS: ClassVar[str] = ""
     """The key of the rows in the answer."""
     NOUN: ClassVar[tuple[str, str]] = ("row", "rows")
+    TITLE_OF_ROWS: ClassVar[str] = ""
+    """What stands above the table; the noun when empty."""
     KEY: ClassVar[str] = ""
     """The column that names a row."""
     HAS_FACETS: ClassVar[bool] = False
@@ -124,8 +126,7 @@ class ListingScreen(MonitorScreen):
         """Write under the table how many rows there are, which one the cursor is on, and what waits."""
         table, answer = self.table, self.answer or {}
         loaded = len(table.rows)
-        count = answer.get("count")
-        total = max(loaded, count) if isinstance(count, int) and not self.local_filter else loaded
+        total = loaded if self.local_filter else max(loaded, self.total(answer))
         words = [
             plural(total, *self.NOUN) if not loaded else f"{number(table.cursor + 1)} of {plural(total, *self.NOUN)}"
         ]
@@ -134,9 +135,23 @@ class ListingScreen(MonitorScreen):
         if self._waiting:
             words.append(f"{number(self._waiting)} new, press u")
         table.border_subtitle = " · ".join(words).replace("[", r"\[")
-        table.border_title = self.NOUN[1].capitalize()
+        table.border_title = self.TITLE_OF_ROWS or self.NOUN[1].capitalize()
         table.set_class(bool(self._waiting), "-waiting")
         self._say_when_empty(loaded)
+        self.draw_hints()
+
+    def total(self, answer: Answer) -> int:
+        """How many rows there are at the server."""
+        count = answer.get("count")
+        return count if isinstance(count, int) else 0
+
+    def is_useful(self, action: str) -> bool:
+        """Rows can be shown when some wait, a filter dropped when there is one."""
+        if action == "merge":
+            return bool(self._waiting)
+        if action == "drop_filter":
+            return bool(self.local_filter or self.address.filters)
+        return super().is_useful(action)
 
     def _say_when_empty(self, loaded: int) -> None:
         if self.console_app.feed.reason or not self._has_shown:
@@ -180,8 +195,9 @@ class ListingScreen(MonitorScreen):
         return self.table.current_key or ""
 
     def action_focus_next_part(self) -> None:
-        """tab: between the table and the facets; on a narrow screen the facets come and go."""
+        """tab: between the table and the facets (on a narrow screen they come and go), or to the next list."""
         if not self.HAS_FACETS:
+            self.focus_next()
             return
         facets = self.query_one(FacetPane)
         to_facets = not facets.has_focus

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.style import Style
 from rich.text import Text
 from textual.app import RenderResult
@@ -42,7 +44,11 @@ def _hint(key: str, word: str, action: str, palette: Palette, *, enabled: bool) 
 
 
 class KeyHints(Widget):
-    """Draws the hints of the focused thing and of its screen."""
+    """Draws the hints of the focused thing and of its screen; `is_useful` says which of its keys do something now."""
+
+    def __init__(self, is_useful: Callable[[str], bool], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._is_useful = is_useful
 
     def on_mount(self) -> None:
         """Draw anew whenever the focus or the set of actions changes."""
@@ -57,7 +63,7 @@ class KeyHints(Widget):
         found: dict[str, tuple[Key, bool]] = {}
         for active in self.screen.active_bindings.values():
             key = BY_ACTION.get(active.binding.id or "")
-            if key is not None and key.rank:
+            if key is not None and key.rank and self._is_useful(key.action):
                 found.setdefault(key.action, (key, active.enabled))
         ordered = sorted(found.values(), key=lambda hint: hint[0].rank)
         return hints_text(ordered, Palette.of_theme(self.app.theme_variables), self.size.width)

@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.keys import offered
-from tui.render.log_marks import error_lines, level, matching_lines, next_position
+from tui.widgets.log_marks import error_lines, level, matching_lines, next_position
 
 
 class LogView(ScrollView, can_focus=True):

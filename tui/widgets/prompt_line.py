@@ -18,15 +18,13 @@ from textual.widgets import Input, Static
 @dataclass(frozen=True)
 class Question:
     """What is asked. `answer` takes the text and returns an empty string, or the sentence that says what is wrong:
-    then the line stays open. `left` is called when the person leaves without an answer."""
+    then the line stays open."""
 
     label: str
     answer: Callable[[str], str]
     hint: str = ""
     value: str = ""
     suggester: Suggester | None = None
-    left: Callable[[], None] | None = None
-    typing: Callable[[str], None] | None = None
 
 
 class _Line(Input):
@@ -78,10 +76,7 @@ class PromptLine(Vertical):
 
     def key_escape(self) -> None:
         """Leave without an answer."""
-        question = self._question
         self.close()
-        if question is not None and question.left is not None:
-            question.left()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -98,12 +93,8 @@ class PromptLine(Vertical):
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:
         event.stop()
-        question = self._question
-        if question is None:
-            return
-        self._say(question.hint)
-        if question.typing is not None:
-            question.typing(event.value)
+        if self._question is not None:
+            self._say(self._question.hint)
 
     def _say(self, sentence: str, *, wrong: bool = False) -> None:
         message = self.query_one("#prompt-message", Static)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.style import Style
 from rich.text import Text
@@ -34,7 +34,6 @@ class Status:
     state: LiveState = LiveState.CONNECTING
     age_s: float | None = None
     severities: Mapping[str, int] | None = None
-    notes: tuple[str, ...] = field(default=())
 
 
 def status_text(status: Status, palette: Palette, width: int) -> Text:
@@ -56,7 +55,7 @@ def _left(status: Status, palette: Palette, detail: int) -> Text:
     if status.instance:
         line.append("  ").append(plain(status.instance, limit=60), palette.text)
     if status.role and detail >= 1:
-        line.append("  ").append(plain(status.role, limit=20), palette.muted)
+        line.append("  ").append(plain(status.role, limit=40), palette.muted)
     if status.window and detail >= 2:
         line.append("  ").append(plain(status.window, limit=40), palette.muted)
     return line

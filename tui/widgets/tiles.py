@@ -37,7 +37,7 @@ class Tiles(Horizontal):
         """Write figures into the tiles."""
         for widget, tile in zip(self.query(".tile").results(Static), tiles, strict=False):
             text = Text(no_wrap=True, overflow="ellipsis")
-            text.append_text(tile.value).append("  " if self.has_class("-one-line") else "\n")
+            text.append_text(tile.value).append("\n")
             text.append_text(tile.below)
             widget.border_title = tile.title
             widget.update(text)

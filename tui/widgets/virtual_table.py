@@ -17,7 +17,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import BindingType
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -389,7 +389,3 @@ class VirtualTable(ScrollView, can_focus=True):
         if furthest + 2 * self._page() >= len(self._rows):
             self._asked_at = len(self._rows)
             self.post_message(self.NeedMore(self))
-
-    def cursor_region(self) -> Region:
-        """Where the cursor's line is on the widget, for tests and for pop-ups."""
-        return Region(0, self.cursor - int(self.scroll_offset.y) + self._heading_lines, self.size.width, 1)
