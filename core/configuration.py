@@ -13,8 +13,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -22,6 +32,8 @@ from core.errors import ConfigurationError
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
+
+_POSTGRESQL = ("postgresql+psycopg2://", "postgresql://")
 
 # Variables of the same prefix that are no settings of the server: ours for the client, the payload and the file itself,
 # and those the user client and the pilot of PanDA read. Everything else that begins with PANDA_ must be a setting.
@@ -202,6 +214,18 @@ class Settings(BaseSettings):
         settings._origins.update(_origins_of(layers))
         return settings
 
+    @field_validator("database_url", "database_read_url")
+    @classmethod
+    def _is_postgresql(cls, address: str) -> str:
+        """Refuse what SQLAlchemy would only trip over later, with a password in its complaint."""
+        try:
+            fits = not address or (address.startswith(_POSTGRESQL) and urlsplit(address).port != 0)
+        except ValueError:  # a port that is none
+            fits = False
+        if not fits:
+            raise ValueError("give it as postgresql+psycopg2://user:password@host:port/name")
+        return address
+
     def model_post_init(self, context: Any) -> None:
         """Make the data directory absolute, so that every process means the same one."""
         super().model_post_init(context)
@@ -317,8 +341,12 @@ def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: typ
         if item["type"] == "extra_forbidden":
             findings.append((name, f"there is no setting of this name ({origin})", _suggest(name, known)))
         else:
-            reason = item["msg"][:1].lower() + item["msg"][1:]
-            findings.append((name, f"{item['input']!r} will not do: {reason} ({origin})", "correct it there"))
+            said = item["msg"].removeprefix("Value error, ")
+            given = item["input"]
+            given = _without_password(given) if name.endswith("_url") and isinstance(given, str) else given
+            findings.append(
+                (name, f"{given!r} will not do: {said[:1].lower()}{said[1:]} ({origin})", "correct it there")
+            )
     field, detail, remedy = findings[0]
     others = "".join(f"\n  {name}: {text}; {hint}" for name, text, hint in findings[1:])
     return ConfigurationError(detail + others, field=field, remedy=remedy)

@@ -181,7 +181,7 @@ def _incident(database: Database, incident_id: int, now: datetime) -> tuple[Row,
     row = database.fetch_one(_ONE, {"incident_id": incident_id})
     if row is None:
         raise UnknownObject(
-            f"there is no incident {incident_id}", field="incident_id", remedy="see GET /api/monitor/incidents?state=*"
+            f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
         )
     grouping = row.pop("grouping")
     return _with_trends(database, [row], now)[0], grouping

@@ -137,7 +137,7 @@ def change_state(
     current = transaction.fetch_one(_LOCK, {"incident_id": incident_id})
     if current is None:
         raise UnknownObject(
-            f"there is no incident {incident_id}", field="incident_id", remedy="see GET /api/monitor/incidents?state=*"
+            f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
         )
     check_transition(INCIDENT_TRANSITIONS, IncidentState(current["state"]), target)
     change = {"incident_id": incident_id, "state": target.value, "who": clean(who, 200), "now": now}

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pandascope.errors import ClientError, ServerUnreachable, Usage
 
@@ -130,4 +131,11 @@ def _exists(path: Path) -> bool:
 def _checked(url: str, field: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise Usage(f"'{url}' is not an http address", field=field, remedy="for example http://127.0.0.1:25080")
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or brackets that do not match
+        has_host = False
+    if not has_host:
+        raise Usage(f"'{url}' names no host and port", field=field, remedy="for example http://127.0.0.1:25080")
     return url.rstrip("/")

@@ -70,7 +70,9 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         row = transaction.fetch_one(_JOB, key)
         if row is None:
-            raise UnknownObject(f"there is no job {panda_id}", field="panda_id", remedy="see GET /api/monitor/jobs")
+            raise UnknownObject(
+                f"there is no job {panda_id}", field="panda_id", remedy="see `panda jobs`, or GET /api/monitor/jobs"
+            )
         history = transaction.fetch(_HISTORY, key)
         files = transaction.fetch(_FILES, key)
         logs = transaction.fetch(_LOGS, key)

@@ -60,6 +60,8 @@ def count_lines(text: str) -> int:
 def _no_log(database: Database, panda_id: int) -> UnknownObject:
     found = database.fetch_one(_EXISTS, {"panda_id": panda_id})
     if found is None:
-        return UnknownObject(f"there is no job {panda_id}", field="panda_id", remedy="see GET /api/monitor/jobs")
+        return UnknownObject(
+            f"there is no job {panda_id}", field="panda_id", remedy="see `panda jobs`, or GET /api/monitor/jobs"
+        )
     remedy = f"logs come with the pilot's last report; the job is {found['job_status']}"
     return UnknownObject(f"no log of job {panda_id} was kept", field="panda_id", remedy=remedy)

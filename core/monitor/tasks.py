@@ -93,7 +93,9 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
     task = database.fetch_one(_TASK, key)
     if task is None:
         raise UnknownObject(
-            f"there is no task {jedi_task_id}", field="jedi_task_id", remedy="see GET /api/monitor/tasks"
+            f"there is no task {jedi_task_id}",
+            field="jedi_task_id",
+            remedy="see `panda tasks`, or GET /api/monitor/tasks",
         )
     parameters = task.pop("parameters")
     jobs = {row["job_status"]: row["count"] for row in read(database, _JOBS, key)}

@@ -55,4 +55,4 @@ def number_of(word: str, kind: str) -> int:
         number = parse_address(word).number
         if number is not None:
             return number
-    raise Usage(f"'{word}' is not a {kind}", field=kind, remedy="give its number")
+    raise Usage(f"'{word}' is no {kind}", field=kind, remedy="give its number")

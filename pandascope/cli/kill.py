@@ -34,8 +34,9 @@ def command(
             client.kill_task(task_id)
     if as_json:
         print_json({"jobs": answers, "tasks": task_ids})
+    refused = "cannot be killed (it has ended, does not exist, or is not yours)"
     for panda_id, accepted in answers.items() if not as_json else ():
-        typer.echo(f"job {panda_id}: {'will be killed' if accepted else 'cannot be killed (ended, or not yours)'}")
+        typer.echo(f"job {panda_id}: {'will be killed' if accepted else refused}")
     for task_id in task_ids if not as_json else ():
         typer.echo(f"task {task_id}: will be killed; watch with `panda tasks jedi_task_id={task_id}`")
     if not all(answers.values()):

@@ -96,12 +96,16 @@ def exit_code_of(error: Exception) -> int:
 
     The server's part and the client's part have one hierarchy each (neither imports the other) of that same shape.
     """
-    if hasattr(error, "exit_code"):
-        return int(error.exit_code)
     own = getattr(error, "exit_code", None)
     if isinstance(own, int):
         return own
     return UNREACHABLE if getattr(error, "code", "") in _UNREACHABLE_CODES else REFUSED
+
+
+def _command_in(arguments: list[str] | None) -> str:
+    """The command that was typed, as far as it is one; an option without its value does not say where it stood."""
+    first = (sys.argv[1:] if arguments is None else arguments)[:1]
+    return " ".join(["panda", *(entry.name for entry in COMMANDS if [entry.name] == first)])
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -122,7 +126,7 @@ def _run(arguments: list[str] | None) -> int:
         context = getattr(error, "ctx", None)
         fail(
             error.format_message() if hasattr(error, "format_message") else str(error),
-            f"see: {context.command_path} --help" if context else "see: panda --help",
+            f"see: {context.command_path if context else _command_in(arguments)} --help",
         )
         return 2
     except (KeyboardInterrupt, typer.Abort):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from pandascope.cli.connection import Data, Url
 from pandascope.cli.parts import TokenFile, credentials_finder, reporting_as
+from pandascope.errors import Usage
 from pilot.agent import run_pilot
 from pilot.line import Line
 from pilot.options import PilotOptions
@@ -53,6 +55,7 @@ def command(
 
     Exit code 0: done, or there was no job. 69: the disk of the node is full. 79: the server cannot be reached.
     """
+    _check_work_directory(work_dir)
     options = PilotOptions(
         queue=queue,
         work_directory=work_dir.absolute(),
@@ -71,3 +74,12 @@ def command(
     with reporting_as("pilot", line):
         exit_code = run_pilot(line, options)
     raise typer.Exit(exit_code)
+
+
+def _check_work_directory(path: Path) -> None:
+    """Make the work directory, or raise Usage: better before a job is asked for than after."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = f"'{path}' cannot be made: {os.strerror(error.errno or 0)}"
+        raise Usage(said, field="--work-dir", remedy="choose a directory that you can write to") from error

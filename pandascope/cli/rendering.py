@@ -39,10 +39,17 @@ STATE_STYLES = {
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+class _Terminal(Console):
+    """A console whose reader may go away (head, less): main.py knows that this is no error."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that highlights nothing by itself; piped output is as wide as it needs to be."""
-    terminal = Console(highlight=False, markup=False, stderr=stderr)
-    return terminal if terminal.is_terminal else Console(highlight=False, markup=False, stderr=stderr, width=200)
+    terminal = _Terminal(highlight=False, markup=False, stderr=stderr)
+    return terminal if terminal.is_terminal else _Terminal(highlight=False, markup=False, stderr=stderr, width=200)
 
 
 def print_json(document: Any) -> None:

@@ -6,6 +6,7 @@ What is done stands in pandascope/running.py, waiting.py and collecting.py.
 from __future__ import annotations
 
 import locale
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,7 @@ def command(
     attempts: Annotated[int | None, typer.Option(metavar="N", help="Most attempts of a job.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the task has ended.")] = False,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="Wait at most this long.")] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Wait at most this long.")] = None,
     collect: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Copy the outputs there, verified (waits).")
     ] = None,
@@ -74,6 +75,10 @@ def command(
     """
     if merge and collect is None:
         raise Usage("there is nothing to merge", field="--merge", remedy="say where to collect: --collect DIR")
+    if timeout is not None and not (wait or collect):
+        raise Usage("nothing is waited for", field="--timeout", remedy="add --wait")
+    if collect is not None:
+        _check_collection(collect, outputs or [])
     _sort_as_the_shell_does()
     options: dict[str, Any] = {
         "inputs": inputs or [],
@@ -99,6 +104,17 @@ def command(
         _report(client, task, collected, data, as_json)
     if task["status"] != "done" or (collected and collected.not_merged):
         raise typer.Exit(1)
+
+
+def _check_collection(folder: Path, outputs: list[str]) -> None:
+    """Raise Usage, before anything runs, when outputs could not be collected afterwards."""
+    if not outputs:
+        raise Usage("there is nothing to collect", field="--collect", remedy="name what the command makes: --out NAME")
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise Usage(f"'{there}' is not a directory", field="--collect", remedy="choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Usage(f"'{there}' is not writable for you", field="--collect", remedy="choose another directory")
 
 
 def _sort_as_the_shell_does() -> None:

@@ -9,7 +9,7 @@ import typer
 from core.configuration import Settings
 from pandascope.cli.options import AsJson, Data, print_json
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make access tokens.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Make access tokens.")
 
 
 @app.callback()
@@ -26,7 +26,7 @@ def create(
         typer.Option(metavar="ROLE", help="production, pilot, operator or admin; may be repeated. None: a plain user."),
     ] = None,
     days: Annotated[
-        float | None, typer.Option(min=0.001, help="Days the token is valid; default as configured.")
+        float | None, typer.Option(metavar="N", min=0.001, help="Days the token is valid; default as configured.")
     ] = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -36,6 +36,8 @@ def create(
     from pandascope.supervisor.access import issue_token
 
     settings = Settings.load(data)
+    if not settings.data.is_dir():
+        typer.echo(f"warning: nothing was ever up in {settings.data}; no other server takes this token", err=True)
     postgres = EmbeddedPostgres(settings.data)
     url = settings.database_url or (postgres.url if postgres.pid is not None else "")
     lifetime_s = int(days * 86400) if days is not None else settings.token_lifetime_s

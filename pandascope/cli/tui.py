@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +12,22 @@ import typer
 from pandascope.addresses import Address, Page
 from pandascope.client import AsyncClient
 from pandascope.environment import find_credentials
+from pandascope.errors import Usage
 
 
 def command(
     address: Annotated[
         str, typer.Argument(help="Where to begin: 'job 17', 'jobs failed 6h', an address or a link of the web monitor.")
     ] = "/",
-    url: Annotated[str | None, typer.Option(help="Address of the server; default: the one `panda up` started.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data directory that knows the server.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of the server; default: the one `panda up` started.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Data directory that knows the server.")] = None,
 ) -> None:
     """Open the console: incidents, jobs and logs, live. `?` inside shows the keys."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        remedy = "in scripts use `panda incidents --json`, `panda jobs --json`, `panda logs ID`"
+        raise Usage("the console needs a terminal", remedy=remedy)
     from tui.start import start_address
 
     start = start_address(address)

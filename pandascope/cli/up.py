@@ -26,9 +26,13 @@ _OTHER_START_PATIENCE_S = 180.0
 def command(
     data: Data = None,
     host: Annotated[str | None, typer.Option(metavar="H", help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="P", help="TCP port; 0 takes any free one.")] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that answer HTTP.")] = None,
-    pilots: Annotated[int | None, typer.Option(metavar="N", help="Most pilots of the local queue at a time.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="P", min=0, max=65535, help="TCP port; 0 takes any free one.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes that answer HTTP.")] = None,
+    pilots: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Most pilots of the local queue at a time.")
+    ] = None,
     no_site: Annotated[bool, typer.Option("--no-site", help="No local queue, no pilots.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop everything on Ctrl-C.")] = False,
     as_json: AsJson = False,

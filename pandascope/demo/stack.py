@@ -69,7 +69,8 @@ class Stack:
             arguments, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, check=False
         )
         if ended.returncode != 0:
-            words_of_it = " ".join(ended.stderr.split()).removeprefix("error: ")
+            said = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
+            words_of_it = "; ".join(said).removeprefix("error: ")
             raise ClientError(
                 f"`panda {words[0]}` failed: {words_of_it or f'exit code {ended.returncode}'}",
                 remedy=f"see {self.logs}",

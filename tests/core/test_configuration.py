@@ -161,6 +161,25 @@ def test_passwords_are_not_shown():
     assert shown == "postgresql+psycopg2://panda:***@db.example/panda"
 
 
+@pytest.mark.parametrize("address", ["foo", "mysql://a:geheim@b/c", "postgresql+psycopg2://a:geheim@b:x/c"])
+def test_a_database_address_that_is_none_is_refused_without_showing_the_password(monkeypatch, address):
+    monkeypatch.setenv("PANDA_DATABASE_URL", address)
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load()
+    assert refused.value.field == "database_url"
+    assert "postgresql+psycopg2://user:password@host" in refused.value.detail
+    assert "PANDA_DATABASE_URL" in refused.value.detail
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "postgresql://h/n", "postgresql+psycopg2://u:p@/n?host=/run/x", "postgresql://[::1]:5432/n"]
+)
+def test_database_addresses_of_all_kinds_are_taken(monkeypatch, address):
+    monkeypatch.setenv("PANDA_DATABASE_URL", address)
+    assert Settings.load().database_url == address
+
+
 def test_every_setting_is_documented():
     assert [name for name, _, _, description in Settings.load().rows() if len(description) < 10] == []
 

@@ -153,6 +153,12 @@ def test_a_token_is_printed_alone_and_accepted(running):
     assert httpx.get(f"{url}/api/v1/system/get_user_attributes", headers=headers).json()["success"] is True
 
 
+def test_a_token_for_an_installation_that_never_was_comes_with_a_warning(installation):
+    done = installation.panda("token", "create", "--user", "jane", "--vo", "atlas")
+    assert "nothing was ever up" in done.stderr
+    assert done.stdout.strip().count(".") == 2
+
+
 def test_an_unknown_role_is_refused_by_name(running):
     done = running.panda("token", "create", "--user", "jane", "--vo", "atlas", "--role", "emperor", code=1)
     assert "emperor" in done.stderr
