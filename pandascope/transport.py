@@ -310,7 +310,8 @@ def _refusal(request: Request, response: httpx.Response, problem: dict[str, Any]
     detail = detail or f"{request.method} {request.path}: HTTP {status} {response.text[:300].strip()}".strip()
     words = {name: str(problem.get(name) or "") for name in ("code", "field", "remedy")}
     if status in (401, 403):
-        words["remedy"] = words["remedy"] or "is PANDA_TOKEN the token for this server? `panda token create` makes one"
+        if not words["remedy"] and "panda token create" not in detail:  # PanDA's envelope has it in the sentence
+            words["remedy"] = "is PANDA_TOKEN the token for this server? `panda token create` makes one"
         return NotAuthorised(detail, status=status, **words)
     if status == 404:
         return NotFound(detail, status=status, **words)

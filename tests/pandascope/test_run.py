@@ -199,6 +199,13 @@ def test_errors_have_words_and_codes(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("words", [("jobs",), ("kill", "1"), ("run", "--exec", "true")])
+def test_a_wrong_token_is_told_with_its_remedy_once(here: Path, panda: Callable[..., Any], words: list[str]) -> None:
+    told = panda(*words, check=1, PANDA_TOKEN="wrong").stderr
+    assert told.startswith("error: Authorization: the token was refused")
+    assert told.count("panda token create") == 1
+
+
 def test_a_reader_that_goes_away_is_no_failure(working_system: RunningSystem) -> None:
     program = f"{sys.executable} -P -m pandascope.cli.main jobs | true; exit ${{PIPESTATUS[0]}}"
     variables = {**os.environ, "PANDA_URL": working_system.url, "PANDA_TOKEN": working_system.token()}
