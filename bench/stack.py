@@ -53,7 +53,7 @@ def running_stack(workers: int) -> Iterator[Stack]:
             token = issuer.issue(user="bench", vo="bench", roles=["pilot", "production"], lifetime_s=86400).text
             environment = {**os.environ, "PANDA_DATA": name, "PANDA_DATABASE_URL": url, "PANDA_PORT": str(port)}
             processes = [_serve(listener, environment, directory) for _ in range(workers)]
-            _wait_until_alive(port)
+            _wait_until_alive(port, processes, directory / "api.log")
             yield Stack(url, database, "127.0.0.1", port, token, installed_programs())
         finally:
             for process in processes:
@@ -66,22 +66,28 @@ def running_stack(workers: int) -> Iterator[Stack]:
 
 
 def _serve(listener: socket.socket, environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
+    """One worker as the supervisor starts it; nobody listens for its pulse."""
     number = listener.fileno()
-    with (directory / "api.log").open("ab") as log:
+    with (directory / "api.log").open("ab") as log, Path(os.devnull).open("wb") as pulse:
         return subprocess.Popen(
-            [sys.executable, "-m", "pandascope.cli.main", "serve", "--fd", str(number)],
+            [
+                *(sys.executable, "-P", "-m", "pandascope.cli.main", "serve"),
+                *("--fd", str(number), "--pulse-fd", str(pulse.fileno())),
+            ],
             env=environment,
-            pass_fds=(number,),
+            pass_fds=(number, pulse.fileno()),
             stdout=log,
             stderr=log,
         )
 
 
-def _wait_until_alive(port: int) -> None:
+def _wait_until_alive(port: int, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
+        if any(process.poll() is not None for process in processes):
+            raise RuntimeError(f"an API worker ended: {log.read_text(errors='replace')[-2000:]}")
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/api/v1/system/is_alive", timeout=5).json()["success"]:
+            if httpx.get(f"http://127.0.0.1:{port}/api/v1/system/is_alive", timeout=2).json()["success"]:
                 return
         except (httpx.HTTPError, ValueError):
             if time.monotonic() > deadline:
