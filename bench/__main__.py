@@ -55,7 +55,7 @@ def _pgbench(stack: Stack, script: str, clients: int, seconds: float) -> float:
         file.write(script)
         file.flush()
         command = [
-            *(str(Path(stack.programs) / "pgbench"), "--no-vacuum", "-f", file.name, "-D", "turn=-1"),
+            *(str(Path(stack.programs) / "pgbench"), "--no-vacuum", "-M", "prepared", "-f", file.name, "-D", "turn=-1"),
             *("-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds)))),
             *("-h", str(url.query.get("host", url.host)), "-U", url.username or "postgres", url.database or "postgres"),
         ]

@@ -82,7 +82,9 @@ def _finish(number: int) -> dict[str, Any]:
 
 def _take_script() -> str:
     offer = SlotOffer("SITE", "user", 4000, 20000, 1, None, node="bench-node")
-    statement = _with_literals(acquire.ACQUIRE, acquire_parameters(offer)).replace("E'SITE'", "('BENCH_' || :queue)")
+    statement = _with_literals(acquire.ACQUIRE.statement, acquire_parameters(offer)).replace(
+        "E'SITE'", "('BENCH_' || :queue)"
+    )
     return f"\\set queue random(0, {QUEUES - 1})\n{statement};\n"
 
 
@@ -100,7 +102,7 @@ def _report(status: str) -> JobReport:
 
 
 def _beat_script(jobs: int) -> str:
-    statement = _with_literals(update.HEARTBEAT, reports_parameters([_report("running")]))
+    statement = _with_literals(update.HEARTBEAT.statement, reports_parameters([_report("running")]))
     return f"\\set job random(1, {jobs})\n{_numbered(statement)};\n"
 
 
@@ -108,7 +110,7 @@ def _finish_script(clients: int) -> str:
     report = _report("finished")
     report.trans_exit_code, report.output_report = 0, _REPORT
     report.logs = {"payload.stdout": _LOG, "payload.stderr": _LOG[:300], "pilot.log": _LOG}
-    statement = _numbered(_with_literals(update.FINAL, reports_parameters([report])))
+    statement = _numbered(_with_literals(update.FINAL.statement, reports_parameters([report])))
     # variables live as long as the client, so each job is finished once, as over HTTP
     return f"\\set turn :turn + 1\n\\set job 1 + :turn * {clients} + :client_id\n{statement};\n"
 

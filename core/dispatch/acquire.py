@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.database import Database, Row
+from core.database.prepared import PreparedStatement
 from core.errors import UnknownObject
 from core.states import JobStatus, job_statuses_before
 
@@ -70,7 +71,7 @@ _MATCH = """
 """
 
 # ix_jobs_live_activated gives the order without a sort; one queue's depth does not matter
-ACQUIRE = f"""
+_ACQUIRE = f"""
 WITH candidate AS (
     SELECT j.panda_id FROM jobs_live j
     WHERE {_MATCH}
@@ -99,12 +100,23 @@ ORDER BY t.current_priority DESC, t.panda_id
 """
 
 
+ACQUIRE = PreparedStatement(
+    "acquire_jobs",
+    _ACQUIRE,
+    {
+        **dict.fromkeys(("site", "resource_type", "user", "node", "worker_id", "batch_id"), "text"),
+        **dict.fromkeys(("memory", "disk", "cores", "remaining", "task", "job_count"), "bigint"),
+        **dict.fromkeys(("labels", "open_statuses", "sources"), "text[]"),
+    },
+)
+
+
 def acquire_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
     """Give the best matching jobs to a pilot; an empty list when there is nothing for it.
 
     Raises UnknownObject when the queue does not exist.
     """
-    rows = database.fetch(ACQUIRE, acquire_parameters(offer))
+    rows = database.fetch_prepared(ACQUIRE, acquire_parameters(offer))
     if not rows:
         _check_queue(database, offer.site_name)
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.database import Database, Row
+from core.database.prepared import PreparedStatement
 from core.dispatch.coalescing import Coalescer
 from core.errors import InvalidInput
 from core.states import ON_WORKER_NODE, JobStatus, job_statuses_before
@@ -152,8 +153,8 @@ _KEEP_VERDICTS = f""", ended AS (
     FROM ended e, jsonb_to_recordset(e.logs) AS l (name text, text text, is_truncated boolean)
     ON CONFLICT (panda_id, name) DO UPDATE SET text = excluded.text, is_truncated = excluded.is_truncated
 )"""
-HEARTBEAT = _UPDATE.replace("/* final */", "")
-FINAL = _UPDATE.replace("/* final */", _KEEP_VERDICTS)
+HEARTBEAT = PreparedStatement("pilot_heartbeats", _UPDATE.replace("/* final */", ""), {"reports": "jsonb"})
+FINAL = PreparedStatement("pilot_verdicts", _UPDATE.replace("/* final */", _KEEP_VERDICTS), {"reports": "jsonb"})
 
 
 class PilotReports:
@@ -178,7 +179,7 @@ class PilotReports:
 
     def _apply(self, reports: list[JobReport]) -> list[str | None]:
         statement = FINAL if any(report.is_final for report in reports) else HEARTBEAT
-        rows = {row["panda_id"]: row for row in self._database.fetch(statement, reports_parameters(reports))}
+        rows = {row["panda_id"]: row for row in self._database.fetch_prepared(statement, reports_parameters(reports))}
         return [
             _command(rows[report.panda_id], report)
             if report.panda_id in rows
