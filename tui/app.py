@@ -6,7 +6,7 @@ Asks nothing about jobs or incidents itself, except the counts of the status lin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.text import moment
 from tui.widgets.status_line import Status
+from tui.workers import work
 
 TICK_S = 0.5
 """Live changes are gathered for this long: a screen is asked for at most twice a second."""
@@ -57,6 +58,8 @@ class ConsoleApp(App[None]):
         self.trail = Trail(start or Address(Page.NOW))
         self.severities: dict[str, int] | None = None
         self._server_ahead = timedelta(0)
+        self._heard_topics: tuple[str, ...] = ()
+        self._last_seq: int | None = None
         self._header_mark = -1
         self._asked_at_s = clock()
         self._ticks = 0
@@ -70,19 +73,27 @@ class ConsoleApp(App[None]):
         self.register_theme(LIGHT)
         self.theme = DARK.name
         self.push_screen(screen_for(self.trail.here))
-        self.run_worker(self._follow(), name="stream", group="stream", exit_on_error=False)
         self.set_interval(TICK_S, self._tick)
 
-    async def _follow(self) -> None:
-        """Listen to the stream for as long as the console runs; the client reconnects and resumes by itself."""
+    def listen(self, topics: Iterable[str]) -> None:
+        """Hear of changes of these topics, besides the wide ones. The stream goes on where it was."""
+        self.feed.watch(topics)
+        wanted = tuple(sorted({*WIDE_TOPICS, *topics}))
+        if wanted != self._heard_topics:
+            self._heard_topics = wanted
+            self.run_worker(work(self._follow, wanted), group="stream", exclusive=True, exit_on_error=False)
+
+    async def _follow(self, topics: Iterable[str]) -> None:
+        """Listen until other topics are wanted; the client reconnects and resumes by itself."""
         try:
-            async for event in self.client.stream(WIDE_TOPICS):
+            async for event in self.client.stream(topics, since=self._last_seq):
                 self._heard(event)
         except ClientError as error:
             self.feed.stream_lost(str(error))
 
     def _heard(self, event: dict[str, Any]) -> None:
         kind, now = event.get("event"), self.clock()
+        self._last_seq = event.get("seq", self._last_seq)
         if kind == "disconnected":
             self.feed.stream_lost(str(event.get("detail") or ""))
             self._asked_at_s = now - ASK_ANYWAY_S + 1.0
@@ -125,7 +136,7 @@ class ConsoleApp(App[None]):
         if screen.GIVES_SUMMARY or any(worker.group == "header" for worker in self.workers if worker.is_running):
             return
         self._header_mark = self.feed.mark
-        self.run_worker(self._load_header(), group="header", exit_on_error=False)
+        self.run_worker(work(self._load_header), group="header", exit_on_error=False)
 
     async def _load_header(self) -> None:
         try:

@@ -18,7 +18,7 @@ UNSEEN_S = 5.0
 ASK_ANYWAY_S = 10.0
 """How often the screen asks while the stream cannot be relied on."""
 WIDE_TOPICS = ("jobs", "incidents", "queues", "tasks")
-"""What the console listens to; signals about one object carry its wide topic too."""
+"""What the console always listens to, besides the objects that are shown."""
 
 
 class LiveState(StrEnum):

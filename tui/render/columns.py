@@ -70,7 +70,7 @@ def incident_columns(palette: Palette, now: Now) -> list[Column]:
     """Incidents: how bad, what, where, how much, since when."""
     return [
         Column("severity", 10, lambda row: palette.severity(row.get("severity"))),
-        Column("incident", 35, lambda row: _incident_title(row, palette), flex=5),
+        Column("incident", 34, lambda row: _incident_title(row, palette), flex=5),
         Column("where", 12, lambda row: _incident_place(row, palette), flex=1, most=26, rank=5),
         Column("jobs", 6, lambda row: _cell(number(row.get("job_count")), palette.text), rank=3, align="right"),
         Column("lost c·h", 8, lambda row: _cell(core_hours(row.get("lost_core_s")), palette.text), rank=6, align="right"),

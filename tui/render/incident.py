@@ -89,15 +89,18 @@ def incident_card(row: Row, palette: Palette, now: datetime) -> RenderableType:
 
 
 def culprit(
-    found: Mapping[str, Any] | None, row: Row, palette: Palette, *, around_it: int = 100
+    found: Mapping[str, Any] | None, row: Row, palette: Palette, *, around_it: int = 8
 ) -> RenderableType | None:
-    """The failing line with at most `around_it` lines before and after; from the row alone while the rest is on its way."""
+    """The failing line with at most `around_it` lines before it and half as many after it; from the row alone while the
+    rest is on its way."""
     if not found:
         line = row.get("culprit_line")
         return Text(plain(line, limit=2000), style=palette.bad, overflow="fold") if line else None
     number_of_it = int(found.get("line_number") or 0)
     around = [
-        line for line in found.get("around") or [] if abs(int(line.get("line_number") or 0) - number_of_it) <= around_it
+        line
+        for line in found.get("around") or []
+        if -around_it <= int(line.get("line_number") or 0) - number_of_it <= around_it // 2
     ] or [{"line_number": found.get("line_number"), "text": found.get("text")}]
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style=palette.muted)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import WorkerState
@@ -31,6 +31,7 @@ from tui.widgets.key_hints import KeyHints
 from tui.widgets.prompt_line import PromptLine, Question
 from tui.widgets.status_line import Status, StatusLine
 from tui.widgets.virtual_table import VirtualTable
+from tui.workers import work
 
 if TYPE_CHECKING:
     from tui.app import ConsoleApp
@@ -148,13 +149,14 @@ class MonitorScreen(Screen[None]):
         yield Static(id="banner")
         with Container(id="body"):
             yield from self.parts()
-        yield PromptLine(id="prompt")
-        yield KeyHints(self.is_useful, id="hints")
+        with Vertical(id="foot"):
+            yield PromptLine(id="prompt")
+            yield KeyHints(self.is_useful, id="hints")
 
     def on_mount(self) -> None:
         """Draw what is known already, then ask."""
         self.query_one("#banner").display = False
-        self.console_app.feed.watch(self.topics)
+        self.console_app.listen(self.topics)
         if self.FIRST_FOCUS:
             self.query_one(self.FIRST_FOCUS).focus()
         self.console_app.draw_status()
@@ -190,7 +192,7 @@ class MonitorScreen(Screen[None]):
 
     def reload(self, *, live: bool = False) -> None:
         """Ask again; an older question is dropped."""
-        self.run_worker(self._load(live=live), group="ask", exclusive=True)
+        self.run_worker(work(self._load, live=live), group="ask", exclusive=True)
 
     async def _load(self, *, live: bool) -> None:
         mark = self.console_app.feed.mark

@@ -13,6 +13,7 @@ from tui.screens.base import MonitorScreen
 from tui.text import plain
 from tui.widgets.prompt_line import PromptLine, Question
 from tui.widgets.virtual_table import Row
+from tui.workers import work
 
 _FITS = {
     "acknowledge": {"open"},
@@ -93,12 +94,12 @@ class IncidentDeeds(MonitorScreen):
             incident_id = int(row["incident_id"])
 
             def send(comment: str) -> str:
-                self.run_worker(self._send(deed, incident_id, comment.strip()), group="deed")
+                self.run_worker(work(self._send, deed, incident_id, comment.strip()), group="deed")
                 return ""
 
             title = plain(row.get("title"), limit=60)
             label = f"{deed} {incident_id}: "
-            hint = f"{title} · a comment for the others, or nothing; enter sends, esc leaves"
+            hint = f"A comment, or nothing; enter sends, esc leaves · {title}"
             self.query_one(PromptLine).ask(Question(label, send, hint=hint))
 
     async def _send(self, deed: str, incident_id: int, comment: str) -> None:

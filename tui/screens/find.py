@@ -14,6 +14,7 @@ from textual.widgets import OptionList, Static
 from pandascope.addresses import parse_address
 from pandascope.errors import ClientError
 from tui.text import plain
+from tui.workers import work
 
 if TYPE_CHECKING:
     from tui.app import ConsoleApp
@@ -40,7 +41,7 @@ class FindScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Ask."""
         self.query_one(OptionList).display = False
-        self.run_worker(self._search(), exclusive=True)
+        self.run_worker(work(self._search), exclusive=True)
 
     async def _search(self) -> None:
         words = self.query_one("#find-words", Static)

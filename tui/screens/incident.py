@@ -21,7 +21,9 @@ from tui.widgets.virtual_table import Row, VirtualTable
 
 _HUGE = 170
 _TALL = 34
-"""Below this many lines only the nearest lines stand around the failing one."""
+"""Below this many lines the screen is short."""
+_AROUND, _AROUND_SHORT = 8, 2
+"""Lines before the failing one."""
 
 
 class FactsColumn(VerticalScroll, can_focus=True):
@@ -123,7 +125,7 @@ class IncidentScreen(IncidentDeeds):
     def _show_row(self, row: Row, found: dict[str, object] | None) -> None:
         brief = self.app.size.height < _TALL
         self.query_one("#verdict", Panel).show(verdict(row, self.palette, self.console_app.now(), brief=brief))
-        lines = culprit(found, row, self.palette, around_it=1 if brief else 100)
+        lines = culprit(found, row, self.palette, around_it=_AROUND_SHORT if brief else _AROUND)
         self.query_one("#culprit", Panel).show(lines, culprit_source(found))
 
     def show_ages(self) -> None:

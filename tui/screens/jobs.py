@@ -17,6 +17,7 @@ from tui.screens.base import Answer
 from tui.screens.listing import ListingScreen, keys_of
 from tui.widgets.ribbon import Ribbon
 from tui.widgets.virtual_table import Column, Row, VirtualTable
+from tui.workers import work
 
 FIRST_PAGE = 200
 NEXT_PAGE = 1000
@@ -103,7 +104,7 @@ class JobsScreen(ListingScreen):
 
     @on(VirtualTable.NeedMore, "#rows")
     def _need_more(self, _: VirtualTable.NeedMore) -> None:
-        self.run_worker(self._load_more(), group="more", exclusive=True)
+        self.run_worker(work(self._load_more), group="more", exclusive=True)
 
     async def _load_more(self) -> None:
         if not self._next_cursor:

@@ -118,11 +118,11 @@ class LogView(ScrollView, can_focus=True):
         height = max(1, self.size.height)
         top = int(self.scroll_offset.y)
         if centred and not top + 2 <= self.cursor < top + height - 2:
-            self.scroll_to(y=max(0, self.cursor - height // 2), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self.cursor - height // 2), animate=False, immediate=True, force=True)
         elif self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor, animate=False, immediate=True, force=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True, force=True)
         if before != self.cursor:
             self.refresh()
             self.post_message(self.Moved(self))
@@ -212,7 +212,7 @@ class LogView(ScrollView, can_focus=True):
     def action_scroll_home(self) -> None:
         """To the first line and column."""
         self._step(-len(self._lines))
-        self.scroll_to(x=0, animate=False, immediate=True)
+        self.scroll_to(x=0, animate=False, immediate=True, force=True)
 
     def action_scroll_end(self) -> None:
         """To the last line."""
@@ -220,11 +220,11 @@ class LogView(ScrollView, can_focus=True):
 
     def action_scroll_left(self) -> None:
         """Along the line, to the left."""
-        self.scroll_to(x=max(0, self.scroll_offset.x - 16), animate=False, immediate=True)
+        self.scroll_to(x=max(0, self.scroll_offset.x - 16), animate=False, immediate=True, force=True)
 
     def action_scroll_right(self) -> None:
         """Along the line, to the right."""
-        self.scroll_to(x=self.scroll_offset.x + 16, animate=False, immediate=True)
+        self.scroll_to(x=self.scroll_offset.x + 16, animate=False, immediate=True, force=True)
 
     def action_next_match(self) -> None:
         """The next match, or error line."""

@@ -178,7 +178,7 @@ class VirtualTable(ScrollView, can_focus=True):
         position = self._positions.get(wanted, -1) if wanted is not None else -1
         if position >= 0:
             self._place(position)
-            self.scroll_to(y=max(0, position - above), animate=False, immediate=True)
+            self.scroll_to(y=max(0, position - above), animate=False, immediate=True, force=True)
         else:
             self._place(self._next_selectable(min(self.cursor, max(0, len(self._rows) - 1)), 1))
         self.post_message(self.Moved(self, self.current))
@@ -373,9 +373,9 @@ class VirtualTable(ScrollView, can_focus=True):
         height = self.size.height - self._heading_lines
         first = 0 if self.cursor == self._next_selectable(0, 1) else self.cursor
         if first < top:
-            self.scroll_to(y=first, animate=False, immediate=True)
+            self.scroll_to(y=first, animate=False, immediate=True, force=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolling with the mouse may come near the end too."""
