@@ -67,6 +67,7 @@ FIELDS: dict[Page, tuple[str, ...]] = {
 }  # fmt: skip
 """Filters offered for completion; the server says which it takes."""
 
+_MOST_DIGITS = 18
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)([hd])")
 
 
@@ -106,14 +107,14 @@ def parse_command(text: str) -> Command:
         return parse_address(text)
     words = _split(text)
     name, rest = words[0].lower(), words[1:]
-    if name.isdigit() and not rest:
+    if _is_number(name) and not rest:
         return Address(Page.JOB, int(name))
     simple = _simple(name, rest)
     if simple is not None:
         return simple
     if name in {"log", "logs", "l"}:
         return _log(rest)
-    if name in OBJECTS and (name not in LISTS or (rest and rest[0].isdigit())):
+    if name in OBJECTS and (name not in LISTS or (rest and _is_number(rest[0]))):
         return Address(OBJECTS[name], _number(name, rest))
     if name in LISTS:
         page = LISTS[name]
@@ -163,17 +164,21 @@ def _split(text: str) -> list[str]:
 
 
 def _number(name: str, words: list[str]) -> int:
-    if len(words) != 1 or not words[0].isdigit() or len(words[0]) > 18:
+    if len(words) != 1 or not _is_number(words[0]):
         raise Usage(f"{name} takes one number", remedy=f"for example: {name} 17")
     return int(words[0])
 
 
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) <= _MOST_DIGITS
+
+
 def _log(words: list[str]) -> Address:
-    if not words or not words[0].isdigit():
+    if not words or not _is_number(words[0]):
         raise Usage(
             "log takes the number of a job", remedy="for example: log 17, log 17 pilot.log, log 17 pilot.log 120"
         )
-    line = int(words[2]) if len(words) > 2 and words[2].isdigit() else None
+    line = int(words[2]) if len(words) > 2 and _is_number(words[2]) else None
     return log_address(int(words[0]), words[1] if len(words) > 1 else "", line)
 
 

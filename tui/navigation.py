@@ -12,7 +12,7 @@ _TITLES: dict[Page, str] = {
     Page.NOW: "Now",
     Page.JOBS: "Jobs",
     Page.JOB: "Job {number}",
-    Page.LOG: "Log",
+    Page.LOG: "Log of job {number}",
     Page.INCIDENTS: "Incidents",
     Page.INCIDENT: "Incident {number}",
     Page.TASKS: "Tasks",
@@ -36,7 +36,7 @@ class Place:
 
 
 def title_of(address: Address) -> str:
-    """`Jobs job_status=failed hours=6`, `Job 17`, `Log payload.stderr`."""
+    """`Jobs job_status=failed hours=6`, `Job 17`, `Log of job 17 payload.stderr`."""
     title = _TITLES[address.page].format(number=address.number)
     filters = dict(address.filters)
     if address.page is Page.LOG:

@@ -95,3 +95,18 @@ def test_columns_never_take_more_than_there_is(width):
     fitted = fit_columns(columns, width)
     assert fitted[0][0].heading == "a"
     assert sum(cells for _, cells in fitted) + 2 * (len(fitted) - 1) <= max(width, 11)
+
+
+@pytest.mark.anyio
+async def test_cells_keep_their_colours(story):
+    async with console(story.system, "/jobs/") as seen:
+        await seen.shows("✗ failed", "◑ running")
+        colours = {
+            segment.text.strip(): segment.style.color
+            for strip in seen.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None
+        }
+        palette = seen.app.palette
+        assert colours["✗ failed"].triplet == palette.bad.color.triplet
+        assert colours["◑ running"].triplet == palette.active.color.triplet

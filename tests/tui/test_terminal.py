@@ -42,7 +42,10 @@ class Terminal:
 
     def shows(self, *words: str) -> None:
         """Wait until words stand on the screen."""
-        eventually(lambda: all(word in self.screen for word in words), timeout_s=40, what=f"{words} on\n{self.screen}")
+        try:
+            eventually(lambda: all(word in self.screen for word in words), timeout_s=30)
+        except AssertionError:
+            pytest.fail(f"the terminal does not show {words}:\n{self.screen}")
 
     def close(self) -> None:
         """End the session and its server."""
@@ -61,6 +64,7 @@ def test_panda_tui_in_a_terminal(story: Story, terminal: Terminal) -> None:
     terminal.open(command, PANDA_URL=story.system.url, PANDA_TOKEN=story.system.token("olga", "operator"))
     terminal.shows("pandascope", "olga (operator)", "1 of 2 incidents", "● LIVE", "3 running", "enter open")
     terminal.press(":")
+    terminal.shows("tab completes")
     terminal.press("-l", f"incident {story.incident_of(story.failed[0])}")
     terminal.press("Enter")
     terminal.shows("Why it is one incident", FAILING_LINE)

@@ -93,7 +93,7 @@ def errors(found: Sequence[Row], palette: Palette) -> RenderableType | None:
         return None
     parts: list[RenderableType] = []
     for error in sorted(found, key=lambda error: not error.get("primary")):
-        label = plain(f"{error.get('component')}:{error.get('code')} {error.get('name') or ''}", limit=120)
+        label = plain(f"{error.get('component')}:{error.get('code')} {error.get('name') or ''}".strip(), limit=120)
         text = Text(label, style=palette.bad if error.get("primary") else palette.muted)
         text.append("  primary" if error.get("primary") else "  also", palette.muted)
         parts.append(text)

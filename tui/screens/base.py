@@ -390,7 +390,8 @@ class MonitorScreen(Screen[None]):
 
     def action_command(self) -> None:
         """`:`."""
-        question = Question(":", self._run_command, suggester=LineSuggester(completions))
+        hint = "jobs failed 6h · job 17 · incident 5 · log 17 · find TEXT · a pasted address · tab completes"
+        question = Question(":", self._run_command, hint=hint, suggester=LineSuggester(completions))
         self.query_one(PromptLine).ask(question)
 
     def _run_command(self, text: str) -> str:

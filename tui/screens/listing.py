@@ -120,6 +120,7 @@ class ListingScreen(MonitorScreen):
             return
         pane = self.query_one(FacetPane)
         pane.fill(facet_rows(facets, self.address.filters))
+        pane.set_class(not pane.rows, "-empty")
         pane.border_subtitle = "" if answer.get("exact", True) else "estimated"
 
     def describe(self) -> None:
@@ -196,7 +197,7 @@ class ListingScreen(MonitorScreen):
 
     def action_focus_next_part(self) -> None:
         """tab: between the table and the facets (on a narrow screen they come and go), or to the next list."""
-        if not self.HAS_FACETS:
+        if not self.HAS_FACETS or not self.query_one(FacetPane).rows:
             self.focus_next()
             return
         facets = self.query_one(FacetPane)

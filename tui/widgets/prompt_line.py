@@ -63,7 +63,7 @@ class PromptLine(Vertical):
         line.cursor_position = len(question.value)
         self._say(question.hint)
         self.display = True
-        line.focus()
+        self.screen.set_focus(line)
 
     def close(self) -> None:
         """Hide the line and give the focus back."""

@@ -292,7 +292,8 @@ class VirtualTable(ScrollView, can_focus=True):
             missing = room - cell.cell_len
             if missing > 0 and column.align == "right":
                 segments.append(Segment(" " * missing, style))
-            segments.extend(Segment.apply_style(cell.render(console), style))
+            # a text without spans renders without its own style, so that is applied here
+            segments.extend(Segment.apply_style(cell.render(console), style + console.get_style(cell.style)))
             if missing > 0 and column.align == "left":
                 segments.append(Segment(" " * missing, style))
         return Strip(segments).adjust_cell_length(width, style)
