@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     """PostgreSQL to use, as postgresql+psycopg2://user:password@host/name; empty starts the embedded one."""
     database_read_url: str = ""
     """A standby for the monitors; empty reads from the database itself."""
-    database_pool_size: PositiveInt = 10
+    database_pool_size: PositiveInt = 20
     """Connections each process keeps open."""
     database_pool_overflow: int = Field(default=10, ge=0)
     """Connections each process may open beyond that while busy."""

@@ -58,25 +58,28 @@ class AcquiredJob:
     files: list[Row]
 
 
-_MATCH = """
-    j.job_status = 'activated' AND j.computing_site = %(site)s
-    AND j.prod_source_label = ANY(%(labels)s)
-    AND (%(memory)s = 0 OR j.min_ram_mb <= %(memory)s)
-    AND (%(disk)s = 0 OR j.max_disk_mb <= %(disk)s)
-    AND (%(cores)s = 0 OR j.core_count <= %(cores)s)
-    AND (%(remaining)s = 0 OR j.max_walltime_s <= %(remaining)s)
+# Bounds instead of "not stated or small enough", and the rare wishes apart: the kept plan of the common statement must
+# see that walking ix_jobs_live_activated in order finds a job at once, so that the depth of a queue does not matter.
+_FITS = """
+    j.job_status = 'activated' AND j.computing_site = %(site)s AND j.prod_source_label = ANY(%(labels)s)
+    AND j.min_ram_mb <= %(memory)s AND j.max_disk_mb <= %(disk)s AND j.core_count <= %(cores)s
+    AND j.max_walltime_s <= %(remaining)s
+"""
+_WISHES = """
     AND (%(resource_type)s = '' OR j.resource_type = %(resource_type)s)
     AND (%(task)s = 0 OR j.jedi_task_id = %(task)s)
     AND (%(user)s = '' OR j.prod_user_name = %(user)s)
 """
+_NO_LIMIT = 2**62
 
-# ix_jobs_live_activated gives the order without a sort; one queue's depth does not matter
-_ACQUIRE = f"""
+
+def _statement(*, wishes: str, limit: str) -> str:
+    return f"""
 WITH candidate AS (
     SELECT j.panda_id FROM jobs_live j
-    WHERE {_MATCH}
+    WHERE {_FITS} {wishes}
       AND EXISTS (SELECT 1 FROM queues q WHERE q.queue_name = %(site)s AND q.status = ANY(%(open_statuses)s))
-    ORDER BY j.current_priority DESC, j.panda_id LIMIT %(job_count)s
+    ORDER BY j.current_priority DESC, j.panda_id LIMIT {limit}
     FOR UPDATE OF j SKIP LOCKED
 ), taken AS (
     UPDATE jobs_live j SET
@@ -101,14 +104,17 @@ ORDER BY t.current_priority DESC, t.panda_id
 
 
 ACQUIRE = PreparedStatement(
-    "acquire_jobs",
-    _ACQUIRE,
+    "acquire_job",
+    _statement(wishes="", limit="1"),
     {
-        **dict.fromkeys(("site", "resource_type", "user", "node", "worker_id", "batch_id"), "text"),
-        **dict.fromkeys(("memory", "disk", "cores", "remaining", "task", "job_count"), "bigint"),
+        **dict.fromkeys(("site", "node", "worker_id", "batch_id"), "text"),
+        **dict.fromkeys(("memory", "disk", "cores", "remaining"), "bigint"),
         **dict.fromkeys(("labels", "open_statuses", "sources"), "text[]"),
     },
 )
+"""One job for a pilot without wishes: nearly every request."""
+
+_ACQUIRE_AS_WISHED = _statement(wishes=_WISHES, limit="%(job_count)s")
 
 
 def acquire_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
@@ -116,7 +122,9 @@ def acquire_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
 
     Raises UnknownObject when the queue does not exist.
     """
-    rows = database.fetch_prepared(ACQUIRE, acquire_parameters(offer))
+    has_wishes = offer.job_count > 1 or offer.resource_type or offer.jedi_task_id or offer.user_name
+    values = acquire_parameters(offer)
+    rows = database.fetch(_ACQUIRE_AS_WISHED, values) if has_wishes else database.fetch_prepared(ACQUIRE, values)
     if not rows:
         _check_queue(database, offer.site_name)
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
@@ -128,10 +136,10 @@ def acquire_parameters(offer: SlotOffer) -> dict[str, Any]:
     return {
         "site": offer.site_name,
         "labels": list(LABEL_FAMILIES.get(label, (label,))),
-        "memory": offer.memory_mb or 0,
-        "disk": offer.disk_mb or 0,
-        "cores": offer.cores or 0,
-        "remaining": offer.remaining_s or 0,
+        "memory": offer.memory_mb or _NO_LIMIT,
+        "disk": offer.disk_mb or _NO_LIMIT,
+        "cores": offer.cores or _NO_LIMIT,
+        "remaining": offer.remaining_s or _NO_LIMIT,
         "resource_type": offer.resource_type,
         "task": offer.jedi_task_id or 0,
         "user": offer.user_name,
