@@ -46,7 +46,7 @@ ROLE = DATABASE = "panda"
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "''",  # the socket is the only door
     "unix_socket_permissions": "0700",
-    "max_connections": "200",  # (API workers + agents) x (pool + overflow), with room for psql and pgbench
+    "max_connections": "300",  # (API workers + agents) x (pool + overflow), with room for psql and pgbench
     "shared_buffers": "256MB",  # the hot set is the live tables; the archive is left to the file cache
     "effective_cache_size": "1GB",
     "work_mem": "16MB",  # facets sort and hash whole windows
