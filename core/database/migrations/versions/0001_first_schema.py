@@ -1,7 +1,9 @@
-"""first schema
+"""First schema.
 
 Revision: 0001
-Revises:
+Revises: nothing
+
+Longer than other files because every table of the first release is written out here, as Alembic derived it from core/models.
 """
 
 from __future__ import annotations
