@@ -5,6 +5,7 @@ Asks nothing about jobs or incidents itself, except the counts of the status lin
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 
 from pandascope.addresses import Address, Page
 from pandascope.client import AsyncClient
@@ -122,7 +124,8 @@ class ConsoleApp(App[None]):
             if header_is_old and not is_away:
                 self._ask_header(screen)
         if self._ticks % AGES_EVERY == 0:
-            screen.redraw_ages()
+            with contextlib.suppress(NoMatches):  # parts of a screen that is being taken down are gone already
+                screen.redraw_ages()
         self.draw_status()
 
     def _ask_screen(self, screen: MonitorScreen, now: float) -> None:

@@ -91,21 +91,20 @@ class Story:
 
 @pytest.fixture(scope="session")
 def story(postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Five jobs that failed alike, one with hostile texts, some that run. Tests only read it."""
+    """Five jobs that failed alike, one with hostile texts, some that run. Tests only read it: the agents that made it rest."""
     directory = tmp_path_factory.mktemp("console")
-    with (
-        fresh_database(postgres_url) as url,
-        running_system(url, directory, further_agents=build_agents) as system,
-    ):
-        told = Story(system)
-        jobs = told.start(8, job_name="a plain job")
-        (told.hostile,) = told.start(1, job_name=HOSTILE_NAME, user="mallory")
-        told.failed, told.running = jobs[:5], jobs[5:]
-        for panda_id in told.failed:
-            told.fail(panda_id)
-        told.fail(told.hostile, f"RuntimeError: {HOSTILE}", pilot_error_code=1099)
-        told.incidents(6)
-        yield told
+    with fresh_database(postgres_url) as url:
+        with running_system(url, directory, further_agents=build_agents) as system:
+            told = Story(system)
+            jobs = told.start(8, job_name="a plain job")
+            (told.hostile,) = told.start(1, job_name=HOSTILE_NAME, user="mallory")
+            told.failed, told.running = jobs[:5], jobs[5:]
+            for panda_id in told.failed:
+                told.fail(panda_id)
+            told.fail(told.hostile, f"RuntimeError: {HOSTILE}", pilot_error_code=1099)
+            told.incidents(6)
+        with running_system(url, directory, agents=False) as told.system:
+            yield told
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def deeds(story):
     return [(row["who"], row["action"], row["comment"]) for row in story.database.fetch(statement)]
 
 
-@pytest.mark.parametrize("start", ["/", "/incidents/", "incident 1"])
+@pytest.mark.parametrize("start", ["/", "incident 1"])
 async def test_acknowledging_with_a_comment_lands_in_the_database(fresh, incident, start):
     async with console(fresh.system, start.replace("1", str(incident))) as seen:
         await seen.until(seen.app.monitor_screen.incident_row, "the incident is there")
@@ -55,7 +55,7 @@ async def test_resolving_and_reopening(fresh, incident):
 async def test_escape_leaves_without_doing_anything(fresh, incident):
     async with console(fresh.system, f"incident {incident}") as seen:
         await seen.shows("○ open")
-        await seen.press("a", *"never mind", "escape")
+        await seen.press("a", *"no", "escape")
         await seen.hides("enter sends, esc leaves")
         assert deeds(fresh) == []
         await seen.press("l")

@@ -24,7 +24,7 @@ async def to_the_incident_of_the_failures(seen: Console, story: Story) -> str:
     return number
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 @pytest.mark.parametrize("start", ["/", "/incidents/"])
 async def test_an_incident_of_a_list_is_two_keys_from_the_failing_line(story, start, size):
     async with console(story.system, start, size=size) as seen:

@@ -59,6 +59,11 @@ class MonitorScreen(Screen[None]):
         self._has_shown = False
         self._has_complained = False
         self._has_said_away = False
+        # Kept, not looked up: the tick of the application may come while this screen is taken down.
+        self._status_line = StatusLine(id="status")
+        self._crumbs = Crumbs(id="crumbs")
+        self._banner = Static(id="banner")
+        self._hints = KeyHints(self.is_useful, id="hints")
 
     # -- what a screen fills in ---------------------------------------------------------------------------------
 
@@ -144,18 +149,18 @@ class MonitorScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Status line and crumbs, the body, the key hints with the line to type into."""
-        yield StatusLine(id="status")
-        yield Crumbs(id="crumbs")
-        yield Static(id="banner")
+        yield self._status_line
+        yield self._crumbs
+        yield self._banner
         with Container(id="body"):
             yield from self.parts()
         with Vertical(id="foot"):
             yield PromptLine(id="prompt")
-            yield KeyHints(self.is_useful, id="hints")
+            yield self._hints
 
     def on_mount(self) -> None:
         """Draw what is known already, then ask."""
-        self.query_one("#banner").display = False
+        self._banner.display = False
         self.console_app.listen(self.topics)
         if self.FIRST_FOCUS:
             self.query_one(self.FIRST_FOCUS).focus()
@@ -229,15 +234,14 @@ class MonitorScreen(Screen[None]):
 
     def say(self, sentence: str, *, wrong: bool = False) -> None:
         """Put a sentence above the body, or take it away."""
-        banner = self.query_one("#banner", Static)
-        banner.update(Text(sentence, overflow="fold"))
-        banner.set_class(wrong, "-wrong")
-        banner.display = bool(sentence)
+        self._banner.update(Text(sentence, overflow="fold"))
+        self._banner.set_class(wrong, "-wrong")
+        self._banner.display = bool(sentence)
 
     def show_status(self, status: Status, titles: Sequence[str]) -> None:
         """Bring status line, crumbs and the banner of a server that is away up to date."""
-        self.query_one(StatusLine).show(status, self.palette)
-        self.query_one(Crumbs).show(titles)
+        self._status_line.show(status, self.palette)
+        self._crumbs.show(titles)
         self.set_class(bool(self.console_app.feed.reason), "-away")
         self._show_away()
 
@@ -291,7 +295,7 @@ class MonitorScreen(Screen[None]):
 
     def draw_hints(self) -> None:
         """The selection has changed, and with it the keys that are useful."""
-        self.query_one(KeyHints).refresh()
+        self._hints.refresh()
 
     def action_press(self, action: str) -> None:
         """A click on a key hint: what the key would do."""
@@ -390,7 +394,7 @@ class MonitorScreen(Screen[None]):
 
     def action_command(self) -> None:
         """`:`."""
-        hint = "jobs failed 6h · job 17 · incident 5 · log 17 · find TEXT · a pasted address · tab completes"
+        hint = "jobs failed 6h · job 17 · incident 5 · find TEXT · an address · tab completes"
         question = Question(":", self._run_command, hint=hint, suggester=LineSuggester(completions))
         self.query_one(PromptLine).ask(question)
 
