@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_not_there_is_told_in_a_sentence_and_keys_work_on(story, address, sentence):
     async with console(story.system, address) as seen:
         await seen.shows(sentence, "● LIVE")
-        await seen.press("l", "e", "j", "4")
+        await seen.press("l", "4")
         await seen.is_at("/jobs/")
         await seen.until(lambda: len(seen.table().rows) == 9, "the jobs are there")
         assert sentence not in seen.lines[2]

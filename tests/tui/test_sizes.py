@@ -9,10 +9,10 @@ from tests.tui.conftest import FAILING_LINE, console
 
 pytestmark = pytest.mark.anyio
 
-SIZES = [(80, 24), (120, 40), (200, 60)]
+SIZES = [(80, 24), (200, 60), (40, 10)]
 
 
-@pytest.mark.parametrize("page", ["/", "/incidents/", "/jobs/", "/queues/", "/tasks/", "incident", "job", "log"])
+@pytest.mark.parametrize("page", ["/", "/incidents/", "/jobs/", "incident", "job", "log"])
 async def test_resizing_keeps_everything_in_place(story, page):
     objects = {
         "incident": f"/incident/{story.incident_of(story.failed[0])}/",
@@ -21,7 +21,7 @@ async def test_resizing_keeps_everything_in_place(story, page):
     }
     async with console(story.system, objects.get(page, page), size=(120, 40)) as seen:
         await seen.is_at(objects.get(page, page))
-        for width, height in [*SIZES, (40, 10), (120, 40)]:
+        for width, height in SIZES:
             await seen.pilot.resize_terminal(width, height)
             await seen.pilot.pause()
             assert [cell_len(line) for line in seen.lines] == [width] * height
