@@ -119,7 +119,7 @@ def test_a_second_start_finds_the_running_server(server):
 
 
 def test_the_server_has_the_settings_the_job_needs(server):
-    expected = {"fsync": "on", "synchronous_commit": "on", "max_connections": "200", "listen_addresses": ""}
+    expected = {"fsync": "on", "synchronous_commit": "on", "max_connections": "300", "listen_addresses": ""}
     assert {name: ask(server.url, f"SHOW {name}")[0] for name in expected} == expected
 
 

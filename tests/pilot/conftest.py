@@ -114,6 +114,11 @@ class Workshop:
         thread.start()
         return thread
 
+    def has_written(self, text: str) -> bool:
+        """Whether the payload that runs now has written a text: only then it is sure to have got so far."""
+        written = self.options.work_directory.rglob("payload.stdout")
+        return any(text in path.read_text() for path in written)
+
     @property
     def leftovers(self) -> list[Path]:
         """Job directories that are still there."""

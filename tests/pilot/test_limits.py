@@ -62,11 +62,12 @@ def test_a_payload_that_ignores_sigterm_is_killed_with_all_its_children(workshop
 
 def test_sigterm_reaches_the_payload_first_so_that_it_can_clean_up(workshop: Workshop) -> None:
     def answer(update: dict[str, object]) -> Answer:
-        return commanded("tobekilled" if update["job_status"] == "running" else None)
+        is_ready = update["job_status"] == "running" and workshop.has_written("ready")
+        return commanded("tobekilled" if is_ready else None)
 
     workshop.server.answer_update = answer
-    workshop.run(workshop.job(f"trap 'echo cleaned up; exit 0' TERM; {FOREVER}"), kill_grace_s=10)
-    assert workshop.server.final["payload_stdout"] == "cleaned up\n"
+    workshop.run(workshop.job(f"trap 'echo cleaned up; exit 0' TERM; echo ready; {FOREVER}"), kill_grace_s=10)
+    assert workshop.server.final["payload_stdout"] == "ready\ncleaned up\n"
 
 
 def test_a_payload_that_touches_no_file_is_looping(workshop: Workshop) -> None:
@@ -125,7 +126,7 @@ def test_a_server_silent_for_too_long_ends_the_job(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 1201), (signal.SIGINT, 1208), (signal.SIGXCPU, 1204)])
 def test_a_signal_to_the_pilot_ends_the_job_with_its_code(workshop: Workshop, number: int, code: int) -> None:
-    workshop.when(lambda: "running" in workshop.server.states, lambda: workshop.orders.give_signal(number))
+    workshop.when(lambda: workshop.has_written("hello"), lambda: workshop.orders.give_signal(number))
     workshop.run(workshop.job(f"echo hello; {FOREVER}", workshop.log()))
     final = workshop.server.final
     assert (final["pilot_error_code"], final["payload_stdout"]) == (code, "hello\n")
