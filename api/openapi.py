@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin
 from api.identity.access import Access
 from api.operations import Operation
 from api.panda.kernel import Auth, Endpoint
+from api.uploads import Upload
 
 _PROBLEM = {
     "type": "object",
@@ -117,9 +118,11 @@ def _panda(module: str, name: str, method: str, found: Endpoint) -> dict[str, An
     else:
         properties = {parameter: _schema(kind) for parameter, kind in found.hints.items()}
         schema = {"type": "object", "properties": properties, "required": required}
-        entry["requestBody"] = {"required": bool(required), "content": {"application/json": {"schema": schema}}}
+        media = "multipart/form-data" if found.upload_name else "application/json"
+        entry["requestBody"] = {"required": bool(required), "content": {media: {"schema": schema}}}
     if found.auth is not Auth.OPEN:
         entry["security"] = [{"bearer": []}]
+    entry["x-access"] = found.auth.value
     return entry
 
 
@@ -130,5 +133,7 @@ def _schema(kind: Any) -> dict[str, Any]:
         return {"anyOf": [*options, {"type": "null"}]}
     if origin is list:
         return {"type": "array", "items": _schema(get_args(kind)[0])}
+    if kind is Upload:
+        return {"type": "string", "format": "binary"}
     plain = {int: "integer", str: "string", bool: "boolean", float: "number", dict: "object"}
     return {"type": "object"} if origin is dict else ({"type": plain[kind]} if kind in plain else {})

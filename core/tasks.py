@@ -120,6 +120,12 @@ def task_status(database: Database, task_id: int) -> str:
     return str(row["status"])
 
 
+def task_owner(database: Database, task_id: int) -> str | None:
+    """The user whose task it is, None when there is no such task."""
+    row = database.fetch_one("SELECT user_name FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})
+    return None if row is None else str(row["user_name"])
+
+
 # ix_jobs_live_task
 _LIVE_JOBS = "SELECT panda_id FROM jobs_live WHERE jedi_task_id = %(id)s ORDER BY panda_id FOR UPDATE"
 

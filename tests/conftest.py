@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg2 import sql
 from sqlalchemy import make_url
 
@@ -23,6 +25,10 @@ from tests.support.system import RunningSystem, running_system
 # Settings of one installation must not leak into the tests from the shell that runs them.
 for _name in [name for name in os.environ if name.startswith("PANDA_")]:
     del os.environ[_name]
+
+# how long an example takes says more about the machine and its neighbours than about the code
+hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("house")
 
 _TEMPLATE = "panda_template"
 

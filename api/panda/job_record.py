@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.panda.kernel import cast, describe
+from api.panda.casting import cast, describe
 from core.database import Row
 from core.errors import InvalidInput
 from core.taskbuffer.submission import NewFile, NewJob

@@ -1,7 +1,8 @@
 """PanDA's way of calling: `/api/v1/<module>/<function>`, typed parameters, one envelope. Knows no endpoint.
 
-Rules from server-api.md section 0 with the leniency of its section 7: numeric text and whole floats pass for int, text
-`True`/`None` are understood, unknown parameters are ignored; refusals are HTTP 200 with success=false.
+An endpoint is a typed function with `@endpoint`; casting, refusals, the level of access, uploads and the OpenAPI document
+all come from that one declaration. Rules from server-api.md section 0 with the leniency of its section 7: unknown
+parameters are ignored; refusals are HTTP 200 with success=false; unknown methods and bad tokens are 403.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import inspect
 import logging
 import types
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,8 +24,10 @@ from starlette.responses import Response
 from api.bodies import gathered, parse_form, parse_json, read_body, refuse_nul
 from api.identity.access import Access, Caller, Gate
 from api.operations import Services
-from api.problems import json_response
+from api.panda.casting import cast, describe
+from api.uploads import Upload, receive_upload
 from core.errors import InvalidInput, NotAllowed, PandaError, Unavailable
+from core.tasks import task_owner
 
 log = logging.getLogger("panda.api")
 
@@ -32,6 +37,8 @@ class Auth(StrEnum):
 
     OPEN = "open"
     SECURE = "secure"
+    OWNER = "owner"
+    """The owner of the task named by `task_id`, or the production role."""
     PRODUCTION = "production"
 
 
@@ -41,6 +48,17 @@ class Call:
 
     services: Services
     caller: Caller
+    method: str = "POST"
+    base_url: str = ""
+    """Scheme, host and port as the client addressed this server, without a slash at the end."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters as they came, those that the endpoint does not name included."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the caller may act for others (production, operator or admin role)."""
+        return self.caller.may(Access.PRODUCTION) or self.caller.may(Access.OPERATOR)
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,21 @@ class Refusal:
     data: Any = None
 
 
-Result = Success | Refusal
+@dataclass(frozen=True)
+class Bare:
+    """A bare JSON string instead of the envelope: two endpoints upstream answer so (server-api.md 0)."""
+
+    text: str
+
+
+Result = Success | Refusal | Bare
+
+NOT_IMPLEMENTED = "not_implemented"
+
+
+def not_built(feature: str) -> Refusal:
+    """The honest answer of an endpoint whose feature does not exist here yet: typed, never a pretended success."""
+    return Refusal(f"not implemented: this server has no {feature}", data={"code": NOT_IMPLEMENTED, "feature": feature})
 
 
 @dataclass(frozen=True)
@@ -74,18 +106,28 @@ class Endpoint:
     """Parameters that may be left out."""
     takes_binary: bool
     """Cleans its texts itself, so that no diagnosis is lost; everywhere else a NUL character is refused."""
+    upload_limit_mb: int
+
+    @property
+    def upload_name(self) -> str:
+        """The parameter that is an uploaded file; empty when there is none."""
+        return next((name for name, kind in self.hints.items() if kind is Upload), "")
 
 
 def endpoint(
-    *methods: str, auth: Auth = Auth.SECURE, takes_binary: bool = False
+    *methods: str, auth: Auth = Auth.SECURE, takes_binary: bool = False, upload_limit_mb: int = 0
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Mark a function of a PanDA module as callable by `methods` (GET, POST)."""
+    """Mark a function of a PanDA module as callable by `methods` (GET, POST).
+
+    With `auth=Auth.OWNER` it must have a parameter `task_id`. A parameter of type `Upload` takes a multipart file.
+    """
 
     def mark(function: Callable[..., Result]) -> Callable[..., Result]:
         hints = {name: kind for name, kind in get_type_hints(function).items() if name not in ("call", "return")}
         parameters = inspect.signature(function).parameters
         defaults = {name: parameters[name].default for name in hints if parameters[name].default is not inspect._empty}
-        function.__panda__ = Endpoint(function, methods, auth, hints, defaults, takes_binary)  # type: ignore[attr-defined]
+        declared = Endpoint(function, methods, auth, hints, defaults, takes_binary, upload_limit_mb)
+        function.__panda__ = declared  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -110,43 +152,94 @@ class PandaApi:
         name = request.path_params["function"]
         found = self.endpoints.get((request.path_params["module"], name))
         if found is None:
-            return _envelope(Refusal(f"ERROR : method {name} is forbidden"), 403)
+            return envelope(Refusal(f"ERROR : method {name} is forbidden"), 403)
+        if found.upload_name and request.method == "POST":
+            return await self._take_upload(found, request)
         try:
             body = await read_body(request, self._limit_bytes) if request.method == "POST" else b""
         except PandaError as error:
-            return _envelope(Refusal(str(error)))
+            return envelope(Refusal(str(error)))
         return await run_in_threadpool(self._answer, found, request, body)
 
-    def _answer(self, found: Endpoint, request: Request, body: bytes) -> Response:
+    async def _take_upload(self, found: Endpoint, request: Request) -> Response:
+        """Uploads are checked for who sends them before their bytes are taken."""
+        refusal = await run_in_threadpool(self._refusal_at_the_door, found, request)
+        if refusal is not None:
+            return refusal
+        upload = None
+        try:
+            upload, values = await receive_upload(request, found.upload_name, found.upload_limit_mb * 2**20)
+            return await run_in_threadpool(self._answer, found, request, b"", {**values, found.upload_name: upload})
+        except PandaError as error:
+            return envelope(Refusal(str(error)))
+        finally:
+            if upload is not None:
+                upload.file.close()
+
+    def _refusal_at_the_door(self, found: Endpoint, request: Request) -> Response | None:
+        try:
+            refusal = _may_call(found, self._gate.identify(request.headers, request.cookies), request.method)
+        except NotAllowed as error:
+            return envelope(Refusal(str(error)), 403)
+        except Unavailable as error:
+            return envelope(Refusal(str(error)), 503)
+        return None if refusal is None else envelope(refusal)
+
+    def _answer(
+        self, found: Endpoint, request: Request, body: bytes, uploaded: dict[str, Any] | None = None
+    ) -> Response:
         try:
             caller = self._gate.identify(request.headers, request.cookies)
         except NotAllowed as error:
-            return _envelope(Refusal(str(error)), 403)
+            return envelope(Refusal(str(error)), 403)
         try:
-            refusal = _may_call(found, caller, request.method)
-            if refusal is not None:
-                return _envelope(refusal)
-            arguments = bind(found, _parameters(found, request, body))
-            if isinstance(arguments, Refusal):
-                return _envelope(arguments)
-            return _envelope(found.function(Call(self._services, caller), **arguments))
+            if (refusal := _may_call(found, caller, request.method)) is not None:
+                return envelope(refusal)
+            sent = _parameters(found, request, body) if uploaded is None else uploaded
+            call = Call(self._services, caller, request.method, base_url_of(request), request.headers, sent)
+            return envelope(self.result(found, call))
         except Unavailable as error:
-            return _envelope(Refusal(str(error), data=None), 503)
+            return envelope(Refusal(str(error)), 503)
         except PandaError as error:
-            return _envelope(Refusal(str(error), data=None))
+            return envelope(Refusal(str(error)))
         except Exception:  # the last door: the caller gets a sentence, the log the traceback
             log.exception("%s failed", request.url.path, extra={"component": "api"})
-            return _envelope(Refusal("internal error; the reason is in the server's log and incident store"), 500)
+            return envelope(Refusal("internal error; the reason is in the server's log and incident store"), 500)
+
+    def result(self, found: Endpoint, call: Call) -> Result:
+        """What an endpoint says to `call.sent`, its order of checks included (server-api.md 0). Raises PandaError."""
+        if (refusal := _may_call(found, call.caller, call.method)) is not None:
+            return refusal
+        arguments = bind(found, call.sent)
+        if isinstance(arguments, Refusal):
+            return arguments
+        if found.auth is Auth.OWNER and (refusal := _must_own(call, arguments.get("task_id"))) is not None:
+            return refusal
+        return found.function(call, **arguments)
 
 
 def _may_call(found: Endpoint, caller: Caller, method: str) -> Refusal | None:
     if found.auth is not Auth.OPEN and not caller.is_known:
         return Refusal("SSL secure connection is required (send 'Authorization: Bearer <token>')")
-    if found.auth is Auth.PRODUCTION and not caller.may(Access.PILOT):
+    if found.auth is Auth.PRODUCTION and not (caller.may(Access.PILOT) or caller.may(Access.OPERATOR)):
         return Refusal("production or pilot role required")
     if method not in found.methods:
         return Refusal(f"expecting {' or '.join(found.methods)}, received {method}")
     return None
+
+
+def _must_own(call: Call, task_id: int | None) -> Refusal | None:
+    """A task that does not exist is nobody's; those who may act for others hear that it does not exist."""
+    if call.is_production or task_id is None:
+        return None
+    if task_owner(call.services.database, task_id) != call.caller.user_name:
+        return Refusal("not the task owner or no production role")
+    return None
+
+
+def base_url_of(request: Request) -> str:
+    """Scheme, host and port under which the client found us."""
+    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _parameters(found: Endpoint, request: Request, body: bytes) -> dict[str, Any]:
@@ -164,7 +257,7 @@ def _parameters(found: Endpoint, request: Request, body: bytes) -> dict[str, Any
     return values
 
 
-def bind(found: Endpoint, values: dict[str, Any]) -> dict[str, Any] | Refusal:
+def bind(found: Endpoint, values: Mapping[str, Any]) -> dict[str, Any] | Refusal:
     """The arguments of an endpoint out of what was sent, or the refusal with PanDA's words for what is wrong."""
     arguments: dict[str, Any] = {}
     for name, kind in found.hints.items():
@@ -181,114 +274,23 @@ def bind(found: Endpoint, values: dict[str, Any]) -> dict[str, Any] | Refusal:
     return arguments
 
 
-def cast(value: Any, kind: Any) -> Any:
-    """`value` as `kind` (server-api.md 0, GET casting). Raises ValueError or TypeError when it makes no sense."""
-    origin = get_origin(kind)
-    if kind is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        says_none = value is None or (isinstance(value, str) and value in ("None", "NULL", "null", ""))
-        if says_none and type(None) in get_args(kind):
-            return "" if value == "" and str in get_args(kind) else None
-        return _cast_to_one(value, [option for option in get_args(kind) if option is not type(None)])
-    if origin is list:
-        items = value if isinstance(value, list) else _text_list(value)
-        return [cast(item, get_args(kind)[0]) for item in items]
-    if origin is dict or kind is dict:
-        return _dictionary(value)
-    if kind is bool:
-        return _boolean(value)
-    if kind is int:
-        return _integer(value)
-    if kind is float:
-        return _real(value)
-    if kind is str:
-        if isinstance(value, (dict, list)) or value is None:
-            raise TypeError(value)
-        return str(value)
-    raise TypeError(kind)
-
-
-def _cast_to_one(value: Any, options: list[Any]) -> Any:
-    """`value` as the first of the types it makes sense as."""
-    for option in options[:-1]:
-        try:
-            return cast(value, option)
-        except (TypeError, ValueError):
-            continue
-    return cast(value, options[-1])
-
-
-def _document(text: str) -> Any:
-    try:
-        return parse_json(text.encode())
-    except InvalidInput as error:
-        raise ValueError(error.detail) from error
-
-
-def _text_list(value: Any) -> list[Any]:
-    if isinstance(value, str) and value.startswith("["):
-        parsed = _document(value)
-        if isinstance(parsed, list):
-            return parsed
-    return [value]
-
-
-def _dictionary(value: Any) -> dict[str, Any]:
-    parsed = _document(value) if isinstance(value, str) else value
-    if parsed == []:
-        return {}
-    if not isinstance(parsed, dict):
-        raise TypeError(value)
-    return parsed
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, str) and value.lower() in ("true", "1", "false", "0", ""):
-        return value.lower() in ("true", "1")
-    if isinstance(value, (bool, int)):
-        return bool(value)
-    raise TypeError(value)
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("+-").isdecimal()):
-        number = int(value)
+def envelope(result: Result, status: int = 200) -> Response:
+    """A result as PanDA's clients read it; times as `{"__datetime__": ...}` in naive UTC (client-wire.md 0.9)."""
+    content: Any
+    if isinstance(result, Bare):
+        content = result.text
     else:
-        real = float(value)
-        if not real.is_integer():
-            raise ValueError(value)
-        number = int(real)
-    if abs(number) >= 2**63:
-        raise ValueError(value)
-    return number
+        content = {"success": isinstance(result, Success), "message": result.message, "data": result.data}
+    return Response(panda_json(content), status, media_type="application/json")
 
 
-def _real(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise ValueError(value) from error
+def panda_json(content: Any) -> bytes:
+    """JSON in PanDA's dialect."""
+    return orjson.dumps(content, default=_special, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def describe(kind: Any) -> str:
-    """A type in words, for refusals and documents."""
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        return " or ".join(describe(option) for option in get_args(kind) if option is not type(None))
-    if origin is list:
-        return f"a list of {describe(get_args(kind)[0])}"
-    names = {
-        int: "an integer",
-        str: "text",
-        bool: "true or false",
-        float: "a number",
-        dict: "an object",
-        Any: "anything",
-    }
-    return "an object" if origin is dict else names.get(kind, str(kind))
-
-
-def _envelope(result: Result, status: int = 200) -> Response:
-    body = {"success": isinstance(result, Success), "message": result.message, "data": result.data}
-    return json_response(body, status)
+def _special(value: Any) -> Any:
+    if isinstance(value, datetime):
+        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return {"__datetime__": naive.isoformat()}
+    return str(value)

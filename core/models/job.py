@@ -87,6 +87,14 @@ class JobColumns(SQLModel):
     n_events: int = number(0)
     job_metrics: str = words()
     pilot_timing: str = words()
+    container_name: str = words()
+    special_handling: str = words()
+    """Flags, comma-separated (domain.md 2.1): debug."""
+    gshare: str = words()
+    """The global share it counts against."""
+    n_input_data_files: int = number(0)
+    metrics: dict[str, object] = document()
+    """What a pilot measured beyond the columns, by the names of the v1 API (server-api.md 1.15: max_vmem, tot_rbytes, ...)."""
 
 
 class LiveJob(JobColumns, table=True):

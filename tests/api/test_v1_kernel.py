@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.panda.kernel import Auth, Call, Refusal, Success, bind, cast, describe, endpoint
+from api.panda.casting import cast, describe
+from api.panda.kernel import Auth, Call, Refusal, Success, bind, endpoint
 from tests.support.builders import everything
 from tests.support.system import RunningSystem
 
