@@ -22,7 +22,7 @@ from core.models.operations import (
     ThroughputTotal,
 )
 from core.models.queue import Queue, QueueContact
-from core.models.task import Task
+from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
 
 __all__ = [
     "AgentRun",
@@ -50,6 +50,9 @@ __all__ = [
     "Replica",
     "StorageEndpoint",
     "Task",
+    "TaskDataset",
+    "TaskFile",
+    "TaskHistory",
     "ThroughputBin",
     "ThroughputTotal",
     "Token",

@@ -1,36 +1,71 @@
-"""Tasks in their first form: one scientific goal, cut into jobs at submission."""
+"""Tasks: one scientific goal, the files it consumes and makes, and every state it went through."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from sqlalchemy import Index, Sequence
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import BIGINT, document, number, time_now, time_or_none, words
+from core.models.columns import BIGINT, document, number, number_or_none, time_now, time_or_none, words
 
 TASK_ID_SEQUENCE = Sequence("jedi_task_id_seq", start=10_000_000, metadata=SQLModel.metadata)
 """The real client takes smaller numbers for request ids (design.md, Names)."""
+REQUEST_ID_SEQUENCE = Sequence("request_id_seq", start=1, maxvalue=9_999_999, metadata=SQLModel.metadata)
 
 
 class Task(SQLModel, table=True):
     """A task and its counters; the counters change in the transaction that ends a job."""
 
     __tablename__ = "tasks"
-    __table_args__ = (Index("ix_tasks_user", "user_name", "jedi_task_id"), Index("ix_tasks_status", "status"))
+    __table_args__ = (
+        Index("ix_tasks_user", "user_name", "jedi_task_id"),
+        Index("ix_tasks_status", "status"),
+        # the search for a task of the same name when one is submitted (server-api.md 5.8)
+        Index("ix_tasks_name", "task_name", "user_name"),
+        Index("ix_tasks_request", "req_id"),
+        Index("ix_tasks_parent", "parent_tid", postgresql_where=sql("parent_tid IS NOT NULL")),
+    )
 
     jedi_task_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
+    req_id: int = number(0)
+    """Request id, below 10 000 000."""
+    parent_tid: int | None = number_or_none()
     task_name: str = words()
+    task_type: str = words("anal")
+    """anal or prod."""
     status: str = words("registered")
+    old_status: str = words()
+    """The state to return to from pending, paused and throttled."""
     user_name: str = words()
     vo: str = words()
     working_group: str = words()
     prod_source_label: str = words("user")
     processing_type: str = words()
     task_priority: int = number(1000)
+    current_priority: int = number(1000)
+    gshare: str = words()
+    core_count: int = number(1)
+    ram_count: int = number(0)
+    """MB, per core unless `ram_unit` says otherwise."""
+    ram_unit: str = words()
+    wall_time_s: int = number(0)
+    cpu_time: int = number(0)
+    cpu_time_unit: str = words()
+    site: str = words()
+    """The queue the submitter asked for."""
     parameters: dict[str, object] = document()
-    """The dictionary as submitted, for the round trip."""
+    """The dictionary as submitted, with what was changed at later resubmissions merged into it."""
+    split_rule: dict[str, object] = document()
+    """Splitting rules by PanDA's parameter names, as changed since the submission; they win over `parameters`."""
+    next_serial: int = number(1)
+    """The next serial number of its jobs (`${SN}`); never reused, so that names of outputs are unique."""
     n_input_files: int = number(0)
+    n_files: int = number(0)
+    """Files of the master input, pseudo input included."""
+    n_files_finished: int = number(0)
+    n_files_failed: int = number(0)
     n_jobs: int = number(0)
     n_finished: int = number(0)
     n_failed: int = number(0)
@@ -39,4 +74,82 @@ class Task(SQLModel, table=True):
     error_dialog: str = words()
     creation_time: datetime = time_now()
     modification_time: datetime = time_now()
+    start_time: datetime | None = time_or_none()
     end_time: datetime | None = time_or_none()
+
+
+class TaskDataset(SQLModel, table=True):
+    """A stream of a task: an input, pseudo input, output, log or lib dataset with its rules (client-wire.md 4.5)."""
+
+    __tablename__ = "task_datasets"
+    __table_args__ = (Index("ix_task_datasets_task", "jedi_task_id"), Index("ix_task_datasets_name", "name"))
+
+    dataset_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    jedi_task_id: int = Field(sa_type=BIGINT, nullable=False)
+    name: str = words()
+    container: str = words()
+    stream: str = words()
+    """IN, IN2, SEQNUMBER, OUTPUT0, LOG0, LIB ..."""
+    type: str = words("input")
+    """input, pseudo_input, output, log or lib."""
+    is_master: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
+    """The input that drives splitting."""
+    status: str = words("defined")
+    template: str = words()
+    """Of outputs and logs: the file name with its placeholders."""
+    attributes: dict[str, object] = document()
+    """The rest of the submitted item: offset, nFilesPerJob, ratio, include, exclude, reusable, ..."""
+    creation_time: datetime = time_now()
+
+
+class TaskFile(SQLModel, table=True):
+    """A file (or range of events of a file, or pseudo file) that a task consumes, and what became of it."""
+
+    __tablename__ = "task_files"
+    __table_args__ = (
+        # job generation: what is ready, in order; progress: counts by status
+        Index("ix_task_files_status", "jedi_task_id", "status", "dataset_id", "position"),
+        # the end of a job: its files
+        Index("ix_task_files_job", "panda_id", postgresql_where=sql("panda_id IS NOT NULL")),
+        Index("ix_task_files_dataset", "dataset_id", "position"),
+    )
+
+    file_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    jedi_task_id: int = Field(sa_type=BIGINT, nullable=False)
+    dataset_id: int = Field(sa_type=BIGINT, nullable=False)
+    position: int = number(0)
+    """Order within the dataset, from 1; of pseudo files the sequence number."""
+    catalogue_file_id: int | None = number_or_none()
+    """The catalogue's file (`files`); none for pseudo input."""
+    lfn: str = words()
+    scope: str = words()
+    guid: str = words()
+    size_bytes: int | None = number_or_none()
+    checksum: str = words()
+    n_events: int = number(0)
+    start_event: int | None = number_or_none()
+    end_event: int | None = number_or_none()
+    status: str = words("ready")
+    """ready, running, finished, failed, missing or cancelled."""
+    attempt_nr: int = number(0)
+    """Jobs that have had it."""
+    failed_attempt: int = number(0)
+    """Of these, the ones that failed (server-api.md 5.6)."""
+    max_attempt: int = number(3)
+    panda_id: int | None = number_or_none()
+    """The last job that had it."""
+
+
+class TaskHistory(SQLModel, table=True):
+    """One row per change of state of a task, written in the transaction that makes it."""
+
+    __tablename__ = "task_history"
+    __table_args__ = (Index("ix_task_history_task", "jedi_task_id"),)
+
+    history_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    jedi_task_id: int = Field(sa_type=BIGINT, nullable=False)
+    time: datetime = time_now()
+    previous_status: str = words()
+    status: str = words()
+    who: str = words()
+    reason: str = words()
