@@ -48,7 +48,7 @@ bench: $(DEV_STAMP)
 
 # Needs `pip install uv`. Writes hashes, no index addresses.
 pins:
-	cd requirements && for name in runtime dev; do \
+	cd requirements && for name in runtime dev real-client real-pilot; do \
 	  uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make pins" --quiet $$name.in -o $$name.txt; done
 

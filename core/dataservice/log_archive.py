@@ -1,0 +1,66 @@
+"""Reads the ends of the payload's logs out of a stored log archive. Knows tar files; knows no job and no database.
+
+Our own pilot sends the ends of its logs with the verdict; the production pilot of PanDA sends none, but stores the archive
+(pilot-wire.md 6). Where the archive can be read from here, its failing line is as near as that of our own.
+"""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+TAIL_BYTES = 262_144
+"""More than the 64 kB of characters that are kept, whatever the encoding."""
+_MOST_ARCHIVE_BYTES = 200 * 2**20
+_MOST_UNPACKED_BYTES = 1024 * 2**20
+_CHUNK_BYTES = 2**20
+
+LOG_NAMES = {
+    "payload.stderr": "payload.stderr",
+    "payload.stdout": "payload.stdout",
+    "pilotlog.txt": "pilot.log",
+    "pilot.log": "pilot.log",
+}
+"""Names in the archive, of either pilot, and what the log is called here."""
+
+
+def read_log_tails(pfn: str) -> dict[str, str]:
+    """The ends of the logs in the archive at `pfn`, by our names; empty when it cannot be read from this host.
+
+    What is broken, too large or no archive gives what could be read before; nothing raises: a log is a help, not a duty.
+    """
+    found: dict[str, str] = {}
+    try:
+        for name, text in _tails(Path(pfn)):
+            found[name] = text
+    except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error):
+        return found
+    return found
+
+
+def _tails(path: Path) -> Iterator[tuple[str, str]]:
+    about = path.stat()
+    if not path.is_absolute() or not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_ARCHIVE_BYTES:
+        return
+    wanted, unpacked = set(LOG_NAMES.values()), 0
+    with tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            unpacked += member.size
+            if unpacked > _MOST_UNPACKED_BYTES or not wanted:
+                return
+            name = LOG_NAMES.get(PurePosixPath(member.name).name, "")
+            content = archive.extractfile(member) if member.isreg() and name in wanted else None
+            if content is not None:
+                wanted.discard(name)
+                yield name, _end_of(content).decode("utf-8", "replace")
+
+
+def _end_of(content: IO[bytes]) -> bytes:
+    end = b""
+    while chunk := content.read(_CHUNK_BYTES):
+        end = (end + chunk)[-TAIL_BYTES:]
+    return end
