@@ -14,8 +14,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -210,20 +208,12 @@ class RealPilot:
             "LANG": "C.UTF-8",
         }
 
-    @contextmanager
-    def running(self, *names: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-        """Pilots that are ended with the block, whatever they are doing."""
-        started: dict[str, subprocess.Popen[bytes]] = {}
-        try:
-            for name in names:
-                started[name] = self.start(name)
-            yield started
-        finally:
-            for process in started.values():
-                if process.poll() is None:
-                    # the first process of a PID namespace takes all others with it
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+    @staticmethod
+    def end(process: subprocess.Popen[bytes]) -> None:
+        """End a pilot, whatever it is doing: the first process of a PID namespace takes all others with it."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def pid_namespaces_work() -> bool:
