@@ -1,5 +1,6 @@
 """All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
 
+from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.identity import Token, User
 from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentBreakdown, IncidentJob, LogRecord
@@ -28,6 +29,7 @@ __all__ = [
     "AgentRun",
     "ArchivedJob",
     "BrokerageDecision",
+    "CacheFile",
     "CatalogueFile",
     "ChangeSignal",
     "Dataset",

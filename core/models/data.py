@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from core.models.columns import BIGINT, number, number_or_none, time_now, words
@@ -19,6 +20,8 @@ class StorageEndpoint(SQLModel, table=True):
     mover: str = words("cp")
     path: str = words()
     state: str = words("online")
+    is_deterministic: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
+    """Whether scope and name of a file alone say where it lies (core.dataservice.places), as the real pilot needs it."""
 
 
 class Dataset(SQLModel, table=True):
