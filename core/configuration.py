@@ -164,6 +164,8 @@ class Settings(BaseSettings):
     """Life of a token made by the embedded issuer, in seconds."""
     request_body_limit_mb: PositiveInt = 64
     """Largest accepted body of a request, in MB after decompression."""
+    pilot_transformation_base: str = "http://pandaserver-doma.cern.ch:25080/trf/user"
+    """Where real pilots are told to fetch our transformations; theirs of today accept no other address."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     """How long jobs may stay in a state."""
     agents: AgentPeriods = Field(default_factory=AgentPeriods)

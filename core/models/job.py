@@ -236,3 +236,13 @@ class JobLog(SQLModel, table=True):
     text: str = words()
     is_truncated: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
     received_time: datetime = time_now()
+
+
+class JobMetadata(SQLModel, table=True):
+    """What the payload wrote into its jobReport.json, as the pilot sent it; often large, so apart from the job."""
+
+    __tablename__ = "job_metadata"
+
+    panda_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
+    text: str = words()
+    received_time: datetime = time_now()

@@ -18,9 +18,11 @@ depends_on = None
 def upgrade() -> None:
     _add_cache_files()
     _add_deterministic_endpoints()
+    _add_job_metadata()
 
 
 def downgrade() -> None:
+    op.drop_table("job_metadata")
     op.drop_column("storage_endpoints", "is_deterministic")
     op.drop_table("cache_files")
 
@@ -44,3 +46,14 @@ def _add_cache_files() -> None:
 def _add_deterministic_endpoints() -> None:
     column = sa.Column("is_deterministic", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     op.add_column("storage_endpoints", column)
+
+
+def _add_job_metadata() -> None:
+    op.create_table(
+        "job_metadata",
+        sa.Column("panda_id", sa.BigInteger(), autoincrement=False, primary_key=True),
+        sa.Column("text", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "received_time", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+    )
