@@ -88,12 +88,35 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
 
 
 class TaskStatus(StrEnum):
-    """States of a task in its first form; the task engine adds the others of domain.md 3."""
+    """States of a task; the sentences are in `TASK_STATUS_MEANING`."""
 
     REGISTERED = "registered"
+    STAGING = "staging"
+    STAGED = "staged"
+    DEFINED = "defined"
+    ASSIGNING = "assigning"
+    TOPREPROCESS = "topreprocess"
+    PREPROCESSING = "preprocessing"
     READY = "ready"
+    PENDING = "pending"
+    SCOUTING = "scouting"
+    SCOUTED = "scouted"
     RUNNING = "running"
+    THROTTLED = "throttled"
+    PAUSED = "paused"
+    MERGING = "merging"
+    EXHAUSTED = "exhausted"
+    PREPARED = "prepared"
+    FINISHING = "finishing"
+    PASSED = "passed"
     ABORTING = "aborting"
+    TOABORT = "toabort"
+    TORETRY = "toretry"
+    TOINCEXEC = "toincexec"
+    REREFINE = "rerefine"
+    TOREASSIGN = "toreassign"
+    REASSIGNING = "reassigning"
+    TOBROKEN = "tobroken"
     DONE = "done"
     FINISHED = "finished"
     FAILED = "failed"
@@ -101,17 +124,122 @@ class TaskStatus(StrEnum):
     BROKEN = "broken"
 
 
+TASK_STATUS_MEANING: dict[TaskStatus, str] = {
+    TaskStatus.REGISTERED: "accepted; its definition is read next",
+    TaskStatus.STAGING: "input is being brought from tape",
+    TaskStatus.STAGED: "input has come from tape",
+    TaskStatus.DEFINED: "definition read; its input is being listed",
+    TaskStatus.ASSIGNING: "a destination is being chosen",
+    TaskStatus.TOPREPROCESS: "a job that works out the real definition is to be made",
+    TaskStatus.PREPROCESSING: "a job works out the real definition",
+    TaskStatus.READY: "jobs can be made, or wait for a queue",
+    TaskStatus.PENDING: "a temporary obstacle, named in the error dialog; tried again",
+    TaskStatus.SCOUTING: "a few first jobs measure what the others will need",
+    TaskStatus.SCOUTED: "enough of the first jobs succeeded",
+    TaskStatus.RUNNING: "jobs run, or wait for pilots",
+    TaskStatus.THROTTLED: "no further jobs are made for a while",
+    TaskStatus.PAUSED: "held on request; jobs that run go on, no further ones start",
+    TaskStatus.MERGING: "outputs are being merged",
+    TaskStatus.EXHAUSTED: "the system gave up; a person decides: retry, change or kill",
+    TaskStatus.PREPARED: "all input processed; the end is being worked out",
+    TaskStatus.FINISHING: "ends on request with what is done",
+    TaskStatus.PASSED: "its last job has ended; the end is being worked out",
+    TaskStatus.ABORTING: "being killed; jobs on worker nodes end first",
+    TaskStatus.TOABORT: "killed; the end is being worked out",
+    TaskStatus.TORETRY: "what failed is being opened again",
+    TaskStatus.TOINCEXEC: "is to go on with old and new input",
+    TaskStatus.REREFINE: "definition and input are read again",
+    TaskStatus.TOREASSIGN: "is being moved to another destination",
+    TaskStatus.REASSIGNING: "another destination is being chosen",
+    TaskStatus.TOBROKEN: "its definition cannot be used; being closed",
+    TaskStatus.DONE: "everything succeeded",
+    TaskStatus.FINISHED: "a part succeeded",
+    TaskStatus.FAILED: "nothing succeeded",
+    TaskStatus.ABORTED: "killed on request",
+    TaskStatus.BROKEN: "its definition cannot be used",
+}
+
 FINAL_TASK_STATUSES = frozenset(
     {TaskStatus.DONE, TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED, TaskStatus.BROKEN}
 )
-_TASK_ENDS = frozenset({TaskStatus.DONE, TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED})
+"""States in which a task rests; only a command takes it out of them again, and none out of broken."""
+TASK_HOLDS = frozenset({TaskStatus.PENDING, TaskStatus.THROTTLED, TaskStatus.PAUSED})
+"""States that remember in `old_status` where to go back to."""
+GENERATING_TASK_STATUSES = frozenset(
+    {
+        *(TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.SCOUTING, TaskStatus.SCOUTED),
+        *(TaskStatus.RUNNING, TaskStatus.MERGING, TaskStatus.PREPROCESSING),
+    }
+)
+"""States in which jobs may be made from files that are ready."""
+
+SUPER_STATUS: dict[TaskStatus, str] = {
+    **dict.fromkeys(TaskStatus, "running"),
+    **dict.fromkeys((TaskStatus.REGISTERED, TaskStatus.STAGING, TaskStatus.STAGED), "registered"),
+    **dict.fromkeys(
+        (TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.TOPREPROCESS, TaskStatus.PREPROCESSING), "submitting"
+    ),
+    TaskStatus.READY: "ready",
+    **{status: status.value for status in FINAL_TASK_STATUSES},
+}
+"""PanDA's superStatus: `pbook show run` asks for running, submitting, registered and ready (client-wire.md 5.1)."""
+
+_CLOSING = frozenset({TaskStatus.ABORTING, TaskStatus.FINISHING})
+_TASK_ENDS = frozenset({TaskStatus.DONE, TaskStatus.FINISHED, TaskStatus.FAILED})
+_UNDER_WAY = frozenset(
+    {
+        *(TaskStatus.REGISTERED, TaskStatus.STAGING, TaskStatus.STAGED, TaskStatus.DEFINED, TaskStatus.ASSIGNING),
+        *(TaskStatus.TOPREPROCESS, TaskStatus.PREPROCESSING, TaskStatus.READY, TaskStatus.PENDING),
+        *(TaskStatus.SCOUTING, TaskStatus.SCOUTED, TaskStatus.RUNNING, TaskStatus.THROTTLED, TaskStatus.MERGING),
+        TaskStatus.EXHAUSTED,
+    }
+)
+"""May be held, moved, killed and finished; may meet an obstacle; ends when its last file is through or gives up."""
+_OUT_OF_WORK = _TASK_ENDS | {TaskStatus.PREPARED, TaskStatus.EXHAUSTED, TaskStatus.TOBROKEN, TaskStatus.BROKEN}
+_ANYTIME = _CLOSING | _OUT_OF_WORK | {TaskStatus.PAUSED, TaskStatus.PENDING, TaskStatus.TOREASSIGN}
+
+_FORWARD: dict[TaskStatus, frozenset[TaskStatus]] = {
+    TaskStatus.REGISTERED: frozenset(
+        {TaskStatus.STAGING, TaskStatus.TOPREPROCESS, TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.ABORTED}
+    ),
+    TaskStatus.STAGING: frozenset({TaskStatus.STAGED}),
+    TaskStatus.STAGED: frozenset({TaskStatus.DEFINED, TaskStatus.READY}),
+    TaskStatus.DEFINED: frozenset({TaskStatus.ASSIGNING, TaskStatus.READY}),
+    TaskStatus.ASSIGNING: frozenset({TaskStatus.READY}),
+    TaskStatus.TOPREPROCESS: frozenset({TaskStatus.PREPROCESSING, TaskStatus.READY}),
+    TaskStatus.PREPROCESSING: frozenset({TaskStatus.REGISTERED, TaskStatus.DEFINED, TaskStatus.READY}),
+    TaskStatus.READY: frozenset({TaskStatus.SCOUTING, TaskStatus.RUNNING, TaskStatus.PREPROCESSING}),
+    TaskStatus.PENDING: _UNDER_WAY | {TaskStatus.REREFINE, TaskStatus.REASSIGNING},
+    TaskStatus.SCOUTING: frozenset({TaskStatus.SCOUTED}),
+    TaskStatus.SCOUTED: frozenset({TaskStatus.RUNNING}),
+    TaskStatus.RUNNING: frozenset({TaskStatus.THROTTLED, TaskStatus.MERGING, TaskStatus.DEFINED, TaskStatus.READY}),
+    TaskStatus.THROTTLED: _UNDER_WAY,
+    TaskStatus.MERGING: frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED}),
+    TaskStatus.EXHAUSTED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
+}
+"""The way of a task without obstacles and commands; reactivation leads back to ready."""
 
 TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
-    TaskStatus.REGISTERED: frozenset({TaskStatus.READY, TaskStatus.BROKEN, TaskStatus.ABORTED}),
-    TaskStatus.READY: _TASK_ENDS | {TaskStatus.RUNNING, TaskStatus.ABORTING},
-    TaskStatus.RUNNING: _TASK_ENDS | {TaskStatus.ABORTING},
-    TaskStatus.ABORTING: _TASK_ENDS,
-    **{status: frozenset[TaskStatus]() for status in FINAL_TASK_STATUSES},
+    **{status: (targets | _ANYTIME) - {status} for status, targets in _FORWARD.items()},
+    TaskStatus.PAUSED: _UNDER_WAY | _CLOSING | _OUT_OF_WORK | {TaskStatus.TOREASSIGN},
+    TaskStatus.PREPARED: _TASK_ENDS
+    | {TaskStatus.EXHAUSTED, TaskStatus.PENDING, TaskStatus.DEFINED, TaskStatus.REGISTERED},
+    TaskStatus.FINISHING: _TASK_ENDS | {TaskStatus.PASSED, TaskStatus.ABORTING},
+    TaskStatus.PASSED: _TASK_ENDS | _CLOSING | {TaskStatus.EXHAUSTED},
+    TaskStatus.ABORTING: frozenset({TaskStatus.TOABORT, TaskStatus.ABORTED}),
+    TaskStatus.TOABORT: frozenset({TaskStatus.ABORTED}),
+    TaskStatus.TORETRY: _CLOSING | {TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.SCOUTING},
+    TaskStatus.TOINCEXEC: _CLOSING | {TaskStatus.REREFINE},
+    TaskStatus.REREFINE: _CLOSING
+    | {TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.PENDING, TaskStatus.TOBROKEN, TaskStatus.BROKEN},
+    TaskStatus.TOREASSIGN: _UNDER_WAY | _CLOSING | {TaskStatus.REASSIGNING, TaskStatus.PAUSED},
+    TaskStatus.REASSIGNING: _CLOSING | {TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.PENDING},
+    TaskStatus.TOBROKEN: _CLOSING | {TaskStatus.BROKEN},
+    TaskStatus.DONE: frozenset({TaskStatus.TOINCEXEC, TaskStatus.READY}),
+    TaskStatus.FINISHED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
+    TaskStatus.FAILED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
+    TaskStatus.ABORTED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
+    TaskStatus.BROKEN: frozenset(),
 }
 
 

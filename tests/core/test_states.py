@@ -16,6 +16,9 @@ from core.states import (
     JOB_STATUS_MEANING,
     JOB_TRANSITIONS,
     ON_WORKER_NODE,
+    SUPER_STATUS,
+    TASK_HOLDS,
+    TASK_STATUS_MEANING,
     TASK_TRANSITIONS,
     DatasetStatus,
     FileStatus,
@@ -29,7 +32,8 @@ from core.states import (
 # table, where things begin, where they end for good
 TABLES = [
     (JOB_TRANSITIONS, JobStatus, {JobStatus.PENDING}, set(FINAL_JOB_STATUSES)),
-    (TASK_TRANSITIONS, TaskStatus, {TaskStatus.REGISTERED}, set(FINAL_TASK_STATUSES)),
+    # commands lead out of the other ends again (server-api.md 5.8)
+    (TASK_TRANSITIONS, TaskStatus, {TaskStatus.REGISTERED}, {TaskStatus.BROKEN}),
     (
         FILE_TRANSITIONS,
         FileStatus,
@@ -95,6 +99,37 @@ def test_a_job_on_a_worker_node_never_goes_back_to_the_queue():
 def test_every_job_status_has_a_meaning_in_words():
     assert set(JOB_STATUS_MEANING) == set(JobStatus)
     assert all(JOB_STATUS_MEANING.values())
+
+
+def test_every_task_status_has_a_meaning_and_a_super_status():
+    assert set(TASK_STATUS_MEANING) == set(SUPER_STATUS) == set(TaskStatus)
+    assert all(TASK_STATUS_MEANING.values())
+    for status in TaskStatus:
+        # what `pbook show run` and `pbook show fin` ask for (client-wire.md 5.1)
+        known = (
+            set(FINAL_TASK_STATUSES)
+            if status in FINAL_TASK_STATUSES
+            else {"running", "submitting", "registered", "ready"}
+        )
+        assert SUPER_STATUS[status] in known, status
+
+
+def test_a_task_leaves_its_end_only_by_a_command_that_opens_it_again():
+    for status in FINAL_TASK_STATUSES:
+        assert TASK_TRANSITIONS[status] <= {TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}
+
+
+def test_every_task_under_way_can_be_killed_and_finished():
+    refused = {"done", "finished", "failed", "aborted", "broken", "prepared", "toabort", "aborting", "finishing"}
+    for status in set(TaskStatus) - refused:
+        assert {TaskStatus.ABORTING, TaskStatus.FINISHING} <= TASK_TRANSITIONS[status], status
+
+
+def test_a_task_comes_back_from_a_hold_to_where_it_was():
+    for hold in TASK_HOLDS:
+        before = {status for status, targets in TASK_TRANSITIONS.items() if hold in targets} - TASK_HOLDS
+        left = before - TASK_TRANSITIONS[hold] - {TaskStatus.PREPARED}
+        assert not left, hold
 
 
 def test_a_step_is_legal_exactly_when_the_table_has_it():
