@@ -27,8 +27,10 @@ RETURNING *
 """
 
 _SET_ENDPOINT = """
-INSERT INTO storage_endpoints (name, mover, path, state) VALUES (%(name)s, %(mover)s, %(path)s, %(state)s)
-ON CONFLICT (name) DO UPDATE SET mover = excluded.mover, path = excluded.path, state = excluded.state
+INSERT INTO storage_endpoints (name, mover, path, state, is_deterministic)
+VALUES (%(name)s, %(mover)s, %(path)s, %(state)s, %(is_deterministic)s)
+ON CONFLICT (name) DO UPDATE SET
+    mover = excluded.mover, path = excluded.path, state = excluded.state, is_deterministic = excluded.is_deterministic
 RETURNING *
 """
 
@@ -68,23 +70,28 @@ def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
     return row
 
 
-def set_endpoint(database: Database, name: str, *, mover: str, path: str, state: str = "online") -> Row:
-    """Create or change a storage endpoint. `path` is absolute."""
+def set_endpoint(
+    database: Database, name: str, *, mover: str, path: str, state: str = "online", is_deterministic: bool = False
+) -> Row:
+    """Create or change a storage endpoint. `path` is absolute.
+
+    At a deterministic one scope and name of a file say where it lies below `path` (core.dataservice.places); the
+    production pilot of PanDA can write to no other.
+    """
     _check_name(name, "name")
     if mover not in MOVERS:
         raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
     if not path.startswith("/") or "\x00" in path:
         raise InvalidInput("not an absolute path", field="path", remedy="begin with '/'")
-    row = database.fetch_one(
-        _SET_ENDPOINT, {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
-    )
+    values = {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
+    row = database.fetch_one(_SET_ENDPOINT, {**values, "is_deterministic": is_deterministic})
     assert row is not None
     return row
 
 
 def endpoints(database: Database) -> list[Row]:
     """All storage endpoints by name."""
-    return database.fetch("SELECT name, mover, path, state FROM storage_endpoints ORDER BY name")
+    return database.fetch("SELECT name, mover, path, state, is_deterministic FROM storage_endpoints ORDER BY name")
 
 
 def check_queue_exists(database: Any, name: str, field: str) -> None:

@@ -13,10 +13,10 @@ from core.dataservice.catalogue import NewCatalogueFile, NewReplica, check_owner
 
 
 class ReplicaBody(BaseModel):
-    """Where a copy lies."""
+    """Where a copy lies; a deterministic endpoint knows the place by itself."""
 
     endpoint: str
-    pfn: str = Field(min_length=1, max_length=4096)
+    pfn: str = Field("", max_length=4096)
 
 
 class FileBody(BaseModel):
@@ -39,12 +39,12 @@ class DatasetBody(BaseModel):
 
 
 class ArrivalBody(BaseModel):
-    """A replica that exists now."""
+    """A replica that exists now; a deterministic endpoint knows its place by itself."""
 
     dataset: str
     lfn: str
     endpoint: str
-    pfn: str = Field(min_length=1, max_length=4096)
+    pfn: str = Field("", max_length=4096)
 
 
 class ArrivalsBody(BaseModel):

@@ -28,13 +28,14 @@ class QueueBody(BaseModel):
 
 
 class EndpointBody(BaseModel):
-    """A storage endpoint: the mover that reads and writes it, and its directory."""
+    """A storage endpoint: the mover that reads and writes it, its directory, and whether files lie there by rule."""
 
     model_config = ConfigDict(extra="forbid")
 
     mover: Literal["cp", "symlink"] = "cp"
     path: str = Field(min_length=1, max_length=4096)
     state: Literal["online", "offline"] = "online"
+    is_deterministic: bool = False
 
 
 @operation("PUT", "/api/control/queue/{queue_name}", access=Access.OPERATOR)
@@ -47,9 +48,7 @@ def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, A
 @operation("PUT", "/api/control/endpoint/{name}", access=Access.OPERATOR)
 def set_endpoint(context: Context, name: str, body: EndpointBody) -> dict[str, Any]:
     """Create or change a storage endpoint."""
-    return {
-        "endpoint": core.queues.set_endpoint(context.database, name, mover=body.mover, path=body.path, state=body.state)
-    }
+    return {"endpoint": core.queues.set_endpoint(context.database, name, **body.model_dump())}
 
 
 @operation("GET", "/api/control/endpoints", access=Access.USER)

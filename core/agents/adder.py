@@ -20,7 +20,11 @@ ADDER_ERROR = 200
 """ddmErrorCode: the outputs do not add up."""
 
 _BATCH = 200
-_ADLER32 = re.compile(r"[0-9a-f]{8}")
+_CHECKSUMS = {
+    "adler32": ("ad:", re.compile(r"[0-9a-f]{8}")),
+    "md5sum": ("md5:", re.compile(r"[0-9a-f]{32}")),
+}
+"""Names of checksums in a pilot's report (pilot-wire.md 2.2): how the catalogue writes them, and what they look like."""
 
 # ordered by job, so that the locks of this batch and of an ending elsewhere are taken in the same order
 _REPORTS = """
@@ -30,17 +34,18 @@ FROM job_output_reports r JOIN jobs_live j USING (panda_id)
 WHERE j.job_status IN ('holding', 'transferring') ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
 """
 
-# ix_job_files_job; an output that is expected stands here since the submission
+# ix_job_files_job; an output that is expected stands here since the submission. `lib` is what a build job makes
 _EXPECTED = """
 SELECT f.row_id, f.panda_id, f.type, f.lfn, f.guid, f.pfn, f.endpoint, d.dataset_id
 FROM job_files f LEFT JOIN datasets d ON d.name = f.dataset
-WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log') ORDER BY f.row_id
+WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log', 'lib') ORDER BY f.row_id
 """
 
 _STORED = """
-UPDATE job_files f SET status = 'ready', guid = v.guid, size_bytes = v.size_bytes, checksum = v.checksum, pfn = v.pfn
-FROM unnest(%(row_id)s::bigint[], %(guid)s::text[], %(size_bytes)s::bigint[], %(checksum)s::text[], %(pfn)s::text[])
-     AS v (row_id, guid, size_bytes, checksum, pfn)
+UPDATE job_files f SET status = 'ready', guid = v.guid, size_bytes = v.size_bytes, checksum = v.checksum, pfn = v.pfn,
+    file_id = v.file_id
+FROM unnest(%(row_id)s::bigint[], %(guid)s::text[], %(size_bytes)s::bigint[], %(checksum)s::text[], %(pfn)s::text[],
+            %(file_id)s::bigint[]) AS v (row_id, guid, size_bytes, checksum, pfn, file_id)
 WHERE f.row_id = v.row_id
 """
 
@@ -110,8 +115,8 @@ def account(report: Row, expected: list[Row]) -> _Account:
         if checked is not None:
             stored.append(checked)
         elif isinstance(entry, dict):
-            complaints.append(f"{row['lfn']}: size, adler32, guid or surl is missing or wrong in the report")
-        elif row["type"] == "output":
+            complaints.append(f"{row['lfn']}: size, checksum, guid or surl is missing or wrong in the report")
+        elif row["type"] != "log":
             complaints.append(f"{row['lfn']}: was not stored")
     if report["verdict"] == "finished" and not complaints:
         return _Account(Ending(panda_id, JobStatus.FINISHED, "outputs accounted for"), stored)
@@ -130,14 +135,23 @@ def _unaccounted(panda_id: int, diag: str) -> Ending:
 
 
 def _checked(row: Row, entry: dict[str, Any]) -> _StoredFile | None:
-    size, adler32 = entry.get("fsize"), str(entry.get("adler32", "")).removeprefix("ad:")
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63 or not _ADLER32.fullmatch(adler32):
+    size, checksum = entry.get("fsize"), _checksum(entry)
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63 or not checksum:
         return None
     guid, surl = entry.get("guid") or row["guid"], entry.get("surl") or row["pfn"]
     if not isinstance(guid, str) or not isinstance(surl, str):
         return None
     guid, surl = clean(guid, 100), clean(surl, 4000)
-    return _StoredFile(row, guid, size, f"ad:{adler32}", surl.removeprefix("file://localhost").removeprefix("file://"))
+    return _StoredFile(row, guid, size, checksum, surl.removeprefix("file://localhost").removeprefix("file://"))
+
+
+def _checksum(entry: dict[str, Any]) -> str:
+    """The checksum of a file of the report as the catalogue writes it; empty when there is none that is whole."""
+    for name, (prefix, form) in _CHECKSUMS.items():
+        value = str(entry.get(name, "")).removeprefix(prefix)
+        if form.fullmatch(value):
+            return prefix + value
+    return ""
 
 
 def _logs(stored: list[_StoredFile]) -> list[_StoredFile]:
@@ -146,6 +160,7 @@ def _logs(stored: list[_StoredFile]) -> list[_StoredFile]:
 
 
 def _store(transaction: Transaction, files: list[_StoredFile]) -> None:
+    file_ids = _register(transaction, files)
     transaction.execute(
         _STORED,
         {
@@ -154,8 +169,13 @@ def _store(transaction: Transaction, files: list[_StoredFile]) -> None:
             "size_bytes": [file.size_bytes for file in files],
             "checksum": [file.checksum for file in files],
             "pfn": [file.pfn for file in files],
+            "file_id": [file_ids.get((file.expected["dataset_id"], file.expected["lfn"])) for file in files],
         },
     )
+
+
+def _register(transaction: Transaction, files: list[_StoredFile]) -> dict[tuple[int, str], int]:
+    """Put the files into their datasets, with their replicas; their ids by dataset and name."""
     known = {(file.expected["dataset_id"], file.expected["lfn"]): file for file in files if file.expected["dataset_id"]}
     rows = transaction.insert_returning(
         _CATALOGUE,
@@ -164,8 +184,10 @@ def _store(transaction: Transaction, files: list[_StoredFile]) -> None:
             for (dataset_id, lfn), file in sorted(known.items(), key=lambda item: item[0])
         ],
     )
-    replicas = [(row["file_id"], known[(row["dataset_id"], row["lfn"])]) for row in rows]
+    file_ids = {(row["dataset_id"], row["lfn"]): row["file_id"] for row in rows}
+    replicas = [(file_id, known[key]) for key, file_id in file_ids.items()]
     transaction.insert_many(
         _REPLICA,
         [(file_id, file.expected["endpoint"], file.pfn) for file_id, file in replicas if file.expected["endpoint"]],
     )
+    return file_ids

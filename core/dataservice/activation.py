@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.database import Database, Row, Transaction
-from core.dataservice.catalogue import check_pfn, dataset_files
-from core.errors import InvalidInput, UnknownObject
+from core.dataservice.catalogue import dataset_files
+from core.dataservice.endpoints import endpoint_named, known_endpoints
+from core.dataservice.places import SQL_DETERMINISTIC_PATH
+from core.errors import InvalidInput
 from core.states import JobStatus
 from core.taskbuffer.transitions import advance_jobs
+from core.taskengine.status import run_tasks_of
 
-# ix_jobs_live_unready for the sweep, primary key for an arrival; per job its few files and their replicas by key
+# ix_jobs_live_unready for the sweep, primary key for an arrival; per job its few files, their replicas and its task by key
 _READY_JOBS = """
 SELECT j.panda_id FROM jobs_live j JOIN queues q ON q.queue_name = j.computing_site
 WHERE j.job_status = 'assigned' AND (%(panda_ids)s::bigint[] IS NULL OR j.panda_id = ANY(%(panda_ids)s))
@@ -23,6 +26,7 @@ WHERE j.job_status = 'assigned' AND (%(panda_ids)s::bigint[] IS NULL OR j.panda_
     SELECT 1 FROM job_files f
     WHERE f.panda_id = j.panda_id AND f.type IN ('input', 'sandbox') AND NOT EXISTS (
         SELECT 1 FROM replicas r WHERE r.file_id = f.file_id AND r.endpoint = q.storage_endpoint))
+  AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.jedi_task_id = j.jedi_task_id AND t.status = 'paused')
 ORDER BY j.panda_id LIMIT 2000 FOR UPDATE OF j SKIP LOCKED
 """
 
@@ -33,23 +37,16 @@ WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('input', 'sandbox') AND j.p
   AND q.queue_name = j.computing_site AND r.file_id = f.file_id AND r.endpoint = q.storage_endpoint
 """
 
-# a job writes under its own PandaID, so that a lost attempt that wakes up can never overwrite a later one
-_PLACE_OUTPUTS = """
-UPDATE job_files f SET endpoint = e.name,
-    pfn = e.path || '/' || replace(f.dataset, '/', '_') || '/' || f.panda_id || '/' || f.lfn
+# A job writes under its own PandaID, so that a lost attempt that wakes up can never overwrite a later one; at a
+# deterministic endpoint the names themselves must differ, as those of tasks do.
+# ix_job_files_job; per file the primary keys of its job, queue and endpoint
+_PLACE_OUTPUTS = f"""
+UPDATE job_files f SET endpoint = e.name, pfn = rtrim(e.path, '/') || '/' || CASE
+    WHEN e.is_deterministic THEN {SQL_DETERMINISTIC_PATH.format(scope="f.scope", lfn="f.lfn")}
+    ELSE replace(f.dataset, '/', '_') || '/' || f.panda_id || '/' || f.lfn END
 FROM jobs_live j, queues q, storage_endpoints e
-WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log') AND j.panda_id = f.panda_id
+WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log', 'lib') AND j.panda_id = f.panda_id
   AND q.queue_name = j.computing_site AND e.name = q.storage_endpoint
-"""
-
-
-# a task runs from its first job that pilots may take (server-api.md 5.7: ready -> running by the first submission)
-_TASKS_RUN = """
-UPDATE tasks SET status = 'running', modification_time = clock_timestamp()
-WHERE jedi_task_id IN (
-    SELECT t.jedi_task_id FROM tasks t
-    WHERE t.status = 'ready' AND t.jedi_task_id IN (SELECT jedi_task_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s))
-    ORDER BY t.jedi_task_id FOR UPDATE)
 """
 
 
@@ -66,18 +63,18 @@ def activate(transaction: Transaction, panda_ids: Sequence[int], *, reason: str,
     if moved:
         transaction.execute(_PLACE_INPUTS, {"panda_ids": moved})
         transaction.execute(_PLACE_OUTPUTS, {"panda_ids": moved})
-        transaction.execute(_TASKS_RUN, {"panda_ids": moved})
+        run_tasks_of(transaction, moved)
     return len(moved)
 
 
 @dataclass
 class Arrival:
-    """A replica that has come into being."""
+    """A replica that has come into being; at a deterministic endpoint its place may be left out."""
 
     dataset: str
     lfn: str
     endpoint: str
-    pfn: str
+    pfn: str = ""
 
 
 _ADD_REPLICA = """
@@ -100,31 +97,32 @@ UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id IN (
 def register_arrivals(database: Database, arrivals: list[Arrival]) -> Row:
     """Record replicas and activate, in the same transaction, the jobs that waited for nothing else."""
     with database.transaction() as transaction:
-        known: dict[str, dict[str, int]] = {}
-        rows: dict[tuple[int, str], tuple[int, str, str]] = {}
-        endpoints = {row["name"] for row in transaction.fetch("SELECT name FROM storage_endpoints")}
-        for position, arrival in enumerate(arrivals):
-            check_pfn(arrival.pfn, f"replicas.{position}.pfn")
-            if arrival.endpoint not in endpoints:
-                raise UnknownObject(
-                    f"there is no storage endpoint {arrival.endpoint!r}",
-                    field=f"replicas.{position}.endpoint",
-                    remedy="see GET /api/control/endpoints",
-                )
-            if arrival.dataset not in known:
-                files = dataset_files(transaction, arrival.dataset, f"replicas.{position}.dataset")
-                known[arrival.dataset] = {file["lfn"]: file["file_id"] for file in files}
-            file_id = known[arrival.dataset].get(arrival.lfn)
-            if file_id is None:
-                raise InvalidInput(
-                    f"{arrival.dataset!r} holds no file {arrival.lfn!r}",
-                    field=f"replicas.{position}.lfn",
-                    remedy="register the file with its dataset first",
-                )
-            rows[(file_id, arrival.endpoint)] = (file_id, arrival.endpoint, arrival.pfn)
+        rows = _replicas(transaction, arrivals)
         transaction.insert_many(_ADD_REPLICA, sorted(rows.values()))
         file_ids = [file_id for file_id, _ in rows]
         waiting = [row["panda_id"] for row in transaction.fetch(_WAITING_JOBS, {"file_ids": file_ids})]
         activated = activate_ready_jobs(transaction, waiting) if waiting else 0
         transaction.execute(_ASK_BROKERAGE_AGAIN, {"panda_ids": waiting})
     return {"registered": len(rows), "activated": activated}
+
+
+def _replicas(transaction: Transaction, arrivals: list[Arrival]) -> dict[tuple[int, str], tuple[int, str, str]]:
+    """The rows of `replicas` by their key. Raises UnknownObject, InvalidInput for the first arrival that is wrong."""
+    known: dict[str, dict[str, Row]] = {}
+    rows: dict[tuple[int, str], tuple[int, str, str]] = {}
+    endpoints = known_endpoints(transaction)
+    for position, arrival in enumerate(arrivals):
+        endpoint = endpoint_named(endpoints, arrival.endpoint, f"replicas.{position}.endpoint")
+        if arrival.dataset not in known:
+            files = dataset_files(transaction, arrival.dataset, f"replicas.{position}.dataset")
+            known[arrival.dataset] = {file["lfn"]: file for file in files}
+        file = known[arrival.dataset].get(arrival.lfn)
+        if file is None:
+            raise InvalidInput(
+                f"{arrival.dataset!r} holds no file {arrival.lfn!r}",
+                field=f"replicas.{position}.lfn",
+                remedy="register the file with its dataset first",
+            )
+        pfn = endpoint.pfn_of(file["scope"], arrival.lfn, arrival.pfn, f"replicas.{position}.pfn")
+        rows[(file["file_id"], endpoint.name)] = (file["file_id"], endpoint.name, pfn)
+    return rows

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from core.database import Database, Row, Transaction
+from core.dataservice.endpoints import endpoint_named, known_endpoints
 from core.errors import Conflict, InvalidInput, NotAllowed, UnknownObject
 from core.names import check_dataset_name, check_file_name
 from core.taskbuffer.submission import new_guid
@@ -16,10 +17,10 @@ MAX_FILES_PER_DATASET = 200_000
 
 @dataclass
 class NewReplica:
-    """Where a copy of a file lies."""
+    """Where a copy of a file lies; at a deterministic endpoint the place may be left out."""
 
     endpoint: str
-    pfn: str
+    pfn: str = ""
 
 
 @dataclass
@@ -39,7 +40,7 @@ def register_dataset(
     """Make a dataset of files. Raises InvalidInput for bad files, Conflict when the name is taken."""
     _check(name, files)
     with database.transaction() as transaction:
-        _check_endpoints(transaction, {replica.endpoint for file in files for replica in file.replicas})
+        places = _places(transaction, scope, files)
         dataset_id = _new_dataset(transaction, name, scope, kind, owner, vo, None)
         if dataset_id is None:
             raise Conflict(f"dataset {name!r} exists", field="name", remedy="choose another name")
@@ -50,7 +51,7 @@ def register_dataset(
         file_ids = {row["lfn"]: row["file_id"] for row in rows}
         transaction.insert_many(
             "INSERT INTO replicas (file_id, endpoint, pfn) VALUES %s",
-            [(file_ids[file.lfn], copy.endpoint, copy.pfn) for file in files for copy in file.replicas],
+            [(file_ids[lfn], endpoint, pfn) for lfn, endpoint, pfn in places],
         )
         transaction.execute("UPDATE datasets SET status = 'closed' WHERE dataset_id = %(id)s", {"id": dataset_id})
     return {"dataset": name, "n_files": len(files), "total_bytes": sum(file.size_bytes for file in files)}
@@ -67,7 +68,7 @@ def ensure_dataset(
     jedi_task_id: int | None,
     field_name: str,
 ) -> None:
-    """Make an output or log dataset unless the owner has it already.
+    """Make a dataset of what jobs make (output, log or lib) unless the owner has it already.
 
     Raises NotAllowed naming `field_name` when it is somebody else's, Conflict when it is input: its files are facts.
     """
@@ -79,7 +80,7 @@ def ensure_dataset(
         raise NotAllowed(
             f"dataset {name!r} belongs to {present['owner']}", field=field_name, remedy="choose another name"
         )
-    if present is not None and present["kind"] not in ("output", "log"):
+    if present is not None and present["kind"] not in ("output", "log", "lib"):
         raise Conflict(
             f"dataset {name!r} holds {present['kind']} files", field=field_name, remedy="choose another name"
         )
@@ -102,9 +103,37 @@ def _new_dataset(
     return row["dataset_id"] if row else None
 
 
+# uq datasets.name; what the caller typed wins over other readings of it
+_FIND_DATASET = """
+SELECT d.dataset_id, d.name, d.scope, d.kind, d.status, d.owner, d.vo, d.jedi_task_id
+FROM unnest(%(names)s::text[], %(scopes)s::text[]) WITH ORDINALITY AS wanted (name, scope, position)
+JOIN datasets d ON d.name = wanted.name AND (wanted.scope IS NULL OR d.scope = wanted.scope)
+ORDER BY wanted.position LIMIT 1
+"""
+
+
+def find_dataset(transaction: Transaction | Database, name: str) -> Row | None:
+    """The dataset that clients call `name`: with or without its scope before a colon, with or without a slash behind."""
+    names = _with_and_without_slash(name)
+    scopes: list[str | None] = [None] * len(names)
+    scope, colon, rest = name.partition(":")
+    if colon:
+        names += _with_and_without_slash(rest)
+        scopes += [scope, scope]
+    return transaction.fetch_one(_FIND_DATASET, {"names": names, "scopes": scopes})
+
+
+def _with_and_without_slash(name: str) -> list[str]:
+    other = name[:-1] if name.endswith("/") else f"{name}/"
+    return [name, other]
+
+
 def dataset_files(transaction: Transaction | Database, name: str, field_name: str) -> list[Row]:
-    """The files of a dataset in the order of registration. Raises UnknownObject naming `field_name`."""
-    dataset = transaction.fetch_one("SELECT dataset_id, scope FROM datasets WHERE name = %(name)s", {"name": name})
+    """The files of a dataset, named in any way `find_dataset` takes, in the order of registration.
+
+    Raises UnknownObject naming `field_name`.
+    """
+    dataset = find_dataset(transaction, name)
     if dataset is None:
         raise UnknownObject(
             f"there is no dataset {name[:200]!r}",
@@ -140,15 +169,9 @@ def describe_dataset(database: Database, name: str) -> Row:
 
 def check_owner(database: Database, name: str, user_name: str, *, is_manager: bool) -> None:
     """Raise NotAllowed unless `user_name` owns the dataset or manages all."""
-    dataset = database.fetch_one("SELECT owner FROM datasets WHERE name = %(name)s", {"name": name})
+    dataset = find_dataset(database, name)
     if dataset is not None and not is_manager and dataset["owner"] != user_name:
         raise NotAllowed(f"dataset {name!r} belongs to {dataset['owner']}", field="dataset", remedy="ask its owner")
-
-
-def check_pfn(pfn: str, field: str) -> None:
-    """Raise InvalidInput naming `field` unless `pfn` says where a copy lies, whatever directory a mover works in."""
-    if not (pfn.startswith("/") or "://" in pfn) or "\x00" in pfn:
-        raise InvalidInput(f"{pfn[:100]!r} is no place", field=field, remedy="an absolute path, or a URL")
 
 
 def _check(name: str, files: list[NewCatalogueFile]) -> None:
@@ -171,14 +194,16 @@ def _check(name: str, files: list[NewCatalogueFile]) -> None:
                 field=f"{where}.checksum",
                 remedy="ad: and 8 lower-case hexadecimal digits (adler32), or md5: and 32",
             )
-        for copy in file.replicas:
-            check_pfn(copy.pfn, f"{where}.replicas.pfn")
         seen.add(file.lfn)
 
 
-def _check_endpoints(transaction: Transaction, names: set[str]) -> None:
-    known = {row["name"] for row in transaction.fetch("SELECT name FROM storage_endpoints")}
-    for name in sorted(names - known):
-        raise UnknownObject(
-            f"there is no storage endpoint {name!r}", field="replicas.endpoint", remedy="see GET /api/control/endpoints"
-        )
+def _places(transaction: Transaction, scope: str, files: list[NewCatalogueFile]) -> list[tuple[str, str, str]]:
+    """File, endpoint and place of every copy."""
+    known = known_endpoints(transaction) if any(file.replicas for file in files) else {}
+    places = []
+    for position, file in enumerate(files):
+        for number, copy in enumerate(file.replicas):
+            where = f"files.{position}.replicas.{number}"
+            endpoint = endpoint_named(known, copy.endpoint, f"{where}.endpoint")
+            places.append((file.lfn, endpoint.name, endpoint.pfn_of(scope, file.lfn, copy.pfn, f"{where}.pfn")))
+    return places

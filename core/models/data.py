@@ -33,7 +33,7 @@ class Dataset(SQLModel, table=True):
     name: str = Field(unique=True)
     scope: str = words()
     kind: str = words("input")
-    """input, sandbox, output or log."""
+    """input, sandbox, output, log or lib (what a build job makes)."""
     status: str = words("open")
     owner: str = words()
     vo: str = words()

@@ -70,9 +70,9 @@ WRONG_DATASETS: list[tuple[str, int, dict[str, Any]]] = [
     ("files.0.size_bytes", 422, {"files": [file_at(size_bytes="3 kB")]}),
     ("files.0.checksum", 422, {"files": [file_at(checksum="0a1b2c3d")]}),
     ("files.0.checksum", 422, {"files": [file_at(checksum="ad:0A1B2C3D")]}),
-    ("files.0.replicas.pfn", 422, {"files": [file_at(replicas=[{"endpoint": "LOCAL_DISK", "pfn": "relative"}])]}),
+    ("files.0.replicas.0.pfn", 422, {"files": [file_at(replicas=[{"endpoint": "LOCAL_DISK", "pfn": "relative"}])]}),
     ("files.0.replicas.0.pfn", 422, {"files": [file_at(replicas=[{"endpoint": "LOCAL_DISK"}])]}),
-    ("replicas.endpoint", 404, {"files": [file_at("NOWHERE")]}),
+    ("files.0.replicas.0.endpoint", 404, {"files": [file_at("NOWHERE")]}),
 ]
 
 
@@ -127,7 +127,13 @@ def test_a_queue_is_made_and_changed_attribute_by_attribute(operator):
     endpoint = operator.put("/api/control/endpoint/T2_DISK", json={"mover": "symlink", "path": "/pool/"}).json()[
         "endpoint"
     ]
-    assert endpoint == {"name": "T2_DISK", "mover": "symlink", "path": "/pool", "state": "online"}
+    assert endpoint == {
+        "name": "T2_DISK",
+        "mover": "symlink",
+        "path": "/pool",
+        "state": "online",
+        "is_deterministic": False,
+    }
     made = operator.put("/api/control/queue/T2", json={"max_ram_mb": 4000, "storage_endpoint": "T2_DISK"}).json()[
         "queue"
     ]

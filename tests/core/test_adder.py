@@ -126,6 +126,8 @@ BAD_ENTRIES = [
     {"adler32": "0a1b2c3"},
     {"adler32": "md5:0a1b2c3d"},
     {"adler32": None},
+    {"adler32": None, "md5sum": "0123"},
+    {"adler32": None, "md5sum": "D41D8CD98F00B204E9800998ECF8427E"},
     {"fsize": None},
     {"fsize": "3"},
     {"fsize": 3.5},
@@ -157,6 +159,16 @@ def test_the_forms_pilots_use_are_understood(site, good):
     add_up(site)
     assert status_of(site, panda_id) == "finished"
     assert files_of(site, panda_id)["a.txt"]["checksum"] == f"ad:{ADLER32}"
+
+
+def test_an_md5_sum_will_do(site):
+    md5 = "d41d8cd98f00b204e9800998ecf8427e"
+    [panda_id] = start(site, outputs=["a.txt"])
+    said = stored(outputs_of(site, panda_id), adler32="", md5sum=md5)
+    report(site, panda_id, "finished", output_report=said)
+    add_up(site)
+    assert status_of(site, panda_id) == "finished"
+    assert files_of(site, panda_id)["a.txt"]["checksum"] == f"md5:{md5}"
 
 
 def test_files_nobody_expected_are_not_registered(site):
