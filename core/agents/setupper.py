@@ -20,14 +20,15 @@ _BATCH = 1000
 _RETRY_S = 10
 """Pause before brokerage looks again at a job that no queue could take."""
 
-# ix_jobs_live_unready; oldest first, those that were looked at lately are left out
+# ix_jobs_live_unready, ix_tasks_status; oldest first, those that were looked at lately or are paused are left out
 _DEFINED_JOBS = """
 SELECT panda_id, jedi_task_id, core_count, min_ram_mb, max_disk_mb, max_walltime_s, prod_source_label, computing_site,
        site_is_pinned, brokerage_error_diag
 FROM jobs_live
 WHERE job_status = 'defined'
   AND (brokerage_time IS NULL OR brokerage_time < clock_timestamp() - make_interval(secs => %(retry_s)s))
-ORDER BY panda_id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+  AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.jedi_task_id = jobs_live.jedi_task_id AND t.status = 'paused')
+ORDER BY panda_id LIMIT %(batch)s FOR UPDATE OF jobs_live SKIP LOCKED
 """
 
 # ix_job_files_job, primary key of replicas: for each job its number of inputs and the endpoints that hold them all
