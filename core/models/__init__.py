@@ -2,7 +2,17 @@
 
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
-from core.models.identity import Token, User
+from core.models.harvester import (
+    HarvesterCommand,
+    HarvesterDialog,
+    HarvesterInstance,
+    HarvesterServiceMetric,
+    HarvesterSlots,
+    HarvesterWorker,
+    HarvesterWorkerCount,
+    HarvesterWorkerJob,
+)
+from core.models.identity import DeviceCode, DeviceGuess, RefreshToken, Token, TokenKey, User, UserSecret
 from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentBreakdown, IncidentJob, LogRecord
 from core.models.job import (
     ArchivedJob,
@@ -25,6 +35,7 @@ from core.models.operations import (
 )
 from core.models.queue import Queue, QueueContact
 from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
+from core.models.worker_node import WorkerNode, WorkerNodeGpu, WorkerNodeQueue
 
 __all__ = [
     "AgentRun",
@@ -34,6 +45,16 @@ __all__ = [
     "CatalogueFile",
     "ChangeSignal",
     "Dataset",
+    "DeviceCode",
+    "DeviceGuess",
+    "HarvesterCommand",
+    "HarvesterDialog",
+    "HarvesterInstance",
+    "HarvesterServiceMetric",
+    "HarvesterSlots",
+    "HarvesterWorker",
+    "HarvesterWorkerCount",
+    "HarvesterWorkerJob",
     "Incident",
     "IncidentActivity",
     "IncidentBin",
@@ -51,6 +72,7 @@ __all__ = [
     "LogRecord",
     "Queue",
     "QueueContact",
+    "RefreshToken",
     "Replica",
     "StorageEndpoint",
     "Task",
@@ -60,5 +82,10 @@ __all__ = [
     "ThroughputBin",
     "ThroughputTotal",
     "Token",
+    "TokenKey",
     "User",
+    "UserSecret",
+    "WorkerNode",
+    "WorkerNodeGpu",
+    "WorkerNodeQueue",
 ]
