@@ -11,6 +11,7 @@ from typing import Any
 
 from core.agents.base import Agent
 from core.database import Database, Row, Transaction
+from core.dataservice.stored_logs import StoredLog, keep_stored_logs
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.killing import ending_of_killed
@@ -101,7 +102,19 @@ class Adder(Agent):
                 expected[row["panda_id"]].append(row)
             accounts = [account(report, expected[report["panda_id"]]) for report in reports]
             _store(transaction, [file for entry in accounts for file in entry.stored])
+            # before the job ends: whoever hears of a failure finds its log
+            keep_stored_logs(transaction, _log_archives(accounts))
             return len(end_jobs(transaction, [entry.ending for entry in accounts]))
+
+
+def _log_archives(accounts: list[_Account]) -> list[StoredLog]:
+    """The stored log archives, those of failures first."""
+    ordered = sorted(accounts, key=lambda entry: entry.ending.status is JobStatus.FINISHED)
+    return [
+        StoredLog(entry.ending.panda_id, file.expected["endpoint"], file.pfn)
+        for entry in ordered
+        for file in _logs(entry.stored)
+    ]
 
 
 def account(report: Row, expected: list[Row]) -> _Account:
