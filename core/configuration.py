@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,6 +30,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings.exceptions import SettingsError
 
 from core.errors import ConfigurationError
+from core.issuers import IssuerSettings
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -113,9 +115,32 @@ class AgentPeriods(_Documented):
     """New partitions of the archive tables, and dropping of those past their age."""
     incidents_s: PositiveFloat = 0.5
     """Grouping of records and failures into incidents."""
+    cache_cleaner_s: PositiveFloat = HOUR_S
+    """Deletion of what has expired in the cache, and repair of what does not fit together there."""
 
 
-class Settings(BaseSettings):
+class CacheLimits(_Documented):
+    """What the cache of uploaded files takes, and how long it keeps it (client-wire.md 4.1, server-api.md 1.7 and 5.5)."""
+
+    sources_mb: PositiveFloat = Field(default=768.0, le=768)
+    """Largest sandbox with sources to build (names that begin with `sources.`), in MB; clients send no larger one."""
+    outputs_mb: PositiveFloat = Field(default=100.0, le=768)
+    """Largest file whose name ends with `.out`, in MB."""
+    other_mb: PositiveFloat = Field(default=10.0, le=768)
+    """Largest file of any other name, in MB."""
+    log_mb: PositiveFloat = Field(default=100.0, le=100)
+    """Largest log of a task, in MB."""
+    checkpoint_mb: PositiveFloat = Field(default=500.0, le=500)
+    """Largest checkpoint of a hyperparameter optimisation, in MB."""
+    lifetime_s: PositiveFloat = 7 * DAY_S
+    """A file that nobody touches and no active task uses is deleted after this."""
+    log_lifetime_s: PositiveFloat = 30 * DAY_S
+    """A log or checkpoint that nobody writes to is deleted after this."""
+    reuse_s: PositiveFloat = 3 * DAY_S
+    """For so long after its upload a file is found again, and the user need not send the same content anew."""
+
+
+class Settings(IssuerSettings, BaseSettings):
     """The settings of one installation. `Settings(...)` takes values as given; `Settings.load()` reads the sources.
 
     An environment variable is the name in capitals after `PANDA_`; two underscores separate the parts of nested ones
@@ -166,6 +191,10 @@ class Settings(BaseSettings):
     """Largest accepted body of a request, in MB after decompression."""
     pilot_transformation_base: str = "http://pandaserver-doma.cern.ch:25080/trf/user"
     """Where real pilots are told to fetch our transformations; theirs of today accept no other address."""
+    cache_directory: str = ""
+    """Where uploaded sandboxes and logs of tasks are kept; empty means `cache` in the data directory."""
+    cache: CacheLimits = Field(default_factory=CacheLimits)
+    """What the cache takes and how long it keeps it."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     """How long jobs may stay in a state."""
     agents: AgentPeriods = Field(default_factory=AgentPeriods)
@@ -234,6 +263,11 @@ class Settings(BaseSettings):
         object.__setattr__(self, "data", self.data.expanduser().resolve())
 
     @property
+    def cache_path(self) -> Path:
+        """The directory of the cache."""
+        return Path(self.cache_directory).expanduser().resolve() if self.cache_directory else self.data / "cache"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the API can be reached from this machine only."""
         return is_loopback(self.host)
@@ -249,10 +283,10 @@ class Settings(BaseSettings):
         return not self.database_url
 
     def rows(self) -> Iterator[tuple[str, Any, str, str]]:
-        """Every setting as (name with dots, value, origin, description); passwords in addresses are masked."""
+        """Every setting as (name with dots, value, origin, description); secrets and passwords in addresses are masked."""
         for name, value, description in _leaves(self):
-            shown = _without_password(value) if name.endswith("_url") else value
-            yield name, shown, self._origins.get(name, "default"), description
+            origin = self._origins.get(name.partition("[")[0], "default")
+            yield name, _masked(name, value), origin, description
 
 
 def default_data_directory(environment: Mapping[str, str]) -> Path:
@@ -339,13 +373,15 @@ def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: typ
     for item in error.errors()[:10]:
         name = ".".join(str(part) for part in item["loc"])
         layer = next((layer for layer, values in layers.items() if _holds(values, item["loc"])), "default")
-        origin = {"option": "given as an option", "environment": f"from {_variable(name)}"}.get(layer, f"from {layer}")
+        variable = _variable(re.split(r"[.][0-9]", name)[0])
+        origin = {"option": "given as an option", "environment": f"from {variable}"}.get(layer, f"from {layer}")
         if item["type"] == "extra_forbidden":
             findings.append((name, f"there is no setting of this name ({origin})", _suggest(name, known)))
+        elif item["type"] == "missing":
+            findings.append((name, f"missing ({origin})", "add it there"))
         else:
             said = item["msg"].removeprefix("Value error, ")
-            given = item["input"]
-            given = _without_password(given) if name.endswith("_url") and isinstance(given, str) else given
+            given = _masked(name, item["input"])
             findings.append(
                 (name, f"{given!r} will not do: {said[:1].lower()}{said[1:]} ({origin})", "correct it there")
             )
@@ -402,11 +438,43 @@ def _fields(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, 
 
 
 def _leaves(model: BaseModel) -> Iterator[tuple[str, Any, str]]:
-    for name, description, _ in _fields(type(model)):
+    for name, description, kind in _fields(type(model)):
         value: Any = model
         for part in name.split("."):
             value = getattr(value, part)
-        yield name, value, description
+        if kind is list and isinstance(value, list) and _table_of(model, name) is not None:
+            yield from _tables(name, value, description, _table_of(model, name) or BaseModel)
+        else:
+            yield name, value, description
+
+
+def _table_of(model: BaseModel, name: str) -> type[BaseModel] | None:
+    """What each entry of a list of tables is; None for other settings."""
+    field = type(model).model_fields.get(name)
+    kind = get_args(field.annotation)[0] if field is not None and get_origin(field.annotation) is list else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _tables(
+    name: str, entries: list[BaseModel], description: str, kind: type[BaseModel]
+) -> Iterator[tuple[str, Any, str]]:
+    """How many tables a list holds and what is in each; without any, what one may hold."""
+    yield name, len(entries), description
+    for number, entry in enumerate(entries):
+        yield from ((f"{name}[{number}].{leaf}", value, words) for leaf, value, words in _leaves(entry))
+    if not entries:
+        for leaf, field in kind.model_fields.items():
+            value = "(required)" if field.is_required() else field.get_default(call_default_factory=True)
+            yield f"{name}[].{leaf}", value, field.description or ""
+
+
+def _masked(name: str, value: Any) -> Any:
+    """A value as people may see it."""
+    if name.endswith("_secret"):
+        return "***" if value else ""
+    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        return f"{len(value)} tables"
+    return _without_password(value) if name.endswith("_url") and isinstance(value, str) else value
 
 
 def _without_password(address: str) -> str:
