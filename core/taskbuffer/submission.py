@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from core.database import Transaction
 from core.errors import InvalidInput
 from core.names import check_file_name
+from core.resource_types import resource_type
 from core.states import JobStatus
 from core.text import clean
 
@@ -164,12 +165,6 @@ def _check_files(job: NewJob, position: str) -> None:
                 f"{file.local_name!r} twice", field=f"{position}Files.{number}.lfn", remedy="give each its own name"
             )
         local_names.add(place)
-
-
-def resource_type(core_count: int, min_ram_mb: int) -> str:
-    """Class by cores and memory per core (domain.md 1: SCORE 1 core 2 GB, MCORE 8 cores 16 GB, HIMEM above)."""
-    kind = "MCORE" if core_count > 1 else "SCORE"
-    return f"{kind}_HIMEM" if min_ram_mb / core_count > 2000 else kind
 
 
 def new_guid() -> str:
