@@ -34,6 +34,7 @@ from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database, migrate
 from core.dispatch.acquire import ContactBook
+from core.dispatch.task_facts import TaskFacts
 from core.dispatch.update import PilotReports
 from core.errors import Unavailable
 
@@ -56,6 +57,7 @@ def create_services(settings: Settings, database_url: str) -> Services:
         live=hub,
         contacts=ContactBook(),
         pilot_reports=PilotReports(database),
+        task_facts=TaskFacts(database),
     )
 
 

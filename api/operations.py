@@ -20,6 +20,7 @@ from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
 from core.dispatch.acquire import ContactBook
+from core.dispatch.task_facts import TaskFacts
 from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
 
@@ -35,6 +36,7 @@ class Services:
     live: ChangeHub
     contacts: ContactBook
     pilot_reports: PilotReports
+    task_facts: TaskFacts
 
 
 @dataclass(frozen=True)

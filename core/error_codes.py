@@ -82,13 +82,18 @@ def known_error_codes() -> dict[tuple[str, int], ErrorCode]:
 
 def error_name(component: str, code: int) -> str:
     """The PanDA name of a code, or an empty string when it is not in the table (exit codes of payloads never are)."""
-    known = known_error_codes().get((component, code))
+    known = _known(component, code)
     return known.name if known else ""
 
 
 def error_description(component: str, code: int) -> str:
     """One sentence on what the code means; for unknown codes a sentence that says just the numbers."""
-    known = known_error_codes().get((component, code))
+    known = _known(component, code)
     if known:
         return known.description
     return f"The payload ended with exit code {code}" if component == "trans" else f"{component} error {code}"
+
+
+def _known(component: str, code: int) -> ErrorCode | None:
+    """Pilots turn the sign of a stage-out error that a later attempt may recover from (pilot-wire.md 7)."""
+    return known_error_codes().get((component, abs(code) if component == "pilot" else code))

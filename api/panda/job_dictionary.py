@@ -6,19 +6,59 @@ files may hold commas.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from core.dispatch.acquire import AcquiredJob
+from core.taskbuffer.commanding import DEBUG
+
+BUILD_LABEL = "panda"
+"""prodSourceLabel of the jobs that make a lib; for every other job a lib is input (client-wire.md 4.4, buildSpec)."""
+_INPUTS = ("input", "sandbox")
+_TRANSFORMATION = re.compile(r"[A-Za-z]\w*-\d\d-\d\d-\d\d")
+"""How PanDA names its transformations (client-wire.md 4.6); anything else in the job is an executable or an address."""
 
 
-def pilot_dictionary(acquired: AcquiredJob) -> dict[str, Any]:
-    """The dictionary of one job given to a pilot."""
+def pilot_dictionary(
+    acquired: AcquiredJob,
+    *,
+    transformation_base: str,
+    task: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The dictionary of one job given to a pilot.
+
+    `transformation_base`: where this pilot fetches transformations of ours. `task`: what its task asks of the pilot
+    (`core.dispatch.task_facts`). `secrets`: of the job's owner, when the task wants them on the node.
+    """
+    makes_lib = acquired.job["prod_source_label"] == BUILD_LABEL
     files = acquired.files
-    inputs = [file for file in files if file["type"] in ("input", "sandbox")]
+    inputs = [file for file in files if file["type"] in _INPUTS or (file["type"] == "lib" and not makes_lib)]
     logs = [file for file in files if file["type"] == "log"]
-    outputs = [file for file in files if file["type"] == "output"]
+    outputs = [file for file in files if file["type"] == "output" or (file["type"] == "lib" and makes_lib)]
     return {
-        **_facts(acquired),
+        **_facts(acquired.job),
+        "jobPars": acquired.job_parameters,
+        "transformation": transformation_address(acquired.job["transformation"], transformation_base),
+        **_input_lists(inputs),
+        **_output_lists(outputs, logs),
+        **_wishes(acquired.job, task or {}),
+        **({"secrets": orjson.dumps(secrets).decode()} if secrets else {}),
+        "panda_files": [_file(file) for file in files],
+    }
+
+
+def transformation_address(transformation: str, base: str) -> str:
+    """What a pilot executes: a transformation of ours below `base`; executables and addresses stay as they are."""
+    return f"{base.rstrip('/')}/{transformation}" if _TRANSFORMATION.fullmatch(transformation) else transformation
+
+
+def _input_lists(inputs: list[dict[str, Any]]) -> dict[str, str]:
+    nulls = ",".join("NULL" for _ in inputs)
+    return {
         "inFiles": _joined(inputs, "lfn"),
         "realDatasetsIn": _joined(inputs, "dataset"),
         "GUID": _joined(inputs, "guid"),
@@ -27,26 +67,32 @@ def pilot_dictionary(acquired: AcquiredJob) -> dict[str, Any]:
         "scopeIn": _joined(inputs, "scope"),
         "ddmEndPointIn": _joined(inputs, "endpoint"),
         "prodDBlocks": _joined(inputs, "dataset"),
-        "prodDBlockToken": ",".join("NULL" for _ in inputs),
-        "dispatchDblock": ",".join("NULL" for _ in inputs) or "NULL",
-        "dispatchDBlockToken": ",".join("NULL" for _ in inputs) or "NULL",
-        "dispatchDBlockTokenForOut": ",".join("NULL" for _ in [*outputs, *logs]) or "NULL",
-        "outFiles": _joined([*outputs, *logs], "lfn"),
-        "realDatasets": _joined([*outputs, *logs], "dataset"),
-        "destinationDblock": _joined([*outputs, *logs], "dataset"),
-        "destinationDBlockToken": ",".join("NULL" for _ in [*outputs, *logs]),
-        "fileDestinationSE": _joined([*outputs, *logs], "endpoint"),
-        "ddmEndPointOut": _joined([*outputs, *logs], "endpoint"),
+        "prodDBlockToken": nulls,
+        "dispatchDblock": nulls or "NULL",
+        "dispatchDBlockToken": nulls or "NULL",
+    }
+
+
+def _output_lists(outputs: list[dict[str, Any]], logs: list[dict[str, Any]]) -> dict[str, str]:
+    stored = [*outputs, *logs]
+    nulls = ",".join("NULL" for _ in stored)
+    return {
+        "outFiles": _joined(stored, "lfn"),
+        "realDatasets": _joined(stored, "dataset"),
+        "destinationDblock": _joined(stored, "dataset"),
+        "destinationDBlockToken": nulls,
+        "dispatchDBlockTokenForOut": nulls or "NULL",
+        "fileDestinationSE": _joined(stored, "endpoint"),
+        "ddmEndPointOut": _joined(stored, "endpoint"),
+        # without the log: the real pilot takes its scope from scopeLog and counts the rest off
         "scopeOut": _joined(outputs, "scope"),
         "logFile": logs[0]["lfn"] if logs else "",
         "logGUID": logs[0]["guid"] if logs else "",
         "scopeLog": logs[0]["scope"] if logs else "",
-        "panda_files": [_file(file) for file in files],
     }
 
 
-def _facts(acquired: AcquiredJob) -> dict[str, Any]:
-    job = acquired.job
+def _facts(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "StatusCode": 0,
         "PandaID": job["panda_id"],
@@ -59,9 +105,7 @@ def _facts(acquired: AcquiredJob) -> dict[str, Any]:
         "prodSourceLabel": job["prod_source_label"],
         "processingType": job["processing_type"],
         "prodUserID": job["prod_user_name"],
-        "transformation": job["transformation"],
-        "jobPars": acquired.job_parameters,
-        "coreCount": job["core_count"],
+        "coreCount": job["core_count"] or 1,
         "minRamCount": job["min_ram_mb"],
         "maxDiskCount": job["max_disk_mb"],
         "maxCpuCount": job["max_cpu_s"],
@@ -81,6 +125,26 @@ def _facts(acquired: AcquiredJob) -> dict[str, Any]:
         "ioIntensityUnit": "kBPerS",
         "nSent": 0,
     }
+
+
+def _wishes(job: dict[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """What is there only when it applies (server-api.md 1.15); flags are the text True."""
+    wishes: dict[str, Any] = {}
+    if job["container_name"]:
+        wishes["container_name"] = job["container_name"]
+    if DEBUG in str(job["special_handling"]).split(",") or _is_set(task.get("debugMode")):
+        wishes["debug"] = "True"
+    if _is_set(task.get("noLoopingCheck")) or task.get("loopingCheck") is False:
+        wishes["loopingCheck"] = False
+    if isinstance(task.get("allowNoOutput"), list):
+        wishes["allowNoOutput"] = task["allowNoOutput"]
+    if isinstance(task.get("transferType"), str) and task["transferType"]:
+        wishes["transferType"] = task["transferType"]
+    return wishes
+
+
+def _is_set(flag: object) -> bool:
+    return flag is True or flag == 1 or (isinstance(flag, str) and flag.lower() == "true")
 
 
 def _joined(files: list[dict[str, Any]], name: str) -> str:

@@ -54,6 +54,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: Mapping[str, Any] = field(default_factory=dict)
     """The parameters as they came, those that the endpoint does not name included."""
+    is_legacy: bool = False
+    """It came through /server/panda: a pilot of today, which reads comma-joined lists (pilot-wire.md 3)."""
 
     @property
     def is_production(self) -> bool:

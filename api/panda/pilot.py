@@ -1,21 +1,27 @@
-"""`pilot`: hand out jobs and take reports. PanDA's parameters in, core's offers and reports out."""
+"""`pilot`: hand out jobs, say how they stand. PanDA's parameters in, core's offers out; reports are in pilot_reports."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from api.bodies import parse_json
 from api.identity.access import Access
 from api.panda.job_dictionary import pilot_dictionary
-from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint
-from core.dispatch.acquire import SlotOffer
+from api.panda.kernel import Call, Refusal, Result, Success, endpoint
+from api.panda.pilot_reports import update_job, update_jobs_bulk
+from core.credentials import secrets_of
+from core.dispatch.acquire import AcquiredJob, SlotOffer
 from core.dispatch.acquire import acquire_jobs as take_jobs
-from core.dispatch.update import JobReport
-from core.errors import InvalidInput
+from core.dispatch.readability import acquire_readable_jobs
+from core.dispatch.workers import worker_name
 from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses
 
+__all__ = ["acquire_jobs", "get_job_status", "update_job", "update_jobs_bulk"]
+
 NO_JOBS = "No jobs in PanDA"
-_MAX_JOBS = 100
+ROLE_NEEDED = "production or pilot role required to ask for other jobs than your own (prod_source_label=user)"
+MAX_JOBS = 100
+"""Jobs handed out at once; who asks for more gets these and may ask again."""
 
 
 @endpoint("POST")
@@ -23,118 +29,67 @@ def acquire_jobs(
     call: Call,
     site_name: str,
     timeout: int = 60,
-    memory: int | None = None,
-    disk_space: int | None = None,
+    memory: float | None = None,
+    disk_space: float | None = None,
     prod_source_label: str | None = None,
     node: str | None = None,
     computing_element: str | None = None,
     prod_user_id: str | None = None,
+    get_proxy_key: str | None = None,
     task_id: int | None = None,
     n_jobs: int = 1,
+    background: bool | None = None,
     resource_type: str | None = None,
     harvester_id: str | None = None,
     worker_id: str | None = None,
     scheduler_id: str | None = None,
-    remaining_time: int | None = None,
+    job_type: str | None = None,
+    via_topic: bool | None = None,
+    remaining_time: Any = None,
     cores: int | None = None,
     batch_id: str | None = None,
 ) -> Result:
-    """Hand out activated jobs (activated -> sent), best first."""
-    if not 1 <= n_jobs <= _MAX_JOBS:
-        return Refusal(f"n_jobs: {n_jobs} is out of range (between 1 and {_MAX_JOBS})")
+    """Hand out activated jobs (activated -> sent), best first.
+
+    `cores` and `batch_id` are ours. Taken and without effect: timeout, computing_element, get_proxy_key, background,
+    scheduler_id, job_type, via_topic.
+    """
+    if n_jobs < 1:
+        return Refusal(f"n_jobs: {n_jobs} is out of range (1 or more; at most {MAX_JOBS} are given at once)")
     is_pilot = call.caller.may(Access.PILOT)
     label = prod_source_label or ""
     if not is_pilot and label != "user":
-        return Refusal("production or pilot role required to ask for other jobs than your own (prod_source_label=user)")
+        return Refusal(ROLE_NEEDED)
     offer = SlotOffer(
         site_name=site_name,
         prod_source_label=label,
-        memory_mb=memory,
-        disk_mb=disk_space,
+        memory_mb=_whole(memory),
+        disk_mb=_whole(disk_space),
         cores=cores,
-        remaining_s=remaining_time,
+        remaining_s=_whole(remaining_time),
         resource_type=resource_type or "",
         jedi_task_id=task_id,
-        user_name="" if is_pilot else call.caller.user_name,
+        user_name=(prod_user_id or "") if is_pilot else call.caller.user_name,
         node=(node or "")[:128],
-        worker_id=(worker_id or "")[:80],
+        worker_id=worker_name(harvester_id, worker_id),
         batch_id=(batch_id or "")[:80],
-        job_count=n_jobs,
+        job_count=min(n_jobs, MAX_JOBS),
     )
-    jobs = take_jobs(call.services.database, offer)
+    take = acquire_readable_jobs if call.is_legacy else take_jobs
+    jobs = take(call.services.database, offer)
     call.services.contacts.note(call.services.database, site_name, len(jobs))
     if not jobs:
         return Refusal(NO_JOBS)
-    return Success({"StatusCode": 0, "jobs": [pilot_dictionary(job) for job in jobs]})
+    return Success({"StatusCode": 0, "jobs": [_described(call, job) for job in jobs]})
 
 
-@endpoint("POST", auth=Auth.PRODUCTION, takes_binary=True)
-def update_job(
-    call: Call,
-    job_id: int,
-    job_status: str,
-    job_output_report: str | dict[str, Any] | None = None,
-    node: str | None = None,
-    cpu_consumption_time: float | None = None,
-    cpu_consumption_unit: str | None = None,
-    scheduler_id: str | None = None,
-    pilot_id: str | None = None,
-    site_name: str | None = None,
-    pilot_log: str | None = None,
-    meta_data: str | dict[str, Any] | None = None,
-    trans_exit_code: int | None = None,
-    pilot_error_code: int | None = None,
-    pilot_error_diag: str | None = None,
-    exe_error_code: int | None = None,
-    exe_error_diag: str | None = None,
-    pilot_timing: str | None = None,
-    start_time: str | None = None,
-    end_time: str | None = None,
-    n_events: int | None = None,
-    n_input_files: int | None = None,
-    batch_id: str | None = None,
-    attempt_nr: int | None = None,
-    job_metrics: str | None = None,
-    stdout: str | None = None,
-    job_sub_status: str | None = None,
-    core_count: int | None = None,
-    max_rss: float | None = None,
-    max_pss: float | None = None,
-    work_dir_size_mb: float | None = None,
-    payload_stdout: str | None = None,
-    payload_stderr: str | None = None,
-    worker_id: str | None = None,
-    timeout: int = 60,
-) -> Result:
-    """Heartbeat or final report of a pilot; the answer carries the command for it."""
-    logs = {"payload.stderr": payload_stderr, "payload.stdout": payload_stdout, "pilot.log": pilot_log}
-    report = JobReport(
-        panda_id=job_id,
-        job_status=job_status,
-        attempt_nr=attempt_nr,
-        node=node,
-        pilot_id=pilot_id,
-        batch_id=batch_id,
-        worker_id=worker_id,
-        sub_status=job_sub_status,
-        core_count=core_count,
-        trans_exit_code=trans_exit_code,
-        pilot_error_code=pilot_error_code,
-        pilot_error_diag=pilot_error_diag,
-        exe_error_code=exe_error_code,
-        exe_error_diag=exe_error_diag,
-        cpu_consumption_time_s=_whole(cpu_consumption_time),
-        cpu_consumption_unit=cpu_consumption_unit,
-        max_rss_kb=_whole(max_rss),
-        max_pss_kb=_whole(max_pss),
-        work_dir_mb=_whole(work_dir_size_mb),
-        n_events=n_events,
-        job_metrics=job_metrics,
-        pilot_timing=pilot_timing,
-        output_report=_output_report(job_output_report),
-        logs={name: text for name, text in logs.items() if text},
-    )
-    return Success({"StatusCode": 0, "command": call.services.pilot_reports.update_job(report)})
+def _described(call: Call, acquired: AcquiredJob) -> dict[str, Any]:
+    job = acquired.job
+    task = call.services.task_facts.of(job["jedi_task_id"])
+    wants_secrets = task.get("useSecrets") in (True, 1)
+    secrets = secrets_of(call.services.database, job["prod_user_name"]) if wants_secrets else None
+    base = call.services.settings.pilot_transformation_base if call.is_legacy else f"{call.base_url}/trf/user"
+    return pilot_dictionary(acquired, transformation_base=base, task=task, secrets=secrets)
 
 
 @endpoint("GET")
@@ -153,21 +108,10 @@ def get_job_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
     )
 
 
-def _output_report(given: str | dict[str, Any] | None) -> dict[str, Any]:
-    report = (
-        parse_json(given.encode(), field="job_output_report", takes_binary=True) if isinstance(given, str) else given
-    )
-    if not report:
-        return {}
-    if not isinstance(report, dict):
-        raise InvalidInput(
-            "not an object", field="job_output_report", remedy='send {lfn: {"guid", "fsize", "adler32"}}'
-        )
-    return report
-
-
-def _whole(value: float | None) -> int | None:
-    """A measured figure as a whole number that fits the column; nonsense counts as not said."""
-    if value is None or not -1 < value < 2**53:
+def _whole(offered: Any) -> int | None:
+    """A figure of an offer as a whole number; nonsense counts as not said, as 0 does."""
+    try:
+        value = float(offered)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return int(value)
+    return int(value) if math.isfinite(value) and 0 <= value < 2**62 else None

@@ -26,6 +26,8 @@ REPORTABLE = ("running", "failed", "finished", "holding", "starting", "transferr
 ALREADY_DONE = "alreadydone"
 BAD_ATTEMPT = "badattemptnr"
 LOG_TAIL_CHARACTERS = 65_536
+DEBUG_LOG = "debug.stdout"
+"""What a pilot in debug mode shows of its running payload."""
 
 
 @dataclass
@@ -40,7 +42,6 @@ class JobReport:
     batch_id: str | None = None
     worker_id: str | None = None
     sub_status: str | None = None
-    core_count: int | None = None
     trans_exit_code: int | None = None
     pilot_error_code: int | None = None
     pilot_error_diag: str | None = None
@@ -55,13 +56,22 @@ class JobReport:
     job_metrics: str | None = None
     pilot_timing: str | None = None
     output_report: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, int | float | str] = field(default_factory=dict)
+    """Further measurements by their names in the v1 API; they are added to those said before."""
+    meta_data: str | None = None
+    """The payload's own report (jobReport.json), kept as it came."""
     logs: dict[str, str] = field(default_factory=dict)
-    """Name of the log -> its last 64 kB."""
+    """Name of the log -> its last 64 kB. Kept from the verdict; of a heartbeat only DEBUG_LOG."""
 
     @property
     def is_final(self) -> bool:
         """Whether this is the pilot's verdict."""
         return self.job_status in ("finished", "failed")
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether more than the job's own row is to be written."""
+        return self.is_final or self.meta_data is not None or DEBUG_LOG in self.logs
 
 
 _TEXT_LIMITS = {
@@ -76,6 +86,7 @@ _TEXT_LIMITS = {
     "job_metrics": 500,
     "pilot_timing": 100,
 }
+_LONGEST_METRIC = 4000
 _NUMBERS = (
     "attempt_nr",
     "trans_exit_code",
@@ -108,7 +119,8 @@ _SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
 _UPDATE = f"""
 WITH said AS (
     SELECT * FROM jsonb_to_recordset(%(reports)s::jsonb)
-        AS r (panda_id bigint, target text, reason text, verdict text, output_report jsonb, logs jsonb, {_SAID})
+        AS r (panda_id bigint, target text, reason text, verdict text, metrics jsonb, output_report jsonb, logs jsonb,
+              meta_data text, {_SAID})
 ), before AS (
     SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time
     FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j
@@ -123,6 +135,7 @@ WITH said AS (
         job_sub_status = coalesce(r.sub_status, j.job_sub_status),
         modification_host = coalesce(nullif(r.node, ''), j.modification_host),
         worker_id = coalesce(nullif(r.worker_id, ''), j.worker_id),
+        metrics = CASE WHEN r.metrics IS NULL THEN j.metrics ELSE j.metrics || r.metrics END,
         {_SET_STORED}
     FROM before b JOIN said r USING (panda_id)
     WHERE j.panda_id = b.panda_id AND (b.job_status IN ({_SPEAKING}) OR {_VERDICT_IS_DUE})
@@ -135,26 +148,30 @@ WITH said AS (
     SELECT panda_id, jedi_task_id, attempt_nr, previous_status, job_status, computing_site, prod_source_label,
            modification_host, reason
     FROM changed WHERE previous_status <> job_status
-)/* final */
+)/* documents */
 SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status
 FROM before b LEFT JOIN changed c USING (panda_id)
 """
 
-_KEEP_VERDICTS = f""", ended AS (
-    SELECT c.panda_id, c.attempt_nr, r.verdict, r.output_report, r.logs
-    FROM changed c JOIN said r USING (panda_id) WHERE r.verdict IS NOT NULL AND c.job_status IN {_AWAITING_VERDICT}
-), reported AS (
+_KEEP_DOCUMENTS = f""", reported AS (
     INSERT INTO job_output_reports (panda_id, attempt_nr, verdict, report)
-    SELECT panda_id, attempt_nr, verdict, output_report FROM ended
+    SELECT c.panda_id, c.attempt_nr, r.verdict, r.output_report
+    FROM changed c JOIN said r USING (panda_id) WHERE r.verdict IS NOT NULL AND c.job_status IN {_AWAITING_VERDICT}
     ON CONFLICT (panda_id) DO NOTHING
 ), kept AS (
     INSERT INTO job_logs (panda_id, name, text, is_truncated)
-    SELECT e.panda_id, l.name, l.text, l.is_truncated
-    FROM ended e, jsonb_to_recordset(e.logs) AS l (name text, text text, is_truncated boolean)
-    ON CONFLICT (panda_id, name) DO UPDATE SET text = excluded.text, is_truncated = excluded.is_truncated
+    SELECT c.panda_id, l.name, l.text, l.is_truncated
+    FROM changed c JOIN said r USING (panda_id),
+         jsonb_to_recordset(r.logs) AS l (name text, text text, is_truncated boolean)
+    ON CONFLICT (panda_id, name) DO UPDATE SET
+        text = excluded.text, is_truncated = excluded.is_truncated, received_time = clock_timestamp()
+), described AS (
+    INSERT INTO job_metadata (panda_id, text)
+    SELECT c.panda_id, r.meta_data FROM changed c JOIN said r USING (panda_id) WHERE r.meta_data IS NOT NULL
+    ON CONFLICT (panda_id) DO UPDATE SET text = excluded.text, received_time = clock_timestamp()
 )"""
-HEARTBEAT = PreparedStatement("pilot_heartbeats", _UPDATE.replace("/* final */", ""), {"reports": "jsonb"})
-FINAL = PreparedStatement("pilot_verdicts", _UPDATE.replace("/* final */", _KEEP_VERDICTS), {"reports": "jsonb"})
+HEARTBEAT = PreparedStatement("pilot_heartbeats", _UPDATE.replace("/* documents */", ""), {"reports": "jsonb"})
+FINAL = PreparedStatement("pilot_verdicts", _UPDATE.replace("/* documents */", _KEEP_DOCUMENTS), {"reports": "jsonb"})
 
 
 class PilotReports:
@@ -178,7 +195,7 @@ class PilotReports:
         return self._coalescer.submit(report)
 
     def _apply(self, reports: list[JobReport]) -> list[str | None]:
-        statement = FINAL if any(report.is_final for report in reports) else HEARTBEAT
+        statement = FINAL if any(report.has_documents for report in reports) else HEARTBEAT
         rows = {row["panda_id"]: row for row in self._database.fetch_prepared(statement, reports_parameters(reports))}
         return [
             _command(rows[report.panda_id], report)
@@ -189,7 +206,7 @@ class PilotReports:
 
 
 def reports_parameters(reports: list[JobReport]) -> dict[str, Any]:
-    """The bound parameter of `HEARTBEAT` or, when a verdict is among the reports, of `FINAL`."""
+    """The bound parameter of `HEARTBEAT` or, when one of the reports has documents, of `FINAL`."""
     return {"reports": json.dumps([_said(report) for report in reports])}
 
 
@@ -201,17 +218,33 @@ def _said(report: JobReport) -> dict[str, Any]:
         "reason": f"pilot reported {report.job_status}",
     }
     for name in _NUMBERS:
-        values[name] = getattr(report, name)
+        values[name] = _number(getattr(report, name))
     for name, limit in _TEXT_LIMITS.items():
         given = getattr(report, name)
         values[name] = None if given is None else clean(given, limit)
     if report.is_final:
-        values |= {
-            "verdict": report.job_status,
-            "output_report": _cleaned(report.output_report),
-            "logs": [_log(name, text) for name, text in report.logs.items()],
-        }
+        values |= {"verdict": report.job_status, "output_report": _cleaned(report.output_report)}
+    logs = [_log(name, text) for name, text in report.logs.items() if report.is_final or name == DEBUG_LOG]
+    values["logs"] = logs or None
+    values["metrics"] = _metrics(report.metrics) or None
+    values["meta_data"] = None if report.meta_data is None else clean(report.meta_data, len(report.meta_data))
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _number(value: int | None) -> int | None:
+    """A whole number that fits its column; what does not is as good as not said."""
+    return value if value is not None and abs(value) < 2**63 else None
+
+
+def _metrics(given: dict[str, int | float | str]) -> dict[str, int | float | str]:
+    """What can be stored of the measurements: texts cut, figures finite."""
+    metrics: dict[str, int | float | str] = {}
+    for name, value in given.items():
+        if isinstance(value, str):
+            metrics[name] = clean(value, _LONGEST_METRIC)
+        elif math.isfinite(value):
+            metrics[name] = value
+    return metrics
 
 
 def _log(name: str, text: str) -> dict[str, Any]:

@@ -56,3 +56,16 @@ GROUP BY computing_site, resource_type, prod_source_label, job_status
 def active_job_counts(database: Database) -> list[Row]:
     """Live jobs by queue, resource type, label and status."""
     return database.fetch(_ACTIVE_BY_SITE)
+
+
+# ix_jobs_archive_task, primary key of job_metadata
+_METADATA = """
+SELECT m.panda_id, m.text FROM jobs_archive j JOIN job_metadata m USING (panda_id)
+WHERE j.jedi_task_id = %(task_id)s AND j.job_status = 'finished' AND j.prod_source_label IN ('user', 'panda')
+ORDER BY m.panda_id
+"""
+
+
+def metadata_of_task(database: Database, task_id: int) -> dict[int, str]:
+    """PandaID -> what the payload reported of itself, for the finished user jobs of a task that reported something."""
+    return {row["panda_id"]: row["text"] for row in database.fetch(_METADATA, {"task_id": task_id})}
