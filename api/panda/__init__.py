@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from api.panda import job, pilot, statistics_, system, task
+from api.panda import file_server, job, pilot, statistics_, system, task
 
 MODULES: dict[str, ModuleType] = {
     "job": job,
@@ -12,4 +12,5 @@ MODULES: dict[str, ModuleType] = {
     "pilot": pilot,
     "statistics": statistics_,
     "system": system,
+    "file_server": file_server,
 }
