@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.bodies import gathered, parse_json, read_body, refuse_nul
-from api.identity.access import NOBODY, Access, Gate
+from api.identity.access import NOBODY, Access, Forbidden, Gate
 from api.operations import Answer, Context, Created, Operation, Services
 from api.problems import json_response, problem, problem_of
 from core.errors import PandaError
@@ -53,7 +53,7 @@ def _answer(operation: Operation, services: Services, gate: Gate, request: Reque
         arguments = operation.arguments(*_address(request, context), document)
         return _response(operation.handler(context, **arguments))
     except PandaError as error:
-        return problem_of(error, is_anonymous=not caller.is_known)
+        return problem_of(error, is_anonymous=not (caller.is_known or isinstance(error, Forbidden)))
     except Exception:  # the last door: whatever it was, the caller gets a sentence and the log the traceback
         log.exception("%s failed", operation.path, extra={"component": "api"})
         return _internal_error()
@@ -78,7 +78,7 @@ async def _answer_on_loop(operation: Operation, services: Services, gate: Gate, 
         response: Response = await operation.handler(context, request=request, **arguments)
         return response
     except PandaError as error:
-        return problem_of(error, is_anonymous=not caller.is_known)
+        return problem_of(error, is_anonymous=not (caller.is_known or isinstance(error, Forbidden)))
     except Exception:  # the same last door
         log.exception("%s failed", operation.path, extra={"component": "api"})
         return _internal_error()

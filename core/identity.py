@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.database import Database, Row, Transaction
-from core.errors import Conflict, InvalidInput
+from core.errors import InvalidInput, NotAllowed
 from core.names import MAX_NAME_BYTES
 
 EMBEDDED = "embedded:"
@@ -76,12 +76,12 @@ def remember_token(
 def claim_user_name(database: Database, *, user_name: str, vo: str, subject: str) -> None:
     """Remember a user of an external issuer, whose name nobody else may then use.
 
-    `subject` is unique for the person among all issuers. Raises Conflict when the name is another subject's: jobs and
+    `subject` is unique for the person among all issuers. Raises NotAllowed when the name is another subject's: jobs and
     tasks are owned by name (client-wire.md 2.1), and people can often choose theirs at their provider.
     """
     row = database.fetch_one(_RECORD_USER, {"user_name": user_name, "vo": vo, "subject": subject})
     if row is not None and row["subject"] != subject:
-        raise Conflict(
+        raise NotAllowed(
             f"the name '{user_name}' belongs to another account here",
             field="Authorization",
             remedy='an administrator may free it: PUT /api/control/user/NAME {"subject": ""}',

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+MAX_USER_NAME = 200
 _LEFT_OUT = re.compile(r"[()\[\]{}<>'\"`]")
 
 
@@ -23,3 +24,8 @@ def user_name_of(claims: Mapping[str, Any]) -> str:
         return name
     words = [word for word in _LEFT_OUT.sub("", name).split() if not word.isdigit()]
     return " ".join(word[:1].upper() + word[1:].lower() for word in words) or subject
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether a name can be kept, shown and compared: not empty, not endless, no control characters, no half characters."""
+    return 0 < len(name) <= MAX_USER_NAME and name.isprintable() and name == name.strip()

@@ -194,6 +194,8 @@ class PandaApi:
             caller = self._gate.identify(request.headers, request.cookies)
         except NotAllowed as error:
             return envelope(Refusal(str(error)), 403)
+        except Unavailable as error:  # an external issuer that must be asked
+            return envelope(Refusal(str(error)), 503)
         try:
             if (refusal := _may_call(found, caller, request.method)) is not None:
                 return envelope(refusal)

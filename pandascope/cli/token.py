@@ -25,6 +25,12 @@ def create(
         list[str] | None,
         typer.Option(metavar="ROLE", help="production, pilot, operator or admin; may be repeated. None: a plain user."),
     ] = None,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help='Name of the person ("Jane Doe"): owner of jobs and tasks.')
+    ] = "",
+    nickname: Annotated[
+        str, typer.Option(metavar="NAME", help="Begins the names of output datasets, after `user.`; default: the user.")
+    ] = "",
     days: Annotated[
         float | None, typer.Option(metavar="N", min=0.001, help="Days the token is valid; default as configured.")
     ] = None,
@@ -42,8 +48,11 @@ def create(
     url = settings.database_url or (postgres.url if postgres.pid is not None else "")
     lifetime_s = int(days * 86400) if days is not None else settings.token_lifetime_s
     roles = list(dict.fromkeys(role or []))
-    token = issue_token(settings, url, user=user, vo=vo, roles=roles, lifetime_s=lifetime_s)
+    token = issue_token(
+        settings, url, user=user, vo=vo, roles=roles, lifetime_s=lifetime_s, name=name, nickname=nickname
+    )
     if as_json:
-        print_json({"token": token, "user": user, "vo": vo, "roles": roles, "lifetime_s": lifetime_s})
+        known = {"user": user, "owner_name": token.user_name, "vo": vo, "roles": roles, "lifetime_s": lifetime_s}
+        print_json({"token": token.text, **known})
     else:
-        typer.echo(token)
+        typer.echo(token.text)

@@ -7,7 +7,8 @@ import logging
 import os
 from pathlib import Path
 
-from api.identity.issuer import Issuer
+from api.identity.issuer import IssuedToken, Issuer
+from api.identity.names import is_usable_name
 from core.configuration import Settings
 from core.database import Database
 from core.errors import PandaError, Unavailable
@@ -20,24 +21,43 @@ log = logging.getLogger("panda.supervisor")
 
 
 def issue_token(
-    settings: Settings, database_url: str, *, user: str, vo: str, roles: list[str], lifetime_s: int | None = None
-) -> str:
+    settings: Settings,
+    database_url: str,
+    *,
+    user: str,
+    vo: str,
+    roles: list[str],
+    lifetime_s: int | None = None,
+    name: str = "",
+    nickname: str = "",
+) -> IssuedToken:
     """Make a token and remember in the database that it was given out (it is valid without that, but not revocable).
 
-    `database_url` may be empty when no database runs. Raises PandaError for an unknown role.
+    `name` and `nickname` are the person's, when they are not the account's own. `database_url` may be empty when no
+    database runs. Raises PandaError for an unknown role or a name that cannot be one.
     """
+    for field, given in (("user", user), ("name", name or user), ("nickname", nickname or user), ("vo", vo)):
+        if not is_usable_name(given):
+            raise PandaError(f"{given[:40]!r} cannot be a name", field=field, remedy="1 to 200 printable characters")
     unknown = [role for role in roles if role not in ROLES]
     if unknown:
         raise PandaError(f"there is no role '{unknown[0]}'", field="role", remedy=f"roles are {', '.join(ROLES)}")
     issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
-    token = issuer.issue(user=user, vo=vo, roles=roles, lifetime_s=lifetime_s or settings.token_lifetime_s)
+    token = issuer.issue(
+        user=user,
+        vo=vo,
+        roles=roles,
+        lifetime_s=lifetime_s or settings.token_lifetime_s,
+        name=name,
+        nickname=nickname,
+    )
     if database_url:
         database = Database(database_url, pool_size=1)
         try:
             record_token(
                 database,
                 token_id=token.token_id,
-                user_name=user,
+                user_name=token.user_name,
                 vo=vo,
                 roles=roles,
                 expiry_time=token.expiry_time,
@@ -46,7 +66,7 @@ def issue_token(
             log.warning("the token of %s was made but not recorded: %s", user, error)
         finally:
             database.close()
-    return token.text
+    return token
 
 
 def local_user() -> str:

@@ -178,7 +178,7 @@ class Supervisor:
     def _renew_token(self, database_url: str) -> None:
         lifetime_s = self._settings.token_lifetime_s
         user, vo = local_user(), self._settings.vo
-        self._token = issue_token(self._settings, database_url, user=user, vo=vo, roles=list(ROLES))
+        self._token = issue_token(self._settings, database_url, user=user, vo=vo, roles=list(ROLES)).text
         self._token_renewal = time.time() + lifetime_s / 2
         write_environment_file(self._settings.data, self.url, self._token)
 
