@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from api.panda import file_server, job, pilot, statistics_, system, task
+from api.panda import (
+    async_process,
+    data_carousel,
+    event,
+    file_server,
+    harvester,
+    idds,
+    job,
+    metaconfig,
+    pilot,
+    statistics_,
+    system,
+    task,
+    workflow,
+)
 
 MODULES: dict[str, ModuleType] = {
     "job": job,
@@ -13,4 +27,11 @@ MODULES: dict[str, ModuleType] = {
     "statistics": statistics_,
     "system": system,
     "file_server": file_server,
+    "harvester": harvester,
+    "metaconfig": metaconfig,
+    "event": event,
+    "data_carousel": data_carousel,
+    "workflow": workflow,
+    "idds": idds,
+    "async_process": async_process,
 }
