@@ -6,9 +6,36 @@ from typing import Any
 
 from api.identity.access import Access
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
+from api.panda.task_lookup import (
+    get_datasets_and_files,
+    get_detailed_info,
+    get_details,
+    get_job_descriptions,
+    get_job_ids,
+    get_parent_detailed_info,
+    get_status,
+    get_task_parameters,
+    get_tasks_detailed_info_since,
+    get_tasks_modified_since,
+)
 from core.errors import Conflict, NotAllowed, UnknownObject
 from core.taskbuffer.killing import Killer
-from core.tasks import kill_task, submit_task, task_status
+from core.tasks import kill_task, submit_task
+
+__all__ = [
+    "get_datasets_and_files",
+    "get_detailed_info",
+    "get_details",
+    "get_job_descriptions",
+    "get_job_ids",
+    "get_parent_detailed_info",
+    "get_status",
+    "get_task_parameters",
+    "get_tasks_detailed_info_since",
+    "get_tasks_modified_since",
+    "kill",
+    "submit",
+]
 
 
 @endpoint("POST")
@@ -18,12 +45,6 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
         return Refusal("task_parameters.prodSourceLabel: production role required for managed", data=60)
     task_id = submit_task(call.services.database, task_parameters, user_name=call.caller.user_name, vo=call.caller.vo)
     return Success(task_id, f"succeeded. new jediTaskID={task_id}")
-
-
-@endpoint("GET")
-def get_status(call: Call, task_id: int) -> Result:
-    """The status of a task."""
-    return Success(task_status(call.services.database, task_id))
 
 
 @endpoint("POST")

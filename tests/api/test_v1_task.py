@@ -90,4 +90,4 @@ def test_status_and_kill_with_the_codes_clients_know(alice, shared_system):
     assert (again["success"], again["data"]) == (False, 4)
     unknown = call(alice, "kill", task_id=5)
     assert (unknown["success"], unknown["data"]) == (False, 2)
-    assert alice.get("/api/v1/task/get_status", params={"task_id": 5}).json()["message"].startswith("task_id: ")
+    assert alice.get("/api/v1/task/get_status", params={"task_id": 5}).json()["message"] == "Task not found"
