@@ -41,7 +41,7 @@ def create_server(settings: Settings, database_url: str) -> PandaServer:
         return RedirectResponse("/monitor/")
 
     front = Starlette(routes=[Route("/", to_monitor)], lifespan=lifespan)
-    doors: dict[str, ASGIApp] = {"/api": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)}
+    doors: dict[str, ASGIApp] = {"/api": api, "/auth": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)}
     return PandaServer(front, doors, api.state.end_streams)
 
 
