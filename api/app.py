@@ -14,13 +14,15 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+import api.auth
 import api.control
 import api.monitor
+from api.cache import cache_routes
 from api.identity.access import Access, Gate
 from api.identity.issuer import Issuer
 from api.live import ChangeHub
@@ -28,6 +30,7 @@ from api.openapi import openapi_document
 from api.operations import Services, operation, operations_of
 from api.panda import MODULES
 from api.panda.kernel import PandaApi
+from api.panda.legacy_door import LegacyDoor
 from api.problems import json_response
 from api.routing import route_of, unknown_path
 from core.clock import utc_now
@@ -39,6 +42,9 @@ from core.dispatch.update import PilotReports
 from core.errors import Unavailable
 
 log = logging.getLogger("panda.api")
+
+_SENT_AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
+"""Files of the cache are archives; packing them again would cost time and their length."""
 
 _DATABASE_PATIENCE_S = 60
 """How long a starting process waits for a database that is still recovering."""
@@ -80,6 +86,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     gate = Gate(issuer, services.database, settings)
     readers = anyio.CapacityLimiter(max(2, settings.database_pool_size // 2))
     panda = PandaApi(MODULES, services, gate)
+    legacy = LegacyDoor(panda, services, gate)
     operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
     document = openapi_document(operations, panda.endpoints, version("pandascope"))
 
@@ -106,12 +113,15 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"])
         for name in ("v1", "latest")
     ]
+    panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST"]))
     own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
     app = Starlette(
-        routes=[*panda_routes, *own_routes],
+        routes=[*api.auth.routes(services, gate, issuer), *panda_routes, *cache_routes(services), *own_routes],
         exception_handlers={404: unknown_path, 405: unknown_path},
         lifespan=lifespan,
-        middleware=[Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5)],
+        middleware=[
+            Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5, exclude_content_types=_SENT_AS_THEY_ARE)
+        ],
     )
     app.state.end_streams = services.live.end_streams
     return app

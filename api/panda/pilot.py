@@ -7,16 +7,17 @@ from typing import Any
 
 from api.identity.access import Access
 from api.panda.job_dictionary import pilot_dictionary
-from api.panda.kernel import Call, Refusal, Result, Success, endpoint
+from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint
 from api.panda.pilot_reports import update_job, update_jobs_bulk
 from core.credentials import secrets_of
 from core.dispatch.acquire import AcquiredJob, SlotOffer
 from core.dispatch.acquire import acquire_jobs as take_jobs
 from core.dispatch.readability import acquire_readable_jobs
 from core.dispatch.workers import worker_name
+from core.harvester.workers import note_pilot_status
 from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses
 
-__all__ = ["acquire_jobs", "get_job_status", "update_job", "update_jobs_bulk"]
+__all__ = ["acquire_jobs", "get_job_status", "update_job", "update_jobs_bulk", "update_worker_status"]
 
 NO_JOBS = "No jobs in PanDA"
 ROLE_NEEDED = "production or pilot role required to ask for other jobs than your own (prod_source_label=user)"
@@ -106,6 +107,23 @@ def get_job_status(call: Call, job_ids: list[int], timeout: int = 60) -> Result:
             for panda_id, row in rows
         ]
     )
+
+
+@endpoint("POST", auth=Auth.PRODUCTION)
+def update_worker_status(
+    call: Call, worker_id: Any, harvester_id: Any, status: Any, timeout: Any = 60, node_id: Any = None
+) -> Result:
+    """A pilot says that its worker has `started` or `finished`; of a worker nobody told of nothing is kept."""
+    try:
+        number = int(worker_id)
+    except (TypeError, ValueError, OverflowError):
+        number = 2**63
+    if not harvester_id or abs(number) >= 2**63:
+        given = f"{str(harvester_id)[:50]!r}, {str(worker_id)[:50]!r}"
+        return Refusal(f"harvester_id, worker_id: {given} name no worker (send those the factory gave the pilot)")
+    node = "" if node_id is None else str(node_id)[:128]
+    note_pilot_status(call.services.database, str(harvester_id)[:200], number, str(status), node)
+    return Success()
 
 
 def _whole(offered: Any) -> int | None:

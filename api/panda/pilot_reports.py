@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from api.bodies import parse_json
-from api.panda.kernel import Auth, Call, Refusal, Result, Success, bind, endpoint
+from api.panda.kernel import Auth, Call, Endpoint, Refusal, Result, Success, bind, endpoint
 from core.dispatch.update import DEBUG_LOG, JobReport
 from core.errors import InvalidInput, PandaError, Unavailable
 
@@ -147,6 +147,9 @@ def update_job(
     return Success({"StatusCode": 0, "command": call.services.pilot_reports.update_job(report)})
 
 
+UPDATE_JOB: Endpoint = update_job.__panda__  # type: ignore[attr-defined]
+
+
 @endpoint("POST", auth=Auth.PRODUCTION, takes_binary=True)
 def update_jobs_bulk(call: Call, job_list: list[Any], harvester_id: str | None = None) -> Result:
     """Many reports of a Harvester at once, each a dictionary of update_job's parameters; one whole envelope for each."""
@@ -162,7 +165,7 @@ def report_one(call: Call, entry: Any) -> Success | Refusal:
     """One report of a list: what is wrong with it harms it alone. Raises Unavailable, which concerns them all."""
     if not isinstance(entry, dict):
         return Refusal("job_list: not an object (send a dictionary of update_job's parameters)")
-    arguments = bind(update_job.__panda__, entry)  # type: ignore[attr-defined]
+    arguments = bind(UPDATE_JOB, entry)
     if isinstance(arguments, Refusal):
         return arguments
     try:
