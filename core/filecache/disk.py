@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -54,7 +54,8 @@ class CacheDisk:
                     os.fsync(copy.fileno())
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it was moved, or there never was a place for it
+                path.unlink()
 
     def publish(self, written: Path, target: Path, *, replace: bool) -> None:
         """Give a temporary file its name. Raises Conflict when there is a file of this name that may not be replaced."""
