@@ -53,6 +53,15 @@ def task_records(
     `since`: modified at or after. Patterns are searched among these only, as upstream does. Raises InvalidInput for a
     pattern that is none or takes too long.
     """
+    statement, values = records_question(filters, user_name=user_name, since=since, limit=limit)
+    rows = _search(database, statement, values) if filters.patterns else database.fetch(statement, values)
+    return [_record(row) for row in rows]
+
+
+def records_question(
+    filters: TaskFilters, *, user_name: str, since: datetime | None = None, limit: int = 500
+) -> tuple[str, dict[str, Any]]:
+    """The statement that `task_records` asks, with its values."""
     if not filters.names_user:
         filters.require("t.user_name = %(user_name)s", user_name=user_name)
     if since is not None:
@@ -60,9 +69,7 @@ def task_records(
     statement = _MANY.format(
         conditions=" AND ".join(filters.conditions) or "true", patterns=" AND ".join(filters.patterns) or "true"
     )
-    values = {**filters.values, "limit": max(0, min(limit, MAX_TASKS))}
-    rows = _search(database, statement, values) if filters.patterns else database.fetch(statement, values)
-    return [_record(row) for row in rows]
+    return statement, {**filters.values, "limit": max(0, min(limit, MAX_TASKS))}
 
 
 def _search(database: Database, statement: str, values: dict[str, Any]) -> list[Row]:
