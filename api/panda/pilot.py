@@ -8,6 +8,7 @@ from typing import Any
 from api.identity.access import Access
 from api.panda.job_dictionary import pilot_dictionary
 from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint
+from api.panda.pilot_nodes import update_worker_node, update_worker_node_gpu
 from api.panda.pilot_reports import update_job, update_jobs_bulk
 from core.credentials import secrets_of
 from core.dispatch.acquire import AcquiredJob, SlotOffer
@@ -17,7 +18,15 @@ from core.dispatch.workers import worker_name
 from core.harvester.workers import note_pilot_status
 from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses
 
-__all__ = ["acquire_jobs", "get_job_status", "update_job", "update_jobs_bulk", "update_worker_status"]
+__all__ = [
+    "acquire_jobs",
+    "get_job_status",
+    "update_job",
+    "update_jobs_bulk",
+    "update_worker_node",
+    "update_worker_node_gpu",
+    "update_worker_status",
+]
 
 NO_JOBS = "No jobs in PanDA"
 ROLE_NEEDED = "production or pilot role required to ask for other jobs than your own (prod_source_label=user)"
