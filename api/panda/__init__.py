@@ -6,6 +6,7 @@ from types import ModuleType
 
 from api.panda import (
     async_process,
+    creds,
     data_carousel,
     event,
     file_server,
@@ -26,6 +27,7 @@ MODULES: dict[str, ModuleType] = {
     "pilot": pilot,
     "statistics": statistics_,
     "system": system,
+    "creds": creds,
     "file_server": file_server,
     "harvester": harvester,
     "metaconfig": metaconfig,

@@ -1,23 +1,30 @@
-"""`job`: submit without a task, look up, kill."""
+"""`job`: submit without a task, look up, kill, command."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from api.bodies import parse_json
 from api.identity.access import Access
+from api.panda.job_attributes import job_dictionary
 from api.panda.job_record import job_from_record, record_of
-from api.panda.kernel import Call, Refusal, Result, Success, endpoint
+from api.panda.kernel import Auth, Bare, Call, Refusal, Result, Success, endpoint
+from api.panda.offline_script import offline_script
 from core.direct_submission import submit_jobs
 from core.errors import InvalidInput
+from core.taskbuffer.commanding import reassign_jobs
+from core.taskbuffer.commanding import set_command as store_command
+from core.taskbuffer.commanding import set_debug_mode as store_debug_mode
 from core.taskbuffer.killing import Killer, kill_jobs
-from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses, jobs_with_files
+from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses, jobs_with_files, metadata_of_task
 from core.taskbuffer.submission import MAX_JOBS_PER_REQUEST
 
 
 @endpoint("POST")
 def submit(call: Call, jobs: str | list[Any]) -> Result:
-    """Create jobs directly; `jobs` is a JSON text (or list) of job dictionaries, each with a Files list."""
+    """Create jobs directly; `jobs` is a JSON text (or list) of job dictionaries or positional lists with their files."""
     records = _records(jobs)
     parsed = [job_from_record(record, f"jobs.{position}.") for position, record in enumerate(records)]
     if any(job.prod_source_label == "managed" for job in parsed) and not call.caller.may(Access.PRODUCTION):
@@ -49,6 +56,12 @@ def get_description(call: Call, job_ids: list[int]) -> Result:
     return Success([record_of(found[panda_id]) if panda_id in found else None for panda_id in job_ids])
 
 
+@endpoint("GET", "POST")
+def get_description_incl_archive(call: Call, job_ids: list[int]) -> Result:
+    """The same as get_description, which looks in the archive too."""
+    return get_description(call, job_ids)
+
+
 @endpoint("POST")
 def kill(
     call: Call,
@@ -57,11 +70,65 @@ def kill(
     use_email_as_id: bool = False,
     kill_options: list[str] | None = None,
 ) -> Result:
-    """Ask for the end of jobs with a kill code; one true or false per job."""
+    """Ask for the end of jobs with a kill code; one true or false per job.
+
+    Who calls is known by the token, so `use_email_as_id` changes nothing; `kill_options` concern merging, which jobs here
+    do not do.
+    """
     if len(job_ids) > MAX_LOOKUP:
         return _too_many()
-    is_manager = call.caller.may(Access.PRODUCTION) or call.caller.may(Access.OPERATOR)
-    return Success(kill_jobs(call.services.database, job_ids, Killer(call.caller.user_name, is_manager), code))
+    return Success(kill_jobs(call.services.database, job_ids, _killer(call), code))
+
+
+@endpoint("POST")
+def reassign(call: Call, job_ids: list[int]) -> Result:
+    """Set up anew those of the caller's jobs that no pilot has; always succeeds."""
+    if len(job_ids) > MAX_LOOKUP:
+        return _too_many()
+    reassign_jobs(call.services.database, job_ids, _killer(call))
+    return Success()
+
+
+@endpoint("POST", auth=Auth.PRODUCTION)
+def set_command(call: Call, job_id: int, command: str) -> Result:
+    """Leave a command for the pilot of a live job."""
+    store_command(call.services.database, job_id, command)
+    return Success(message=f"command={command} was registered for job {job_id}")
+
+
+@endpoint("POST", auth=Auth.PRODUCTION)
+def set_debug_mode(call: Call, job_id: int, mode: bool) -> Result:
+    """Turn debug mode of a live job on or off; `pbook debug` prints the data."""
+    store_debug_mode(call.services.database, job_id, mode)
+    return Success("Succeeded", message=f"debug mode of job {job_id} is {'on' if mode else 'off'}")
+
+
+@endpoint("GET")
+def get_metadata_for_analysis_jobs(call: Call, task_id: int) -> Result:
+    """{PandaID: what the payload reported of itself} for the finished user jobs of a task."""
+    found = metadata_of_task(call.services.database, task_id)
+    metadata = {str(panda_id): _document(text) for panda_id, text in found.items()}
+    return Success(metadata, message="" if metadata else "No metadata found")
+
+
+@endpoint("GET", auth=Auth.OPEN)
+def generate_offline_execution_script(call: Call, job_id: int, days: int | None = None) -> Result:
+    """A shell script that runs a job again by hand; `days` is not needed, the archive is looked through whole."""
+    job = jobs_with_files(call.services.database, [job_id]).get(job_id)
+    if job is None:
+        return Bare(f"ERROR: there is no job {job_id}")
+    return Bare(offline_script(job, call.base_url))
+
+
+def _killer(call: Call) -> Killer:
+    return Killer(call.caller.user_name, call.is_production)
+
+
+def _document(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 def _too_many() -> Refusal:
@@ -70,10 +137,10 @@ def _too_many() -> Refusal:
 
 def _records(jobs: str | list[Any]) -> list[dict[str, Any]]:
     records = parse_json(jobs.encode(), field="jobs") if isinstance(jobs, str) else jobs
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise InvalidInput("not a list of objects", field="jobs", remedy="send a JSON list of job dictionaries")
+    if not isinstance(records, list):
+        raise InvalidInput("not a list", field="jobs", remedy="send a JSON list of job dictionaries")
     if not 1 <= len(records) <= MAX_JOBS_PER_REQUEST:
         raise InvalidInput(
             f"{len(records)} jobs", field="jobs", remedy=f"between 1 and {MAX_JOBS_PER_REQUEST} in a request"
         )
-    return records
+    return [job_dictionary(record, f"jobs.{number}") for number, record in enumerate(records)]

@@ -14,11 +14,13 @@ import orjson
 
 from core.dispatch.acquire import AcquiredJob
 from core.taskbuffer.commanding import DEBUG
+from core.taskengine.execution import execution_steps
+from core.taskengine.transformations import RUN_CONTAINER
 
 BUILD_LABEL = "panda"
 """prodSourceLabel of the jobs that make a lib; for every other job a lib is input (client-wire.md 4.4, buildSpec)."""
 _INPUTS = ("input", "sandbox")
-_TRANSFORMATION = re.compile(r"[A-Za-z]\w*-\d\d-\d\d-\d\d")
+_TRANSFORMATION = re.compile(rf"[A-Za-z]\w*-\d\d-\d\d-\d\d|{RUN_CONTAINER}")
 """How PanDA names its transformations (client-wire.md 4.6); anything else in the job is an executable or an address."""
 
 
@@ -45,7 +47,7 @@ def pilot_dictionary(
         "transformation": transformation_address(acquired.job["transformation"], transformation_base),
         **_input_lists(inputs),
         **_output_lists(outputs, logs),
-        **_wishes(acquired.job, task or {}),
+        **_wishes(acquired, task or {}, outputs),
         **({"secrets": orjson.dumps(secrets).decode()} if secrets else {}),
         "panda_files": [_file(file) for file in files],
     }
@@ -127,19 +129,25 @@ def _facts(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _wishes(job: dict[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+def _wishes(acquired: AcquiredJob, task: Mapping[str, Any], outputs: list[dict[str, Any]]) -> dict[str, Any]:
     """What is there only when it applies (server-api.md 1.15); flags are the text True."""
+    job = acquired.job
     wishes: dict[str, Any] = {}
     if job["container_name"]:
         wishes["container_name"] = job["container_name"]
-    if DEBUG in str(job["special_handling"]).split(",") or _is_set(task.get("debugMode")):
+    if DEBUG in str(job["special_handling"]).split(","):
         wishes["debug"] = "True"
     if _is_set(task.get("noLoopingCheck")) or task.get("loopingCheck") is False:
         wishes["loopingCheck"] = False
-    if isinstance(task.get("allowNoOutput"), list):
-        wishes["allowNoOutput"] = task["allowNoOutput"]
+    optional = [file["lfn"] for file in outputs if file["dataset"].rstrip("/") in task.get("optional_outputs", ())]
+    if optional:
+        wishes["allowNoOutput"] = optional
     if isinstance(task.get("transferType"), str) and task["transferType"]:
         wishes["transferType"] = task["transferType"]
+    if job["prod_source_label"] != BUILD_LABEL:
+        # the pilot has the transformation in the job's directory by the time it takes these steps
+        program = "./" + str(job["transformation"]).rsplit("/", 1)[-1]
+        wishes |= execution_steps(task, program, acquired.job_parameters)
     return wishes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.panda.casting import cast, describe
+from api.panda.job_attributes import FILE_ATTRIBUTES, JOB_ATTRIBUTES
 from core.database import Row
 from core.errors import InvalidInput
 from core.taskbuffer.submission import NewFile, NewJob
@@ -30,9 +31,73 @@ _NAMES: dict[str, tuple[str, type]] = {
     "destinationDBlock": ("destination_dataset", str),
     "parentID": ("parent_id", int),
 }
-"""PanDA's name -> our attribute and its type."""
+"""PanDA's name -> our attribute and its type, for what a submitter may say."""
 
-_FILE_TYPES = ("input", "pseudo_input", "output", "log", "sandbox")
+_SAID_SINCE: dict[str, str] = {
+    "PandaID": "panda_id",
+    "jediTaskID": "jedi_task_id",
+    "taskID": "jedi_task_id",
+    "reqID": "jedi_task_id",
+    "jobStatus": "job_status",
+    "jobSubStatus": "job_sub_status",
+    "currentPriority": "current_priority",
+    "assignedPriority": "current_priority",
+    "prodUserName": "prod_user_name",
+    "prodUserID": "prod_user_name",
+    "creationTime": "creation_time",
+    "modificationTime": "modification_time",
+    "stateChangeTime": "state_change_time",
+    "startTime": "start_time",
+    "endTime": "end_time",
+    "modificationHost": "modification_host",
+    "pilotID": "pilot_id",
+    "batchID": "batch_id",
+    "pilotTiming": "pilot_timing",
+    "transExitCode": "trans_exit_code",
+    **{
+        f"{component}Error{part}": f"{column}_error_{part.lower()}"
+        for component, column in (
+            *(("pilot", "pilot"), ("exe", "exe"), ("sup", "sup"), ("ddm", "ddm"), ("brokerage", "brokerage")),
+            *(("jobDispatcher", "job_dispatcher"), ("taskBuffer", "task_buffer")),
+        )
+        for part in ("Code", "Diag")
+    },
+    "cpuConsumptionTime": "cpu_consumption_time_s",
+    "cpuConsumptionUnit": "cpu_consumption_unit",
+    "maxRSS": "max_rss_kb",
+    "maxPSS": "max_pss_kb",
+    "jobMetrics": "job_metrics",
+    "nEvents": "n_events",
+    "nInputDataFiles": "n_input_data_files",
+    "resource_type": "resource_type",
+    "container_name": "container_name",
+    "specialHandling": "special_handling",
+    "gshare": "gshare",
+}
+"""PanDA's name -> our column, for what the server and the pilot add."""
+
+_MEASURED: dict[str, str] = {
+    "schedulerID": "scheduler_id",
+    "cpuConversion": "cpu_conversion_factor",
+    "actualCoreCount": "core_count",
+    "nInputFiles": "n_input_files",
+    "grid": "grid",
+    "sourceSite": "source_site",
+    "destinationSite": "destination_site",
+    "cpu_architecture_level": "cpu_architecture_level",
+    **{
+        name: f"{name[:3]}_{name[3:].lower()}"
+        for name in ("maxVMEM", "maxSWAP", "avgRSS", "avgVMEM", "avgSWAP", "avgPSS")
+    },
+    **{f"tot{name}": f"tot_{name.lower()}" for name in ("RCHAR", "WCHAR", "RBYTES", "WBYTES")},
+    **{f"rate{name}": f"rate_{name.lower()}" for name in ("RCHAR", "WCHAR", "RBYTES", "WBYTES")},
+}
+"""PanDA's name -> name among the metrics of a job (api/panda/pilot_reports.py)."""
+
+_UNITS = {"maxCpuUnit": "s", "maxDiskUnit": "MB", "minRamUnit": "MB"}
+_UNSET = (None, "NULL", "")
+_FILE_TYPES = ("input", "pseudo_input", "output", "log", "sandbox", "lib")
+_BUILD_LABEL = "panda"
 
 
 def job_from_record(record: dict[str, Any], position: str) -> NewJob:
@@ -40,32 +105,47 @@ def job_from_record(record: dict[str, Any], position: str) -> NewJob:
     values: dict[str, Any] = {}
     for name, (attribute, kind) in _NAMES.items():
         given = record.get(name)
-        if given is None or given in ("NULL", ""):
-            continue
-        values[attribute] = _typed(given, kind, f"{position}{name}")
-    priority = record.get("currentPriority", record.get("assignedPriority"))
-    if priority not in (None, "NULL", ""):
+        if not _is_unset(given):
+            values[attribute] = _typed(given, kind, f"{position}{name}")
+    priority = record.get("currentPriority")
+    priority = record.get("assignedPriority") if _is_unset(priority) else priority
+    if not _is_unset(priority):
         values["current_priority"] = _typed(priority, int, f"{position}currentPriority")
     values.setdefault("transformation", "")
     files = record.get("Files") or []
     if not isinstance(files, list):
         raise InvalidInput("not a list", field=f"{position}Files", remedy="send a list of file dictionaries")
-    return NewJob(files=[_file(entry, f"{position}Files.{number}.") for number, entry in enumerate(files)], **values)
+    makes_lib = values.get("prod_source_label") == _BUILD_LABEL
+    parsed = [_file(entry, f"{position}Files.{number}.", makes_lib) for number, entry in enumerate(files)]
+    return NewJob(files=[file for file in parsed if file is not None], **values)
 
 
-def _file(entry: Any, position: str) -> NewFile:
+def _is_unset(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and given in _UNSET)
+
+
+def _file(entry: Any, position: str, makes_lib: bool) -> NewFile | None:
+    """A file to be; None for a pseudo input, of which there is nothing to fetch."""
     if not isinstance(entry, dict):
         raise InvalidInput("not an object", field=position.rstrip("."), remedy="send a file dictionary")
     kind = str(entry.get("type", ""))
     if kind not in _FILE_TYPES:
         raise InvalidInput(f"unknown type {kind!r}", field=f"{position}type", remedy="one of " + ", ".join(_FILE_TYPES))
-    lfn = _typed(entry.get("lfn") or "", str, f"{position}lfn")
+    if kind == "pseudo_input":
+        return None
+    if kind == "lib":
+        kind = "output" if makes_lib else "input"
+    said = {name: "" if _is_unset(value) else value for name, value in entry.items()}
+    lfn = _typed(said.get("lfn", ""), str, f"{position}lfn")
+    # jobs of old clients name the dataset of an output by its destination block only
+    other_name = "prodDBlock" if kind in ("input", "sandbox") else "destinationDBlock"
+    dataset = said.get("dataset") or said.get(other_name) or ""
     return NewFile(
-        type="input" if kind == "pseudo_input" else kind,
+        type=kind,
         lfn=lfn,
-        local_name=_typed(entry.get("local_name") or lfn, str, f"{position}local_name"),
-        dataset=_typed(entry.get("dataset") or "", str, f"{position}dataset"),
-        scope=_typed(entry.get("scope") or "", str, f"{position}scope"),
+        local_name=_typed(said.get("local_name") or lfn, str, f"{position}local_name"),
+        dataset=_typed(dataset, str, f"{position}dataset"),
+        scope=_typed(said.get("scope", ""), str, f"{position}scope"),
     )
 
 
@@ -78,48 +158,39 @@ def _typed(given: Any, kind: type, name: str) -> Any:
 
 
 def record_of(job: Row) -> dict[str, Any]:
-    """A job row with files and parameters as PanDA's dictionary."""
-    record = {name: job.get(attribute) for name, (attribute, _) in _NAMES.items()}
+    """A job row with files and parameters as PanDA's dictionary: every attribute is there, null where we have none."""
+    metrics = job["metrics"] or {}
+    files = [_file_record(file) for file in job["files"]]
+    record: dict[str, Any] = dict.fromkeys(JOB_ATTRIBUTES)
+    record |= {name: job.get(attribute) for name, (attribute, _) in _NAMES.items()}
+    record |= {name: job.get(column) for name, column in _SAID_SINCE.items()}
+    record |= {name: metrics.get(measured) for name, measured in _MEASURED.items()}
+    record |= _UNITS
     record |= {
-        "PandaID": job["panda_id"],
-        "jediTaskID": job["jedi_task_id"],
-        "jobStatus": job["job_status"],
-        "jobSubStatus": job["job_sub_status"],
-        "currentPriority": job["current_priority"],
-        "prodUserName": job["prod_user_name"],
-        "creationTime": job["creation_time"],
-        "modificationTime": job["modification_time"],
-        "stateChangeTime": job["state_change_time"],
-        "startTime": job["start_time"],
-        "endTime": job["end_time"],
-        "modificationHost": job["modification_host"],
+        "jobsetID": job["jedi_task_id"] or job["job_definition_id"],
         "commandToPilot": job["command_to_pilot"] or None,
-        "transExitCode": job["trans_exit_code"],
-        "pilotErrorCode": job["pilot_error_code"],
-        "pilotErrorDiag": job["pilot_error_diag"],
-        "exeErrorCode": job["exe_error_code"],
-        "exeErrorDiag": job["exe_error_diag"],
-        "supErrorCode": job["sup_error_code"],
-        "supErrorDiag": job["sup_error_diag"],
-        "ddmErrorCode": job["ddm_error_code"],
-        "ddmErrorDiag": job["ddm_error_diag"],
-        "brokerageErrorCode": job["brokerage_error_code"],
-        "brokerageErrorDiag": job["brokerage_error_diag"],
-        "jobDispatcherErrorCode": job["job_dispatcher_error_code"],
-        "jobDispatcherErrorDiag": job["job_dispatcher_error_diag"],
-        "taskBufferErrorCode": job["task_buffer_error_code"],
-        "taskBufferErrorDiag": job["task_buffer_error_diag"],
-        "cpuConsumptionTime": job["cpu_consumption_time_s"],
-        "maxRSS": job["max_rss_kb"],
-        "maxPSS": job["max_pss_kb"],
-        "jobMetrics": job["job_metrics"],
-        "pilotID": job["pilot_id"],
-        "resource_type": job["resource_type"],
-        "Files": [_file_record(file) for file in job["files"]],
+        "specialHandling": job["special_handling"] or None,
+        "container_name": job["container_name"] or None,
+        "metadata": job.get("meta_data"),
+        "relocationFlag": int(job["site_is_pinned"]),
+        "nOutputDataFiles": sum(file["type"] == "output" for file in files),
+        "outputFileBytes": sum(file["fsize"] or 0 for file in files if file["type"] == "output"),
+        "inputFileBytes": sum(file["fsize"] or 0 for file in files if file["type"] == "input"),
+        "Files": files,
     }
     return record
 
 
 def _file_record(file: Row) -> dict[str, Any]:
-    names = ("row_id", "lfn", "local_name", "scope", "type", "dataset", "status", "endpoint", "pfn", "checksum")
-    return {**{name: file[name] for name in names}, "GUID": file["guid"], "fsize": file["size_bytes"]}
+    ours = ("row_id", "local_name", "endpoint", "pfn")
+    is_input = file["type"] in ("input", "sandbox")
+    known = {
+        "rowID": file["row_id"],
+        "PandaID": file["panda_id"],
+        "GUID": file["guid"],
+        "fsize": file["size_bytes"],
+        "prodDBlock" if is_input else "destinationDBlock": file["dataset"] or None,
+        "destinationSE": None if is_input else file["endpoint"] or None,
+        **{name: file[name] for name in ("lfn", "type", "dataset", "status", "checksum", "scope")},
+    }
+    return {**dict.fromkeys(FILE_ATTRIBUTES), **known, **{name: file[name] for name in ours}}
