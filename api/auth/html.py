@@ -24,7 +24,7 @@ main { width: 100%; max-width: 30rem; background: var(--card); border: 1px solid
        padding: 1.75rem; }
 .brand { margin: 0 0 1.25rem; color: var(--soft); font-size: .875rem; letter-spacing: .02em; }
 h1 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25; }
-p { margin: 0 0 1rem; } .soft { color: var(--soft); font-size: .875rem; }
+a { color: var(--main); } p { margin: 0 0 1rem; } .soft { color: var(--soft); font-size: .875rem; }
 dl { margin: 0 0 1.25rem; display: grid; grid-template-columns: auto 1fr; gap: .375rem 1rem; border: solid var(--line);
      border-width: 1px 0; padding: .875rem 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.control import data, incidents, queues, tasks, workers
+from api.control import data, incidents, queues, tasks, users, workers
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -14,6 +14,7 @@ HANDLERS: list[Handler] = [
     queues.set_endpoint,
     queues.endpoints,
     workers.ended,
+    users.set_user,
     incidents.acknowledge,
     incidents.resolve,
     incidents.reopen,

@@ -80,11 +80,12 @@ class ExternalIssuers:
 def peek(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a token as it came, unchecked. Raises NotAllowed for what is no token."""
     try:
-        parts = [json.loads(_decoded(part)) for part in text.split(".")[:2]]
-        header, claims = parts
+        header, claims = (json.loads(_decoded(part)) for part in text.split(".")[:2])
+        # half characters and NUL: nothing here could keep them or say them again
+        is_text = b"\\u0000" not in json.dumps(claims, ensure_ascii=False).encode()
     except (ValueError, binascii.Error, RecursionError) as error:
         raise refused("it is no JSON Web Token") from error
-    if not isinstance(header, dict) or not isinstance(claims, dict):
+    if not isinstance(header, dict) or not isinstance(claims, dict) or not is_text:
         raise refused("it is no JSON Web Token")
     return header, claims
 

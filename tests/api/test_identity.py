@@ -277,7 +277,13 @@ def test_a_database_that_is_away_keeps_nobody_out(tmp_path):
 
 def test_who_am_i(guarded):
     data = get(guarded, WHO, Authorization=f"Bearer {guarded.token('ann', 'pilot', vo='atlas')}").json()["data"]
-    assert data == {"user_name": "ann", "vo": "atlas", "roles": ["pilot"]}
+    assert data == {
+        "user_name": "ann",
+        "vo": "atlas",
+        "roles": ["pilot"],
+        "nickname": "ann",
+        "groups": ["/atlas", "atlas/pilot", "/atlas/Role=pilot"],
+    }
 
 
 @pytest.mark.parametrize("form", ["bearer {}", "BEARER  {}", "Bearer {}"])
