@@ -54,6 +54,7 @@ class JobDescription:
     max_disk_mb: int = 0
     min_ram_mb: int = 0
     looping_limit_s: int = 0
+    container_name: str = ""
     files: tuple[JobFile, ...] = ()
 
     @property
@@ -63,8 +64,8 @@ class JobDescription:
 
     @property
     def outputs(self) -> list[JobFile]:
-        """Files the payload must make."""
-        return [file for file in self.files if file.kind == "output"]
+        """Files the payload must make; what a build job makes is a `lib`."""
+        return [file for file in self.files if file.kind in ("output", "lib")]
 
     @property
     def log(self) -> JobFile | None:
@@ -91,6 +92,7 @@ class JobDescription:
             max_disk_mb=whole_number(job.get("maxDiskCount")),
             min_ram_mb=whole_number(job.get("minRamCount")),
             looping_limit_s=whole_number(job.get("loopingLimit")),
+            container_name=text(job.get("container_name")),
             files=tuple(_file(entry) for entry in job.get("panda_files") or ()),
         )
 

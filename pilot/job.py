@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pilot.checks import Watch, Watched
@@ -25,6 +26,7 @@ from pilot.payload import Payload, PayloadEnd, payload_command, payload_environm
 from pilot.report import Account, deliver, figures, final_fields
 from pilot.server import Server
 from pilot.staging import Stager
+from pilot.transformation import download, is_url
 
 LOG_TRANSFER_S = 5.0
 """Time for storing the log when the pilot itself has to end."""
@@ -110,7 +112,7 @@ class JobRun:
 
     def _execute(self, directory: JobDirectory, usage: UsageGauge, heartbeat: Heartbeat) -> None:
         """Run the payload under the checks. Raises JobFailure when it fails or must be killed."""
-        command = payload_command(self._job, directory)
+        command = payload_command(self._job, directory, self._download(directory))
         environment = payload_environment(os.environ, self._job, self._options.queue)
         with self._account.timed("payload"):
             payload = Payload(command, directory, environment)
@@ -123,6 +125,19 @@ class JobRun:
         self._log.info("the payload ended with %d after %.1f s of CPU time", end.trans_exit_code, end.cpu_time_s)
         if failure := payload_failure(end, tail(directory.stderr), tail(directory.stdout)):
             raise failure
+
+    def _download(self, directory: JobDirectory) -> Path | None:
+        """The program, when the transformation is a URL. Raises JobFailure or JobAbandoned."""
+        if not is_url(self._job.transformation):
+            return None
+        with self._account.timed("setup"):
+            return download(
+                self._job.transformation,
+                directory.work,
+                self._orders.check,
+                self._options.transfer_pause_s,
+                self._log,
+            )
 
     def _wait_for(self, payload: Payload, watch: Watch) -> PayloadEnd:
         """Until the payload ends by itself. Kills it and raises JobFailure or JobAbandoned when a check says so."""

@@ -22,6 +22,7 @@ from pilot.adopted import reap_orphans
 from pilot.description import JobDescription
 from pilot.directory import JobDirectory, setup_failure
 from pilot.errors import SETUP_FAILED, TRANSFORM_NOT_FOUND, JobFailure
+from pilot.transformation import start_of
 from pilot.wakeup import Wakeup
 
 RUN_SHELL = "runShell"
@@ -50,11 +51,12 @@ class PayloadEnd:
         return 128 + (self.signal or 0) if self.exit_code is None else self.exit_code
 
 
-def payload_command(job: JobDescription, directory: JobDirectory) -> list[str]:
+def payload_command(job: JobDescription, directory: JobDirectory, downloaded: Path | None = None) -> list[str]:
     """The command that runs the job in its work directory. Raises JobFailure when there is no such program.
 
     runShell: the text becomes a script for bash, or sh where there is no bash. Otherwise an executable of the job, of
-    the node (absolute) or in PATH, with its parameters split as a shell would.
+    the node (absolute) or in PATH, or the program that was `downloaded` when the transformation is a URL, with its
+    parameters split as a shell would.
     """
     if job.transformation == RUN_SHELL:
         try:
@@ -62,17 +64,21 @@ def payload_command(job: JobDescription, directory: JobDirectory) -> list[str]:
         except OSError as error:
             raise setup_failure("the script of the job could not be written", error) from error
         return [shutil.which("bash") or "sh", os.path.relpath(directory.script, directory.work)]
-    name = job.transformation
-    program = shutil.which(str(directory.work / name)) or shutil.which(name)
-    if program is None:
-        raise JobFailure(TRANSFORM_NOT_FOUND, f"{name} is no program of this job or of this node")
+    start = start_of(downloaded) if downloaded else [_program(job.transformation, directory)]
     if len(job.parameters) > MAX_PARAMETER_CHARACTERS:
         wanted = f"{len(job.parameters)} characters of parameters, a program takes {MAX_PARAMETER_CHARACTERS}"
         raise JobFailure(SETUP_FAILED, f"{wanted}; runShell takes any number")
     try:
-        return [program, *shlex.split(job.parameters)]
+        return [*start, *shlex.split(job.parameters)]
     except ValueError as error:
         raise JobFailure(SETUP_FAILED, f"the parameters cannot be split: {error}") from error
+
+
+def _program(name: str, directory: JobDirectory) -> str:
+    program = shutil.which(str(directory.work / name)) or shutil.which(name)
+    if program is None:
+        raise JobFailure(TRANSFORM_NOT_FOUND, f"{name} is no program of this job or of this node")
+    return program
 
 
 def payload_environment(own: Mapping[str, str], job: JobDescription, queue: str) -> dict[str, str]:
@@ -88,6 +94,7 @@ def payload_environment(own: Mapping[str, str], job: JobDescription, queue: str)
         "PanDA_TaskID": str(job.jedi_task_id),
         "PanDA_AttemptNr": str(job.attempt_nr),
         "ATHENA_PROC_NUMBER": str(job.core_count),
+        **({"PANDA_CONTAINER_NAME": job.container_name} if job.container_name else {}),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pandascope.errors import ClientError, Refused
 from pilot.description import JobDescription
 from pilot.directory import JobDirectory
-from pilot.errors import JobFailure
+from pilot.errors import TRANSFORM_DOWNLOAD_FAILED, JobFailure
 from pilot.line import CALL_TIMEOUT_S
 from pilot.logs import JobLog, tail
 from pilot.meter import Meter
@@ -28,6 +28,10 @@ TIMINGS = ("getjob", "stagein", "payload", "stageout", "initial_setup", "setup")
 
 LAST_WORD_S = 6.0
 """How long a pilot that was told to end tries to deliver its report."""
+
+NO_TRANSFORMATION = 200
+"""The exit code of a payload that never began for want of its program."""
+MAX_JOB_REPORT_BYTES = 1_000_000
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _MAX_METRICS_CHARACTERS = 500
@@ -78,7 +82,7 @@ def final_fields(account: Account, job: JobDescription, directory: JobDirectory 
         "job_output_report": json.dumps({stored.lfn: stored.on_wire() for stored in account.stored}),
         "pilot_error_code": failure.error.code if failure else 0,
         "pilot_error_diag": failure.diagnosis if failure else "",
-        "trans_exit_code": account.end.trans_exit_code if account.end else 0,
+        "trans_exit_code": _trans_exit_code(account),
         "start_time": _panda_time(account.started),
         "end_time": _panda_time(ended),
         "pilot_timing": "|".join(str(round(account.timings_s.get(stage, 0.0))) for stage in TIMINGS),
@@ -90,6 +94,7 @@ def final_fields(account: Account, job: JobDescription, directory: JobDirectory 
             "payload_stdout": tail(directory.stdout),
             "payload_stderr": tail(directory.stderr),
             "pilot_log": tail(directory.pilot_log),
+            **_job_report(directory),
         }
     return fields
 
@@ -128,6 +133,26 @@ def deliver(
         else:
             orders.sleep(pause_s)
         pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+
+
+def _trans_exit_code(account: Account) -> int:
+    """How the payload ended; for a program that could not be had what the real pilot says (pilot-wire.md 7)."""
+    if account.end:
+        return account.end.trans_exit_code
+    is_download = account.failure is not None and account.failure.error == TRANSFORM_DOWNLOAD_FAILED
+    return NO_TRANSFORMATION if is_download else 0
+
+
+def _job_report(directory: JobDirectory) -> dict[str, str]:
+    """What the payload itself says of its work, for the job's metadata (pilot-wire.md 6), if it is no nonsense."""
+    path = directory.work / "jobReport.json"
+    if not path.is_file() or path.stat().st_size > MAX_JOB_REPORT_BYTES:
+        return {}
+    try:
+        json.loads(text := path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {"meta_data": text}
 
 
 def _metrics(account: Account, job: JobDescription) -> str:
