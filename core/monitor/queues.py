@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.database import Database, Row
+from core.harvester.counts import live_workers_by_queue
+from core.harvester.slots import target_slots
 from core.monitor.filters import text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope, read
@@ -37,10 +39,19 @@ _LIVE_COUNTS = "SELECT computing_site, job_status, count(*) AS count FROM jobs_l
 
 
 def queue_list(database: Database, question: Question) -> dict[str, Any]:
-    """All queues that the question selects, by name; `jobs` are the live ones, the rates those of the last hour."""
+    """All queues that the question selects, by name; `jobs` and `workers` are the live ones, the rates those of the last hour.
+
+    `target_slots` is what somebody wants filled at the whole queue, null without such a wish.
+    """
     rows = read(database, _QUEUES.format(where=question.where()), question.parameters)
     live = live_counts(database)
     ended = _ended_last_hour(database, question.as_of)
+    workers = live_workers_by_queue(database)
+    targets = {
+        row["computing_site"]: row["slots"]
+        for row in target_slots(database)
+        if not row["gshare"] and not row["resource_type"]
+    }
     queues = []
     for row in rows:
         jobs = live.get(row["queue_name"], {})
@@ -48,6 +59,8 @@ def queue_list(database: Database, question: Question) -> dict[str, Any]:
             {
                 **row,
                 "jobs": jobs,
+                "workers": workers.get(row["queue_name"], {}),
+                "target_slots": targets.get(row["queue_name"]),
                 "finished_last_hour": ended.get((row["queue_name"], "finished"), 0),
                 "failed_last_hour": ended.get((row["queue_name"], "failed"), 0),
                 "silent": _is_silent(jobs, row["last_pilot_contact"], question.as_of),

@@ -326,3 +326,14 @@ def test_a_node_without_a_name_is_refused(factory, still, name, changes, complai
     assert not answer["success"]
     assert answer["message"].startswith(complaint)
     assert told(still) == before
+
+
+def test_the_monitor_shows_the_live_workers_and_the_wished_slots_of_a_queue(factory, still):
+    make_queue(still.database, "SEEN")
+    states = ("running", "running", "submitted", "finished")
+    workers = [{"workerID": number, "status": status, "computingSite": "SEEN"} for number, status in enumerate(states)]
+    assert call(factory, "update_workers", harvester_id="M", workers=workers)["data"] == [True] * 4
+    assert call(factory, "add_target_slots", panda_queue="SEEN", slots=12)["success"]
+    assert call(factory, "add_target_slots", panda_queue="SEEN", slots=3, resource_type="MCORE")["success"]
+    [queue] = factory.get("/api/monitor/queues?queue_name=SEEN").json()["queues"]
+    assert (queue["workers"], queue["target_slots"]) == ({"running": 2, "submitted": 1}, 12)
