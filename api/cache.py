@@ -26,8 +26,6 @@ from core.schedconfig import SchedConfig, read_schedconfig
 
 _FRESH_S = 2.0
 """How old a description may be: pilots ask far more often than queues change."""
-_STALE_S = 0.2
-"""The same for a name that is not among what we know: a queue that was made a moment ago."""
 _SAFE = {"X-Content-Type-Options": "nosniff"}
 """What users upload must not become a page of ours in a browser."""
 
@@ -113,19 +111,21 @@ class _Descriptions:
 
     def document(self, name: str) -> bytes | None:
         """A document by name; None when there is none. Raises Unavailable when none was ever read."""
-        self._refresh(_FRESH_S)
-        if name not in self._documents:
-            self._refresh(_STALE_S)
+        asked_at = time.monotonic()
+        # one thread reads while the others answer with what there is; the first time they wait
+        self._refresh(asked_at - _FRESH_S, wait=not self._documents)
+        if name not in self._documents:  # perhaps a queue that was made a moment ago
+            self._refresh(asked_at, wait=True)
         return self._documents.get(name)
 
-    def _refresh(self, age_s: float) -> None:
-        """One thread reads while the others answer with what there is; the first time they wait."""
-        if time.monotonic() - self._read_at < age_s or not self._lock.acquire(blocking=not self._documents):
+    def _refresh(self, oldest: float, *, wait: bool) -> None:
+        if self._read_at > oldest or not self._lock.acquire(blocking=wait):
             return
         try:
-            if time.monotonic() - self._read_at >= age_s:
+            if self._read_at <= oldest:
+                begun_at = time.monotonic()
                 self._documents = _documents(read_schedconfig(self._database))
-                self._read_at = time.monotonic()
+                self._read_at = begun_at
         except Unavailable:
             if not self._documents:
                 raise

@@ -55,6 +55,12 @@ def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
         raise InvalidInput(
             f"unknown status {values['status']!r}", field="status", remedy="one of " + ", ".join(QUEUE_STATUSES)
         )
+    if "error" in values["parameters"]:
+        raise InvalidInput(
+            "the pilot would take the description of the queue for a failure",
+            field="parameters.error",
+            remedy="rename it",
+        )
     if values["storage_endpoint"]:
         found = database.fetch_one(
             "SELECT 1 FROM storage_endpoints WHERE name = %(name)s", {"name": values["storage_endpoint"]}
