@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from core.database import Database
+from core.taskengine.execution import optional_outputs
 
 _AGE_S = 60.0
 _MOST = 10_000
@@ -19,7 +20,7 @@ _FACTS = """
 SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') AS facts FROM tasks t, jsonb_each(t.parameters) AS p
 WHERE t.jedi_task_id = %(id)s AND jsonb_typeof(t.parameters) = 'object' AND p.key = ANY(%(names)s)
 """
-NAMES = ("multiStepExec", "useSecrets", "noLoopingCheck", "loopingCheck", "allowNoOutput", "transferType", "debugMode")
+NAMES = ("multiStepExec", "useSecrets", "noLoopingCheck", "loopingCheck", "transferType", "jobParameters")
 """The keys of the task parameter dictionary that reach the pilot (client-wire.md 4.4)."""
 
 
@@ -33,7 +34,10 @@ class TaskFacts:
         self._known: dict[int, tuple[float, dict[str, Any]]] = {}
 
     def of(self, task_id: int | None) -> dict[str, Any]:
-        """Those of `NAMES` that the task sets; nothing for jobs without a task. Changes show within a minute."""
+        """Those of `NAMES` that the task sets; nothing for jobs without a task. Changes show within a minute.
+
+        In the place of jobParameters: `optional_outputs`, the datasets whose files a job may leave out.
+        """
         if task_id is None:
             return {}
         now = time.monotonic()
@@ -42,6 +46,8 @@ class TaskFacts:
             return known[1]
         row = self._database.fetch_one(_FACTS, {"id": task_id, "names": list(NAMES)})
         facts: dict[str, Any] = row["facts"] if row else {}
+        facts["optional_outputs"] = optional_outputs(facts)
+        facts.pop("jobParameters", None)
         with self._lock:
             if len(self._known) >= _MOST:
                 self._known.clear()

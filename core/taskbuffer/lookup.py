@@ -23,9 +23,10 @@ UNION ALL
 SELECT panda_id, job_status, attempt_nr, '' FROM jobs_archive WHERE panda_id = ANY(%(panda_ids)s)
 """
 
-# ix_job_files_job, primary key of job_parameters
+# ix_job_files_job, primary keys of job_parameters and job_metadata
 _FILES = "SELECT * FROM job_files WHERE panda_id = ANY(%(panda_ids)s) ORDER BY row_id"
 _PARAMETERS = "SELECT panda_id, job_parameters FROM job_parameters WHERE panda_id = ANY(%(panda_ids)s)"
+_META_DATA = "SELECT panda_id, text FROM job_metadata WHERE panda_id = ANY(%(panda_ids)s)"
 
 
 def job_statuses(database: Database, panda_ids: list[int]) -> dict[int, Row]:
@@ -34,15 +35,17 @@ def job_statuses(database: Database, panda_ids: list[int]) -> dict[int, Row]:
 
 
 def jobs_with_files(database: Database, panda_ids: list[int]) -> dict[int, Row]:
-    """Whole job rows, each with `files` (rows) and `job_parameters`; unknown ids are absent."""
+    """Whole job rows, each with `files` (rows), `job_parameters` and `meta_data` (None without); unknown ids are absent."""
     jobs = {
-        row["panda_id"]: {**row, "files": [], "job_parameters": ""}
+        row["panda_id"]: {**row, "files": [], "job_parameters": "", "meta_data": None}
         for row in database.fetch(_JOBS, {"panda_ids": panda_ids})
     }
     for row in database.fetch(_FILES, {"panda_ids": list(jobs)}):
         jobs[row["panda_id"]]["files"].append(row)
     for row in database.fetch(_PARAMETERS, {"panda_ids": list(jobs)}):
         jobs[row["panda_id"]]["job_parameters"] = row["job_parameters"]
+    for row in database.fetch(_META_DATA, {"panda_ids": list(jobs)}):
+        jobs[row["panda_id"]]["meta_data"] = row["text"]
     return jobs
 
 

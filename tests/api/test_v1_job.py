@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.builders import archived, everything, live, make_dataset, row_of
+from api.panda.job_attributes import FILE_ATTRIBUTES, JOB_ATTRIBUTES
+from core.states import JobStatus
+from core.taskbuffer.endings import Ending, end_jobs
+from tests.support.builders import archived, everything, live, make_dataset, put_into, row_of
 from tests.support.system import RunningSystem, eventually
 
 
@@ -116,7 +120,12 @@ WRONG = [
     ("jobs", "["),
     ("jobs", "5"),
     ("jobs", "[]"),
-    ("jobs", "[5]"),
+    ("jobs.0", "[5]"),
+    ("jobs.0", "[[]]"),
+    ("jobs.0", '[["NULL", "NULL"]]'),
+    ("jobs.0.Files.0", '[["NULL", [[]]]]'),
+    ("jobs.0.transformation", [["NULL"] * 126 + [[]]]),
+    ("jobs.0.coreCount", [{"transformation": "x", "coreCount": [1]}]),
     ("jobs", json.dumps([{"transformation": "x"}] * 5001)),
     ("jobs.0.transformation", [{}]),
     ("jobs.0.transformation", [{"transformation": None}]),
@@ -200,3 +209,154 @@ def test_a_job_becomes_ready_by_itself(alice, shared_system):
     [panda_id] = submit(alice, {"computingSite": "", "Files": [{"lfn": "a.txt", "type": "input", "dataset": "in"}]})
     eventually(lambda: row_of(shared_system.database, panda_id)["job_status"] == "activated")
     assert row_of(shared_system.database, panda_id)["computing_site"] == "LOCAL"
+
+
+def positional(**attributes: Any) -> list[Any]:
+    """A job as the user client's JobSpec writes itself: 126 values and the files, NULL for what is unset."""
+    file = ["NULL"] * (len(FILE_ATTRIBUTES) + 1)
+    file[-1] = None
+    for name, value in {"lfn": "o.txt", "type": "output", "destinationDBlock": "out.list"}.items():
+        file[FILE_ATTRIBUTES.index(name)] = value
+    values: list[Any] = ["NULL"] * len(JOB_ATTRIBUTES)
+    for name, value in attributes.items():
+        values[JOB_ATTRIBUTES.index(name)] = value
+    return [*values, [file]]
+
+
+def test_a_job_as_a_list_of_values_like_the_user_client_sends_it(alice):
+    assert (len(JOB_ATTRIBUTES), len(FILE_ATTRIBUTES)) == (126, 18)
+    job = positional(
+        transformation="/bin/true",
+        computingSite="LOCAL",
+        jobName="by position",
+        prodSourceLabel="user",
+        currentPriority=700,
+        creationTime={"_datetime_object": "2026-11-21 08:15:58.000000"},
+        creationHost="laptop",
+    )
+    answer = call(alice, "job/submit", jobs=json.dumps([job]))
+    [[panda_id, *_]] = answer["data"]
+    [record] = describe(alice, panda_id)
+    assert record is not None
+    assert (record["jobName"], record["currentPriority"]) == ("by position", 700)
+    [output] = [file for file in record["Files"] if file["type"] == "output"]
+    assert (output["lfn"], output["dataset"], output["destinationDBlock"]) == ("o.txt", "out.list", "out.list")
+
+
+def test_a_description_has_every_attribute_in_pandas_names(alice):
+    [panda_id] = submit(alice, {"Files": [{"lfn": "o.txt", "type": "output"}, {"lfn": "n", "type": "pseudo_input"}]})
+    for path in ("get_description", "get_description_incl_archive"):
+        [record] = call(alice, f"job/{path}", job_ids=[panda_id])["data"]
+        assert set(JOB_ATTRIBUTES) <= set(record)
+        assert all(set(FILE_ATTRIBUTES) <= set(file) for file in record["Files"])
+        assert record["Files"][0]["PandaID"] == panda_id
+        assert (record["hs06"], record["metadata"], record["minRamUnit"]) == (None, None, "MB")
+    response = alice.get("/api/v1/job/get_description", params={"job_ids": panda_id})
+    assert response.json()["data"][0]["PandaID"] == panda_id
+
+
+@pytest.fixture(scope="module")
+def manager(shared_system: RunningSystem) -> httpx.Client:
+    return shared_system.client("carol", "production")
+
+
+def held(alice: httpx.Client, system: RunningSystem, status: str = "running") -> int:
+    """A job that no agent takes further."""
+    [panda_id] = submit(alice, {})
+    eventually(lambda: row_of(system.database, panda_id)["job_status"] == "activated")
+    put_into(system.database, panda_id, status)
+    return panda_id
+
+
+def test_a_command_waits_for_the_pilot(alice, manager, shared_system):
+    panda_id = held(alice, shared_system)
+    assert call(manager, "job/set_command", job_id=panda_id, command="tail payload.stdout")["success"]
+    response = alice.get("/api/v1/job/get_status", params={"job_ids": panda_id})
+    assert response.json()["data"] == [{"status": "running", "command": "tail payload.stdout"}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        ({"command": "x" * 251}, "command: 251 characters"),
+        ({"command": " "}, "command: 1 characters"),
+        ({"job_id": 10**12}, "job_id: there is no live job"),
+        ({"job_id": "x"}, "Type error: 'job_id'"),
+        ({"command": "a\x00"}, "command: holds a NUL"),
+    ],
+    ids=range(5),
+)
+def test_a_wrong_command_is_refused_by_name(alice, manager, shared_system, sent, complaint):
+    panda_id = held(alice, shared_system)
+    answer = call(manager, "job/set_command", **({"job_id": panda_id, "command": "debug"} | sent))
+    assert answer["success"] is False
+    assert answer["message"].startswith(complaint), answer
+    assert row_of(shared_system.database, panda_id)["command_to_pilot"] == ""
+
+
+def test_commands_need_the_role_and_a_job_that_is_not_being_killed(alice, manager, shared_system):
+    panda_id = held(alice, shared_system)
+    for path, more in (("set_command", {"command": "debug"}), ("set_debug_mode", {"mode": True})):
+        assert call(alice, f"job/{path}", job_id=panda_id, **more)["message"] == "production or pilot role required"
+    assert call(alice, "job/kill", job_ids=[panda_id])["data"] == [True]
+    for path, more in (("set_command", {"command": "debug"}), ("set_debug_mode", {"mode": True})):
+        assert "is being killed" in call(manager, f"job/{path}", job_id=panda_id, **more)["message"]
+    assert row_of(shared_system.database, panda_id)["command_to_pilot"] == "tobekilled"
+
+
+def test_debug_mode_goes_on_and_off(alice, manager, shared_system):
+    panda_id = held(alice, shared_system)
+    answer = call(manager, "job/set_debug_mode", job_id=panda_id, mode=True)
+    assert (answer["success"], answer["data"]) == (True, "Succeeded")
+    row = row_of(shared_system.database, panda_id)
+    assert (row["command_to_pilot"], row["special_handling"]) == ("debug", "debug")
+    assert call(manager, "job/set_debug_mode", job_id=panda_id, mode="False")["success"]
+    row = row_of(shared_system.database, panda_id)
+    assert (row["command_to_pilot"], row["special_handling"]) == ("", "")
+
+
+def test_waiting_jobs_are_set_up_anew(alice, bob, shared_system):
+    panda_id, running = held(alice, shared_system, "waiting"), held(alice, shared_system)
+    assert call(bob, "job/reassign", job_ids=[panda_id])["success"]
+    assert row_of(shared_system.database, panda_id)["job_status"] == "waiting"
+    assert call(alice, "job/reassign", job_ids=[panda_id, running, 10**12])["success"]
+    eventually(lambda: row_of(shared_system.database, panda_id)["job_status"] == "activated")
+    assert row_of(shared_system.database, running)["job_status"] == "running"
+
+
+def test_metadata_of_finished_jobs_of_a_task(alice, shared_system):
+    database = shared_system.database
+    response = alice.get("/api/v1/job/get_metadata_for_analysis_jobs", params={"task_id": 10_999_999})
+    assert response.json() == {"success": True, "message": "No metadata found", "data": {}}
+    texts = {'{"events": 3}': {"events": 3}, "no json": "no json"}
+    panda_ids = []
+    for text in texts:
+        panda_id = held(alice, shared_system, "holding")
+        database.execute("UPDATE jobs_live SET jedi_task_id = 10999999 WHERE panda_id = %(id)s", {"id": panda_id})
+        database.execute(
+            "INSERT INTO job_metadata (panda_id, text) VALUES (%(id)s, %(t)s)", {"id": panda_id, "t": text}
+        )
+        with database.transaction() as transaction:
+            end_jobs(transaction, [Ending(panda_id, JobStatus.FINISHED, "test")])
+        panda_ids.append(panda_id)
+    response = alice.get("/api/v1/job/get_metadata_for_analysis_jobs", params={"task_id": 10_999_999})
+    assert response.json()["data"] == dict(zip(map(str, panda_ids), texts.values(), strict=True))
+
+
+def test_a_job_can_be_run_again_by_hand(alice, shared_system, tmp_path):
+    (tmp_path / "a.txt").write_text("from storage")
+    files = [{"lfn": "a.txt", "type": "input", "dataset": "in"}, {"lfn": "o ut.txt", "type": "output"}]
+    job = {"transformation": "runShell", "jobParameters": "cat a.txt > 'o ut.txt'", "jobName": "odd\nname; exit 7"}
+    [panda_id] = submit(alice, {**job, "Files": files})
+    statement = "UPDATE job_files SET pfn = %(pfn)s WHERE panda_id = %(id)s AND type = 'input'"
+    shared_system.database.execute(statement, {"pfn": f"file://localhost{tmp_path}/a.txt", "id": panda_id})
+    with httpx.Client(base_url=shared_system.url) as nobody:
+        text = nobody.get("/api/v1/job/generate_offline_execution_script", params={"job_id": panda_id}).json()
+        missing = nobody.get("/api/v1/job/generate_offline_execution_script", params={"job_id": 10**12}).json()
+    assert missing == "ERROR: there is no job 1000000000000"
+    (tmp_path / "again.sh").write_text(text)
+    done = subprocess.run(
+        ["bash", "again.sh", "work"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "work" / "o ut.txt").read_text() == "from storage"

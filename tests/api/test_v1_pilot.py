@@ -207,5 +207,5 @@ def test_statistics_count_what_is_there(still):
     with httpx.Client(base_url=still.url) as nobody:
         short = nobody.get("/api/v1/statistics/active_job_stats_by_site").json()["data"]
         long = nobody.get("/api/v1/statistics/active_job_detailed_stats_by_site").json()["data"]
-    assert short["COUNTED"] == {"activated": 3, "running": 2}
+    assert {status: count for status, count in short["COUNTED"].items() if count} == {"activated": 3, "running": 2}
     assert long["COUNTED"] == {"SCORE": {"user": {"activated": 3}}, "MCORE": {"user": {"running": 2}}}
