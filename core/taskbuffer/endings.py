@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from core.database import Transaction
 from core.models import JobColumns
 from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, JobStatus
+from core.taskengine.ending import account_to_tasks
 from core.text import clean
 
 ERROR_COMPONENTS = ("pilot", "exe", "sup", "ddm", "brokerage", "job_dispatcher", "task_buffer")
@@ -87,7 +88,7 @@ WITH ending AS (
 ), forgotten AS (
     DELETE FROM job_output_reports r USING gone j WHERE r.panda_id = j.panda_id
 )
-SELECT j.panda_id, j.jedi_task_id, e.job_status FROM gone j JOIN ending e ON e.panda_id = j.panda_id
+SELECT j.panda_id, j.jedi_task_id, j.job_index, e.job_status, e.sub_status FROM gone j JOIN ending e ON e.panda_id = j.panda_id
 """
 
 # ix_job_files_job; files that will never come or never be read, so that no one waits for them (server-api.md 5.4)
@@ -123,50 +124,5 @@ def end_jobs(transaction: Transaction, endings: Sequence[Ending]) -> list[int]:
     panda_ids = [row["panda_id"] for row in ended]
     if panda_ids:
         transaction.execute(_FAIL_FILES, {"panda_ids": panda_ids})
-        _count_in_tasks(transaction, [(row["jedi_task_id"], row["job_status"]) for row in ended])
+        account_to_tasks(transaction, ended)
     return panda_ids
-
-
-# the counters decide the end: no job failed -> done, none succeeded -> failed, else finished (server-api.md 5.7)
-_COUNT = """
-UPDATE tasks t SET
-    n_finished = t.n_finished + c.finished, n_failed = t.n_failed + c.failed, n_cancelled = t.n_cancelled + c.cancelled,
-    modification_time = clock_timestamp(),
-    end_time = CASE WHEN c.is_last THEN clock_timestamp() ELSE t.end_time END,
-    status = CASE
-        WHEN NOT c.is_last THEN CASE WHEN t.status IN ('registered', 'ready') THEN 'running' ELSE t.status END
-        WHEN t.status = 'aborting' THEN 'aborted'
-        WHEN t.n_finished + c.finished = t.n_jobs THEN 'done'
-        WHEN t.n_finished + c.finished = 0 THEN 'failed'
-        ELSE 'finished' END
-FROM (
-    SELECT n.*, k.n_finished + k.n_failed + k.n_cancelled + n.finished + n.failed + n.cancelled >= k.n_jobs AS is_last
-    FROM unnest(%(task)s::bigint[], %(finished)s::bigint[], %(failed)s::bigint[], %(cancelled)s::bigint[])
-         AS n (jedi_task_id, finished, failed, cancelled)
-    JOIN tasks k ON k.jedi_task_id = n.jedi_task_id
-) c
-WHERE t.jedi_task_id = c.jedi_task_id
-"""
-
-
-def _count_in_tasks(transaction: Transaction, ended: list[tuple[int | None, str]]) -> None:
-    counts: dict[int, list[int]] = {}
-    for task_id, status in ended:
-        if task_id is not None:
-            place = {JobStatus.FINISHED: 0, JobStatus.FAILED: 1}.get(JobStatus(status), 2)
-            counts.setdefault(task_id, [0, 0, 0])[place] += 1
-    if not counts:
-        return
-    tasks = sorted(counts)
-    transaction.execute(
-        "SELECT 1 FROM tasks WHERE jedi_task_id = ANY(%(ids)s) ORDER BY jedi_task_id FOR UPDATE", {"ids": tasks}
-    )
-    transaction.execute(
-        _COUNT,
-        {
-            "task": tasks,
-            "finished": [counts[task][0] for task in tasks],
-            "failed": [counts[task][1] for task in tasks],
-            "cancelled": [counts[task][2] for task in tasks],
-        },
-    )

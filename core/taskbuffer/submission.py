@@ -77,6 +77,12 @@ class NewJob:
     max_cpu_s: int = 0
     looping_limit_s: int = 0
     destination_dataset: str = ""
+    container_name: str = ""
+    special_handling: str = ""
+    gshare: str = ""
+    n_input_data_files: int = 0
+    initial_status: JobStatus = JobStatus.DEFINED
+    """`pending` while another job must make its input first."""
     files: list[NewFile] = field(default_factory=list)
 
 
@@ -84,7 +90,7 @@ _JOB_COLUMNS = (
     "panda_id, jedi_task_id, job_index, job_definition_id, parent_id, job_name, job_status, computing_site, "
     "site_is_pinned, prod_source_label, processing_type, working_group, vo, prod_user_name, current_priority, "
     "attempt_nr, max_attempt, core_count, min_ram_mb, max_disk_mb, max_walltime_s, max_cpu_s, looping_limit_s, "
-    "resource_type, transformation, destination_dataset"
+    "resource_type, transformation, destination_dataset, container_name, special_handling, gshare, n_input_data_files"
 )
 _FILE_COLUMNS = (
     "panda_id, jedi_task_id, file_id, type, lfn, local_name, scope, dataset, guid, size_bytes, checksum, status"
@@ -101,7 +107,7 @@ FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
 
 
 def insert_jobs(transaction: Transaction, jobs: list[NewJob]) -> list[int]:
-    """Insert checked jobs as `defined` and return their PandaIDs in the same order."""
+    """Insert checked jobs in their initial status and return their PandaIDs in the same order."""
     if not jobs:
         return []
     panda_ids = sorted(row["panda_id"] for row in transaction.fetch(_NEXT_IDS, {"count": len(jobs)}))
@@ -180,7 +186,7 @@ def _job_row(panda_id: int, job: NewJob) -> tuple[object, ...]:
         job.job_definition_id or panda_id,
         job.parent_id,
         clean(job.job_name, 255) or f"job.{panda_id}",
-        JobStatus.DEFINED.value,
+        job.initial_status.value,
         job.computing_site,
         bool(job.computing_site),
         job.prod_source_label,
@@ -200,6 +206,10 @@ def _job_row(panda_id: int, job: NewJob) -> tuple[object, ...]:
         resource_type(job.core_count, job.min_ram_mb),
         job.transformation,
         job.destination_dataset,
+        clean(job.container_name, 4000),
+        clean(job.special_handling, 255),
+        clean(job.gshare, 100),
+        job.n_input_data_files,
     )
 
 

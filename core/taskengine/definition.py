@@ -1,0 +1,197 @@
+"""A task as it was understood: what it reads, makes, runs and needs. Knows no dialect, no table and no job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.names import check_file_name
+
+PSEUDO_DATASET = "seq_number"
+PFN_DATASET = "pseudo_dataset"
+"""The name under which a list of given PFNs stands among the datasets of a task."""
+DEFAULT_MAX_FILES_PER_JOB = 200
+"""domain.md 3.4."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Everything that differs from job to job and may stand in a command or a name."""
+
+    task_id: int
+    serial: int
+    inputs: Mapping[str, list[str]] = field(default_factory=dict)
+    """Names of the files of each stream."""
+    outputs: list[str] = field(default_factory=list)
+    """Local names of the outputs."""
+    source_url: str = ""
+    library: str = ""
+    sequence_number: int | None = None
+    skip_events: int = 0
+    max_events: int = 0
+    first_event: int = 0
+    middle_name: str = ""
+
+
+class Command(Protocol):
+    """The argument string of a task's jobs, not yet filled in."""
+
+    def fill(self, filling: Filling) -> str:
+        """The text for one job. Raises InvalidInput naming the field that cannot be filled."""
+        ...
+
+
+@dataclass(frozen=True)
+class InputStream:
+    """What jobs read under one name (IN, IN2, SEQNUMBER): datasets, given PFNs, or mere numbers."""
+
+    name: str
+    kind: str
+    """input, pseudo_input, or sandbox: all files with every job."""
+    datasets: tuple[str, ...]
+    field: str
+    """Where it stands in the parameters, for refusals."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """If not empty, only these."""
+    offset: int = 0
+    """Files to leave out at the beginning; of numbers, the first one."""
+    files_per_job: int | None = None
+    ratio: int | None = None
+    """Files per file of the master."""
+    is_reusable: bool = False
+    is_whole: bool = False
+    """Every job gets all of it."""
+    pfns: tuple[str, ...] = ()
+    numbers: int = 0
+    """How many numbers the master pseudo input has."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OutputStream:
+    """A file that every job makes: the template of its name and the dataset it goes to."""
+
+    name: str
+    kind: str
+    """output or log."""
+    dataset: str
+    container: str
+    template: str
+    scope: str
+    field: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self, filling: Filling) -> tuple[str, str]:
+        """Logical name and name in the job directory."""
+        name = fill_name(self.template, filling)
+        check_file_name(name, self.field)
+        return name, name
+
+    @property
+    def has_serial(self) -> bool:
+        """Whether two jobs give it different names."""
+        return "${SN" in self.template
+
+
+def fill_name(template: str, filling: Filling) -> str:
+    """A file name; serial numbers have six digits in both spellings, as users know them from their outputs."""
+    for placeholder, value in (
+        ("$JEDITASKID", str(filling.task_id)),
+        ("${JEDITASKID}", str(filling.task_id)),
+        ("${SN/P}", f"{filling.serial:06d}"),
+        ("${SN}", f"{filling.serial:06d}"),
+        ("${MIDDLENAME}", filling.middle_name),
+    ):
+        template = template.replace(placeholder, value)
+    return template
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How input is cut into jobs; of the sizes the first that is set wins (domain.md 3.4). None = not stated."""
+
+    events_per_job: int | None = None
+    files_per_job: int | None = None
+    bytes_per_job: int | None = None
+    job_count: int | None = None
+    max_files_per_job: int = DEFAULT_MAX_FILES_PER_JOB
+    max_jobs: int | None = None
+    max_files: int | None = None
+    max_events: int | None = None
+    events_per_file: int | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one job asks of a worker; 0 = not stated."""
+
+    core_count: int = 1
+    ram_mb: int = 0
+    """Of the whole job."""
+    disk_mb: int = 0
+    """Scratch besides the input; 0 = not stated."""
+    disk_kb_per_event: int = 0
+    counts_input_on_disk: bool = False
+    walltime_s: int = 0
+    looping_limit_s: int = 0
+    cpu_time: int = 0
+    """HS06 seconds per event."""
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """The job that makes the library of the run jobs first."""
+
+    label: str
+    archive: str
+    text: str
+    transformation: str
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A task, understood."""
+
+    name: str
+    vo: str
+    label: str
+    command: Command
+    transformation: str
+    inputs: tuple[InputStream, ...]
+    outputs: tuple[OutputStream, ...]
+    split: SplitRule
+    needs: Needs
+    processing_type: str = ""
+    working_group: str = ""
+    priority: int = 1000
+    site: str = ""
+    max_attempt: int = 1
+    max_failure: int = 3
+    container_name: str = ""
+    special_handling: str = ""
+    source_url: str = ""
+    middle_fields: tuple[int, ...] = ()
+    """Which fields of a name, from 1, make ${MIDDLENAME}; of the first input file, else of its dataset."""
+    middle_of_file: bool = False
+    reuses_on_demand: bool = False
+    skips_files_of: tuple[int, ...] = ()
+    """Tasks whose files are not used again."""
+    build: BuildStep | None = None
+    ram_count: int = 0
+    ram_unit: str = ""
+    cpu_time_unit: str = ""
+    notes: tuple[str, ...] = ()
+    """What was asked for and is not done, for people."""
+
+    @property
+    def master(self) -> InputStream:
+        """The input that drives splitting."""
+        return next(stream for stream in self.inputs if stream.kind != "sandbox")
+
+    @property
+    def base_name(self) -> str:
+        """The name without the slash that makes a container of it."""
+        return self.name.rstrip("/")

@@ -1,0 +1,162 @@
+"""Reads `jobParameters` and `log`: the ordered items of PanDA's tasks (client-wire.md 4.5). Knows no table and no job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import InvalidInput
+from core.names import MAX_NAME_BYTES
+from core.taskengine import fields
+from core.taskengine.definition import PSEUDO_DATASET, InputStream, OutputStream
+from core.taskengine.templates import Segment, TemplateCommand, check_placeholders
+
+MAX_ITEMS = 10_000
+_MAX_TEXT_BYTES = 2**20
+_MAX_FILES = 10**9
+_STREAM = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_OUTSIDE_BRACKETS = re.compile(r",(?![^({\[]*[)}\]])")
+_KNOWN_TYPES = ("", "input", "pseudo_input", "output", "log", "number")
+_READ_ELSEWHERE = ("type", "value", "param_type", "dataset", "container", "hidden", "padding")
+
+
+@dataclass
+class Items:
+    """What the items say."""
+
+    segments: list[Segment] = field(default_factory=list)
+    inputs: list[InputStream] = field(default_factory=list)
+    outputs: list[OutputStream] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def command(self) -> TemplateCommand:
+        """The visible text."""
+        streams = frozenset(stream.name for stream in self.inputs if stream.kind == "input" or stream.pfns)
+        return TemplateCommand(tuple(self.segments), streams, self.offsets)
+
+
+def read_items(parameters: Mapping[str, Any]) -> Items:
+    """Read all items and the log. Raises InvalidInput naming the item and its key."""
+    given = parameters["jobParameters"]
+    if len(given) > MAX_ITEMS:
+        raise InvalidInput(f"more than {MAX_ITEMS} items", field="jobParameters", remedy="join constants")
+    items = Items()
+    for position, item in enumerate(given):
+        _read_item(items, item, f"jobParameters.{position}")
+    log = parameters.get("log")
+    if log is not None:
+        if not isinstance(log, dict):
+            raise InvalidInput("not an object", field="log", remedy="a template item with dataset and value")
+        items.outputs.append(_output(log, "log", "LOG0", "log"))
+    return items
+
+
+def _read_item(items: Items, item: dict[str, Any], where: str) -> None:
+    kind = fields.text(item, "param_type", f"{where}.param_type")
+    if kind not in _KNOWN_TYPES:
+        raise InvalidInput(
+            f"unknown type {kind[:40]!r}", field=f"{where}.param_type", remedy="one of " + ", ".join(_KNOWN_TYPES[1:])
+        )
+    value = _value(item, where)
+    check_placeholders(value, f"{where}.value")
+    if not fields.flag(item, "hidden"):
+        is_padded = item.get("padding") is not False
+        items.segments.append(Segment(value + " " if is_padded else value, f"{where}.value"))
+    if kind in ("output", "log") and not fields.flag(item, "mergeOnly"):
+        prefix = "OUTPUT" if kind == "output" else "LOG"
+        number = sum(stream.kind == kind for stream in items.outputs)
+        items.outputs.append(_output(item, kind, f"{prefix}{number}", where))
+    elif kind in ("input", "pseudo_input") and item.get("dataset"):
+        stream = _input(item, kind, value, where)
+        if stream.name not in {known.name for known in items.inputs}:
+            items.inputs.append(stream)
+    elif kind == "number":
+        offset = fields.number(item, "offset", (0, 2**53), f"{where}.offset", default=0)
+        for name in _STREAM.findall(value):
+            items.offsets.setdefault(name, offset or 0)
+
+
+def _value(item: dict[str, Any], where: str) -> str:
+    value = item.get("value", "")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or "\x00" in value:
+        raise InvalidInput("not text", field=f"{where}.value", remedy="send it as a JSON string")
+    if len(value.encode("utf-8", "replace")) > _MAX_TEXT_BYTES:
+        raise InvalidInput("larger than 1 MB", field=f"{where}.value", remedy="put it into the sandbox")
+    return value
+
+
+def _input(item: dict[str, Any], kind: str, value: str, where: str) -> InputStream:
+    found = _STREAM.search(value)
+    if found is None:
+        raise InvalidInput(
+            "an input without a placeholder", field=f"{where}.value", remedy="name its stream, as in ${IN}"
+        )
+    name = found.group(1)
+    is_number = kind == "pseudo_input" or item.get("dataset") == PSEUDO_DATASET
+    return InputStream(
+        name=name,
+        kind="pseudo_input" if is_number else "input",
+        datasets=fields.names(item, "dataset", f"{where}.dataset"),
+        field=f"{where}.dataset",
+        include=_patterns(item, "include", where),
+        exclude=_patterns(item, "exclude", where),
+        files=_files(item, where),
+        offset=fields.number(item, "offset", (0, 2**53 if is_number else _MAX_FILES), f"{where}.offset", default=0)
+        or 0,
+        files_per_job=fields.positive(item, "nFilesPerJob", _MAX_FILES, f"{where}.nFilesPerJob"),
+        ratio=fields.positive(item, "ratio", _MAX_FILES, f"{where}.ratio"),
+        is_reusable=fields.flag(item, "reusable"),
+        is_whole=name == "DBR",
+        attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},
+    )
+
+
+def _files(item: dict[str, Any], where: str) -> tuple[str, ...]:
+    """Names may come with their scope."""
+    return tuple(name.split(":", 1)[-1] for name in fields.names(item, "files", f"{where}.files", limit=100_000))
+
+
+def _patterns(item: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    """Regular expressions with commas between them, or a list of them."""
+    value = item.get(key)
+    if isinstance(value, str):
+        value = _OUTSIDE_BRACKETS.split(value)
+    patterns = fields.names({key: value}, key, f"{where}.{key}", limit=200)
+    if any(len(pattern) > 1000 for pattern in patterns):
+        raise InvalidInput("longer than 1000 characters", field=f"{where}.{key}", remedy="a shorter pattern")
+    return patterns
+
+
+def _output(item: dict[str, Any], kind: str, name: str, where: str) -> OutputStream:
+    template = _value(item, where)
+    check_placeholders(template, f"{where}.value")
+    if template.startswith("regex|"):
+        raise InvalidInput(
+            "outputs found by a regular expression are not built", field=f"{where}.value", remedy="name each output"
+        )
+    dataset = fields.text(item, "dataset", f"{where}.dataset", limit=MAX_NAME_BYTES)
+    if not template or not dataset.strip("/"):
+        missing = "dataset" if template else "value"
+        raise InvalidInput("missing", field=f"{where}.{missing}", remedy=f"the {kind} needs a name and a dataset")
+    return OutputStream(
+        name=name,
+        kind=kind,
+        dataset=dataset.rstrip("/").split(":", 1)[-1],
+        container=fields.text(item, "container", f"{where}.container", limit=MAX_NAME_BYTES) or dataset,
+        template=template,
+        scope=scope_of(dataset),
+        field=f"{where}.value",
+        attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},
+    )
+
+
+def scope_of(dataset: str) -> str:
+    """`scope:name` says it; else `user.<name>` and `group.<name>` have two parts, other scopes one."""
+    if ":" in dataset:
+        return dataset.split(":", 1)[0]
+    parts = dataset.rstrip("/").split(".")
+    return ".".join(parts[:2]) if parts[0] in ("user", "group") else parts[0]

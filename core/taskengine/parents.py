@@ -1,0 +1,119 @@
+"""Tasks whose input another task makes: they wait for it, or take its files as they come (domain.md 3.9). Knows no HTTP.
+
+An input dataset is `mutable` while the parent works; that keeps the child open when its jobs so far have ended.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from core.database import Database, Row, Transaction
+from core.errors import PandaError
+from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
+from core.taskengine.contents import feed_contents
+from core.taskengine.generation import generate_jobs
+from core.taskengine.reading import effective_parameters
+from core.taskengine.status import change_status, lock_task
+from core.taskengine.streams import COMPLETE, FOLLOWS_PARENT
+from core.text import clean
+
+log = logging.getLogger("panda.taskengine")
+
+PARENTS_THAT_STOP = frozenset({"failed", "broken", "aborted"})
+PARENTS_THAT_WORK = frozenset(status.value for status in TaskStatus) - frozenset(
+    status.value for status in FINAL_TASK_STATUSES
+)
+
+_MARKER = """
+INSERT INTO task_datasets (jedi_task_id, name, stream, type, status)
+VALUES (%(id)s, 'parent', 'PARENT', 'parent', %(status)s)
+"""
+_DIALOG = "UPDATE tasks SET error_dialog = %(text)s WHERE jedi_task_id = %(id)s"
+# ix_task_datasets_task
+_PARENT_IS_DONE = "UPDATE task_datasets SET status = %(status)s WHERE jedi_task_id = %(id)s AND type = 'parent'"
+
+# ix_tasks_parent, ix_task_datasets_task
+_CHILDREN = """
+SELECT t.jedi_task_id, p.status AS parent_status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
+WHERE t.parent_tid IS NOT NULL AND NOT t.status = ANY(%(final)s)
+  AND EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id AND d.status = %(follows)s)
+ORDER BY t.jedi_task_id LIMIT 500
+"""
+
+
+def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> None:
+    """Let a new task follow its parent: `waits` until that has ended, or take what is there already."""
+    transaction.execute(_MARKER, {"id": task_id, "status": FOLLOWS_PARENT})
+    if not waits and _feed_what_is_there(transaction, task_id):
+        return
+    change_status(transaction, task_id, TaskStatus.PENDING, who="task engine", reason="waits for its parent")
+    transaction.execute(_DIALOG, {"id": task_id, "text": "waiting for the parent task to make its input"})
+
+
+def follow_parents(database: Database) -> int:
+    """Give children what their parents made; returns how many tasks changed."""
+    values = {"final": [status.value for status in FINAL_TASK_STATUSES], "follows": FOLLOWS_PARENT}
+    return sum(
+        _follow(database, row["jedi_task_id"], row["parent_status"]) for row in database.fetch(_CHILDREN, values)
+    )
+
+
+def _follow(database: Database, task_id: int, parent_status: str) -> bool:
+    try:
+        with database.transaction() as transaction:
+            task = lock_task(transaction, task_id)
+            if TaskStatus(task["status"]) not in GENERATING_TASK_STATUSES | {TaskStatus.PENDING}:
+                return False
+            if parent_status in PARENTS_THAT_STOP:
+                return _stop(transaction, task, parent_status)
+            if parent_status in PARENTS_THAT_WORK:
+                waits = not effective_parameters(task).get("noWaitParent")
+                return False if waits else _feed_what_is_there(transaction, task_id)
+            return _parent_has_ended(transaction, task)
+    except PandaError as error:
+        return _break(database, task_id, error)
+
+
+def _feed_what_is_there(transaction: Transaction, task_id: int) -> bool:
+    if not feed_contents(transaction, task_id):
+        return False
+    _wake(transaction, lock_task(transaction, task_id))
+    return bool(generate_jobs(transaction, task_id))
+
+
+def _parent_has_ended(transaction: Transaction, task: Row) -> bool:
+    task_id = task["jedi_task_id"]
+    transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
+    feed_contents(transaction, task_id)
+    _wake(transaction, task)
+    generate_jobs(transaction, task_id)
+    return True
+
+
+def _wake(transaction: Transaction, task: Row) -> None:
+    if task["status"] == TaskStatus.PENDING:
+        reason = "its parent made input"
+        change_status(transaction, task["jedi_task_id"], TaskStatus.READY, who="task engine", reason=reason)
+        transaction.execute(_DIALOG, {"id": task["jedi_task_id"], "text": ""})
+
+
+def _stop(transaction: Transaction, task: Row, parent_status: str) -> bool:
+    """Jobs that run already end by themselves; the last one ends the task as failed (server-api.md 5.7)."""
+    task_id, reason = task["jedi_task_id"], f"its parent, task {task['parent_tid']}, is {parent_status}"
+    transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
+    transaction.execute(_DIALOG, {"id": task_id, "text": reason})
+    if task["n_jobs"] <= task["n_finished"] + task["n_failed"] + task["n_cancelled"]:
+        change_status(transaction, task_id, TaskStatus.FAILED, who="task engine", reason=reason)
+    return True
+
+
+def _break(database: Database, task_id: int, error: PandaError) -> bool:
+    """What a parent made cannot be used: said on the task, which nobody could mend while it waits."""
+    log.warning("task %s cannot use what its parent made: %s", task_id, error)
+    with database.transaction() as transaction:
+        task = lock_task(transaction, task_id)
+        transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
+        transaction.execute(_DIALOG, {"id": task_id, "text": clean(error, 510)})
+        if task["status"] == TaskStatus.PENDING:
+            change_status(transaction, task_id, TaskStatus.BROKEN, who="task engine", reason=clean(error, 500))
+    return True

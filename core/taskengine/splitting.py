@@ -1,0 +1,117 @@
+"""Cuts the input of a task into pieces, one per job (domain.md 3.4). Knows neither tables nor names of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import InvalidInput
+from core.taskengine.definition import InputStream, SplitRule
+
+MAX_JOBS_PER_TASK = 100_000
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file, a range of events of one, or a number, as it stands in `task_files`."""
+
+    file_id: int
+    lfn: str
+    dataset: str = ""
+    scope: str = ""
+    guid: str = ""
+    size_bytes: int | None = None
+    checksum: str = ""
+    catalogue_file_id: int | None = None
+    position: int = 0
+    n_events: int = 0
+    start_event: int | None = None
+    """Set when it is a part of a file: the first event of the part, from 0."""
+    first_event: int = 0
+    """Events of the task before it."""
+    attempt_nr: int = 0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other jobs get other events of the same file."""
+        return self.start_event is not None
+
+
+def cut(files: Sequence[InputFile], rule: SplitRule) -> list[list[InputFile]]:
+    """Pieces in the order of the files; every file is in exactly one."""
+    if rule.job_count and not (rule.events_per_job or rule.files_per_job or rule.bytes_per_job):
+        size = max(1, -(-len(files) // rule.job_count))
+        return [list(files[start : start + size]) for start in range(0, len(files), size)]
+    pieces: list[list[InputFile]] = []
+    events = size = 0
+    for file in files:
+        events, size = events + file.n_events, size + (file.size_bytes or 0)
+        if not pieces or _is_full(pieces[-1], file, rule, events, size):
+            pieces.append([])
+            events, size = file.n_events, file.size_bytes or 0
+        pieces[-1].append(file)
+    return pieces
+
+
+def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: int, size: int) -> bool:
+    """Whether `file` must begin a new piece; `events` and `size` are of the piece with it."""
+    if rule.events_per_job:
+        return (
+            events > rule.events_per_job
+            or file.is_part
+            or piece[-1].is_part
+            or len(piece) >= max(rule.max_files_per_job, 1)
+        )
+    if rule.files_per_job:
+        return len(piece) >= rule.files_per_job
+    if rule.bytes_per_job and size > rule.bytes_per_job:
+        return True
+    return len(piece) >= rule.max_files_per_job
+
+
+def check_job_count(count: int, rule: SplitRule) -> None:
+    """Raise InvalidInput naming the rule to change when a task would make more jobs than the system takes."""
+    if count > MAX_JOBS_PER_TASK:
+        name = "nEventsPerJob" if rule.events_per_job else "nFilesPerJob"
+        raise InvalidInput(
+            f"makes {count} jobs", field=name, remedy=f"at most {MAX_JOBS_PER_TASK}: put more into a job"
+        )
+
+
+class Companions:
+    """Deals the files of a second stream out to jobs: those used least first, so that none is used twice early."""
+
+    def __init__(self, stream: InputStream, files: Sequence[InputFile], *, may_repeat: bool) -> None:
+        self._stream = stream
+        self._files = sorted(files, key=lambda file: (file.attempt_nr, file.position))
+        self._next = 0
+        self._fresh = sum(file.attempt_nr == 0 for file in files)
+        self._may_repeat = may_repeat or stream.is_reusable
+        self.used: dict[int, int] = {}
+        """How often each file was given out, by file id."""
+
+    def take(self, master_files: int) -> list[InputFile]:
+        """The files for a job with so many files of the master. Raises InvalidInput when there are not enough."""
+        taken = self._files if self._stream.is_whole else self._deal(self._wanted(master_files))
+        for file in taken:
+            self.used[file.file_id] = self.used.get(file.file_id, 0) + 1
+        return list(taken)
+
+    def _wanted(self, master_files: int) -> int:
+        """A number that was stated must be met; one that follows from the master may end where the files end."""
+        if self._stream.files_per_job:
+            return self._stream.files_per_job
+        wanted = (self._stream.ratio or 1) * master_files
+        return min(wanted, max(1, len(self._files))) if self._may_repeat else wanted
+
+    def _deal(self, wanted: int) -> list[InputFile]:
+        total = len(self._files)
+        if wanted > total or (not self._may_repeat and self._next + wanted > self._fresh):
+            raise InvalidInput(
+                f"the {total} files of ${{{self._stream.name}}} are not enough: a job takes {wanted}",
+                field=self._stream.field,
+                remedy="add files, ask for fewer, or let them be used again (reusable)",
+            )
+        taken = [self._files[(self._next + index) % total] for index in range(wanted)]
+        self._next += wanted
+        return taken

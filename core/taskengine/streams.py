@@ -1,0 +1,88 @@
+"""The datasets of a task: rows of `task_datasets`, and the datasets of the catalogue that its jobs fill. Knows no job."""
+
+from __future__ import annotations
+
+import json
+
+from core.database import Row, Transaction
+from core.dataservice.catalogue import ensure_dataset
+from core.taskengine.definition import InputStream, OutputStream, TaskDefinition
+
+FOLLOWS_PARENT = "mutable"
+"""Status of an input dataset to which the parent task still adds files."""
+COMPLETE = "ready"
+LIBRARY_STREAM = "LIB"
+
+
+def library_dataset(definition: TaskDefinition, task_id: int) -> str:
+    """Where the build jobs of a task put what they make."""
+    return f"{definition.base_name}.{task_id}.lib"
+
+
+# ix_task_datasets_task
+_PRESENT = """
+SELECT dataset_id, stream, name, type, is_master FROM task_datasets WHERE jedi_task_id = %(id)s ORDER BY dataset_id
+"""
+_INSERT = """
+INSERT INTO task_datasets (jedi_task_id, name, container, stream, type, is_master, status, template, attributes)
+VALUES %s RETURNING dataset_id
+"""
+
+
+def register_streams(transaction: Transaction, task: Row, definition: TaskDefinition) -> list[Row]:
+    """Add the datasets of the definition that the task does not have yet; all its datasets in order of registration.
+
+    Raises NotAllowed or Conflict when an output dataset is somebody else's or holds input.
+    """
+    task_id = task["jedi_task_id"]
+    present = {(row["stream"], row["name"]) for row in transaction.fetch(_PRESENT, {"id": task_id})}
+    rows: list[tuple[object, ...]] = []
+    for stream in definition.inputs:
+        rows += _input_rows(task_id, stream, is_master=stream is definition.master, present=present)
+    for output in definition.outputs:
+        if (output.name, output.dataset) not in present:
+            _make_dataset(transaction, task, output)
+            attributes = json.dumps(dict(output.attributes))
+            container = output.container or output.dataset
+            rows.append(
+                (
+                    *(task_id, output.dataset, container, output.name, output.kind),
+                    *(False, "defined", output.template, attributes),
+                )
+            )
+    if definition.build is not None and (LIBRARY_STREAM, library_dataset(definition, task_id)) not in present:
+        name = library_dataset(definition, task_id)
+        _ensure(transaction, task, name, "lib", f"user.{task['user_name']}", "taskName")
+        rows.append((task_id, name, name, LIBRARY_STREAM, "lib", False, "defined", "", "{}"))
+    transaction.insert_many(_INSERT, rows)
+    return transaction.fetch(_PRESENT, {"id": task_id})
+
+
+def _input_rows(
+    task_id: int, stream: InputStream, *, is_master: bool, present: set[tuple[str, str]]
+) -> list[tuple[object, ...]]:
+    attributes = json.dumps({**stream.attributes, "offset": stream.offset})
+    return [
+        (task_id, name, name, stream.name, stream.kind, is_master, "defined", "", attributes)
+        for name in stream.datasets
+        if (stream.name, name) not in present
+    ]
+
+
+def _make_dataset(transaction: Transaction, task: Row, output: OutputStream) -> None:
+    is_item = output.field.endswith(".value")
+    field = output.field.removesuffix(".value") + ".dataset" if is_item else "taskName"
+    _ensure(transaction, task, output.dataset, output.kind, output.scope, field)
+
+
+def _ensure(transaction: Transaction, task: Row, name: str, kind: str, scope: str, field: str) -> None:
+    ensure_dataset(
+        transaction,
+        name=name,
+        scope=scope,
+        kind=kind,
+        owner=task["user_name"],
+        vo=task["vo"],
+        jedi_task_id=task["jedi_task_id"],
+        field_name=field,
+    )

@@ -1,0 +1,192 @@
+"""Takes a task in: duplicates, the row, its input, its first jobs, all or nothing (client-wire.md 4.3). Knows no HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from core.database import Database, Row, Transaction
+from core.errors import Conflict, InvalidInput
+from core.queues import check_queue_exists
+from core.states import TaskStatus
+from core.taskengine import fields
+from core.taskengine.contents import feed_contents
+from core.taskengine.definition import TaskDefinition
+from core.taskengine.duplicates import find_duplicate, is_reexecutable, reexecute
+from core.taskengine.generation import generate_jobs
+from core.taskengine.parameters import is_panda_dialect
+from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
+from core.taskengine.reading import read_definition
+from core.taskengine.status import log_status
+from core.text import clean
+
+NEW_TASK = 0
+QUEUED = 1
+ACTIVE = 2
+REACTIVATED = 3
+FAILED_TO_REGISTER = 4
+NO_PARENT = 11
+_MAX_PARAMETERS_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What became of a submission: upstream's code and words, and the task it is about."""
+
+    code: int
+    message: str
+    jedi_task_id: int | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether there is a task now that does what was asked for."""
+        return self.code in (NEW_TASK, REACTIVATED)
+
+
+def submit_task(
+    database: Database,
+    parameters: dict[str, Any],
+    *,
+    user_name: str,
+    vo: str,
+    is_production: bool = False,
+    parent_tid: int | None = None,
+    base_url: str = "",
+) -> Submission:
+    """Register a task and make its jobs, or take an ended one of the same name up again.
+
+    `base_url` is where workers fetch the sandbox when the parameters do not say. Raises InvalidInput, UnknownObject or
+    NotAllowed naming the parameter; nothing is kept then.
+    """
+    _check_size(parameters)
+    official = is_production and fields.flag(parameters, "official")
+    with database.transaction() as transaction:
+        if fields.flag(parameters, "uniqueTaskName"):
+            present = find_duplicate(transaction, parameters, user_name="" if official else user_name, vo=vo)
+            if present is not None:
+                return _again(transaction, present, parameters, user_name, is_production=is_production)
+        row = transaction.fetch_one("SELECT nextval('jedi_task_id_seq') AS id")
+        assert row is not None
+        task_id = int(row["id"])
+        definition = read_definition(parameters, task_id=task_id, user_name=user_name, is_production=is_production)
+        _check_sites(transaction, parameters, definition)
+        parent = _parent(transaction, parent_tid)
+        if parent_tid is not None and parent is None:
+            return Submission(NO_PARENT, f"parent task jediTaskID={parent_tid} not found")
+        submitted = _Submitted(task_id, parameters, definition, user_name, definition.vo or vo, base_url)
+        _insert_task(transaction, submitted, parent_tid)
+        log_status(transaction, task_id, "", "ready", who=user_name, reason="submitted")
+        _start(transaction, task_id, parameters, parent)
+    return Submission(NEW_TASK, f"succeeded. new jediTaskID={task_id}", task_id)
+
+
+def _check_size(parameters: dict[str, Any]) -> None:
+    if len(json.dumps(parameters, ensure_ascii=False, default=str)) > _MAX_PARAMETERS_BYTES:
+        raise InvalidInput("larger than 64 MB", field="jobParameters", remedy="put the data into the sandbox")
+
+
+def _again(
+    transaction: Transaction, task: Row, parameters: dict[str, Any], user_name: str, *, is_production: bool
+) -> Submission:
+    """A task of the same name is there."""
+    task_id, status, name = task["jedi_task_id"], TaskStatus(task["status"]), task["task_name"]
+    if is_reexecutable(status):
+        reexecute(transaction, task, parameters, user_name, is_production=is_production)
+        words = f"reactivation accepted. jediTaskID={task_id} (currently in {status} state) "
+        return Submission(REACTIVATED, words + "will be re-executed with old and/or new input", task_id)
+    if status is TaskStatus.REGISTERED:
+        words = f"jediTaskID={task_id} is already queued for outDS={name}. You cannot submit duplicated tasks. "
+        return Submission(QUEUED, words, task_id)
+    words = (
+        f"jediTaskID={task_id} is in the {status} state for outDS={name}. You can re-submit the task with new "
+        "parameters for the same or another input once it goes into finished/failed/done status. "
+        "Or you can retry the task once it goes into running/finished/failed/done status. "
+    )
+    return Submission(ACTIVE, words, task_id)
+
+
+def _check_sites(transaction: Transaction, parameters: dict[str, Any], definition: TaskDefinition) -> None:
+    if definition.site:
+        check_queue_exists(transaction, definition.site, "site")
+    if is_panda_dialect(parameters):
+        for name in ("includedSite", "site"):
+            for site in fields.names(parameters, name):
+                if not any(sign in site for sign in "*?["):
+                    check_queue_exists(transaction, site, name)
+
+
+# primary key
+_PARENT = "SELECT jedi_task_id, status FROM tasks WHERE jedi_task_id = %(id)s"
+
+
+def _parent(transaction: Transaction, parent_tid: int | None) -> Row | None:
+    return None if parent_tid is None else transaction.fetch_one(_PARENT, {"id": parent_tid})
+
+
+@dataclass(frozen=True)
+class _Submitted:
+    """Everything that the row of a new task is made of."""
+
+    task_id: int
+    parameters: dict[str, Any]
+    definition: TaskDefinition
+    user_name: str
+    vo: str
+    base_url: str
+
+
+_INSERT_TASK = """
+INSERT INTO tasks (jedi_task_id, req_id, parent_tid, task_name, task_type, status, user_name, vo, working_group,
+                   prod_source_label, processing_type, task_priority, current_priority, core_count, ram_count, ram_unit,
+                   wall_time_s, cpu_time, cpu_time_unit, site, parameters, split_rule, error_dialog)
+VALUES (%(task_id)s, nextval('request_id_seq'), %(parent_tid)s, %(name)s, %(task_type)s, 'ready', %(user_name)s, %(vo)s,
+        %(working_group)s, %(label)s, %(processing_type)s, %(priority)s, %(priority)s, %(core_count)s, %(ram_count)s,
+        %(ram_unit)s, %(walltime_s)s, %(cpu_time)s, %(cpu_time_unit)s, %(site)s, %(parameters)s, %(split_rule)s,
+        %(error_dialog)s)
+"""
+
+
+def _insert_task(transaction: Transaction, submitted: _Submitted, parent_tid: int | None) -> None:
+    definition = submitted.definition
+    # where the sandbox is must be known to later jobs too, when no request says it
+    split_rule = {} if definition.source_url or not submitted.base_url else {"sourceURL": submitted.base_url}
+    transaction.execute(
+        _INSERT_TASK,
+        {
+            "task_id": submitted.task_id,
+            "parent_tid": parent_tid,
+            "name": definition.name,
+            "task_type": "prod" if definition.label == "managed" else "anal",
+            "user_name": submitted.user_name,
+            "vo": submitted.vo,
+            "working_group": definition.working_group,
+            "label": definition.label,
+            "processing_type": definition.processing_type,
+            "priority": definition.priority,
+            "core_count": definition.needs.core_count,
+            "ram_count": definition.ram_count or definition.needs.ram_mb,
+            "ram_unit": definition.ram_unit,
+            "walltime_s": definition.needs.walltime_s,
+            "cpu_time": definition.needs.cpu_time,
+            "cpu_time_unit": definition.cpu_time_unit,
+            "site": definition.site,
+            "parameters": submitted.parameters,
+            "split_rule": split_rule if is_panda_dialect(submitted.parameters) else {},
+            "error_dialog": clean("; ".join(definition.notes), 510),
+        },
+    )
+
+
+def _start(transaction: Transaction, task_id: int, parameters: dict[str, Any], parent: Row | None) -> None:
+    """Look up the input and make jobs, unless a parent must make that input first."""
+    if parent is not None and parent["status"] in PARENTS_THAT_STOP:
+        raise Conflict(
+            f"the parent {parent['jedi_task_id']} is {parent['status']}", field="parent_tid", remedy="retry it first"
+        )
+    if parent is not None and parent["status"] in PARENTS_THAT_WORK:
+        waits = not fields.flag(parameters, "noWaitParent")
+        wait_for_parent(transaction, task_id, waits=waits)
+        return
+    feed_contents(transaction, task_id)
+    generate_jobs(transaction, task_id)

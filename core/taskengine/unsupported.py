@@ -1,0 +1,40 @@
+"""What tasks may ask for and is not built: refused where a job would go wrong without it, else told. Knows no table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.errors import InvalidInput
+
+REFUSED: dict[str, str] = {
+    "hpoWorkflow": "hyperparameter search is not built",
+    "segmentedWork": "segments of hyperparameter search are not built",
+    "preproSpec": "preprocessing jobs (good run lists) are not built",
+    "waitInput": "event picking is not built, so its input would never come",
+    "tarBallViaDDM": "sandboxes travel through the cache only",
+    "nEventsPerWorker": "the event service is not built",
+    "useJobCloning": "job cloning is not built",
+}
+"""Keys without which the jobs of a task would do something else than the user means."""
+
+IGNORED: dict[str, str] = {
+    "mergeOutput": "outputs are not merged: they stay one per job",
+    "respectLB": "luminosity blocks are not known: jobs may begin within one",
+    "skipEmptyInput": "events of files are not known: empty files are not left out",
+    "useSecrets": "secrets are not sent to jobs",
+    "osMatching": "operating systems of queues are not known: any may run it",
+}
+"""Keys that may be left out: the result is complete all the same."""
+
+
+def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for the first key that asks for what is not built."""
+    for name, why in REFUSED.items():
+        if parameters.get(name):
+            raise InvalidInput(why, field=name, remedy="submit without it")
+
+
+def notes(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was asked for and is not done, one sentence each."""
+    return tuple(f"{name}: {what}" for name, what in IGNORED.items() if parameters.get(name))
