@@ -31,6 +31,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from core.errors import ConfigurationError
 from core.issuers import IssuerSettings
+from core.settings_table import fields, leaves, masked
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -113,6 +114,8 @@ class AgentPeriods(_Documented):
     """Batches of change signals to the live streams."""
     partitions_s: PositiveFloat = HOUR_S
     """New partitions of the archive tables, and dropping of those past their age."""
+    factory_news_s: PositiveFloat = HOUR_S
+    """Forgetting of what Harvesters and pilots told of workers and nodes long ago."""
     incidents_s: PositiveFloat = 0.5
     """Grouping of records and failures into incidents."""
     cache_cleaner_s: PositiveFloat = HOUR_S
@@ -284,9 +287,9 @@ class Settings(IssuerSettings, BaseSettings):
 
     def rows(self) -> Iterator[tuple[str, Any, str, str]]:
         """Every setting as (name with dots, value, origin, description); secrets and passwords in addresses are masked."""
-        for name, value, description in _leaves(self):
+        for name, value, description in leaves(self):
             origin = self._origins.get(name.partition("[")[0], "default")
-            yield name, _masked(name, value), origin, description
+            yield name, masked(name, value), origin, description
 
 
 def default_data_directory(environment: Mapping[str, str]) -> Path:
@@ -330,12 +333,12 @@ def _variable(name: str) -> str:
 
 
 def _read_environment(cls: type[Settings]) -> dict[str, Any]:
-    known = {_variable(name) for name, _, _ in _fields(cls)} | {_variable(name) for name in cls.model_fields}
+    known = {_variable(name) for name, _, _ in fields(cls)} | {_variable(name) for name in cls.model_fields}
     for name in sorted(os.environ):
         foreign = name in _OTHER_VARIABLES or name.startswith(_OTHER_PREFIXES)
         if not name.startswith("PANDA_") or foreign or name.upper() in known:
             continue
-        if any(name.startswith(_variable(field) + "__") for field, _, kind in _fields(cls) if kind is dict):
+        if any(name.startswith(_variable(field) + "__") for field, _, kind in fields(cls) if kind is dict):
             continue
         raise ConfigurationError(
             "there is no setting of this name", field=f"environment variable {name}", remedy=_suggest(name, known)
@@ -368,7 +371,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: type[Settings]) -> ConfigurationError:
     """One ConfigurationError for everything pydantic found, most useful first, at most ten lines."""
-    known = {name for name, _, _ in _fields(cls)}
+    known = {name for name, _, _ in fields(cls)}
     findings = []
     for item in error.errors()[:10]:
         name = ".".join(str(part) for part in item["loc"])
@@ -381,7 +384,7 @@ def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: typ
             findings.append((name, f"missing ({origin})", "add it there"))
         else:
             said = item["msg"].removeprefix("Value error, ")
-            given = _masked(name, item["input"])
+            given = masked(name, item["input"])
             findings.append(
                 (name, f"{given!r} will not do: {said[:1].lower()}{said[1:]} ({origin})", "correct it there")
             )
@@ -425,60 +428,3 @@ def _origins_of(layers: dict[str, dict[str, Any]]) -> dict[str, str]:
     for layer, values in reversed(layers.items()):
         walk(values, "", layer)
     return origins
-
-
-def _fields(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Name with dots, description and kind of every setting; kind is dict for tables with free keys."""
-    for name, field in cls.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _fields(kind, f"{prefix}{name}.")
-        else:
-            yield prefix + name, field.description or "", getattr(kind, "__origin__", kind)
-
-
-def _leaves(model: BaseModel) -> Iterator[tuple[str, Any, str]]:
-    for name, description, kind in _fields(type(model)):
-        value: Any = model
-        for part in name.split("."):
-            value = getattr(value, part)
-        if kind is list and isinstance(value, list) and _table_of(model, name) is not None:
-            yield from _tables(name, value, description, _table_of(model, name) or BaseModel)
-        else:
-            yield name, value, description
-
-
-def _table_of(model: BaseModel, name: str) -> type[BaseModel] | None:
-    """What each entry of a list of tables is; None for other settings."""
-    field = type(model).model_fields.get(name)
-    kind = get_args(field.annotation)[0] if field is not None and get_origin(field.annotation) is list else None
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
-def _tables(
-    name: str, entries: list[BaseModel], description: str, kind: type[BaseModel]
-) -> Iterator[tuple[str, Any, str]]:
-    """How many tables a list holds and what is in each; without any, what one may hold."""
-    yield name, len(entries), description
-    for number, entry in enumerate(entries):
-        yield from ((f"{name}[{number}].{leaf}", value, words) for leaf, value, words in _leaves(entry))
-    if not entries:
-        for leaf, field in kind.model_fields.items():
-            value = "(required)" if field.is_required() else field.get_default(call_default_factory=True)
-            yield f"{name}[].{leaf}", value, field.description or ""
-
-
-def _masked(name: str, value: Any) -> Any:
-    """A value as people may see it."""
-    if name.endswith("_secret"):
-        return "***" if value else ""
-    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
-        return f"{len(value)} tables"
-    return _without_password(value) if name.endswith("_url") and isinstance(value, str) else value
-
-
-def _without_password(address: str) -> str:
-    head, at, tail = address.rpartition("@")
-    scheme, separator, account = head.partition("://")
-    user, colon, _ = account.partition(":")
-    return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{tail}" if at else address

@@ -10,6 +10,7 @@ from core.agents.adder import Adder
 from core.agents.base import Agent, run_loops
 from core.agents.cache_cleaner import CacheCleaner
 from core.agents.emitter import ChangeEmitter
+from core.agents.factory_news import FactoryNews
 from core.agents.partitions import PartitionKeeper
 from core.agents.rollups import RollUps
 from core.agents.setupper import Setupper
@@ -34,6 +35,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         RollUps(database, periods.rollup_s),
         ChangeEmitter(database, periods.emitter_s),
         PartitionKeeper(database, utc_now, periods.partitions_s),
+        FactoryNews(database, periods.factory_news_s),
         CacheCleaner(database, settings.cache_path, settings.cache, periods.cache_cleaner_s),
     ]
 

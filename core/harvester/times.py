@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,6 +14,16 @@ _OTHER_FORMATS = ("%d-%b-%y %H:%M:%S", "%d-%b-%y %H:%M:%S.%f", "%d.%m.%y %H:%M:%
 """Oracle's spellings, which its operators use."""
 
 
+def _by_format(layout: str, text: str) -> datetime:
+    return datetime.strptime(text, layout)
+
+
+_READERS: tuple[Callable[[str], datetime], ...] = (
+    datetime.fromisoformat,
+    *(partial(_by_format, layout) for layout in _OTHER_FORMATS),
+)
+
+
 def parse_time(value: object, field: str) -> datetime:
     """A time in ISO 8601, in Harvester's or in Oracle's spelling; without a zone it is UTC.
 
@@ -20,16 +31,12 @@ def parse_time(value: object, field: str) -> datetime:
     """
     text = value.strip() if isinstance(value, str) else ""
     text = text.removeprefix(_PREFIX)
-    for read in (datetime.fromisoformat, *(partial(_by_format, layout) for layout in _OTHER_FORMATS)):
+    for read in _READERS:
         try:
-            found: datetime = read(text)
+            found = read(text)
             return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             continue
     raise InvalidInput(
         f"{str(value)[:40]!r} is no time", field=field, remedy="for example 2026-11-21 10:00:00.000000, in UTC"
     )
-
-
-def _by_format(layout: str, text: str) -> datetime:
-    return datetime.strptime(text, layout)
