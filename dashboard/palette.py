@@ -48,13 +48,20 @@ ENDED = ("finished", "failed", "cancelled", "closed")
 TASK_STATES: dict[str, Look] = {
     "broken": Look(_BAD, "cross", 0),
     "failed": Look(_BAD, "cross", 1),
-    "running": Look(_RUNNING, "play", 2),
-    "ready": Look(_READY, "ring", 3),
-    "registered": Look(_WAITING, "dot", 4),
-    "aborting": Look(_STOPPED, "slash", 5),
-    "aborted": Look(_STOPPED, "slash", 6),
-    "finished": Look(_CLOSING, "half", 7),
-    "done": Look(_GOOD, "check", 8),
+    "exhausted": Look(_BAD, "square", 2),
+    "running": Look(_RUNNING, "play", 3),
+    "scouting": Look(_RUNNING, "half", 4),
+    "ready": Look(_READY, "ring", 5),
+    "registered": Look(_WAITING, "dot", 6),
+    "defined": Look(_WAITING, "dot", 7),
+    "pending": Look(_WAITING, "ring", 8),
+    "paused": Look(_WAITING, "pause", 9),
+    "throttled": Look(_WAITING, "pause", 10),
+    "finishing": Look(_CLOSING, "right", 11),
+    "aborting": Look(_STOPPED, "slash", 12),
+    "aborted": Look(_STOPPED, "slash", 13),
+    "finished": Look(_CLOSING, "half", 14),
+    "done": Look(_GOOD, "check", 15),
 }
 
 SEVERITIES: dict[str, Look] = {

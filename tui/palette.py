@@ -70,9 +70,16 @@ _JOB_STATUSES: dict[str, tuple[str, str]] = {
 }
 _TASK_STATUSES: dict[str, tuple[str, str]] = {
     "registered": ("·", "muted"),
+    "defined": ("·", "muted"),
+    "pending": ("◌", "waiting"),
+    "paused": ("◌", "waiting"),
+    "throttled": ("◌", "waiting"),
     "ready": ("○", "waiting"),
+    "scouting": ("◔", "active"),
     "running": ("◑", "active"),
+    "finishing": ("◕", "waiting"),
     "aborting": ("◕", "waiting"),
+    "exhausted": ("✗", "waiting"),
     "done": ("✓", "good"),
     "finished": ("✓", "waiting"),
     "failed": ("✗", "bad"),

@@ -1,4 +1,4 @@
-"""`task`: submit, status, kill, in their first form."""
+"""`task`: submission; what is done to tasks and asked about them is in the two modules beside this one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,29 @@ from typing import Any
 
 from api.identity.access import Access
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
+from api.panda.task_commands import (
+    avalanche,
+    change_attribute,
+    change_modification_time,
+    change_priority,
+    change_split_rule,
+    disable_job_cloning,
+    enable_job_cloning,
+    enable_jumbo_jobs,
+    finish,
+    get_jumbo_job_datasets,
+    increase_attempts,
+    kill,
+    kill_unfinished_jobs,
+    pause,
+    reactivate,
+    reassign,
+    reassign_global_share,
+    release,
+    reload_input,
+    resume,
+    retry,
+)
 from api.panda.task_lookup import (
     get_datasets_and_files,
     get_detailed_info,
@@ -18,22 +41,40 @@ from api.panda.task_lookup import (
     get_tasks_detailed_info_since,
     get_tasks_modified_since,
 )
-from core.errors import Conflict, NotAllowed, UnknownObject
-from core.taskbuffer.killing import Killer
-from core.tasks import kill_task, submit_task
+from core.tasks import submit_task
 
 __all__ = [
+    "avalanche",
+    "change_attribute",
+    "change_modification_time",
+    "change_priority",
+    "change_split_rule",
+    "disable_job_cloning",
+    "enable_job_cloning",
+    "enable_jumbo_jobs",
+    "finish",
     "get_datasets_and_files",
     "get_detailed_info",
     "get_details",
     "get_job_descriptions",
     "get_job_ids",
+    "get_jumbo_job_datasets",
     "get_parent_detailed_info",
     "get_status",
     "get_task_parameters",
     "get_tasks_detailed_info_since",
     "get_tasks_modified_since",
+    "increase_attempts",
     "kill",
+    "kill_unfinished_jobs",
+    "pause",
+    "reactivate",
+    "reassign",
+    "reassign_global_share",
+    "release",
+    "reload_input",
+    "resume",
+    "retry",
     "submit",
 ]
 
@@ -45,18 +86,3 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
         return Refusal("task_parameters.prodSourceLabel: production role required for managed", data=60)
     task_id = submit_task(call.services.database, task_parameters, user_name=call.caller.user_name, vo=call.caller.vo)
     return Success(task_id, f"succeeded. new jediTaskID={task_id}")
-
-
-@endpoint("POST")
-def kill(call: Call, task_id: int, broadcast: bool = False) -> Result:
-    """Kill a task: data is 0 done, 2 unknown, 3 not yours, 4 already ended."""
-    killer = Killer(call.caller.user_name, call.caller.may(Access.PRODUCTION) or call.caller.may(Access.OPERATOR))
-    try:
-        count = kill_task(call.services.database, task_id, killer)
-    except UnknownObject as error:
-        return Refusal(str(error), data=2)
-    except NotAllowed as error:
-        return Refusal(str(error), data=3)
-    except Conflict as error:
-        return Refusal(str(error), data=4)
-    return Success(0, f"command is registered: {count} jobs are being killed")

@@ -1,4 +1,4 @@
-"""Tasks: the list and one task with its jobs by state. Knows no page."""
+"""Tasks: the list, and one task with its jobs by state, its datasets and its history. Knows no page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.monitor.selection import contains_text
+from core.taskengine.columns import TASK_COLUMNS
 
 TASK_GRAMMAR = Grammar(
     filters={
         **{name: text_column(name) for name in ("task_name", "status", "vo", "working_group", "prod_source_label")},
-        **{name: text_column(name) for name in ("user_name", "processing_type")},
+        **{name: text_column(name) for name in ("user_name", "processing_type", "site", "gshare")},
         "prod_user_name": text_column("prod_user_name", "user_name"),
         "jedi_task_id": number_column("jedi_task_id"),
-        "task_priority": number_column("task_priority"),
+        **{name: number_column(name) for name in ("task_priority", "req_id", "parent_tid")},
         "q": contains_text(("task_name", "user_name", "error_dialog")),
     },
     identities=frozenset({"jedi_task_id"}),
@@ -26,20 +27,39 @@ TASK_GRAMMAR = Grammar(
     sorts=("jedi_task_id-descending", "jedi_task_id-ascending"),
 )
 
-_ROW = """
+_ROW = f"""
     jedi_task_id, task_name, status, user_name, vo, prod_source_label, creation_time, modification_time, end_time, n_jobs,
     n_finished, n_failed, n_cancelled, greatest(n_jobs - n_finished - n_failed - n_cancelled, 0) AS n_active,
-    n_input_files, error_dialog
+    n_input_files, error_dialog, {TASK_COLUMNS["superStatus"].expression} AS super_status, n_files, n_files_finished,
+    n_files_failed, req_id, parent_tid, gshare, site
 """
 
 # primary key
-_TASK = f"SELECT {_ROW}, parameters FROM tasks WHERE jedi_task_id = %(jedi_task_id)s"
+_TASK = f"SELECT {_ROW}, parameters FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
 # ix_jobs_live_task, ix_jobs_archive_task
 _JOBS = """
 SELECT job_status, count(*) AS count FROM (
     SELECT job_status FROM jobs_live WHERE jedi_task_id = %(jedi_task_id)s
     UNION ALL SELECT job_status FROM jobs_archive WHERE jedi_task_id = %(jedi_task_id)s
 ) jobs GROUP BY 1
+"""
+# ix_task_datasets_task, ix_task_files_dataset
+_DATASETS = """
+SELECT d.name, d.container, d.stream, d.type, d.is_master, d.status, f.n_files, f.n_finished, f.n_failed
+FROM (
+    SELECT * FROM task_datasets WHERE jedi_task_id = %(jedi_task_id)s ORDER BY dataset_id LIMIT 200
+) d CROSS JOIN LATERAL (
+    SELECT count(*) AS n_files, count(*) FILTER (WHERE status = 'finished') AS n_finished,
+           count(*) FILTER (WHERE status = 'failed') AS n_failed
+    FROM task_files f WHERE f.dataset_id = d.dataset_id
+) f ORDER BY d.dataset_id
+"""
+# ix_task_history_task; the last steps, in order
+_HISTORY = """
+SELECT * FROM (
+    SELECT time, previous_status, status, who, reason, history_id FROM task_history
+    WHERE jedi_task_id = %(jedi_task_id)s ORDER BY history_id DESC LIMIT 200
+) h ORDER BY history_id
 """
 # ix_incident_jobs_task
 _INCIDENTS = """
@@ -73,7 +93,7 @@ def task_list(database: Database, question: Question) -> dict[str, Any]:
         )[0]
         count = counted["n"]
     # primary key, walked in its order
-    statement = f"SELECT {_ROW} FROM tasks WHERE {page} ORDER BY jedi_task_id {direction} LIMIT %(limit)s"
+    statement = f"SELECT {_ROW} FROM tasks t WHERE {page} ORDER BY jedi_task_id {direction} LIMIT %(limit)s"
     rows = read(database, statement, {**question.parameters, **bounds, "after": after, "limit": question.limit + 1})
     has_more = len(rows) > question.limit
     rows = rows[: question.limit]
@@ -88,7 +108,7 @@ def task_list(database: Database, question: Question) -> dict[str, Any]:
 
 
 def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[str, Any]:
-    """One task with its jobs by state. Raises UnknownObject when there is none of this id."""
+    """One task with its jobs by state, datasets and history. Raises UnknownObject when there is none of this id."""
     key = {"jedi_task_id": jedi_task_id}
     task = database.fetch_one(_TASK, key)
     if task is None:
@@ -100,4 +120,13 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
     parameters = task.pop("parameters")
     jobs = {row["job_status"]: row["count"] for row in read(database, _JOBS, key)}
     incidents = database.fetch(_INCIDENTS, key)
-    return envelope(as_of, count=1, task=task, parameters=parameters, jobs=jobs, incidents=incidents)
+    return envelope(
+        as_of,
+        count=1,
+        task=task,
+        parameters=parameters,
+        jobs=jobs,
+        incidents=incidents,
+        datasets=read(database, _DATASETS, key),
+        history=[{name: row[name] for name in row if name != "history_id"} for row in database.fetch(_HISTORY, key)],
+    )

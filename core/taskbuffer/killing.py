@@ -73,18 +73,31 @@ def kill_jobs(database: Database, panda_ids: list[int], killer: Killer, code: in
     return [panda_id in accepted for panda_id in panda_ids]
 
 
-def kill_in(transaction: Transaction, panda_ids: list[int], killer: Killer, code: int | None = None) -> set[int]:
-    """`kill_jobs` inside a transaction of the caller; returns the accepted PandaIDs."""
+def kill_in(
+    transaction: Transaction,
+    panda_ids: list[int],
+    killer: Killer,
+    code: int | None = None,
+    *,
+    because: str = "",
+    at_once: bool = False,
+) -> set[int]:
+    """`kill_jobs` inside a transaction of the caller; returns the accepted PandaIDs.
+
+    `because` is told with the code; `at_once` ends jobs on worker nodes without waiting for their pilots.
+    """
     kill = _kill_of(code)
+    is_forced = at_once or kill.is_forced
     diag = f"{kill.meaning} by {killer.user_name}" if kill is USER_KILL else f"{kill.meaning} (code {code})"
+    diag = f"{diag}: {because}" if because else diag
     found = transaction.fetch(_FIND, {"panda_ids": panda_ids})
     mine = [row for row in found if killer.is_manager or row["prod_user_name"] == killer.user_name]
-    at_once = [row for row in mine if kill.is_forced or not _is_with_pilot(row)]
-    by_pilot = [row["panda_id"] for row in mine if not kill.is_forced and _is_with_pilot(row)]
+    here = [row for row in mine if is_forced or not _is_with_pilot(row)]
+    by_pilot = [row["panda_id"] for row in mine if not is_forced and _is_with_pilot(row)]
     error = JobError("task_buffer", kill.task_buffer_code, diag)
     ended = end_jobs(
         transaction,
-        [Ending(row["panda_id"], kill.status, diag, kill.sub_status, error) for row in at_once],
+        [Ending(row["panda_id"], kill.status, diag, kill.sub_status, error) for row in here],
     )
     transaction.execute(
         _COMMAND,

@@ -52,6 +52,9 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
             )
         )
     parts.append(panels.panel("Facts", _facts(task, view.links)))
+    if answer.get("history"):
+        steps = html.Ol([_step(step) for step in answer["history"]], className="steps")
+        parts.append(panels.panel("History", steps))
     if answer.get("parameters"):
         text = json.dumps(answer["parameters"], indent=2, ensure_ascii=False, sort_keys=True)
         parts.append(panels.panel("Parameters", html.Pre(text, className="code", tabIndex=0)))
@@ -63,6 +66,26 @@ def _incident(entry: dict[str, Any], links: Links) -> html.Li:
     return html.Li(html.A(content, href=links.page("incident", entry["incident_id"]), className="incident-ref"))
 
 
+def _step(step: dict[str, Any]) -> html.Li:
+    day, _, time = str(wording.clock_time(step["time"])).rpartition(" ")
+    return html.Li(
+        [
+            marks.task_state(step["status"]),
+            html.Span(day, className="dim mono"),
+            html.Span(time, className="dim mono"),
+            html.Div([html.Span(step["who"], className="dim"), html.Span(step["reason"])], className="step-words"),
+        ]
+    )
+
+
+def _files(task: dict[str, Any]) -> str | None:
+    """Done, failed and all files of the master input, as users know it from pbook."""
+    if not task.get("n_files"):
+        return None
+    done, failed = wording.count(task.get("n_files_finished")), wording.count(task.get("n_files_failed"))
+    return f"{done} done, {failed} failed of {wording.count(task['n_files'])}"
+
+
 def _facts(task: dict[str, Any], links: Links) -> html.Dl:
     user = task.get("user_name")
     return panels.facts(
@@ -71,7 +94,9 @@ def _facts(task: dict[str, Any], links: Links) -> html.Dl:
             ("VO", task.get("vo")),
             ("Label", task.get("prod_source_label")),
             ("Jobs", wording.count(task.get("n_jobs"))),
-            ("Input files", wording.count(task.get("n_input_files"))),
+            ("Files", _files(task)),
+            ("Request", task.get("req_id") or None),
+            ("Queue", task.get("site") or None),
             ("Created", wording.clock_time(task.get("creation_time"))),
             ("Changed", wording.clock_time(task.get("modification_time"))),
             ("Ended", wording.clock_time(task.get("end_time"))),

@@ -78,7 +78,8 @@ def kept(system: RunningSystem) -> list[list[object]]:
 def test_status_and_kill_with_the_codes_clients_know(alice, shared_system):
     task_id = submit(alice, nJobs=3, site="LOCAL")
     assert alice.get("/api/v1/task/get_status", params={"task_id": task_id}).json()["data"] in ("ready", "running")
-    assert call(shared_system.client("bob"), "kill", task_id=task_id)["data"] == 3
+    refused = call(shared_system.client("bob"), "kill", task_id=task_id)
+    assert (refused["data"], refused["message"]) == (None, "not the task owner or no production role")
     answer = call(alice, "kill", task_id=task_id)
     assert (answer["success"], answer["data"]) == (True, 0)
     assert "3 jobs" in answer["message"]
@@ -88,6 +89,7 @@ def test_status_and_kill_with_the_codes_clients_know(alice, shared_system):
     } == {"cancelled"}
     again = call(alice, "kill", task_id=task_id)
     assert (again["success"], again["data"]) == (False, 4)
-    unknown = call(alice, "kill", task_id=5)
+    assert call(alice, "kill", task_id=5)["message"] == "not the task owner or no production role"
+    unknown = call(shared_system.client("carol", "production"), "kill", task_id=5)
     assert (unknown["success"], unknown["data"]) == (False, 2)
     assert alice.get("/api/v1/task/get_status", params={"task_id": 5}).json()["message"] == "Task not found"

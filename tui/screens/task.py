@@ -49,6 +49,7 @@ class TaskScreen(MonitorScreen):
         table.border_title = "Incidents of this task"
         yield table
         with VerticalScroll(id="task-parameters-box"):
+            yield Panel("History", id="task-history")
             yield Panel("Parameters", id="task-parameters")
 
     async def ask(self) -> Answer:
@@ -63,6 +64,7 @@ class TaskScreen(MonitorScreen):
         table = self.query_one("#task-incidents", VirtualTable)
         table.fill(list(answer.get("incidents") or []))
         table.border_subtitle = "" if table.rows else "none"
+        self.query_one("#task-history", Panel).show(self._history(list(answer.get("history") or [])))
         self.query_one("#task-parameters", Panel).show(_parameters(answer.get("parameters")))
 
     def _facts(self, task: Row) -> RenderableType:
@@ -74,7 +76,7 @@ class TaskScreen(MonitorScreen):
                 ("done", progress(task, palette, 30)),
                 ("jobs", Text(f"{number(task.get('n_jobs'))}, of them {number(task.get('n_failed'))} failed, "
                               f"{number(task.get('n_active'))} active")),
-                ("input files", Text(number(task.get("n_input_files")))),
+                ("files", _files(task)),
                 ("user", Text(plain(task.get("user_name")))),
                 ("created", Text(stamp(task.get("creation_time")))),
                 ("ended", Text(stamp(task.get("end_time")))),
@@ -82,6 +84,21 @@ class TaskScreen(MonitorScreen):
             ],
             palette,
         )  # fmt: skip
+
+    def _history(self, steps: list[Row]) -> RenderableType | None:
+        """The changes of state, the latest first."""
+        if not steps:
+            return None
+        lines = [
+            Text.assemble(
+                (stamp(step.get("time")), self.palette.muted),
+                "  ",
+                self.palette.task_status(step.get("status")),
+                f"  {plain(step.get('reason'))}",
+            )
+            for step in reversed(steps)
+        ]
+        return Text("\n").join(lines)
 
     @on(VirtualTable.Opened, "#task-incidents")
     def _opened(self, event: VirtualTable.Opened) -> None:
@@ -94,6 +111,14 @@ class TaskScreen(MonitorScreen):
     def errors_target(self) -> Address | None:
         """The failed jobs of the task."""
         return Address(Page.JOBS, filters={"jedi_task_id": str(self.address.number), "job_status": "failed"})
+
+
+def _files(task: Row) -> Text:
+    """Done, failed and all files of the master input, as users know it from pbook."""
+    if not task.get("n_files"):
+        return Text("")
+    done, failed = number(task.get("n_files_finished")), number(task.get("n_files_failed"))
+    return Text(f"{done} done, {failed} failed of {number(task.get('n_files'))}")
 
 
 def _parameters(parameters: object) -> Text | None:

@@ -1,0 +1,117 @@
+"""Takes up again what failed, was not reached or came since: retry, resubmission, reload of input, reactivation.
+
+Knows files of tasks and who makes jobs of them; does not know jobs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.states import TaskStatus
+from core.taskengine.answers import Done, counted
+from core.taskengine.contents import feed_contents
+from core.taskengine.generation import generate_jobs
+from core.taskengine.locking import LockedTask
+from core.taskengine.new_parameters import take_over
+from core.taskengine.progress import recount
+from core.taskengine.reading import definition_of
+from core.taskengine.status import change_status
+
+MORE_ATTEMPTS_IN = frozenset({TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.PENDING})
+"""Where a retry gives what failed more attempts instead (client-wire.md 5.3)."""
+RETRY_ATTEMPTS = 5
+
+# ix_task_files_status, primary key of task_datasets; what is opened again may try as often as at first
+_REOPEN = """
+UPDATE task_files f SET status = 'ready', failed_attempt = 0,
+                        max_attempt = f.attempt_nr + greatest(1, f.max_attempt - f.attempt_nr, %(attempts)s)
+FROM task_datasets d
+WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('failed', 'cancelled')
+  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
+"""
+
+# ix_task_files_status, primary key of task_datasets
+_MORE_ATTEMPTS = """
+UPDATE task_files f SET status = CASE WHEN f.status = 'failed' THEN 'ready' ELSE f.status END,
+                        max_attempt = greatest(f.max_attempt, f.attempt_nr) + %(increase)s, failed_attempt = 0
+FROM task_datasets d
+WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('ready', 'running', 'failed')
+  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
+"""
+
+# ix_task_files_status, primary key of task_datasets; what a live job has goes on
+_RESET = """
+UPDATE task_files f SET status = 'ready', failed_attempt = 0,
+                        attempt_nr = CASE WHEN %(keep)s THEN f.attempt_nr ELSE 0 END,
+                        max_attempt = CASE WHEN %(keep)s THEN f.attempt_nr ELSE 0 END + %(attempts)s
+FROM task_datasets d
+WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('finished', 'failed', 'cancelled')
+  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
+"""
+
+
+def retry(task: LockedTask, **_qualifiers: bool) -> Done:
+    """Open failed and cancelled files again and make jobs of them.
+
+    Of a task under way the failed files get more attempts. The qualifiers of upstream concern children, events, tape and
+    shares, which the retry of one task does not touch here.
+    """
+    if task.status in MORE_ATTEMPTS_IN:
+        more_attempts(task, RETRY_ATTEMPTS)
+        return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
+    if not _reopen(task):
+        return Done(note="nothing is left to retry")
+    return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
+
+
+def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = "") -> Done:
+    """Go on with what failed or is new, under other parameters (client-wire.md 5.3).
+
+    Raises InvalidInput or UnknownObject naming the parameter, with `prefix` before it.
+    """
+    definition = take_over(task, new_parameters, prefix=prefix)
+    feed_contents(task.transaction, task.task_id)
+    task.execute(_REOPEN, attempts=definition.max_attempt)
+    names = ", ".join(sorted(new_parameters))
+    reason = f"resubmitted by {task.issuer.user_name} with {names}"
+    _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
+    return Done(
+        message=f"reactivation accepted. jediTaskID={task.task_id} (currently in {task.status} state) "
+        "will be re-executed with old and/or new input"
+    )
+
+
+def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
+    """Look up the input datasets again; new files and what failed become jobs. Without either nothing changes."""
+    came = feed_contents(task.transaction, task.task_id)
+    if not came + _reopen(task):
+        return Done(note="no new input, and nothing is left to retry")
+    reason = f"input loaded again by {task.issuer.user_name}, {came} new files"
+    return _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
+
+
+def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
+    """Process all input once more, as if nothing had been done; what live jobs have goes on."""
+    task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
+    return _go_on(task, (), f"reactivated by {task.issuer.user_name}")
+
+
+def more_attempts(task: LockedTask, increase: int) -> int:
+    """Raise the limit of attempts of all input that is not through, open what failed; returns how many files."""
+    count = task.execute(_MORE_ATTEMPTS, increase=increase)
+    recount(task.transaction, task.task_id)
+    if task.status is not TaskStatus.PENDING:
+        generate_jobs(task.transaction, task.task_id)
+    return count
+
+
+def _reopen(task: LockedTask) -> int:
+    return task.execute(_REOPEN, attempts=definition_of(task.row).max_attempt)
+
+
+def _go_on(task: LockedTask, via: tuple[TaskStatus, ...], reason: str) -> Done:
+    for status in (*via, TaskStatus.READY):
+        change_status(task.transaction, task.task_id, status, who=task.issuer.user_name, reason=reason)
+    recount(task.transaction, task.task_id)
+    jobs = generate_jobs(task.transaction, task.task_id)
+    return Done(counted(len(jobs), "job", "made"))

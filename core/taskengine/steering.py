@@ -1,0 +1,105 @@
+"""Holds, releases and moves tasks: pause, resume, release, avalanche, reassign. Knows jobs only as far as they wait."""
+
+from __future__ import annotations
+
+from core.errors import InvalidInput
+from core.queues import check_queue_exists
+from core.states import JobStatus, TaskStatus
+from core.taskbuffer.transitions import advance_jobs
+from core.taskengine.answers import Done, counted
+from core.taskengine.contents import feed_contents
+from core.taskengine.generation import generate_jobs
+from core.taskengine.locking import LockedTask
+from core.taskengine.status import change_status, run_tasks_of
+from core.taskengine.stopping import end_jobs_of, queued_jobs
+
+REASSIGNED = 51
+"""Kill code (server-api.md 5.4): closed, its input is processed again."""
+MODES = ("kill", "soft", "nokill")
+
+# primary key
+_THROTTLED = """
+SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'throttled' ORDER BY panda_id
+"""
+_ASK_AGAIN = """
+UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'defined'
+"""
+_MOVE = """
+UPDATE tasks SET site = %(site)s, parameters = parameters || %(changes)s::jsonb, modification_time = clock_timestamp()
+WHERE jedi_task_id = %(task_id)s
+"""
+
+
+def pause(task: LockedTask) -> Done:
+    """Hold a task: jobs that wait for a pilot are throttled, no queue is chosen for others, no further ones are made."""
+    _change(task, TaskStatus.PAUSED, "paused")
+    reason = f"task paused by {task.issuer.user_name}"
+    count = len(advance_jobs(task.transaction, task.panda_ids, JobStatus.THROTTLED, reason=reason))
+    return Done(counted(count, "waiting job", "held")) if count else Done()
+
+
+def resume(task: LockedTask) -> Done:
+    """Let a task go on from the state it was held in."""
+    if task.status is TaskStatus.STAGING:
+        _change(task, TaskStatus.STAGED, "not waiting for tape any longer, told")
+        return Done()
+    _change(task, TaskStatus(task.row["old_status"] or TaskStatus.RUNNING), "resumed")
+    throttled = [row["panda_id"] for row in task.transaction.fetch(_THROTTLED, {"panda_ids": task.panda_ids})]
+    reason = f"task resumed by {task.issuer.user_name}"
+    released = advance_jobs(task.transaction, throttled, JobStatus.ACTIVATED, reason=reason)
+    run_tasks_of(task.transaction, released)
+    task.execute(_ASK_AGAIN, panda_ids=task.panda_ids)
+    generate_jobs(task.transaction, task.task_id)
+    return Done(counted(len(released), "job", "released")) if released else Done()
+
+
+def release(task: LockedTask) -> Done:
+    """Ask brokerage at once for jobs that no queue could take; a pending task looks for input again."""
+    count = task.execute(_ASK_AGAIN, panda_ids=task.panda_ids)
+    if task.status is TaskStatus.PENDING and feed_contents(task.transaction, task.task_id):
+        _change(task, TaskStatus(task.row["old_status"] or TaskStatus.READY), "released")
+        generate_jobs(task.transaction, task.task_id)
+    return Done(counted(count, "job", "looked at again")) if count else Done()
+
+
+def avalanche(task: LockedTask) -> Done:
+    """Make all jobs without waiting for the rest of the scouts."""
+    for status in (TaskStatus.SCOUTED, TaskStatus.RUNNING):
+        _change(task, status, "avalanche asked for")
+    return Done(counted(len(generate_jobs(task.transaction, task.task_id)), "job", "made"))
+
+
+def reassign(
+    task: LockedTask,
+    site: str | None = None,
+    cloud: str | None = None,
+    nucleus: str | None = None,
+    mode: str | None = None,
+) -> Done:
+    """Move a task to a queue, or free it from its queue within a cloud or nucleus.
+
+    `mode`: kill (all jobs, the default), soft (those that no pilot has), nokill (only new jobs go there).
+    Raises InvalidInput, and UnknownObject for a queue that does not exist.
+    """
+    if not (site or cloud or nucleus):
+        raise InvalidInput("no destination", field="site", remedy="name a site, a cloud or a nucleus")
+    if mode not in (None, "", *MODES):
+        raise InvalidInput(f"unknown mode {mode[:50]!r}", field="mode", remedy="one of " + ", ".join(MODES))
+    if site:
+        check_queue_exists(task.transaction, site, "site")
+    given = {"site": site or None, "cloud": cloud, "nucleus": nucleus}
+    changes = {name: value for name, value in given.items() if value or name == "site"}
+    task.execute(_MOVE, site=site or "", changes=changes)
+    where = ", ".join(f"{name} {value}" for name, value in changes.items() if value)
+    _change(task, TaskStatus.TOREASSIGN, f"moved to {where}")
+    panda_ids = {"soft": queued_jobs(task), "nokill": []}.get(mode or "kill", task.panda_ids)
+    # at once: the input of these jobs goes to the new place in this transaction; their pilots are told with their next report
+    count = end_jobs_of(task, panda_ids, REASSIGNED, f"task {task.task_id} moved to {where}", at_once=True)
+    _change(task, task.status, f"moved to {where}")
+    generate_jobs(task.transaction, task.task_id)
+    return Done(counted(count, "job", "made again")) if count else Done()
+
+
+def _change(task: LockedTask, status: TaskStatus, what: str) -> None:
+    who = task.issuer.user_name
+    change_status(task.transaction, task.task_id, status, who=who, reason=f"{what} by {who}")
