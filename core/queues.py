@@ -39,7 +39,7 @@ def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
     """Create a queue or change some of its attributes. Raises InvalidInput, UnknownObject for a bad endpoint."""
     _check_name(name, "queue_name")
     present = database.fetch_one("SELECT * FROM queues WHERE queue_name = %(name)s", {"name": name})
-    default = {
+    default: dict[str, Any] = {
         "site": name,
         "status": "online",
         "comment": "",

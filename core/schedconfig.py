@@ -43,7 +43,7 @@ def read_schedconfig(database: Database) -> SchedConfig:
 def describe_queue(queue: Row) -> dict[str, Any]:
     """What a pilot needs to know of the queue it runs for."""
     name, site, storage = queue["queue_name"], queue["site"] or queue["queue_name"], queue["storage_endpoint"]
-    described = {
+    described: dict[str, Any] = {
         **dict.fromkeys(("nickname", "name", "siteid", "panda_resource", "panda_queue"), name),
         # without one of these two the pilot dies at its start
         **dict.fromkeys(("atlas_site", "gstat", "site"), site),
@@ -58,7 +58,7 @@ def describe_queue(queue: Row) -> dict[str, Any]:
         "is_cvmfs": False,
         "params": {"internet_protocol_version": "IPv4"},
     }
-    return described | queue["parameters"] | {"nickname": name}
+    return {**described, **queue["parameters"], "nickname": name}
 
 
 def _limits(queue: Row) -> dict[str, Any]:
