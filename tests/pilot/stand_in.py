@@ -42,6 +42,9 @@ class StandIn:
     updates: list[dict[str, Any]] = field(default_factory=list)
     ended_workers: list[dict[str, Any]] = field(default_factory=list)
     statistics: dict[str, dict[str, int]] = field(default_factory=dict)
+    files: dict[str, list[Answer]] = field(default_factory=dict)
+    """Answers to GETs below /trf and /cache by path; the last one is given again and again."""
+    fetched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     token: str = "good"
     answer_update: Callable[[dict[str, Any]], Answer] = lambda update: commanded()
     answer_acquire: Callable[[dict[str, Any]], Answer] | None = None
@@ -49,6 +52,11 @@ class StandIn:
     def line(self, token: str = "good") -> Line:
         """A pilot's line to this server."""
         return Line(lambda: Credentials(self.url, token, "test"))
+
+    def file(self, path: str) -> Answer:
+        """The next answer for a file; 404 when there is none."""
+        answers = self.files.get(path, [(404, b"<html>Not Found</html>")])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
     @property
     def states(self) -> list[str]:
@@ -89,6 +97,9 @@ def stand_in() -> Iterator[StandIn]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, answer = self._answer(json.loads(body or b"{}"))
+            self._send(status, answer)
+
+        def _send(self, status: int, answer: Any) -> None:
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -96,7 +107,11 @@ def stand_in() -> Iterator[StandIn]:
             self.wfile.write(content)
 
         def do_GET(self) -> None:
-            self.do_POST()
+            if self.path.startswith(("/trf/", "/cache/")):
+                server_state.fetched.append((self.path, dict(self.headers)))
+                self._send(*server_state.file(self.path))
+            else:
+                self.do_POST()
 
         def _answer(self, body: dict[str, Any]) -> Answer:
             if self.headers.get("Authorization") != f"Bearer {server_state.token}":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import pytest
 from api import transformations
 from api.transformations import TRANSFORMATIONS
 from api.transformations.programs.main import PROGRAMS
+from tests.transformations.conftest import Job
 
 MODULES = sorted((Path(transformations.__file__).parent / "programs").glob("*.py"))
 
@@ -73,3 +75,29 @@ def test_modules_use_nothing_that_python_3_8_lacks(module: Path) -> None:
                 if isinstance(inner, ast.Subscript) and isinstance(inner.value, ast.Name)
             ]
             assert not [inner for inner in generic if inner.value.id in ("dict", "list", "tuple", "set")]  # type: ignore[attr-defined]
+
+
+OLD = [
+    found
+    for minor in range(8, 11)
+    for found in (
+        shutil.which(f"python3.{minor}"),
+        *map(str, (Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python3")),
+    )
+    if found
+]
+"""Older interpreters that happen to be on this machine."""
+
+
+@pytest.mark.skipif(not OLD, reason="no Python before 3.11 on this machine")
+@pytest.mark.parametrize("python", OLD[:2])
+def test_a_whole_job_runs_under_an_old_python(job: Job, python: str) -> None:
+    job.file("bin/python3").unlink()
+    (job.directory / "bin" / "python3").symlink_to(python)
+    job.cache.add("jobO.1.tar.gz", run_sh="#!/bin/sh\ncat $1 > out\n")
+    job.file("in", "abc")
+    done = job.run(
+        "./run.sh %IN", "-a", "jobO.1.tar.gz", "-i", "['in']", "-o", "{'out': 'l.out'}",
+        PATH=f"{job.directory}/bin:/usr/local/bin:/usr/bin:/bin",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, job.text("l.out")) == (0, "", "abc")
