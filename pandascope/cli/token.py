@@ -1,4 +1,4 @@
-"""`panda token create`: an access token from the embedded issuer, printed to stdout and nothing else."""
+"""`panda token`: access tokens from the embedded issuer, made here or granted to a program that shows a code."""
 
 from __future__ import annotations
 
@@ -38,14 +38,12 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Print a token (a JWT). Whoever holds it acts as that user until it expires: keep it unreadable to others."""
-    from core.database.embedded import EmbeddedPostgres
     from pandascope.supervisor.access import issue_token
 
     settings = Settings.load(data)
     if not settings.data.is_dir():
         typer.echo(f"warning: nothing was ever up in {settings.data}; no other server takes this token", err=True)
-    postgres = EmbeddedPostgres(settings.data)
-    url = settings.database_url or (postgres.url if postgres.pid is not None else "")
+    url = _database_url(settings)
     lifetime_s = int(days * 86400) if days is not None else settings.token_lifetime_s
     roles = list(dict.fromkeys(role or []))
     token = issue_token(
@@ -56,3 +54,35 @@ def create(
         print_json({"token": token.text, **known})
     else:
         typer.echo(token.text)
+
+
+@app.command()
+def approve(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="What the program shows: XXXX-XXXX.")],
+    user: Annotated[str, typer.Option(metavar="NAME", help="Whom the program then acts for.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help='Name of the person ("Jane Doe").')] = "",
+    nickname: Annotated[str, typer.Option(metavar="NAME", help="Begins the names of output datasets.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm the code that a program shows, in the place of the page /auth/device. For who runs the server."""
+    from core.errors import Unavailable
+    from pandascope.supervisor.access import approve_code
+
+    settings = Settings.load(data)
+    url = _database_url(settings)
+    if not url:
+        raise Unavailable(f"nothing is up in {settings.data}", field="data", remedy="start it with `panda up`")
+    asked = approve_code(settings, url, code, user=user, name=name, nickname=nickname)
+    if as_json:
+        print_json({"user": user, "vo": asked.vo, "role": asked.role, "client_id": asked.client_id})
+    else:
+        typer.echo(f"confirmed: {user} of {asked.vo}" + (f" with the role {asked.role}" if asked.role else ""))
+
+
+def _database_url(settings: Settings) -> str:
+    """The database that is up; empty when none is."""
+    from core.database.embedded import EmbeddedPostgres
+
+    postgres = EmbeddedPostgres(settings.data)
+    return settings.database_url or (postgres.url if postgres.pid is not None else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -194,3 +195,43 @@ def test_no_text_in_the_environment_breaks_the_reader(text):
             assert error.field
         finally:
             del os.environ[name]
+
+
+ISSUER = {"vo": "atlas", "client_id": "c", "oidc_config_url": "https://iam.example/.well-known/openid-configuration"}
+
+
+def test_external_issuers_are_tables_whose_secrets_are_not_shown(tmp_path):
+    entry = "\n".join(f'{name} = "{value}"' for name, value in {**ISSUER, "client_secret": "geheim"}.items())
+    (tmp_path / "panda.toml").write_text(f"[[issuers]]\n{entry}\n")
+    settings = Settings.load()
+    assert settings.issuers[0].client_secret == "geheim"
+    rows = {name: (value, origin) for name, value, origin, _ in settings.rows()}
+    assert rows["issuers"] == (1, str(tmp_path / "panda.toml"))
+    assert rows["issuers[0].vo"][0] == "atlas"
+    assert rows["issuers[0].client_secret"][0] == "***"
+
+
+def test_without_issuers_the_table_says_what_one_may_hold():
+    rows = {name: value for name, value, _, _ in Settings.load().rows()}
+    assert (rows["issuers"], rows["issuers[].client_id"], rows["issuers[].role"]) == (0, "(required)", "")
+
+
+@pytest.mark.parametrize(
+    ("entries", "field", "said"),
+    [
+        ([{**ISSUER, "oidc_config_url": "http://iam.example/x"}], "issuers.0.oidc_config_url", "https"),
+        ([{**ISSUER, "oidc_config_url": "nonsense"}], "issuers.0.oidc_config_url", "https"),
+        ([{**ISSUER, "vo": "a:b"}], "issuers.0.vo", "match"),
+        ([{"vo": "a", "client_secret": "geheim"}], "issuers.0.client_id", "missing"),
+        ([{**ISSUER, "client_secret": "geheim"}] * 2, "issuers", "two entries"),
+        ([{**ISSUER, "shoe_size": 42}], "issuers.0.shoe_size", "no setting"),
+        ([{**ISSUER, "client_secret": ["geheim"]}], "issuers.0.client_secret", "string"),
+    ],
+)
+def test_a_wrong_issuer_is_refused_without_showing_its_secret(monkeypatch, entries, field, said):
+    monkeypatch.setenv("PANDA_ISSUERS", json.dumps(entries))
+    error = refusal()
+    assert error.field == field
+    assert said in error.detail
+    assert "geheim" not in str(error)
+    assert "PANDA_ISSUERS" in error.detail
