@@ -102,6 +102,8 @@ class AgentPeriods(_Documented):
 
     setupper_s: PositiveFloat = 0.3
     """Brokerage of defined jobs."""
+    releaser_s: PositiveFloat = 0.5
+    """Run jobs after their build job, tasks after their parent."""
     activator_s: PositiveFloat = 2.0
     """Activation of assigned jobs whose input has arrived (the polling behind the callback)."""
     adder_s: PositiveFloat = 0.5

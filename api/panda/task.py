@@ -41,7 +41,8 @@ from api.panda.task_lookup import (
     get_tasks_detailed_info_since,
     get_tasks_modified_since,
 )
-from core.tasks import submit_task
+from core.errors import PandaError, Unavailable
+from core.taskengine.submit import FAILED_TO_REGISTER, submit_task
 
 __all__ = [
     "avalanche",
@@ -81,8 +82,26 @@ __all__ = [
 
 @endpoint("POST")
 def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None = None) -> Result:
-    """Register a task from a parameter dictionary and cut it into jobs."""
+    """Register a task from a parameter dictionary, or take an ended one of the same name up again; data is its id.
+
+    Refusals carry upstream's code: 1 queued, 2 active, 4 not registered, 11 no such parent, 60 no production role.
+    """
     if task_parameters.get("prodSourceLabel") == "managed" and not call.caller.may(Access.PRODUCTION):
         return Refusal("task_parameters.prodSourceLabel: production role required for managed", data=60)
-    task_id = submit_task(call.services.database, task_parameters, user_name=call.caller.user_name, vo=call.caller.vo)
-    return Success(task_id, f"succeeded. new jediTaskID={task_id}")
+    try:
+        submission = submit_task(
+            call.services.database,
+            task_parameters,
+            user_name=call.caller.user_name,
+            vo=call.caller.vo,
+            is_production=call.is_production,
+            parent_tid=parent_tid,
+            base_url=call.base_url,
+        )
+    except Unavailable:
+        raise
+    except PandaError as error:
+        return Refusal(str(error), data=FAILED_TO_REGISTER)
+    if submission.is_accepted:
+        return Success(submission.jedi_task_id, submission.message)
+    return Refusal(submission.message, data=submission.code)

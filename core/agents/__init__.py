@@ -12,6 +12,7 @@ from core.agents.cache_cleaner import CacheCleaner
 from core.agents.emitter import ChangeEmitter
 from core.agents.factory_news import FactoryNews
 from core.agents.partitions import PartitionKeeper
+from core.agents.releaser import Releaser
 from core.agents.rollups import RollUps
 from core.agents.setupper import Setupper
 from core.agents.watchdog import Watchdog
@@ -29,6 +30,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     periods = settings.agents
     return [
         Setupper(database, periods.setupper_s),
+        Releaser(database, periods.releaser_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
         Watchdog(database, settings.timeouts, periods.watchdog_s),

@@ -9,6 +9,8 @@ from collections import defaultdict
 from core.agents.base import Agent
 from core.brokerage.broker import Decision, broker, take_best
 from core.brokerage.candidates import Candidate, Request
+from core.brokerage.followers import is_build_job, needs_of_waiting
+from core.brokerage.wishes import queue_wishes
 from core.database import Database, Row, Transaction
 from core.dataservice.activation import activate
 from core.states import JobStatus
@@ -22,7 +24,7 @@ _RETRY_S = 10
 
 # ix_jobs_live_unready, ix_tasks_status; oldest first, those that were looked at lately or are paused are left out
 _DEFINED_JOBS = """
-SELECT panda_id, jedi_task_id, core_count, min_ram_mb, max_disk_mb, max_walltime_s, prod_source_label, computing_site,
+SELECT panda_id, jedi_task_id, job_index, core_count, min_ram_mb, max_disk_mb, max_walltime_s, prod_source_label, computing_site,
        site_is_pinned, brokerage_error_diag
 FROM jobs_live
 WHERE job_status = 'defined'
@@ -100,6 +102,10 @@ class Setupper(Agent):
             row["panda_id"]: frozenset(row["endpoints"])
             for row in transaction.fetch(_INPUT_PLACES, {"panda_ids": [job["panda_id"] for job in jobs]})
         }
+        task_ids = {job["jedi_task_id"] for job in jobs if job["jedi_task_id"] is not None}
+        wishes = queue_wishes(transaction, task_ids)
+        builds = {job["jedi_task_id"] for job in jobs if is_build_job(job)}
+        followers = needs_of_waiting(transaction, builds)
         groups: dict[tuple[Request, int | None], list[Row]] = defaultdict(list)
         for job in jobs:
             request = Request(
@@ -112,6 +118,10 @@ class Setupper(Agent):
                 complete_at=places.get(job["panda_id"], frozenset()),
                 pinned_queue=job["computing_site"] if job["site_is_pinned"] else "",
             )
+            if job["jedi_task_id"] in wishes:
+                request = wishes[job["jedi_task_id"]].added_to(request)
+            if is_build_job(job) and job["jedi_task_id"] in followers:
+                request = followers[job["jedi_task_id"]].added_to(request)
             groups[(request, job["jedi_task_id"])].append(job)
         return groups
 

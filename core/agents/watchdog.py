@@ -48,11 +48,15 @@ _QUEUE_STANDS = (
 _REASSIGNABLE = "lower(coalesce(q.parameters->>'disableReassign', '')) NOT IN ('true', '1', 'yes', 'on')"
 _HAS_PILOT_ERROR = "(j.pilot_error_code <> 0 OR j.exe_error_code <> 0)"
 _NO_REPORT = "NOT EXISTS (SELECT 1 FROM job_output_reports r WHERE r.panda_id = j.panda_id)"
+# ix_jobs_live_task; a build job has no number, and limits of its own
+_NO_BUILD_RUNS = "NOT EXISTS (SELECT 1 FROM jobs_live b WHERE b.jedi_task_id = j.jedi_task_id AND b.job_index = 0)"
 _IS_RECOVERABLE = f"(j.job_status = 'holding' AND {_HAS_PILOT_ERROR} AND {_NO_REPORT})"
 """The pilot could not store the outputs, said so and left them on the node (domain.md 7.6)."""
 
 RULES: tuple[TimeoutRule, ...] = (
-    TimeoutRule("pending too long", ("pending",), "state_change_time", lambda t: t.pending_s, kill_code=4),
+    TimeoutRule(
+        "pending too long", ("pending",), "state_change_time", lambda t: t.pending_s, _NO_BUILD_RUNS, kill_code=4
+    ),
     TimeoutRule(
         "defined too long",
         ("defined", "waiting"),

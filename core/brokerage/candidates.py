@@ -18,6 +18,9 @@ class Request:
     complete_at: frozenset[str]
     """Storage endpoints that hold every input of each job."""
     pinned_queue: str = ""
+    included: tuple[str, ...] = ()
+    """If not empty, only queues of these names; patterns with * and ? count."""
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from core.brokerage.candidates import Candidate, Request
@@ -32,6 +33,34 @@ class QueueIsOnline:
         )
         allowed = ("online", "test") if is_test else ("online",)
         return None if queue.status in allowed else f"is {queue.status}"
+
+
+class QueueIsIncluded:
+    """The submitter may name the queues that are wanted (includedSite, client-wire.md 4.4)."""
+
+    name = "included"
+    sentence = "the queue is among those that the submitter named"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Look the queue up among the wanted names and patterns."""
+        if request.included and not _is_among(queue, request.included):
+            return "is not among includedSite"
+        return None
+
+
+class QueueIsNotExcluded:
+    """The submitter may name queues that shall not be used (excludedSite, client-wire.md 4.4)."""
+
+    name = "excluded"
+    sentence = "the submitter did not exclude the queue"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Look the queue up among the unwanted names and patterns."""
+        return "is among excludedSite" if _is_among(queue, request.excluded) else None
+
+
+def _is_among(queue: Candidate, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(queue.queue_name, pattern) for pattern in patterns)
 
 
 class StorageIsOnline:
@@ -114,6 +143,8 @@ class InputIsThere:
 
 CRITERIA: list[Criterion] = [
     QueueIsOnline(),
+    QueueIsIncluded(),
+    QueueIsNotExcluded(),
     StorageIsOnline(),
     MemoryFits(),
     CoresFit(),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.names import check_file_name
@@ -21,9 +22,9 @@ class Filling:
 
     task_id: int
     serial: int
-    inputs: Mapping[str, list[str]] = field(default_factory=dict)
+    inputs: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
     """Names of the files of each stream."""
-    outputs: list[str] = field(default_factory=list)
+    outputs: list[str] = dataclasses.field(default_factory=list)
     """Local names of the outputs."""
     source_url: str = ""
     library: str = ""
@@ -67,7 +68,7 @@ class InputStream:
     pfns: tuple[str, ...] = ()
     numbers: int = 0
     """How many numbers the master pseudo input has."""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class OutputStream:
     template: str
     scope: str
     field: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def names(self, filling: Filling) -> tuple[str, str]:
         """Logical name and name in the job directory."""

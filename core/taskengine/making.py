@@ -6,7 +6,8 @@ Serial numbers are given by the caller; two jobs of a task never share one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from core.database import Row
 from core.errors import InvalidInput
@@ -68,7 +69,7 @@ def make_job(task: Row, definition: TaskDefinition, piece: Piece, library: Libra
     )
 
 
-def common(task: Row, definition: TaskDefinition) -> dict[str, object]:
+def common(task: Row, definition: TaskDefinition) -> dict[str, Any]:
     """What all jobs of a task share, build jobs included."""
     return {
         "jedi_task_id": task["jedi_task_id"],
@@ -105,7 +106,7 @@ def _filling(task: Row, definition: TaskDefinition, piece: Piece, library: Libra
 
 
 def _with_outputs(filling: Filling, outputs: list[str]) -> Filling:
-    return Filling(**{**filling.__dict__, "outputs": outputs})
+    return replace(filling, outputs=outputs)
 
 
 def _sequence_number(definition: TaskDefinition, piece: Piece) -> int | None:
@@ -157,7 +158,7 @@ def _check_names(definition: TaskDefinition, files: list[NewFile], outputs: list
         seen.add(file.local_name)
 
 
-def _needs(definition: TaskDefinition, piece: Piece) -> dict[str, int]:
+def _needs(definition: TaskDefinition, piece: Piece) -> dict[str, Any]:
     needs = definition.needs
     files = [*piece.master, *(file for group in piece.companions.values() for file in group)]
     data = [file for file in files if file.catalogue_file_id is not None]
