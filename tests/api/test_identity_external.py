@@ -238,7 +238,8 @@ def test_a_missing_group_is_no_missing_token(trusting, other):
     assert (response.status_code, response.json()["field"]) == (403, "Origin")
 
 
-def test_a_banned_user_is_refused_everywhere(trusting, other):
+def test_a_banned_user_is_refused_everywhere(trusting, other, monkeypatch):
+    monkeypatch.setattr("api.identity.access._REFUSED_AGE_S", 0.1)  # ten seconds are long in a test
     token = other.token(name="Bad Boy", sub="666")
     assert who(trusting, token).status_code == 200
     admin = trusting.client("root", "admin")
