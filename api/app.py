@@ -37,9 +37,9 @@ from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database, migrate
 from core.dispatch.acquire import ContactBook
-from core.dispatch.task_facts import TaskFacts
 from core.dispatch.update import PilotReports
 from core.errors import Unavailable
+from core.taskengine.task_facts import TaskFacts
 
 log = logging.getLogger("panda.api")
 

@@ -20,9 +20,9 @@ from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
 from core.dispatch.acquire import ContactBook
-from core.dispatch.task_facts import TaskFacts
 from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
+from core.taskengine.task_facts import TaskFacts
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from core.taskengine.execution import execution_steps
 from core.taskengine.transformations import RUN_CONTAINER
 
 BUILD_LABEL = "panda"
-"""prodSourceLabel of the jobs that make a lib; for every other job a lib is input (client-wire.md 4.4, buildSpec)."""
+"""prodSourceLabel of the jobs that make a lib, around which no steps of the task are taken (client-wire.md 4.4)."""
 _INPUTS = ("input", "sandbox")
+_OUTPUTS = ("output", "lib")
+"""A lib is what a build job makes; the jobs that use it have it as an input like any other."""
 _TRANSFORMATION = re.compile(rf"[A-Za-z]\w*-\d\d-\d\d-\d\d|{RUN_CONTAINER}")
 """How PanDA names its transformations (client-wire.md 4.6); anything else in the job is an executable or an address."""
 
@@ -34,13 +36,12 @@ def pilot_dictionary(
     """The dictionary of one job given to a pilot.
 
     `transformation_base`: where this pilot fetches transformations of ours. `task`: what its task asks of the pilot
-    (`core.dispatch.task_facts`). `secrets`: of the job's owner, when the task wants them on the node.
+    (`core.taskengine.task_facts`). `secrets`: of the job's owner, when the task wants them on the node.
     """
-    makes_lib = acquired.job["prod_source_label"] == BUILD_LABEL
     files = acquired.files
-    inputs = [file for file in files if file["type"] in _INPUTS or (file["type"] == "lib" and not makes_lib)]
+    inputs = [file for file in files if file["type"] in _INPUTS]
     logs = [file for file in files if file["type"] == "log"]
-    outputs = [file for file in files if file["type"] == "output" or (file["type"] == "lib" and makes_lib)]
+    outputs = [file for file in files if file["type"] in _OUTPUTS]
     return {
         **_facts(acquired.job),
         "jobPars": acquired.job_parameters,

@@ -33,10 +33,12 @@ def offline_script(job: Row, base_url: str) -> str:
     """The script as text. `job`: a row with its `files` and `job_parameters`."""
     lines = [_HEAD.format(**_quoted(job))]
     for file in job["files"]:
-        if file["type"] in ("input", "sandbox") or (file["type"] == "lib" and file["pfn"]):
+        if file["type"] in ("input", "sandbox"):
             lines.append(f"fetch {shlex.quote(file['pfn'])} {shlex.quote(file['local_name'] or file['lfn'])}")
     lines += ["", *_run(job, base_url)]
-    outputs = [shlex.quote(file["local_name"] or file["lfn"]) for file in job["files"] if file["type"] == "output"]
+    outputs = [
+        shlex.quote(file["local_name"] or file["lfn"]) for file in job["files"] if file["type"] in ("output", "lib")
+    ]
     if outputs:
         lines += ["", "# what the job was to make", f"ls -l {' '.join(outputs)}"]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from core.dataservice.stored_logs import StoredLog, keep_stored_logs
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.killing import ending_of_killed
+from core.taskengine.execution import optional_outputs
 from core.text import clean
 
 ADDER_ERROR = 200
@@ -37,10 +38,14 @@ WHERE j.job_status IN ('holding', 'transferring') ORDER BY r.panda_id LIMIT %(ba
 
 # ix_job_files_job; an output that is expected stands here since the submission. `lib` is what a build job makes
 _EXPECTED = """
-SELECT f.row_id, f.panda_id, f.type, f.lfn, f.guid, f.pfn, f.endpoint, d.dataset_id
+SELECT f.row_id, f.panda_id, f.jedi_task_id, f.type, f.lfn, f.guid, f.pfn, f.endpoint, f.dataset, d.dataset_id
 FROM job_files f LEFT JOIN datasets d ON d.name = f.dataset
 WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log', 'lib') ORDER BY f.row_id
 """
+
+# primary key
+_ITEMS = "SELECT jedi_task_id, parameters -> 'jobParameters' AS items FROM tasks WHERE jedi_task_id = ANY(%(ids)s)"
+_NOT_MADE = "UPDATE job_files SET status = 'nooutput' WHERE row_id = ANY(%(row_ids)s)"
 
 _STORED = """
 UPDATE job_files f SET status = 'ready', guid = v.guid, size_bytes = v.size_bytes, checksum = v.checksum, pfn = v.pfn,
@@ -100,11 +105,31 @@ class Adder(Agent):
             expected: dict[int, list[Row]] = {report["panda_id"]: [] for report in reports}
             for row in transaction.fetch(_EXPECTED, {"panda_ids": list(expected)}):
                 expected[row["panda_id"]].append(row)
+            _forgive(transaction, reports, expected)
             accounts = [account(report, expected[report["panda_id"]]) for report in reports]
             _store(transaction, [file for entry in accounts for file in entry.stored])
             # before the job ends: whoever hears of a failure finds its log
             keep_stored_logs(transaction, _log_archives(accounts))
             return len(end_jobs(transaction, [entry.ending for entry in accounts]))
+
+
+def _forgive(transaction: Transaction, reports: list[Row], expected: dict[int, list[Row]]) -> None:
+    """Take from `expected` what a finished job did not make and need not: its task says allowNoOutput (client-wire.md 4.5)."""
+    missing = [
+        row
+        for report in reports
+        if report["verdict"] == "finished" and isinstance(report["report"], dict)
+        for row in expected[report["panda_id"]]
+        if row["type"] == "output" and row["jedi_task_id"] is not None and row["lfn"] not in report["report"]
+    ]
+    if not missing:
+        return
+    tasks = transaction.fetch(_ITEMS, {"ids": sorted({row["jedi_task_id"] for row in missing})})
+    optional = {task["jedi_task_id"]: optional_outputs({"jobParameters": task["items"]}) for task in tasks}
+    forgiven = [row for row in missing if row["dataset"].rstrip("/") in optional.get(row["jedi_task_id"], [])]
+    for row in forgiven:
+        expected[row["panda_id"]].remove(row)
+    transaction.execute(_NOT_MADE, {"row_ids": [row["row_id"] for row in forgiven]})
 
 
 def _log_archives(accounts: list[_Account]) -> list[StoredLog]:

@@ -348,6 +348,7 @@ def test_a_job_can_be_run_again_by_hand(alice, shared_system, tmp_path):
     files = [{"lfn": "a.txt", "type": "input", "dataset": "in"}, {"lfn": "o ut.txt", "type": "output"}]
     job = {"transformation": "runShell", "jobParameters": "cat a.txt > 'o ut.txt'", "jobName": "odd\nname; exit 7"}
     [panda_id] = submit(alice, {**job, "Files": files})
+    eventually(lambda: row_of(shared_system.database, panda_id)["job_status"] == "activated")
     statement = "UPDATE job_files SET pfn = %(pfn)s WHERE panda_id = %(id)s AND type = 'input'"
     shared_system.database.execute(statement, {"pfn": f"file://localhost{tmp_path}/a.txt", "id": panda_id})
     with httpx.Client(base_url=shared_system.url) as nobody:

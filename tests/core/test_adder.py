@@ -215,3 +215,19 @@ def test_a_job_that_holds_without_a_verdict_is_left_alone(site):
     report(site, panda_id, "holding")
     assert add_up(site) == 0
     assert status_of(site, panda_id) == "holding"
+
+
+def test_an_output_that_may_be_left_out_does_not_fail_a_finished_job(site):
+    panda_id = running_job(site, "optional", "must.txt", "may.txt")
+    item = {"type": "template", "param_type": "output", "dataset": "may_out/", "allowNoOutput": True}
+    site.execute(
+        "INSERT INTO tasks (jedi_task_id, parameters) VALUES (10777777, %(p)s)", {"p": {"jobParameters": [item]}}
+    )
+    site.execute("UPDATE job_files SET jedi_task_id = 10777777 WHERE panda_id = %(id)s", {"id": panda_id})
+    site.execute("UPDATE job_files SET dataset = 'may_out' WHERE lfn = 'may.txt'")
+    made = [name for name in outputs_of(site, panda_id) if name != "may.txt"]
+    report(site, panda_id, "finished", output_report=stored(made))
+    add_up(site)
+    assert status_of(site, panda_id) == "finished"
+    assert files_of(site, panda_id)["may.txt"]["status"] == "nooutput"
+    assert files_of(site, panda_id)["must.txt"]["status"] == "ready"
