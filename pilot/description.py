@@ -55,6 +55,8 @@ class JobDescription:
     min_ram_mb: int = 0
     looping_limit_s: int = 0
     container_name: str = ""
+    optional_outputs: frozenset[str] = frozenset()
+    """LFNs of outputs that need not be made (allowNoOutput)."""
     files: tuple[JobFile, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ class JobDescription:
             min_ram_mb=whole_number(job.get("minRamCount")),
             looping_limit_s=whole_number(job.get("loopingLimit")),
             container_name=text(job.get("container_name")),
+            optional_outputs=_names(job.get("allowNoOutput")),
             files=tuple(_file(entry) for entry in job.get("panda_files") or ()),
         )
 
@@ -121,6 +124,12 @@ def whole_number(value: Any) -> int:
 def text(value: Any) -> str:
     """A text on the wire; PanDA writes nothing as null or `NULL`."""
     return "" if value is None or value == "NULL" else str(value)
+
+
+def _names(value: Any) -> frozenset[str]:
+    """A list of names on the wire, or names between commas."""
+    names = text(value).split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    return frozenset(name for name in map(text, names) if name)
 
 
 def _file(entry: Mapping[str, Any]) -> JobFile:

@@ -160,7 +160,11 @@ class JobRun:
     def _stage_out(self, directory: JobDirectory) -> None:
         with self._account.timed("stageout"):
             for file in self._job.outputs:
-                self._account.stored.append(self._stager.stage_out(file, directory.work / file.local_name))
+                made = directory.work / file.local_name
+                if file.lfn in self._job.optional_outputs and not made.exists():
+                    self._log.info("%s was not made, and need not be", file.lfn)
+                    continue
+                self._account.stored.append(self._stager.stage_out(file, made))
 
     def _store_log(self, directory: JobDirectory) -> None:
         """Archive and store the logs of a job, successful or not."""

@@ -174,6 +174,12 @@ def test_a_missing_output_of_a_prun_job_gives_1165(workshop: Workshop) -> None:
     assert (workshop.server.final["pilot_error_code"], workshop.server.final["trans_exit_code"]) == (1165, 0)
 
 
+def test_an_output_that_need_not_be_made_is_no_failure(workshop: Workshop) -> None:
+    job = analysis(workshop, "echo x > a", {"a": "user.a", "o": "user.o"})
+    assert workshop.run({**job, "allowNoOutput": ["user.o"]}).status == "finished"
+    assert set(json.loads(workshop.server.final["job_output_report"])) == {"user.a", "job.log.tgz"}
+
+
 def test_a_missing_sandbox_is_the_culprit(workshop: Workshop) -> None:
     job = analysis(workshop, "true", {"o": "user.o"})
     del workshop.server.files["/cache/jobO.1.tar.gz"]

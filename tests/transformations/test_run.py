@@ -160,6 +160,21 @@ def test_given_pfns_are_passed_on_as_they_are(job: Job) -> None:
     assert done.stdout.splitlines()[-1] == "root://host//path/a.root,/data/b.root"
 
 
+def test_a_command_may_remove_its_inputs_and_even_its_directory(job: Job) -> None:
+    job.file("in")
+    assert job.run("rm in", "-i", "['in']").returncode == 0
+    done = job.run("rm -rf $PWD", "-i", "['in']", "-o", "{'o': 'l.o'}")
+    assert (done.returncode, done.stderr) == (0, "runGen-00-00-02: the command succeeded, but made no o\n")
+
+
+def test_outputs_that_cannot_be_brought_do_not_hide_that_the_command_failed(job: Job) -> None:
+    job.file("l", "a file where a directory should be")
+    outputs = ("-o", "{'o': 'l/o'}")
+    assert job.run("echo x > o; exit 3", *outputs).returncode == 3
+    done = job.run("echo x > o", *outputs)
+    assert (done.returncode, len(done.stderr.splitlines())) == (73, 1)
+
+
 def test_the_payloads_own_report_is_where_the_pilot_looks(job: Job) -> None:
     job.run("echo '{\"exitCode\": 0}' > jobReport.json")
     assert job.text("jobReport.json") == '{"exitCode": 0}\n'

@@ -45,12 +45,15 @@ def run(program: str, arguments: Arguments) -> int:
     if arguments.has("--preprocess"):
         return 0
     code = run_script(job, container, arguments.has("--noX509"))
-    missing = collect(_final(outputs, arguments), made_in, job)
+    try:
+        missing = collect(_final(outputs, arguments), made_in, job)
+    except Failure as failure:
+        if code == 0:
+            raise
+        say(str(failure))  # the command has failed before, and that is what counts
     if code == 0:
         _report_missing(program, arguments, missing, outputs)
-        for link in linked:
-            link.unlink()
-        tidy(unpacked, job / WORK_DIRECTORY)
+        tidy(unpacked, linked, job / WORK_DIRECTORY)
     return code
 
 

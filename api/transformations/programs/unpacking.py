@@ -106,8 +106,11 @@ class _Extraction:
         path.symlink_to(target)
 
 
-def tidy(unpacked: list[Unpacked], directory: Path) -> None:
-    """Remove what came out of an archive and was not changed, and the directories that are empty then."""
+def tidy(unpacked: list[Unpacked], links: list[Path], directory: Path) -> None:
+    """Remove what came out of an archive and was not changed, links to inputs, and the directories that are empty then."""
+    for link in links:
+        if link.is_symlink():
+            link.unlink()
     for file in unpacked:
         try:
             status = file.path.lstat()
