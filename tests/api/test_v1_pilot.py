@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.models.errors import errors_of_job
 from tests.support.builders import activate, add_up, make_queue, outputs_of, row_of, start, stored
 from tests.support.system import RunningSystem, running_system
 
@@ -209,3 +210,105 @@ def test_statistics_count_what_is_there(still):
         long = nobody.get("/api/v1/statistics/active_job_detailed_stats_by_site").json()["data"]
     assert {status: count for status, count in short["COUNTED"].items() if count} == {"activated": 3, "running": 2}
     assert long["COUNTED"] == {"SCORE": {"user": {"activated": 3}}, "MCORE": {"user": {"running": 2}}}
+
+
+def test_measurements_add_up_over_the_heartbeats(pilot, still):
+    [panda_id] = start(still.database)
+    update(pilot, panda_id, max_vmem=5000, tot_rbytes=10_240.7, rate_rchar="2048", grid="EGI", core_count=8)
+    update(pilot, panda_id, max_vmem="6000.5", tot_wbytes=1e15, mean_core_count=7.5, corrupted_files="a.txt")
+    update(pilot, panda_id)
+    assert row_of(still.database, panda_id)["metrics"] == {
+        **{"max_vmem": 6000.5, "tot_rbytes": 10, "rate_rchar": 2, "tot_wbytes": 10**10 - 1},
+        **{"grid": "EGI", "core_count": 8, "mean_core_count": 7.5, "corrupted_files": "a.txt"},
+    }
+    record = pilot.post("/api/v1/job/get_description", json={"job_ids": [panda_id]}).json()["data"][0]
+    names = ("maxVMEM", "totRBYTES", "rateRCHAR", "grid", "actualCoreCount", "avgRSS")
+    assert [record[name] for name in names] == [6000.5, 10, 2, "EGI", 8, None]
+
+
+@pytest.mark.parametrize("figure", [1e300, -5, "NaN", "inf", "", "many", None, True])
+def test_no_figure_fails_a_report(pilot, still, figure):
+    [panda_id] = start(still.database)
+    names = ("max_vmem", "avg_pss", "tot_rchar", "rate_wbytes", "cpu_conversion_factor", "n_events", "n_input_files")
+    update(pilot, panda_id, "failed", pilot_error_code=1305, **dict.fromkeys(names, figure))
+    assert row_of(still.database, panda_id)["job_status"] == "holding"
+
+
+def test_a_turned_error_code_of_a_stage_out_keeps_its_name(pilot, still):
+    [panda_id] = start(still.database)
+    update(pilot, panda_id, "failed", pilot_error_code=-1137)
+    add_up(still.database)
+    row = row_of(still.database, panda_id)
+    assert (row["job_status"], row["pilot_error_code"]) == ("failed", -1137)
+    assert errors_of_job(row)[0].name == "STAGEOUTFAILED"
+
+
+@pytest.mark.parametrize("meta_data", ['{"a": 1}', {"a": 1}, "no json \x00 at all", "x" * 3_000_000])
+def test_what_the_payload_says_of_itself_is_kept_as_it_came(pilot, still, meta_data):
+    [panda_id] = start(still.database)
+    update(pilot, panda_id, meta_data="first")
+    update(pilot, panda_id, "failed", pilot_error_code=1305, meta_data=meta_data)
+    [row] = still.database.fetch("SELECT text FROM job_metadata WHERE panda_id = %(id)s", {"id": panda_id})
+    expected = meta_data if isinstance(meta_data, str) else '{"a":1}'
+    assert row["text"] == expected.replace("\x00", "")
+
+
+def test_debug_output_comes_with_heartbeats(pilot, still):
+    [panda_id] = start(still.database)
+    for text in ("one", "two"):
+        update(pilot, panda_id, stdout=text, pilot_log="kept at the end only")
+    logs = still.database.fetch("SELECT name, text FROM job_logs WHERE panda_id = %(id)s", {"id": panda_id})
+    assert logs == [{"name": "debug.stdout", "text": "two"}]
+
+
+def test_many_reports_at_once_get_an_envelope_each(pilot, still):
+    first, second = start(still.database, 2)
+    reports = [
+        {"job_id": first, "job_status": "failed", "pilot_error_code": 1305},
+        {"job_id": second, "job_status": "done"},
+        {"job_status": "running"},
+        "nonsense",
+        {"job_id": second, "job_status": "running", "attempt_nr": 1},
+    ]
+    answer = call(pilot, "update_jobs_bulk", job_list=reports, harvester_id="h")
+    assert answer["success"]
+    assert [envelope["success"] for envelope in answer["data"]] == [True, False, False, False, True]
+    assert all(set(envelope) == {"success", "message", "data"} for envelope in answer["data"])
+    assert answer["data"][0]["data"] == {"StatusCode": 0, "command": None}
+    assert answer["data"][2]["message"] == "Argument error: missing a required argument: 'job_id'"
+    assert call(pilot, "update_jobs_bulk", job_list=[])["data"] == []
+
+
+def test_what_the_task_asks_of_the_pilot_is_in_the_job(pilot, still):
+    make_queue(still.database, "STEPS")
+    step = {"command": "${TRF}", "args": "--preprocess ${TRF_ARGS}"}
+    parameters = {
+        "multiStepExec": {"preprocess": step, "containerOptions": {"containerImage": "docker://alma"}},
+        "noLoopingCheck": True,
+        "useSecrets": True,
+        "jobParameters": [{"param_type": "output", "dataset": "maybe/", "allowNoOutput": True}],
+    }
+    still.database.execute(
+        "INSERT INTO tasks (jedi_task_id, user_name, parameters) VALUES (10555555, 'alice', %(p)s)", {"p": parameters}
+    )
+    still.v1(still.client("alice"), "creds/set_user_secrets", key="k", value="v")
+    [panda_id] = activate(still.database, queue="STEPS", outputs=["o.txt"], job_parameters="-x")
+    changes = "jedi_task_id = 10555555, transformation = 'runGen-00-00-02'"
+    still.database.execute(f"UPDATE jobs_live SET {changes} WHERE panda_id = %(id)s", {"id": panda_id})
+    still.database.execute("UPDATE job_files SET dataset = 'maybe' WHERE panda_id = %(id)s", {"id": panda_id})
+    [job] = call(pilot, "acquire_jobs", site_name="STEPS", prod_source_label="user")["data"]["jobs"]
+    assert job["transformation"] == f"{still.url}/trf/user/runGen-00-00-02"
+    assert job["preprocess"] == {"command": "./runGen-00-00-02", "args": "--preprocess -x"}
+    assert job["containerOptions"] == {"containerImage": "docker://alma"}
+    assert (job["loopingCheck"], job["allowNoOutput"], json.loads(job["secrets"])) == (False, ["o.txt"], {"k": "v"})
+
+
+def test_a_pilot_speaks_for_its_worker(pilot):
+    for status in ("started", "finished"):
+        answer = call(pilot, "update_worker_status", worker_id=5, harvester_id="h", status=status, node_id="n")
+        assert answer == {"success": True, "message": "", "data": None}
+    for wrong in ({"status": "running"}, {"worker_id": "five"}, {"worker_id": None}, {"harvester_id": ""}):
+        sent = {"worker_id": 5, "harvester_id": "h", "status": "started"} | wrong
+        answer = call(pilot, "update_worker_status", **sent)
+        assert answer["success"] is False
+        assert next(iter(wrong)) in answer["message"]
