@@ -196,7 +196,7 @@ _UNDER_WAY = frozenset(
 )
 """May be held, moved, killed and finished; may meet an obstacle; ends when its last file is through or gives up."""
 _OUT_OF_WORK = _TASK_ENDS | {TaskStatus.PREPARED, TaskStatus.EXHAUSTED, TaskStatus.TOBROKEN, TaskStatus.BROKEN}
-_ANYTIME = _CLOSING | _OUT_OF_WORK | {TaskStatus.PAUSED, TaskStatus.PENDING, TaskStatus.TOREASSIGN}
+_ANYTIME = _CLOSING | _OUT_OF_WORK | {TaskStatus.READY, TaskStatus.PAUSED, TaskStatus.PENDING, TaskStatus.TOREASSIGN}
 
 _FORWARD: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.REGISTERED: frozenset(
@@ -217,7 +217,7 @@ _FORWARD: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.MERGING: frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED}),
     TaskStatus.EXHAUSTED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
 }
-"""The way of a task without obstacles and commands; reactivation leads back to ready."""
+"""The way of a task without obstacles and commands; `_ANYTIME` comes to each."""
 
 TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     **{status: (targets | _ANYTIME) - {status} for status, targets in _FORWARD.items()},

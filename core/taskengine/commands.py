@@ -55,8 +55,17 @@ _ALL = frozenset(TaskStatus)
 _ENDED = frozenset({TaskStatus.FINISHED, TaskStatus.DONE, TaskStatus.BROKEN, TaskStatus.ABORTED, TaskStatus.FAILED})
 _ENDING = frozenset({TaskStatus.PREPARED, TaskStatus.PASSED, TaskStatus.TOABORT, TaskStatus.TOBROKEN})
 _CLOSING = frozenset({TaskStatus.ABORTING, TaskStatus.FINISHING})
+_PASSED_THROUGH = frozenset(
+    {
+        *(TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.REREFINE),
+        *(TaskStatus.TOREASSIGN, TaskStatus.REASSIGNING),
+    }
+)
+"""Where a task never rests here: commands are carried out at once."""
+_HOLDABLE = _ALL - _ENDED - _ENDING - _CLOSING - _PASSED_THROUGH - {TaskStatus.PAUSED}
 _STOPPABLE = _ALL - _ENDED - {TaskStatus.PREPARED, TaskStatus.TOABORT, TaskStatus.ABORTING}
-_REEXECUTABLE = (_ENDED - {TaskStatus.BROKEN}) | {TaskStatus.EXHAUSTED}
+REEXECUTABLE = (_ENDED - {TaskStatus.BROKEN}) | {TaskStatus.EXHAUSTED}
+"""Where input of a task may be taken up again that is through."""
 _MOVABLE = frozenset(
     {
         *(TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.PENDING),
@@ -79,22 +88,22 @@ COMMANDS: dict[str, Command] = {
         Command(
             "resubmit",
             "open again what failed, with other parameters",
-            _REEXECUTABLE,
+            REEXECUTABLE,
             reopening.resubmit,
             accepted_code=REEXECUTED,
             refused_code=STILL_ACTIVE,
             refused="jediTaskID={task_id} is in the {status} state for outDS={task_name}. You can re-submit the task with "
             "new parameters for the same or another input once it goes into finished/failed/done status. ",
         ),
-        Command("incexec", "look up the input again, go on with old and new", _REEXECUTABLE, reopening.incexec),
+        Command("incexec", "look up the input again, go on with old and new", REEXECUTABLE, reopening.incexec),
         Command(
             "reactivate",
             "do all of it once more",
-            _ALL - _CLOSING - _ENDING - {TaskStatus.BROKEN},
+            _HOLDABLE | {TaskStatus.PAUSED} | (_ENDED - {TaskStatus.BROKEN}),
             reopening.reactivate,
         ),
         Command("reassign", "move it elsewhere", _MOVABLE | {TaskStatus.EXHAUSTED}, steering.reassign),
-        Command("pause", "hold it", _ALL - _ENDED - _ENDING - _CLOSING - {TaskStatus.PAUSED}, steering.pause),
+        Command("pause", "hold it", _HOLDABLE, steering.pause),
         Command(
             "resume",
             "let it go on",
@@ -105,7 +114,7 @@ COMMANDS: dict[str, Command] = {
         Command("release", "ask brokerage again at once", _MOVABLE - {TaskStatus.SCOUTED}, steering.release),
     )
 }
-"""As server-api.md 5.8, both checks of upstream in one: what is being closed can be neither held nor reactivated. Retry in
+"""As server-api.md 5.8, both checks of upstream in one: what is being closed is neither held nor done once more. Retry in
 the states of a task under way is upstream's code 5."""
 
 _TRIES = 5
@@ -115,11 +124,15 @@ _TASK = "SELECT jedi_task_id, task_name, status, user_name FROM tasks WHERE jedi
 
 
 def run_command(database: Database, name: str, task_id: int, issuer: Issuer, **options: Any) -> Outcome:
-    """Carry out one of COMMANDS. A refusal changes nothing and says why.
+    """Carry out one of COMMANDS, as `run` does."""
+    return run(database, COMMANDS[name], task_id, issuer, **options)
+
+
+def run(database: Database, command: Command, task_id: int, issuer: Issuer, **options: Any) -> Outcome:
+    """Carry out a command. A refusal changes nothing and says why.
 
     Raises InvalidInput or UnknownObject for options that make no sense, Unavailable when the task never stands still.
     """
-    command = COMMANDS[name]
     # most refusals are found without waiting for locks that somebody holds
     seen = database.fetch_one(_TASK, {"id": task_id})
     if (refusal := _refusal(command, task_id, seen, issuer)) is not None:

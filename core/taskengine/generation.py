@@ -113,6 +113,7 @@ def _input_file(row: Row) -> InputFile:
         start_event=row["start_event"],
         first_event=int(row["first_event"] or 0),
         attempt_nr=row["attempt_nr"],
+        last_panda_id=row["panda_id"],
     )
 
 

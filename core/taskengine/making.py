@@ -59,6 +59,7 @@ def make_job(task: Row, definition: TaskDefinition, piece: Piece, library: Libra
         job_parameters=definition.command.fill(_with_outputs(filling, local_names)),
         job_name=f"{definition.base_name}.{piece.serial:06d}",
         job_index=piece.serial,
+        parent_id=next((file.last_panda_id for file in piece.master if file.last_panda_id), None),
         attempt_nr=attempt_nr,
         max_attempt=max(definition.max_attempt, attempt_nr),
         destination_dataset=first.dataset if first is not None and first.kind == "output" else "",

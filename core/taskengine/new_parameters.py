@@ -47,7 +47,7 @@ def take_over(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str =
         parameters=parameters,
         split_rule=split_rule,
         site=definition.site,
-        ram_count=definition.ram_count,
+        ram_count=definition.ram_count or definition.needs.ram_mb,
         ram_unit=definition.ram_unit,
         core_count=definition.needs.core_count,
         # what production set stays unless it is asked for anew, within the limits of who asks

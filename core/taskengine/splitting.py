@@ -30,6 +30,8 @@ class InputFile:
     first_event: int = 0
     """Events of the task before it."""
     attempt_nr: int = 0
+    last_panda_id: int | None = None
+    """The job that had it last."""
 
     @property
     def is_part(self) -> bool:
