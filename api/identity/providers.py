@@ -25,6 +25,7 @@ log = logging.getLogger("panda.api")
 KEEP_S = 3600.0
 PAUSE_S = 60.0
 _TIMEOUT_S = 5.0
+_PATIENCE_S = 2.0
 _MAX_BYTES = 1_000_000
 _MAX_KEYS = 100
 
@@ -56,18 +57,11 @@ class Provider:
     def published(self) -> Published:
         """Issuer and keys, at most an hour old unless the provider is away. Raises Unavailable when nothing is known."""
         known = self._published
-        if known is None:
-            with self._asking:  # nobody can go on without
-                if self._published is None:
-                    self._ask()
-        elif self._clock() > known.time + KEEP_S and self._asking.acquire(blocking=False):
-            try:
-                self._ask()
-            finally:
-                self._asking.release()
+        if known is None or self._clock() > known.time + KEEP_S:
+            self._ask_unless_newer(known, patience_s=0.0 if known else _PATIENCE_S)
         if self._published is None:
             raise Unavailable(
-                f"the token issuer {self.url} does not answer: {self._failure}",
+                f"the token issuer {self.url} does not answer: {self._failure or 'it is being asked'}",
                 field="Authorization",
                 remedy="try again later; an administrator should look at the issuer and at [[issuers]] in panda.toml",
             )
@@ -79,10 +73,18 @@ class Provider:
         found = _matching(published, kid, kind)
         if found:
             return found
-        with self._asking:
-            if self._published is published:
-                self._ask(pause_s=PAUSE_S)
+        self._ask_unless_newer(published, patience_s=_PATIENCE_S, pause_s=PAUSE_S)
         return _matching(self._published or published, kid, kind)
+
+    def _ask_unless_newer(self, known: Published | None, *, patience_s: float, pause_s: float = 0.0) -> None:
+        """Ask, unless another thread has meanwhile; wait for one that is asking, but not for long: threads are few."""
+        if not self._asking.acquire(timeout=patience_s):
+            return
+        try:
+            if self._published is known:
+                self._ask(pause_s)
+        finally:
+            self._asking.release()
 
     def _ask(self, pause_s: float = 0.0) -> None:
         """Ask the provider, unless there is a pause; then pause for `pause_s`, or longer after a failure, which keeps what
