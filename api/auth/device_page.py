@@ -19,6 +19,7 @@ from api.auth.html import code_form, decision_form, facts, page, paragraph
 from api.auth.tokens import address_of
 from api.bodies import parse_form, refuse_nul
 from api.identity.access import SESSION_COOKIE, Gate
+from api.identity.external import peek
 from api.identity.issuer import Issuer
 from api.identity.names import user_name_of
 from api.operations import Services
@@ -105,6 +106,12 @@ class DevicePage:
         """
         if not text:
             raise NotAllowed("a token is needed", field="token", remedy="paste yours, or sign in to the monitor")
+        if peek(text)[1].get("iss") != self._issuer.name:
+            raise NotAllowed(
+                "only a token of this server's own issuer can confirm",
+                field="token",
+                remedy="users of another issuer sign in there: start the program with the VO of that issuer",
+            )
         self._gate.identify({"authorization": f"Bearer {text}"}, {})
         claims = self._issuer.verify(text)
         if claims.get("vo") != asked.vo:

@@ -6,9 +6,12 @@ import base64
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.auth.configuration import DEVICE_GRANT
 from tests.support.builders import everything
@@ -368,10 +371,14 @@ def test_only_a_good_token_of_that_organisation_confirms(served, tmp_path):
     program = Program(served)
     asked = program.ask()
     foreign = Issuer(tmp_path).issue(user="eve", vo="local", roles=[], lifetime_s=60).text
+    other_issuer = (
+        Issuer(tmp_path, name="https://elsewhere.example").issue(user="e", vo="local", roles=[], lifetime_s=9).text
+    )
     tried = {
         "": "a token is needed",
         "nonsense": "no JSON Web Token",
         foreign: "refused",
+        other_issuer: "only a token of this server&#x27;s own issuer",
         served.token("ann", vo="othervo"): "organisation &#x27;othervo&#x27;",
     }
     for token, said in tried.items():
@@ -392,3 +399,30 @@ def test_the_forms_of_the_page_take_no_nonsense(served):
 
 def test_the_grant_name_is_that_of_the_standard():
     assert DEVICE_GRANT == "urn:ietf:params:oauth:grant-type:device_code"
+
+
+form_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+form_fields = st.dictionaries(
+    st.sampled_from(
+        ["client_id", "grant_type", "device_code", "refresh_token", "user_code", "decision", "form_token", "x"]
+    ),
+    form_text | st.sampled_from(["pandascope:local", "refresh_token", DEVICE_GRANT, "approve", "deny"]),
+)
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=60) | form_fields, st.sampled_from(["device_authorization", "token", "device"]))
+def test_no_form_breaks_an_endpoint(served, form, path):
+    given_form: dict[str, Any] = {"content": form} if isinstance(form, bytes) else {"data": form}
+    response = httpx.post(f"{served.url}/auth/{path}", **given_form)
+    assert response.status_code in (200, 400, 403), response.text
+
+
+@settings(max_examples=40)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_no_text_breaks_the_pages(served, text):
+    served.database.execute("DELETE FROM device_guesses")
+    page = httpx.get(f"{served.url}/auth/device", params={"user_code": text})
+    assert page.status_code in (200, 400)
+    client = httpx.get(f"{served.url}/auth/{quote(text, safe='')}_auth_config.json")
+    assert client.status_code in (200, 404)
