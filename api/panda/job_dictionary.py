@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from core.dispatch.acquire import AcquiredJob
-from core.taskbuffer.commanding import DEBUG
+from core.taskbuffer.commanding import DEBUG_FLAGS
 from core.taskengine.execution import execution_steps
 from core.taskengine.transformations import RUN_CONTAINER
 
@@ -136,7 +136,7 @@ def _wishes(acquired: AcquiredJob, task: Mapping[str, Any], outputs: list[dict[s
     wishes: dict[str, Any] = {}
     if job["container_name"]:
         wishes["container_name"] = job["container_name"]
-    if DEBUG in str(job["special_handling"]).split(","):
+    if DEBUG_FLAGS & set(str(job["special_handling"]).split(",")):
         wishes["debug"] = "True"
     if _is_set(task.get("noLoopingCheck")) or task.get("loopingCheck") is False:
         wishes["loopingCheck"] = False

@@ -30,6 +30,8 @@ _NAMES: dict[str, tuple[str, type]] = {
     "loopingLimit": ("looping_limit_s", int),
     "destinationDBlock": ("destination_dataset", str),
     "parentID": ("parent_id", int),
+    "container_name": ("container_name", str),
+    "specialHandling": ("special_handling", str),
 }
 """PanDA's name -> our attribute and its type, for what a submitter may say."""
 
@@ -70,8 +72,6 @@ _SAID_SINCE: dict[str, str] = {
     "nEvents": "n_events",
     "nInputDataFiles": "n_input_data_files",
     "resource_type": "resource_type",
-    "container_name": "container_name",
-    "specialHandling": "special_handling",
     "gshare": "gshare",
 }
 """PanDA's name -> our column, for what the server and the pilot add."""

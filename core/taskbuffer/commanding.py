@@ -14,6 +14,8 @@ from core.taskbuffer.transitions import advance_jobs
 
 LONGEST_COMMAND = 250
 DEBUG = "debug"
+DEBUG_FLAGS = frozenset({DEBUG, "dm"})
+"""In specialHandling: ours, and the two letters of direct submissions (domain.md 2.1)."""
 
 # primary key
 _FIND = """
@@ -42,7 +44,7 @@ def set_debug_mode(database: Database, panda_id: int, is_on: bool) -> None:
     """
     with database.transaction() as transaction:
         job = _live_job(transaction, panda_id)
-        flags = [flag for flag in str(job["special_handling"]).split(",") if flag and flag != DEBUG]
+        flags = [flag for flag in str(job["special_handling"]).split(",") if flag and flag not in DEBUG_FLAGS]
         command = str(job["command_to_pilot"])
         if is_on:
             flags.append(DEBUG)
