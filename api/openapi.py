@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from api.identity.access import Access
 from api.operations import Operation
-from api.panda.kernel import Auth, Endpoint
+from api.panda.kernel import Auth, Bare, Endpoint
 from api.uploads import Upload
 
 _PROBLEM = {
@@ -29,6 +29,7 @@ _ENVELOPE = {
     "required": ["success", "message", "data"],
     "properties": {"success": {"type": "boolean"}, "message": {"type": "string"}, "data": {}},
 }
+_ENVELOPE_HERE = {"$ref": "#/components/schemas/PandaEnvelope"}
 
 
 def openapi_document(
@@ -94,6 +95,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _panda(module: str, name: str, method: str, found: Endpoint) -> dict[str, Any]:
+    is_bare = get_type_hints(found.function)["return"] is Bare
+    answer = {"anyOf": [{"type": "string"}, _ENVELOPE_HERE]} if is_bare else _ENVELOPE_HERE
     entry: dict[str, Any] = {
         "summary": (found.function.__doc__ or "").strip().split("\n")[0],
         "operationId": f"{module}_{name}_{method.lower()}",
@@ -101,11 +104,11 @@ def _panda(module: str, name: str, method: str, found: Endpoint) -> dict[str, An
         "responses": {
             "200": {
                 "description": "done (success=true) or refused (success=false)",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PandaEnvelope"}}},
+                "content": {"application/json": {"schema": answer}},
             },
             "403": {
                 "description": "unknown method or bad token",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PandaEnvelope"}}},
+                "content": {"application/json": {"schema": _ENVELOPE_HERE}},
             },
         },
     }

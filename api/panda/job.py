@@ -112,7 +112,7 @@ def get_metadata_for_analysis_jobs(call: Call, task_id: int) -> Result:
 
 
 @endpoint("GET", auth=Auth.OPEN)
-def generate_offline_execution_script(call: Call, job_id: int, days: int | None = None) -> Result:
+def generate_offline_execution_script(call: Call, job_id: int, days: int | None = None) -> Bare:
     """A shell script that runs a job again by hand; `days` is not needed, the archive is looked through whole."""
     job = jobs_with_files(call.services.database, [job_id]).get(job_id)
     if job is None:
