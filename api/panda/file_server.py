@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from api.identity.access import Access
+from api.panda.file_recovery import recover_files
 from api.panda.kernel import Auth, Bare, Call, Refusal, Result, Success, endpoint, not_built
 from api.uploads import Upload
 from core.errors import Conflict, InvalidInput, PandaError, UnknownObject
@@ -99,7 +100,7 @@ def update_jedi_log(call: Call, file: Upload) -> Result:
 
 
 @endpoint("GET")
-def download_jedi_log(call: Call, log_name: str, offset: int = 0) -> Result:
+def download_jedi_log(call: Call, log_name: str, offset: int = 0) -> Bare:
     """The log of a task from a byte on, after one blank; the blank alone when there is no such log."""
     return Bare(" " + TaskLogs.of(call.services.settings).read(_base_name(log_name), offset))
 
@@ -144,10 +145,15 @@ def upload_file_recovery_request(
     reproduce_parent: bool = False,
     reproduce_upto_nth_gen: int = 0,
 ) -> Result:
-    """Ask for files that storage has lost to be made again."""
+    """Have files that storage has lost made again; the answer names the log of what was found and done."""
     if not task_id and not dataset:
         return Refusal("Either task_id or dataset must be provided")
-    return not_built("recovery of lost files")
+    if resurrect_datasets or reproduce_parent or reproduce_upto_nth_gen > 0:
+        return not_built("recovery of deleted datasets or of the parents of a task")
+    try:
+        return recover_files(call, task_id, dataset or "", files or [], is_rehearsal=bool(dry_run), is_forced=force)
+    except _REFUSED as error:
+        return _refusal(error)
 
 
 @endpoint("POST")

@@ -439,7 +439,7 @@ def test_what_does_not_exist_here_says_so(house, alice):
         "INSERT INTO tasks (jedi_task_id, status, user_name) VALUES (10000078, 'done', 'alice'), (10000079, 'done', 'bob')"
     )
     for name, values in (
-        ("upload_file_recovery_request", {"task_id": 10000078, "dry_run": False}),
+        ("upload_file_recovery_request", {"task_id": 10000078, "reproduce_parent": True}),
         ("upload_workflow_request", {"data": "{}"}),
         ("upload_event_picking_request", {}),
     ):
@@ -449,6 +449,41 @@ def test_what_does_not_exist_here_says_so(house, alice):
     answer = call(alice, "upload_file_recovery_request", task_id=10000079)
     assert answer["message"] == "not the task owner or no production role"
     assert call(alice, "upload_file_recovery_request")["message"] == "Either task_id or dataset must be provided"
+
+
+def test_a_search_for_lost_files_names_its_log(house, alice):
+    house.database.execute("INSERT INTO tasks (jedi_task_id, status, user_name) VALUES (10000080, 'done', 'alice')")
+    house.database.execute(
+        """INSERT INTO datasets (name, scope, kind, owner, jedi_task_id)
+           VALUES ('user.alice.out', 'user.alice', 'output', 'alice', 10000080), ('nobodys', '', 'input', 'alice', NULL)"""
+    )
+    for values in (
+        {"task_id": 10000080, "dry_run": True},
+        {"task_id": 10000080, "dry_run": False, "files": ["gone.txt"]},
+        {"dataset": "user.alice:user.alice.out/", "force": True},
+    ):
+        answer = call(alice, "upload_file_recovery_request", **values)
+        assert answer["success"], answer
+        assert answer["message"] == "The request was accepted: nothing to make again"
+        assert set(answer["data"]) == {"logFileURL"}
+        log = httpx.get(answer["data"]["logFileURL"])
+        assert log.status_code == 200
+        assert log.text.startswith("recovery of lost files of task 10000080, asked for by alice\nlost: 0\n")
+    assert (
+        "not the task owner"
+        in call(house.client("bob"), "upload_file_recovery_request", dataset="user.alice.out")["message"]
+    )
+    before = kept(house)
+    for values, field in (
+        ({"dataset": "nothing"}, "dataset"),
+        ({"dataset": "nobodys"}, "dataset"),
+        ({"task_id": 10000080, "files": ["x"] * 10_001}, "files"),
+        ({"task_id": 10000080, "files": [{"a": 1}]}, "files"),
+    ):
+        answer = call(alice, "upload_file_recovery_request", **values)
+        assert not answer["success"]
+        assert field in answer["message"]
+    assert kept(house) == before
 
 
 def test_a_get_is_no_upload(alice):
