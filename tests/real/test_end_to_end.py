@@ -18,7 +18,6 @@ import pytest
 
 from core.queues import set_endpoint, set_queue
 from logger.agents import build_agents
-from tests.support.builders import jobs_of_task, row_of
 from tests.support.real_world import RealClient, RealPilot
 from tests.support.system import RunningSystem, eventually, running_system
 
@@ -28,12 +27,25 @@ INPUTS = {"first.txt": b"one\ntwo\n", "second.txt": b"three\n"}
 SCOPE = "user.testuser"
 CULPRIT = "RuntimeError: the calibration constant is missing"
 COMMANDS = {
-    "good": ("cat %IN | wc -l > lines.txt", "--inDS", "user.testuser.input/", "--outputs", "lines.txt"),
+    "good": (
+        "echo %IN | tr , ' ' | xargs cat | wc -l > lines.txt",
+        "--inDS",
+        "user.testuser.input/",
+        "--outputs",
+        "lines.txt",
+    ),
     "exit3": (f"echo starting; echo '{CULPRIT}' >&2; exit 3", "--outputs", "lines.txt"),
     "missing": ("echo nothing is written", "--outputs", "never.txt"),
     "killed": ("sleep 600", "--outputs", "lines.txt"),
 }
 EMPTY = "Q_EMPTY"
+
+_COLUMNS = "panda_id, job_status, pilot_error_code, trans_exit_code, prod_user_name, attempt_nr, vo, pilot_id"
+# one statement: a job that ends between two would be in both tables, or in none
+_JOB = f"""
+SELECT {_COLUMNS} FROM jobs_live WHERE jedi_task_id = %(id)s
+UNION ALL SELECT {_COLUMNS} FROM jobs_archive WHERE jedi_task_id = %(id)s
+"""
 
 
 @dataclass
@@ -49,9 +61,8 @@ class Grid:
 
     def job(self, case: str) -> dict[str, Any]:
         """The row of the one job of a case."""
-        panda_ids = jobs_of_task(self.system.database, self.tasks[case])
-        assert len(panda_ids) == 1
-        return row_of(self.system.database, panda_ids[0])
+        (job,) = self.system.database.fetch(_JOB, {"id": self.tasks[case]})
+        return job
 
     def files(self, case: str, kind: str) -> list[dict[str, Any]]:
         """The files of a kind of that job."""
@@ -124,7 +135,7 @@ def register_input(grid: Grid) -> None:
         checksum = f"ad:{zlib.adler32(content):08x}"
         described.append({"lfn": lfn, "size_bytes": len(content), "checksum": checksum, "replicas": [replica]})
     body = {"name": "user.testuser.input", "scope": SCOPE, "files": described}
-    answer = grid.system.client("testuser").post("/api/control/datasets", json=body)
+    answer = grid.system.client("testuser", name="test user").post("/api/control/datasets", json=body)
     assert answer.status_code == 201, answer.text
 
 
@@ -162,7 +173,7 @@ def test_size_and_checksum_on_the_server_are_those_of_the_file(grid, kind):
     assert file["size_bytes"] == len(stored)
     assert file["checksum"] == f"ad:{zlib.adler32(stored):08x}"
     assert re.fullmatch(r"[0-9a-f-]{36}", file["guid"])
-    dataset = grid.system.client("testuser").get(f"/api/control/dataset/{file['dataset']}").json()
+    dataset = grid.system.client("testuser", name="test user").get(f"/api/control/dataset/{file['dataset']}").json()
     assert [entry["lfn"] for entry in dataset["files"]] == [file["lfn"]]
 
 
@@ -189,7 +200,7 @@ def test_exit_3_of_the_payload_is_told_with_its_line(grid):
     assert (job["job_status"], job["pilot_error_code"], job["trans_exit_code"]) == ("failed", 1305, 3)
     assert [file["status"] for file in grid.files("exit3", "output")] == ["failed"]
     assert [file["status"] for file in grid.files("exit3", "log")] == ["ready"]
-    reader = grid.system.client("testuser")
+    reader = grid.system.client("testuser", name="test user")
 
     def incident() -> dict[str, Any] | None:
         rows = reader.get("/api/monitor/incidents", params={"jedi_task_id": grid.tasks["exit3"]}).json()["incidents"]
@@ -216,7 +227,7 @@ def test_an_empty_queue_answers_20(grid):
 
 
 def test_the_jobs_appear_in_the_monitor_like_any_others(grid):
-    reader = grid.system.client("testuser")
+    reader = grid.system.client("testuser", name="test user")
     page = reader.get("/api/monitor/jobs", params={"prod_user_name": "Test User"}).json()
     assert {row["jedi_task_id"] for row in page["jobs"]} == set(grid.tasks.values())
     tasks = reader.get("/api/monitor/tasks", params={"user_name": "Test User"}).json()["tasks"]

@@ -82,7 +82,7 @@ class User:
             replicas = [{"endpoint": "LOCAL_DISK", "pfn": str(place)}]
             entries.append({"lfn": lfn, "size_bytes": len(text), "checksum": checksum, "replicas": replicas})
         body = {"name": dataset, "scope": "user.testuser", "files": entries}
-        answer = self.system.client("testuser").post("/api/control/datasets", json=body)
+        answer = self.system.client("testuser", name="test user").post("/api/control/datasets", json=body)
         assert answer.status_code == 201, answer.text
 
 
@@ -159,7 +159,7 @@ def test_files_without_a_catalogue(user):
     listed = user.client.directory / "code" / "pfns.txt"
     places = [str(user.system.storage / "data" / "user.testuser.five" / f"f{number}.txt") for number in (1, 2)]
     listed.write_text("\n".join(places) + "\n")
-    words = ("--pfnList", "pfns.txt", "--outputs", "out.txt", "--noBuild", "--nFilesPerJob", "1")
+    words = ("--pfnList", "pfns.txt", "--site", "LOCAL", "--outputs", "out.txt", "--noBuild", "--nFilesPerJob", "1")
     task_id = user.submit("pfns", "echo %IN > out.txt", *words)
     assert user.ended(task_id) == "done", user.jobs(task_id)
     assert [text.strip() for text in user.outputs(task_id)] == places
@@ -214,7 +214,7 @@ def test_a_failure_names_its_line(user):
     assert user.ended(task_id) == "failed"
     (job,) = user.jobs(task_id)
     assert (job["pilot_error_code"], job["trans_exit_code"]) == (1305, 3)
-    reader = user.system.client("testuser")
+    reader = user.system.client("testuser", name="test user")
 
     def lines() -> list[str]:
         rows = reader.get("/api/monitor/incidents", params={"jedi_task_id": task_id}).json()["incidents"]

@@ -35,13 +35,13 @@ class RunningSystem:
     storage: Path
     _clients: list[httpx.Client] = field(default_factory=list)
 
-    def token(self, user: str = "alice", *roles: str, vo: str = "testvo") -> str:
-        """A token of the embedded issuer."""
-        return self.issuer.issue(user=user, vo=vo, roles=list(roles), lifetime_s=3600).text
+    def token(self, user: str = "alice", *roles: str, vo: str = "testvo", name: str = "") -> str:
+        """A token of the embedded issuer; `name` is the person's, if it is another than the account's."""
+        return self.issuer.issue(user=user, vo=vo, roles=list(roles), lifetime_s=3600, name=name).text
 
-    def client(self, user: str = "alice", *roles: str) -> httpx.Client:
+    def client(self, user: str = "alice", *roles: str, name: str = "") -> httpx.Client:
         """An HTTP client with the identity of `user`."""
-        headers = {"Authorization": f"Bearer {self.token(user, *roles)}"}
+        headers = {"Authorization": f"Bearer {self.token(user, *roles, name=name)}"}
         client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
         self._clients.append(client)
         return client
