@@ -44,7 +44,9 @@ def _add_cache_files() -> None:
 
 
 def _add_deterministic_endpoints() -> None:
-    column = sa.Column("is_deterministic", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    column: sa.Column[bool] = sa.Column(
+        "is_deterministic", sa.Boolean(), server_default=sa.text("false"), nullable=False
+    )
     op.add_column("storage_endpoints", column)
 
 
