@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,9 @@ class Items:
     outputs: list[OutputStream] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
 
-    def command(self) -> TemplateCommand:
-        """The visible text."""
-        streams = frozenset(stream.name for stream in self.inputs if stream.kind == "input" or stream.pfns)
+    def command(self, inputs: Iterable[InputStream]) -> TemplateCommand:
+        """The visible text, which may name these streams."""
+        streams = frozenset(stream.name for stream in inputs if stream.kind == "input" or stream.pfns)
         return TemplateCommand(tuple(self.segments), streams, self.offsets)
 
 

@@ -56,6 +56,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         fields.flag(parameters, name)
     items = read_items(parameters)
     split = _split(parameters)
+    inputs = _inputs(parameters, items, split)
     processing_type = fields.text(parameters, "processingType", limit=200)
     fields_of_name, of_file = _middle_name(parameters)
     retries_by_itself = not fields.flag(parameters, "disableAutoRetry")
@@ -64,9 +65,9 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         name=task_name(parameters),
         vo=fields.text(parameters, "vo", limit=64),
         label=fields.text(parameters, "prodSourceLabel", limit=64) or "user",
-        command=items.command(),
+        command=items.command(inputs),
         transformation=run_transformation(processing_type, fields.text(parameters, "transPath")),
-        inputs=_inputs(parameters, items, split),
+        inputs=inputs,
         outputs=tuple(items.outputs),
         split=split,
         needs=read_needs(parameters),

@@ -1,0 +1,93 @@
+"""Cutting input into pieces: every file once, in order, within the rule."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput
+from core.taskengine.definition import InputStream, SplitRule
+from core.taskengine.splitting import Companions, InputFile, check_job_count, cut
+
+SIZES = st.lists(st.integers(0, 50), max_size=60)
+RULES = st.builds(
+    SplitRule,
+    events_per_job=st.none() | st.integers(1, 100),
+    files_per_job=st.none() | st.integers(1, 70),
+    bytes_per_job=st.none() | st.integers(1, 200),
+    job_count=st.none() | st.integers(1, 70),
+    max_files_per_job=st.integers(1, 70),
+)
+
+
+def some_files(sizes: list[int]) -> list[InputFile]:
+    return [InputFile(number, f"f{number}", size_bytes=size, n_events=size) for number, size in enumerate(sizes)]
+
+
+@given(sizes=SIZES, rule=RULES)
+def test_every_file_is_used_exactly_once_and_in_order(sizes, rule):
+    files = some_files(sizes)
+    pieces = cut(files, rule)
+    assert [file for piece in pieces for file in piece] == files
+    assert all(pieces)
+
+
+@given(sizes=SIZES, rule=RULES)
+def test_no_piece_is_larger_than_the_first_rule_that_is_set(sizes, rule):
+    pieces = cut(some_files(sizes), rule)
+    for piece in pieces:
+        if rule.events_per_job:
+            assert len(piece) == 1 or sum(file.n_events for file in piece) <= rule.events_per_job
+        elif rule.files_per_job:
+            assert len(piece) <= rule.files_per_job
+        elif rule.bytes_per_job:
+            assert len(piece) == 1 or sum(file.size_bytes or 0 for file in piece) <= rule.bytes_per_job
+    if rule.job_count and not (rule.events_per_job or rule.files_per_job or rule.bytes_per_job):
+        assert len(pieces) <= rule.job_count
+    elif not rule.files_per_job:
+        assert all(len(piece) <= rule.max_files_per_job for piece in pieces)
+
+
+@given(sizes=SIZES, per_job=st.integers(1, 70))
+def test_by_files_only_the_last_piece_is_short(sizes, per_job):
+    pieces = cut(some_files(sizes), SplitRule(files_per_job=per_job))
+    assert all(len(piece) == per_job for piece in pieces[:-1])
+
+
+def test_parts_of_files_stand_alone():
+    files = [
+        InputFile(1, "a", n_events=4, start_event=0),
+        InputFile(2, "a", n_events=1, start_event=4),
+        InputFile(3, "b", n_events=1),
+    ]
+    assert [len(piece) for piece in cut(files, SplitRule(events_per_job=4))] == [1, 1, 1]
+
+
+def stream(**rules: object) -> InputStream:
+    return InputStream("IN2", "input", ("d",), "jobParameters.7.dataset", **rules)
+
+
+def test_companions_that_were_used_least_come_first():
+    files = [InputFile(number, f"s{number}", position=number, attempt_nr=number % 2) for number in range(4)]
+    group = Companions(stream(files_per_job=1), files, may_repeat=True)
+    assert [group.take(1)[0].file_id for _ in range(6)] == [0, 2, 1, 3, 0, 2]
+    assert group.used == {0: 2, 1: 1, 2: 2, 3: 1}
+
+
+def test_companions_that_may_not_repeat_run_out():
+    group = Companions(stream(files_per_job=2), some_files([1, 1, 1]), may_repeat=False)
+    assert len(group.take(1)) == 2
+    with pytest.raises(InvalidInput) as refused:
+        group.take(1)
+    assert refused.value.field == "jobParameters.7.dataset"
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"), [(SplitRule(), "nFilesPerJob"), (SplitRule(events_per_job=1), "nEventsPerJob")]
+)
+def test_too_many_jobs_are_refused(rule, field):
+    check_job_count(100_000, rule)
+    with pytest.raises(InvalidInput) as refused:
+        check_job_count(100_001, rule)
+    assert refused.value.field == field
