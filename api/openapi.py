@@ -132,11 +132,10 @@ def _panda(module: str, name: str, method: str, found: Endpoint) -> dict[str, An
 def _schema(kind: Any) -> dict[str, Any]:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        options = [_schema(option) for option in get_args(kind) if option is not type(None)]
-        return {"anyOf": [*options, {"type": "null"}]}
+        return {"anyOf": [_schema(option) for option in get_args(kind)]}
     if origin is list:
         return {"type": "array", "items": _schema(get_args(kind)[0])}
     if kind is Upload:
         return {"type": "string", "format": "binary"}
-    plain = {int: "integer", str: "string", bool: "boolean", float: "number", dict: "object"}
+    plain = {int: "integer", str: "string", bool: "boolean", float: "number", dict: "object", type(None): "null"}
     return {"type": "object"} if origin is dict else ({"type": plain[kind]} if kind in plain else {})

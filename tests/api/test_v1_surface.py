@@ -62,6 +62,8 @@ def surface() -> list[Expected]:
 
 
 SURFACE = surface()
+OWNED_HERE = {"task/reassign", "task/reload_input", "task/kill_unfinished_jobs"}
+"""Upstream forgets to ask who owns the task (server-api.md 1.16 and 7.3); here its owner or a production role is needed."""
 NOT_BUILT_MODULES = ("event", "data_carousel", "workflow", "idds", "async_process")
 every_endpoint = pytest.mark.parametrize("expected", SURFACE, ids=lambda entry: entry.path)
 
@@ -104,7 +106,7 @@ def test_the_list_is_the_whole_of_the_reference():
 def test_an_endpoint_is_called_as_the_published_one(expected):
     endpoint = found(expected)
     assert set(endpoint.methods) == set(expected.methods)
-    assert endpoint.auth is expected.auth
+    assert endpoint.auth is (Auth.OWNER if expected.path in OWNED_HERE else expected.auth)
     assert {name for name in endpoint.hints if name not in endpoint.defaults} == expected.required
     assert expected.optional <= set(endpoint.defaults)
 
