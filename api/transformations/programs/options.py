@@ -42,8 +42,6 @@ OPTIONS: Sequence[Option] = (
     Option(("--containerImage", "--containerName")),  # the real pilot cuts the first name out, see docs
     Option(("--datadir",)),
     Option(("--workdir",)),
-    Option(("--inputs",)),
-    Option(("--output",)),
     _flag("--givenPFN"),
     _flag("--execWithRealFileNames"),
     _flag("--noTarballDownload"),
@@ -54,8 +52,7 @@ OPTIONS: Sequence[Option] = (
     _flag("--cvmfs"),
     _flag("--noX509"),
     _flag("--debug"),
-    _flag("--mergeSingleFile"),
-    Option(("-j",)),
+    Option(("-j",), has_meaning=False),
     Option(("--cmtConfig",), has_meaning=False),
     Option(("--overwriteQueuedata",), has_meaning=False),
     Option(("--overwriteQueueData",), has_meaning=False),
@@ -122,7 +119,7 @@ def parse(words: Sequence[str]) -> Arguments:
                 raise Failure(USAGE, f"the option {name} has no value")
             value = rest.pop(0)
         values[option.names[0]] = value
-        if not option.has_meaning:
+        if not option.has_meaning and (value or not option.takes_value):
             without_effect.append(name)
     if without_effect:
         say(f"without effect here: {' '.join(without_effect)}")

@@ -85,12 +85,18 @@ def place_to_run(job: Path, named: str) -> Path:
 
 
 def sandbox(arguments: Arguments, job: Path, option: str = "") -> list[Unpacked]:
-    """Unpack the archive of the user (`-a`), of a build job (`-l`) or of `option`; jobs may have none. Raises Failure."""
+    """Unpack the archive of the user (`-a`), of a build job (`-l`) or of `option`; jobs may have none. Raises Failure.
+
+    What was fetched for this is removed then: the server has it, and it would only swell the log archive.
+    """
     name = arguments.text(option) or arguments.text("-a") or arguments.text("-l")
     if not name:
         return []
+    came_with_inputs = (job / name).is_file()
     archive = archive_at(job, name, arguments.text("--sourceURL"), not arguments.has("--noTarballDownload"))
     unpacked = unpack(archive, job / WORK_DIRECTORY)
+    if not came_with_inputs:
+        archive.unlink()
     say(f"unpacked {len(unpacked)} files of {name}")
     return unpacked
 
