@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import subprocess
@@ -146,8 +145,3 @@ def job(tmp_path: Path, cache: Cache) -> Job:
     directory = tmp_path / "job"
     directory.mkdir()
     return Job(directory, cache)
-
-
-def unzipped(content: bytes) -> bytes:
-    """What is in a gzip file."""
-    return gzip.decompress(content)
