@@ -8,8 +8,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.panda.legacy import LEGACY_METHODS
+from api.panda.legacy_door import read_parameters
+from core.errors import InvalidInput
 from core.queues import set_queue
 from tests.support.builders import activate, make_queue, row_of, start, status_of
 from tests.support.legacy import GET_JOB, call, raw, update
@@ -257,3 +261,22 @@ def test_workflow_calls_of_the_user_client_are_refused_honestly(still, method, s
 def test_every_old_name_has_its_endpoint(still, pilot):
     missing = [name for name in LEGACY_METHODS if raw(pilot, name, "").status_code == 403]
     assert missing == []
+
+
+# --- bodies
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(st.dictionaries(WORDS.filter(bool), WORDS, min_size=1, max_size=10))
+def test_parameters_come_out_of_forms_and_json_as_they_went_in(sent):
+    assert read_parameters(urlencode(sent).encode()) == sent
+    assert read_parameters(json.dumps(sent).encode()) == sent
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda tail: b"{" + tail))
+def test_any_body_is_read_or_refused(body):
+    try:
+        assert isinstance(read_parameters(body), dict)
+    except InvalidInput as error:
+        assert error.remedy
