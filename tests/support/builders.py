@@ -103,8 +103,8 @@ def stored(lfns: Sequence[str], **changes: Any) -> dict[str, Any]:
 
 
 def outputs_of(database: Database, panda_id: int) -> list[str]:
-    """The names of what a job has to store: outputs and log."""
-    statement = "SELECT lfn FROM job_files WHERE panda_id = %(id)s AND type IN ('output', 'log') ORDER BY row_id"
+    """The names of what a job has to store: outputs, library and log."""
+    statement = "SELECT lfn FROM job_files WHERE panda_id = %(id)s AND type IN ('output', 'log', 'lib') ORDER BY row_id"
     return [row["lfn"] for row in database.fetch(statement, {"id": panda_id})]
 
 

@@ -1,0 +1,142 @@
+"""Tasks that read what another task makes: they wait, take files as they come, and share the fate of the parent."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.agents.releaser import Releaser
+from core.database import Database
+from core.errors import PandaError
+from core.taskbuffer.killing import Killer, kill_jobs
+from tests.core.taskengine.submitting import (
+    accept,
+    captured,
+    files,
+    history,
+    jobs,
+    place,
+    prepare,
+    row_of_task,
+    run,
+    send,
+)
+
+OWNER = Killer("Test User", False)
+
+
+@pytest.fixture
+def site(database: Database) -> Database:
+    prepare(database)
+    return database
+
+
+def child_of(database: Database, parent: int, *, waits: bool, **changes: object) -> int:
+    """A task that reads the outputs of `parent`."""
+    parameters = captured("child", noWaitParent=not waits, nFilesPerJob=1, **changes)
+    for item in parameters["jobParameters"]:
+        if item.get("param_type") == "input":
+            item["dataset"] = parameters["dsForIN"] = "user.testuser.njobs_out.txt/"
+    return accept(database, parameters, parent_tid=parent)
+
+
+def follow(database: Database) -> int:
+    return Releaser(database, 1).cycle()
+
+
+def test_a_child_waits_for_its_parent(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    row = row_of_task(site, child)
+    assert (row["status"], row["parent_tid"], row["n_jobs"]) == ("pending", parent, 0)
+    assert "waiting for the parent" in row["error_dialog"]
+    place(site)
+    run(site, jobs(site, parent)[0]["panda_id"])
+    assert follow(site) == 0
+    run(site, *(job["panda_id"] for job in jobs(site, parent)[1:]))
+    assert follow(site) == 1
+    assert len(jobs(site, child)) == 3
+    assert history(site, child)[:3] == ["ready", "pending", "ready"]
+    assert row_of_task(site, child)["error_dialog"] == ""
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, child)))
+    assert row_of_task(site, child)["status"] == "done"
+    assert follow(site) == 0
+
+
+def test_a_child_that_does_not_wait_takes_files_as_they_come(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=False)
+    assert row_of_task(site, child)["status"] == "pending"
+    place(site)
+    first, *others = jobs(site, parent)
+    run(site, first["panda_id"])
+    assert follow(site) == 1
+    [job] = jobs(site, child)
+    place(site)
+    run(site, job["panda_id"])
+    assert row_of_task(site, child)["status"] == "running", "more may come"
+    run(site, *(job["panda_id"] for job in others))
+    assert follow(site) == 1
+    assert len(jobs(site, child)) == 3
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, child)[1:]))
+    assert row_of_task(site, child)["status"] == "done"
+    assert len({name for piece in files(site, child, "input") for name in piece}) == 3
+
+
+def test_a_child_whose_parent_fails_fails(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    kill_jobs(site, [job["panda_id"] for job in jobs(site, parent)], OWNER)
+    assert row_of_task(site, parent)["status"] == "failed"
+    assert follow(site) == 1
+    row = row_of_task(site, child)
+    assert row["status"] == "failed"
+    assert f"task {parent}, is failed" in row["error_dialog"]
+    assert follow(site) == 0
+
+
+def test_a_child_of_half_a_parent_is_never_quite_done(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    place(site)
+    first, *others = jobs(site, parent)
+    kill_jobs(site, [job["panda_id"] for job in others], OWNER)
+    run(site, first["panda_id"])
+    assert row_of_task(site, parent)["status"] == "finished"
+    follow(site)
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, child)))
+    assert row_of_task(site, child)["status"] == "finished"
+
+
+def test_a_child_of_a_parent_that_is_done_begins_at_once(site):
+    parent = accept(site, captured("njobs"))
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, parent)))
+    assert len(jobs(site, child_of(site, parent, waits=True))) == 3
+
+
+def test_a_parent_that_is_not_there_is_upstreams_code_11(site):
+    answer = send(site, captured("child"), parent_tid=5)
+    assert (answer.code, answer.message) == (11, "parent task jediTaskID=5 not found")
+
+
+def test_a_parent_that_has_failed_has_no_more_children(site):
+    parent = accept(site, captured("single"))
+    kill_jobs(site, [job["panda_id"] for job in jobs(site, parent)], OWNER)
+    with pytest.raises(PandaError) as refused:
+        send(site, captured("child"), parent_tid=parent)
+    assert refused.value.field == "parent_tid"
+
+
+def test_what_a_parent_makes_and_nobody_can_use_breaks_the_child(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True, site="Q")
+    site.execute("UPDATE tasks SET split_rule = '{\"nFilesPerJob\": -1}' WHERE jedi_task_id = %(id)s", {"id": child})
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, parent)))
+    assert follow(site) == 1
+    row = row_of_task(site, child)
+    assert (row["status"], row["error_dialog"][:13]) == ("broken", "nFilesPerJob:")
+    assert follow(site) == 0
