@@ -196,7 +196,33 @@ QUEUE = {
     **{"site": "s", "status": "online", "comment": "c", "max_ram_mb": 1, "max_disk_mb": 1, "max_core_count": 1},
     **{"max_walltime_s": 1, "storage_endpoint": "Q_DISK", "parameters": {"disableReassign": True, "a": {"b": [1]}}},
 }
+WORKER = {
+    **{"workerID": 1, "batchID": "b", "status": "running", "computingSite": "Q", "nCore": 8, "nodeID": "n"},
+    **{"submitTime": "datetime/2026-11-21 10:00:00.250000", "resourceType": "MCORE", "diagMessage": "d", "nJobs": 1},
+    **{"syncLevel": 1, "errorCode": 1, "pandaid_list": [4, 6], "minRamCount": 2000, "stdOut": "https://x/1.out"},
+}
+DIALOG = {
+    **{"diagID": 1, "moduleName": "m", "identifier": "i", "creationTime": "2026-11-21 10:00:00.0"},
+    **{"messageLevel": "ERROR", "diagMessage": "d"},
+}
+NODE = {
+    **{"site": "s", "host_name": "slot1@n", "cpu_model": "Xeon", "panda_queue": "Q", "n_logical_cpus": 8},
+    **{"clock_speed": 2100.5, "total_memory": 1000},
+}
 RIGHT: dict[str, dict[str, Any]] = {
+    "/api/v1/harvester/update_workers": {"harvester_id": "h", "workers": [WORKER, WORKER]},
+    "/api/v1/harvester/report_worker_statistics": {
+        **{"harvester_id": "h", "panda_queue": "Q", "statistics": {"user": {"SCORE": {"running": 1}}}}
+    },
+    "/api/v1/harvester/add_dialogs": {"harvester_id": "h", "dialogs": [DIALOG]},
+    "/api/v1/harvester/update_service_metrics": {
+        **{"harvester_id": "h", "metrics": [["2026-11-21", "host", {"cpu_pc": 1.5, "disk": {"/x": 1}}]]}
+    },
+    "/api/v1/harvester/heartbeat": {"harvester_id": "h", "data": {"sw_version": "1", "hostName": "x"}},
+    "/api/v1/harvester/add_target_slots": {
+        **{"panda_queue": "Q", "slots": 1, "global_share": "g", "resource_type": "r", "expiration_date": "3"}
+    },
+    "/api/v1/pilot/update_worker_node": NODE,
     "/api/v1/job/submit": {"jobs": [JOB]},
     "/api/v1/job/kill": {"job_ids": [4], "code": 2},
     "/api/v1/job/get_description": {"job_ids": [4, 6]},
