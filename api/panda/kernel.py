@@ -295,6 +295,7 @@ def panda_json(content: Any) -> bytes:
 
 def _special(value: Any) -> Any:
     if isinstance(value, datetime):
-        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        # whole seconds, as upstream: clients print the text as it comes
+        naive = (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None, microsecond=0)
         return {"__datetime__": naive.isoformat()}
     return str(value)
