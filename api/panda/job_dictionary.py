@@ -7,6 +7,7 @@ files may hold commas.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ def pilot_dictionary(
     outputs = [file for file in files if file["type"] in _OUTPUTS]
     return {
         **_facts(acquired.job),
-        "jobPars": acquired.job_parameters,
+        "jobPars": _parameters(acquired),
         "transformation": transformation_address(acquired.job["transformation"], transformation_base),
         **_input_lists(inputs),
         **_output_lists(outputs, logs),
@@ -52,6 +53,15 @@ def pilot_dictionary(
         **({"secrets": orjson.dumps(secrets).decode()} if secrets else {}),
         "panda_files": [_file(file) for file in files],
     }
+
+
+def _parameters(acquired: AcquiredJob) -> str:
+    """The argument string; programs of ours are told the image by a name that production pilots leave alone, for they cut
+    `--containerImage` out and run the program without it (docs/transformations.md)."""
+    image, text = acquired.job["container_name"], acquired.job_parameters
+    if not image or not _TRANSFORMATION.fullmatch(acquired.job["transformation"]):
+        return text
+    return f"{text} --containerName {shlex.quote(image)}"
 
 
 def transformation_address(transformation: str, base: str) -> str:

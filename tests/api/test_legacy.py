@@ -129,6 +129,17 @@ def test_a_job_whose_file_names_hold_commas_ends_with_a_sentence(pilot, still):
     assert "cannot be given 'a,b.txt': rename the file" in row["job_dispatcher_error_diag"]
 
 
+def test_a_program_of_ours_is_told_the_image_by_a_name_the_pilot_leaves_alone(pilot, still):
+    make_queue(still.database, "IMAGE")
+    [panda_id] = activate(still.database, queue="IMAGE", job_parameters="--containerImage docker://alma -p x")
+    still.database.execute(
+        "UPDATE jobs_live SET transformation = 'runGen-00-00-02', container_name = 'docker://alma' WHERE panda_id = %(id)s",
+        {"id": panda_id},
+    )
+    job = call(pilot, "getJob", siteName="IMAGE", prodSourceLabel="user")
+    assert job["jobPars"] == "--containerImage docker://alma -p x --containerName docker://alma"
+
+
 def test_debug_and_container_reach_the_pilot(pilot, still):
     make_queue(still.database, "DEBUG")
     [panda_id] = activate(still.database, queue="DEBUG")
