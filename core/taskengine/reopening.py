@@ -11,6 +11,7 @@ from core.states import TaskStatus
 from core.taskengine.answers import Done, counted
 from core.taskengine.contents import feed_contents
 from core.taskengine.generation import generate_jobs
+from core.taskengine.holding import release_jobs
 from core.taskengine.locking import LockedTask
 from core.taskengine.new_parameters import take_over
 from core.taskengine.progress import recount
@@ -93,7 +94,9 @@ def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
 def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
     task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
-    return _go_on(task, (), f"reactivated by {task.issuer.user_name}")
+    done = _go_on(task, (), f"reactivated by {task.issuer.user_name}")
+    release_jobs(task)
+    return done
 
 
 def more_attempts(task: LockedTask, increase: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from core.errors import InvalidInput
 from core.queues import check_queue_exists
-from core.states import JobStatus, TaskStatus
-from core.taskbuffer.transitions import advance_jobs
+from core.states import TaskStatus
 from core.taskengine.answers import Done, counted
 from core.taskengine.contents import feed_contents
 from core.taskengine.generation import generate_jobs
+from core.taskengine.holding import hold_jobs, release_jobs
 from core.taskengine.locking import LockedTask
-from core.taskengine.status import change_status, run_tasks_of
+from core.taskengine.status import change_status
 from core.taskengine.stopping import end_jobs_of, queued_jobs
 
 REASSIGNED = 51
@@ -18,9 +18,6 @@ REASSIGNED = 51
 MODES = ("kill", "soft", "nokill")
 
 # primary key
-_THROTTLED = """
-SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'throttled' ORDER BY panda_id
-"""
 _ASK_AGAIN = """
 UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'defined'
 """
@@ -33,8 +30,7 @@ WHERE jedi_task_id = %(task_id)s
 def pause(task: LockedTask) -> Done:
     """Hold a task: jobs that wait for a pilot are throttled, no queue is chosen for others, no further ones are made."""
     _change(task, TaskStatus.PAUSED, "paused")
-    reason = f"task paused by {task.issuer.user_name}"
-    count = len(advance_jobs(task.transaction, task.panda_ids, JobStatus.THROTTLED, reason=reason))
+    count = hold_jobs(task)
     return Done(counted(count, "waiting job", "held")) if count else Done()
 
 
@@ -44,13 +40,10 @@ def resume(task: LockedTask) -> Done:
         _change(task, TaskStatus.STAGED, "not waiting for tape any longer, told")
         return Done()
     _change(task, TaskStatus(task.row["old_status"] or TaskStatus.RUNNING), "resumed")
-    throttled = [row["panda_id"] for row in task.transaction.fetch(_THROTTLED, {"panda_ids": task.panda_ids})]
-    reason = f"task resumed by {task.issuer.user_name}"
-    released = advance_jobs(task.transaction, throttled, JobStatus.ACTIVATED, reason=reason)
-    run_tasks_of(task.transaction, released)
+    count = release_jobs(task)
     task.execute(_ASK_AGAIN, panda_ids=task.panda_ids)
     generate_jobs(task.transaction, task.task_id)
-    return Done(counted(len(released), "job", "released")) if released else Done()
+    return Done(counted(count, "job", "released")) if count else Done()
 
 
 def release(task: LockedTask) -> Done:

@@ -1,0 +1,28 @@
+"""Holds back the jobs of a task that wait for a pilot, and lets them go again. Knows no command."""
+
+from __future__ import annotations
+
+from core.states import JobStatus
+from core.taskbuffer.transitions import advance_jobs
+from core.taskengine.locking import LockedTask
+from core.taskengine.status import run_tasks_of
+
+# primary key
+_THROTTLED = """
+SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'throttled' ORDER BY panda_id
+"""
+
+
+def hold_jobs(task: LockedTask) -> int:
+    """Throttle what is activated; returns how many jobs."""
+    reason = f"task paused by {task.issuer.user_name}"
+    return len(advance_jobs(task.transaction, task.panda_ids, JobStatus.THROTTLED, reason=reason))
+
+
+def release_jobs(task: LockedTask) -> int:
+    """Activate what was throttled, a ready task runs then; returns how many jobs."""
+    held = [row["panda_id"] for row in task.transaction.fetch(_THROTTLED, {"panda_ids": task.panda_ids})]
+    reason = f"task resumed by {task.issuer.user_name}"
+    released = advance_jobs(task.transaction, held, JobStatus.ACTIVATED, reason=reason)
+    run_tasks_of(task.transaction, released)
+    return len(released)
