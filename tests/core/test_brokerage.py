@@ -38,8 +38,8 @@ ANY = Candidate("ANY", "online", "DISK", 0, 0, 0, 0)
 # criterion, a request, a queue that just takes it, the queues that do not, and what is said of them
 TABLE = [
     ("status", MODEST, ANY, {status: f"is {status}" for status in QUEUE_STATUSES if status != "online"}, "status"),
-    ("included", replace(MODEST, included=("A*",)), ANY, {"OTHER": "is not among includedSite"}, "queue_name"),
-    ("excluded", replace(MODEST, excluded=("O?HER",)), ANY, {"OTHER": "is among excludedSite"}, "queue_name"),
+    ("included", replace(MODEST, included=("A*",)), ANY, {"B0": "is not among includedSite"}, "queue_name"),
+    ("excluded", replace(MODEST, excluded=("B?",)), ANY, {"B0": "is among excludedSite"}, "queue_name"),
     ("storage", MODEST, ANY, {False: "its storage DISK is offline"}, "storage_is_online"),
     ("memory", replace(MODEST, min_ram_mb=4000), replace(ANY, max_ram_mb=4000), {3999: "allows 3999 MB"}, "max_ram_mb"),
     ("cores", replace(MODEST, core_count=8), replace(ANY, max_core_count=8), {7: "has slots of 7"}, "max_core_count"),
@@ -70,7 +70,7 @@ def test_every_criterion_is_in_the_table():
     ("name", "request_", "fitting", "others", "attribute"), TABLE, ids=[entry[0] for entry in TABLE]
 )
 def test_a_criterion_leaves_out_exactly_whom_it_should(name, request_, fitting, others, attribute):
-    candidates = [fitting, *(replace(fitting, queue_name=f"B{n}", **{attribute: v}) for n, v in enumerate(others))]
+    candidates = [fitting, *(replace(fitting, **{"queue_name": f"B{n}", attribute: v}) for n, v in enumerate(others))]
     decision = broker(request_, candidates)
     assert decision.accepted == [fitting]
     for step in decision.steps:
