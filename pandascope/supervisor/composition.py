@@ -26,7 +26,7 @@ _INSIDE = "http://inside.panda"
 
 
 def create_server(settings: Settings, database_url: str) -> PandaServer:
-    """The ASGI application of one worker: `/api` is the API, `/monitor` the pages, `/` leads there."""
+    """The ASGI application of one worker: `/monitor` is the pages, `/` leads there, everything else is the API's."""
     api = create_app(settings, database_url)
     monitor = create_monitor(visitor_clients(_INSIDE, InProcessTransport(api)))
 
@@ -41,22 +41,29 @@ def create_server(settings: Settings, database_url: str) -> PandaServer:
         return RedirectResponse("/monitor/")
 
     front = Starlette(routes=[Route("/", to_monitor)], lifespan=lifespan)
-    doors: dict[str, ASGIApp] = {"/api": api, "/auth": api, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)}
-    return PandaServer(front, doors, api.state.end_streams)
+    doors: dict[str, ASGIApp] = {"/": front, "/monitor": GZipMiddleware(monitor.asgi, minimum_size=1024)}
+    return PandaServer(api, doors, front, api.state.end_streams)
 
 
 class PandaServer:
-    """Chooses the application by the first part of the path and hands the whole path on.
+    """Chooses the application by the first part of the path and hands the whole path on; what has no door is the API's.
 
     `end_streams()` ends all live streams, so that the server may stop at once. Starlette's Mount would cut the prefix off,
     but API and Dash both know their full addresses (monitor.md 4.4).
     """
 
-    def __init__(self, front: ASGIApp, doors: dict[str, ASGIApp], end_streams: Callable[[], None]) -> None:
-        self._front = front
+    def __init__(
+        self, api: ASGIApp, doors: dict[str, ASGIApp], lifespan: ASGIApp, end_streams: Callable[[], None]
+    ) -> None:
+        """`lifespan`: the application that starts and stops them all."""
+        self._api = api
         self._doors = doors
+        self._lifespan = lifespan
         self.end_streams = end_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
         first = "/" + str(scope.get("path", "")).lstrip("/").split("/", 1)[0]
-        await self._doors.get(first, self._front)(scope, receive, send)
+        await self._doors.get(first, self._api)(scope, receive, send)

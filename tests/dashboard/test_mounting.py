@@ -52,6 +52,20 @@ def test_the_api_is_untouched(web):
     assert web.get("/api/openapi.json").json()["openapi"].startswith("3.")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/trf/user/runGen-00-00-02",
+        "/cache/ddmendpoints.json",
+        "/cache/schedconfig/all.json",
+        "/server/panda/isAlive",
+        "/auth/.well-known/openid-configuration",
+    ],
+)
+def test_what_pilots_and_clients_need_is_served_beside_the_monitor(web, path):
+    assert web.get(path).status_code == 200
+
+
 def test_the_first_address_leads_to_the_monitor(web):
     assert web.get("/").headers["location"] == "/monitor/"
 

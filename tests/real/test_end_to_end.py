@@ -18,6 +18,7 @@ import pytest
 
 from core.queues import set_endpoint, set_queue
 from logger.agents import build_agents
+from pandascope.supervisor.composition import create_server
 from tests.support.real_world import RealClient, RealPilot
 from tests.support.system import RunningSystem, eventually, running_system
 
@@ -81,7 +82,9 @@ def grid(
 ) -> Iterator[Grid]:
     """Submits every case, runs a pilot for each, and waits until all have ended."""
     directory = tmp_path_factory.mktemp("grid")
-    with running_system(module_database_url, directory, further_agents=build_agents) as system:
+    with running_system(
+        module_database_url, directory, further_agents=build_agents, make_server=create_server
+    ) as system:
         token = system.token("testuser", name="test user")
         home = directory / "home"
         home.mkdir()

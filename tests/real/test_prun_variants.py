@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from logger.agents import build_agents
+from pandascope.supervisor.composition import create_server
 from tests.support.builders import jobs_of_task
 from tests.support.pilots import running_pilots
 from tests.support.real_world import RealClient
@@ -89,7 +90,9 @@ class User:
 @pytest.fixture(scope="module")
 def user(module_database_url: str, client_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     directory = tmp_path_factory.mktemp("prun")
-    with running_system(module_database_url, directory, further_agents=build_agents) as system:
+    with running_system(
+        module_database_url, directory, further_agents=build_agents, make_server=create_server
+    ) as system:
         code = directory / "home" / "code"
         (code / "lib").mkdir(parents=True)
         (code / "run.sh").write_text('#!/bin/bash\necho "got $*"\n')
