@@ -365,17 +365,13 @@ def test_a_provider_that_talks_nonsense_is_said_to_be_unreadable(answer, monkeyp
 # speed
 
 
-def test_a_verified_token_costs_next_to_nothing(trusting, other, monkeypatch):
+def test_a_token_is_verified_once_and_its_issuer_not_asked_again(trusting, other):
     from api.identity.access import Gate
     from api.identity.issuer import Issuer
 
     gate = Gate(Issuer(trusting.settings.data), trusting.database, trusting.settings)
     headers = {"authorization": f"Bearer {other.token()}", "origin": "physics"}
-    gate.identify(headers, {})
+    first = gate.identify(headers, {})
     other.requests.clear()
-    begin = time.perf_counter()
-    for _ in range(10_000):
-        gate.identify(headers, {})
-    per_call_s = (time.perf_counter() - begin) / 10_000
+    assert all(gate.identify(headers, {}) is first for _ in range(100))
     assert other.requests == []
-    assert per_call_s < 100e-6  # a hundred times less than a heartbeat takes
