@@ -32,6 +32,12 @@ _QUEUES = """
 SELECT queue_name AS key, xmin::text AS version FROM queues
 UNION ALL SELECT 'contact ' || queue_name, xmin::text FROM queue_contacts
 """
+# primary key backwards; what commands do to a task shows in no job. A task that drops out of the latest is told once too often
+_TASKS = """
+SELECT jedi_task_id AS key, max(history_id)::text AS version FROM (
+    SELECT jedi_task_id, history_id FROM task_history ORDER BY history_id DESC LIMIT 200
+) latest GROUP BY jedi_task_id
+"""
 # primary key
 _COVERED = "SELECT panda_id FROM incident_jobs WHERE panda_id = ANY(%(ids)s)"
 
@@ -63,7 +69,7 @@ class _Versions:
 
 
 class ChangeEmitter(Agent):
-    """Looks what changed in the history, the incidents and the queues, and signals the topics."""
+    """Looks what changed in the histories of jobs and tasks, the incidents and the queues, and signals the topics."""
 
     name = "emitter"
 
@@ -73,6 +79,7 @@ class ChangeEmitter(Agent):
         self._follower: HistoryFollower | None = None
         self._incidents = _Versions(database, _INCIDENTS)
         self._queues = _Versions(database, _QUEUES)
+        self._tasks = _Versions(database, _TASKS)
         self._failures: deque[int] = deque(maxlen=_REMEMBERED_FAILURES)
         self._cycles = 0
         self._pending: set[str] = set()
@@ -86,6 +93,8 @@ class ChangeEmitter(Agent):
         rows = self._follower.read()
         self._pending |= self._job_topics(rows)
         self._look_at_incidents()
+        if tasks := self._tasks.changed():
+            self._pending |= {"tasks"} | {f"task:{key}" for key in tasks}
         if self._cycles % _CYCLES_PER_LOOK_AT_QUEUES == 0 and self._queues.changed():
             self._pending.add("queues")
         self._cycles += 1

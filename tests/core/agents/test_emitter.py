@@ -107,3 +107,13 @@ def test_listeners_are_notified_with_the_number_of_the_signal(database, database
     door.close()
     newest = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")
     assert heard == [str(newest["seq"])]
+
+
+def test_what_commands_do_to_a_task_is_signalled(database, emitter):
+    step = "INSERT INTO task_history (jedi_task_id, previous_status, status) VALUES (10000007, 'running', 'paused')"
+    database.execute(step)
+    emitter.cycle()
+    assert topics(database)[-1] == ["task:10000007", "tasks"]
+    count = len(topics(database))
+    emitter.cycle()
+    assert len(topics(database)) == count
