@@ -15,8 +15,8 @@ from core.dataservice.endpoints import endpoint_named, known_endpoints
 from core.dataservice.places import SQL_DETERMINISTIC_PATH
 from core.errors import InvalidInput
 from core.states import JobStatus
+from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
-from core.taskengine.status import run_tasks_of
 
 # ix_jobs_live_unready for the sweep, primary key for an arrival; per job its few files, their replicas and its task by key
 _READY_JOBS = """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core.database import Transaction
 from core.models import JobColumns
 from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, JobStatus
-from core.taskengine.ending import account_to_tasks
+from core.taskbuffer.task_accounts import account_to_tasks
 from core.text import clean
 
 ERROR_COMPONENTS = ("pilot", "exe", "sup", "ddm", "brokerage", "job_dispatcher", "task_buffer")

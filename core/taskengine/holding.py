@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from core.states import JobStatus
+from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
 from core.taskengine.locking import LockedTask
-from core.taskengine.status import run_tasks_of
 
 # primary key
 _THROTTLED = """

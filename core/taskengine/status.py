@@ -6,8 +6,6 @@ write the same history (the end of jobs, which counts and ends in one statement)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from core.database import Row, Transaction
 from core.errors import UnknownObject
 from core.states import (
@@ -77,29 +75,6 @@ def log_status(transaction: Transaction, task_id: int, previous: str, status: st
     """Write one row of history; `previous` is empty at the submission."""
     values = {"id": task_id, "previous": previous, "status": status, "who": clean(who, 255)}
     transaction.execute(_LOG, {**values, "reason": clean(reason, 500)})
-
-
-# primary keys; a task runs from its first job that pilots may take (server-api.md 5.7: ready -> running)
-_RUN = """
-WITH due AS (
-    SELECT t.jedi_task_id FROM tasks t
-    WHERE t.status = 'ready'
-      AND t.jedi_task_id IN (SELECT jedi_task_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s))
-    ORDER BY t.jedi_task_id FOR UPDATE
-), changed AS (
-    UPDATE tasks t SET status = 'running', modification_time = clock_timestamp(),
-                       start_time = coalesce(t.start_time, clock_timestamp())
-    FROM due WHERE t.jedi_task_id = due.jedi_task_id
-    RETURNING t.jedi_task_id
-)
-INSERT INTO task_history (jedi_task_id, previous_status, status, who, reason)
-SELECT jedi_task_id, 'ready', 'running', 'brokerage', 'its first job waits for a pilot' FROM changed
-"""
-
-
-def run_tasks_of(transaction: Transaction, panda_ids: Sequence[int]) -> None:
-    """Make the ready tasks of these live jobs, which have just been activated, running."""
-    transaction.execute(_RUN, {"panda_ids": list(panda_ids)})
 
 
 def final_status(n_files: int, n_finished: int, parent: str = "") -> TaskStatus:

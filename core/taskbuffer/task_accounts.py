@@ -1,6 +1,6 @@
-"""What the end of jobs means for their tasks: files, counts, and the end of the task. Knows no job beyond its result.
+"""What the life of jobs means for their tasks: the first start, files, counts, and the end. Knows no job beyond its state.
 
-Runs in the transaction that ends the jobs, set by set: two statements and a lock however many jobs there are.
+Runs in the transaction that moves or ends the jobs, set by set: a few statements however many jobs there are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ FROM unnest(%(panda_ids)s::bigint[], %(statuses)s::text[], %(moved)s::boolean[])
      tasks t
 WHERE f.panda_id = e.panda_id AND f.status = 'running' AND t.jedi_task_id = f.jedi_task_id
 RETURNING f.panda_id
+"""
+
+# ix_task_files_status
+_WITHOUT_FILES = """
+SELECT t.jedi_task_id FROM unnest(%(ids)s::bigint[]) AS t (jedi_task_id)
+WHERE NOT EXISTS (SELECT 1 FROM task_files f WHERE f.jedi_task_id = t.jedi_task_id)
 """
 
 _SETTLED_BY_COUNTS = tuple(
@@ -104,7 +110,7 @@ def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
             "moved": [row["sub_status"] == "toreassign" for row in of_tasks],
         },
     )
-    counts = _counted(of_tasks, [row["panda_id"] for row in files])
+    counts = _counted(of_tasks, [row["panda_id"] for row in files], _tasks_without_files(transaction, of_tasks))
     transaction.execute(
         _COUNT,
         {
@@ -118,15 +124,22 @@ def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
     )
 
 
-def _counted(ended: list[Row], jobs_of_files: list[int]) -> dict[int, _Counts]:
-    """Jobs and files by task. Of tasks from before files were kept every job stands for a file; a build job for none."""
+def _tasks_without_files(transaction: Transaction, ended: list[Row]) -> set[int]:
+    """Tasks from before files were kept."""
+    numbered = sorted({row["jedi_task_id"] for row in ended if row["job_index"] > 0})
+    return {row["jedi_task_id"] for row in transaction.fetch(_WITHOUT_FILES, {"ids": numbered})}
+
+
+def _counted(ended: list[Row], jobs_of_files: list[int], without_files: set[int]) -> dict[int, _Counts]:
+    """Jobs and files by task; where there are no files every job stands for one, except a build job."""
     files = dict.fromkeys((row["panda_id"] for row in ended), 0)
     for panda_id in jobs_of_files:
         files[panda_id] += 1
     counts: dict[int, _Counts] = {}
     for row in ended:
         entry = counts.setdefault(row["jedi_task_id"], _Counts())
-        number = files[row["panda_id"]] or int(row["job_index"] > 0)
+        stands_for_a_file = row["jedi_task_id"] in without_files and row["job_index"] > 0
+        number = 1 if stands_for_a_file else files[row["panda_id"]]
         if row["job_status"] == JobStatus.FINISHED:
             entry.finished += 1
             entry.files_finished += number
@@ -136,3 +149,26 @@ def _counted(ended: list[Row], jobs_of_files: list[int]) -> dict[int, _Counts]:
         else:
             entry.cancelled += 1
     return counts
+
+
+# primary keys; a task runs from its first job that pilots may take (server-api.md 5.7: ready -> running)
+_RUN = """
+WITH due AS (
+    SELECT t.jedi_task_id FROM tasks t
+    WHERE t.status = 'ready'
+      AND t.jedi_task_id IN (SELECT jedi_task_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s))
+    ORDER BY t.jedi_task_id FOR UPDATE
+), changed AS (
+    UPDATE tasks t SET status = 'running', modification_time = clock_timestamp(),
+                       start_time = coalesce(t.start_time, clock_timestamp())
+    FROM due WHERE t.jedi_task_id = due.jedi_task_id
+    RETURNING t.jedi_task_id
+)
+INSERT INTO task_history (jedi_task_id, previous_status, status, who, reason)
+SELECT jedi_task_id, 'ready', 'running', 'brokerage', 'its first job waits for a pilot' FROM changed
+"""
+
+
+def run_tasks_of(transaction: Transaction, panda_ids: Sequence[int]) -> None:
+    """Make the ready tasks of these live jobs, which have just been activated, running."""
+    transaction.execute(_RUN, {"panda_ids": list(panda_ids)})
