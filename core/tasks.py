@@ -1,23 +1,19 @@
-"""Tasks as the programs of this house use them: submit, kill, status, owner, outputs. The engine is in `core/taskengine`."""
+"""Tasks as the programs of this house use them: submit, status, owner, outputs. The engine is in `core/taskengine`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from core.database import Database, Row
-from core.errors import Conflict, NotAllowed, UnknownObject
-from core.states import TaskStatus
-from core.taskbuffer.killing import Killer, kill_in
+from core.errors import Conflict, UnknownObject
 from core.taskengine import submit
 from core.taskengine.house_dialect import RUN_SHELL, fill_in, numbered_name
 from core.taskengine.splitting import MAX_JOBS_PER_TASK
-from core.taskengine.status import change_status
 
 __all__ = [
     "MAX_JOBS_PER_TASK",
     "RUN_SHELL",
     "fill_in",
-    "kill_task",
     "numbered_name",
     "submit_task",
     "task_outputs",
@@ -49,26 +45,6 @@ def task_owner(database: Database, task_id: int) -> str | None:
     """The user whose task it is, None when there is no such task."""
     row = database.fetch_one("SELECT user_name FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})
     return None if row is None else str(row["user_name"])
-
-
-# ix_jobs_live_task
-_LIVE_JOBS = "SELECT panda_id FROM jobs_live WHERE jedi_task_id = %(id)s ORDER BY panda_id FOR UPDATE"
-
-
-def kill_task(database: Database, task_id: int, killer: Killer) -> int:
-    """Kill every live job of a task; returns how many were asked to end. Raises UnknownObject, NotAllowed, Conflict."""
-    with database.transaction() as transaction:
-        # the jobs are locked before the task, as in every ending, so that the two cannot wait for each other
-        jobs = transaction.fetch(_LIVE_JOBS, {"id": task_id})
-        row = transaction.fetch_one(
-            "SELECT status, user_name FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE", {"id": task_id}
-        )
-        if row is None:
-            raise UnknownObject(f"there is no task {task_id}", field="task_id", remedy="see `panda tasks`")
-        if not killer.is_manager and row["user_name"] != killer.user_name:
-            raise NotAllowed("not the task owner or no production role", field="task_id", remedy="ask its owner")
-        change_status(transaction, task_id, TaskStatus.ABORTING, who=killer.user_name, reason="killed")
-        return len(kill_in(transaction, [job["panda_id"] for job in jobs], killer))
 
 
 # ix_job_files_task; the job's number orders the pieces

@@ -22,12 +22,12 @@ from core.errors import Conflict
 from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, ON_WORKER_NODE, JobStatus
 from core.taskbuffer.killing import KILL_CODES, Killer, kill_jobs
 from core.taskbuffer.submission import NewFile
-from core.tasks import kill_task
 from tests.support.builders import (
     acquire,
     add_up,
     broker,
     jobs_of_task,
+    kill_task,
     make_dataset,
     make_queue,
     make_task,

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from core.database import Database
 from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, UnknownObject
 from core.taskbuffer.killing import Killer
-from core.tasks import MAX_JOBS_PER_TASK, fill_in, kill_task, numbered_name, submit_task, task_outputs, task_status
+from core.tasks import MAX_JOBS_PER_TASK, fill_in, numbered_name, submit_task, task_outputs, task_status
 from tests.support.builders import (
     acquire,
     activate,
     add_up,
     everything,
     jobs_of_task,
+    kill_task,
     make_dataset,
     make_queue,
     make_task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,13 @@ from core.dataservice.catalogue import NewCatalogueFile, NewReplica, register_da
 from core.direct_submission import submit_jobs
 from core.dispatch.acquire import AcquiredJob, SlotOffer, acquire_jobs
 from core.dispatch.update import JobReport, PilotReports
+from core.errors import Conflict, NotAllowed, UnknownObject
 from core.queues import set_endpoint, set_queue
 from core.states import JobStatus
+from core.taskbuffer.killing import Killer
 from core.taskbuffer.submission import NewFile, NewJob
+from core.taskengine.commands import run_command
+from core.taskengine.locking import Issuer
 from core.tasks import submit_task
 
 ADLER32 = "0a1b2c3d"
@@ -129,6 +134,15 @@ def make_task(database: Database, *, user: str = "alice", **parameters: Any) -> 
     """A task of jobs without input, pinned to Q unless told otherwise."""
     known = {"taskName": "count", "jobParameters": "true", "site": "Q", **parameters}
     return submit_task(database, known, user_name=user, vo="testvo")
+
+
+def kill_task(database: Database, task_id: int, killer: Killer) -> int:
+    """Kill a task; returns how many jobs were told to end, and raises what a refusal means."""
+    outcome = run_command(database, "kill", task_id, Issuer(killer.user_name, killer.is_manager))
+    if not outcome.is_accepted:
+        raise {2: UnknownObject, 3: NotAllowed, 4: Conflict}[outcome.code](outcome.message, field="task_id")
+    told = re.search(r"\((\d+) jobs? ", outcome.message)
+    return int(told.group(1)) if told else 0
 
 
 def jobs_of_task(database: Database, task_id: int) -> list[int]:

@@ -7,7 +7,6 @@ import pytest
 from core.agents.releaser import Releaser
 from core.database import Database
 from core.taskbuffer.killing import Killer, kill_jobs
-from core.tasks import kill_task
 from tests.core.taskengine.submitting import (
     accept,
     captured,
@@ -20,7 +19,7 @@ from tests.core.taskengine.submitting import (
     send,
     texts,
 )
-from tests.support.builders import add_up, history_of, make_dataset, make_queue, report, row_of
+from tests.support.builders import add_up, history_of, kill_task, make_dataset, make_queue, report, row_of
 
 OWNER = Killer("Test User", False)
 
