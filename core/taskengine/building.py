@@ -14,6 +14,7 @@ from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.submission import NewFile, NewJob
 from core.taskbuffer.transitions import advance_jobs
 from core.taskengine.definition import BuildStep, TaskDefinition
+from core.taskengine.items import scope_of
 from core.taskengine.making import Library, common
 from core.taskengine.quoting import QuoteState
 from core.taskengine.streams import library_dataset
@@ -48,7 +49,7 @@ def library_of(transaction: Transaction, task: Row, definition: TaskDefinition) 
     if definition.build is None:
         return None, None
     task_id = task["jedi_task_id"]
-    dataset, scope = library_dataset(definition, task_id), f"user.{task['user_name']}".replace(" ", "_")
+    dataset, scope = library_dataset(definition, task_id), scope_of(definition.base_name)
     made = transaction.fetch_one(_MADE, {"dataset": dataset})
     if made is not None:
         return Library(made["lfn"], dataset, scope, made), None

@@ -139,7 +139,7 @@ class Needs:
     walltime_s: int = 0
     looping_limit_s: int = 0
     cpu_time: int = 0
-    """HS06 seconds per event."""
+    """HS06 seconds per event; told in the task, no limit of a job: pilots take their limits at their word."""
 
 
 @dataclass(frozen=True)

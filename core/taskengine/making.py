@@ -18,8 +18,6 @@ from core.taskengine.splitting import InputFile
 
 _LEAST_OUTPUT_MB = 500
 """Scratch reserved for outputs at least (domain.md 3.4)."""
-_CORE_POWER = 10
-"""HS06 of a core where nothing better is known."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,6 @@ def _needs(definition: TaskDefinition, piece: Piece) -> dict[str, Any]:
         "min_ram_mb": needs.ram_mb,
         "max_disk_mb": min(disk_mb, JOB_LIMITS["maxDiskCount"][1]),
         "max_walltime_s": needs.walltime_s,
-        "max_cpu_s": min(needs.cpu_time * events // _CORE_POWER, JOB_LIMITS["maxWalltime"][1]),
         "looping_limit_s": needs.looping_limit_s,
         "n_input_data_files": len(data),
     }

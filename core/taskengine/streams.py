@@ -7,6 +7,7 @@ import json
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
 from core.taskengine.definition import InputStream, OutputStream, TaskDefinition
+from core.taskengine.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
 """Status of an input dataset to which the parent task still adds files."""
@@ -52,7 +53,7 @@ def register_streams(transaction: Transaction, task: Row, definition: TaskDefini
             )
     if definition.build is not None and (LIBRARY_STREAM, library_dataset(definition, task_id)) not in present:
         name = library_dataset(definition, task_id)
-        _ensure(transaction, task, name, "lib", f"user.{task['user_name']}", "taskName")
+        _ensure(transaction, task, name, "lib", scope_of(definition.base_name), "taskName")
         rows.append((task_id, name, name, LIBRARY_STREAM, "lib", False, "defined", "", "{}"))
     transaction.insert_many(_INSERT, rows)
     return transaction.fetch(_PRESENT, {"id": task_id})
