@@ -69,7 +69,7 @@ async def test_queues_and_tasks_have_lists(story):
 async def test_a_task_shows_its_progress_and_parameters(fresh):
     task_id = builders.make_task(fresh.database, nJobs=3, jobParameters="echo [hello]", site="LOCAL")
     async with console(fresh.system, f"task {task_id}") as seen:
-        await seen.shows(f"Task {task_id}", "count", "echo [hello]", "Task")
+        await seen.shows(f"Task {task_id}", "count", "echo [hello]", "Task", "0 done, 0 failed of 3", "submitted")
 
 
 async def test_help_names_the_keys_of_what_is_in_focus(story):

@@ -163,6 +163,38 @@ def test_a_task_tells_its_jobs_by_state_and_its_incidents(with_tasks):
     assert refusal.value.field == "jedi_task_id"
 
 
+def test_a_task_tells_its_files_its_datasets_and_its_history(with_tasks):
+    key = {"jedi_task_id": 10_000_001}
+    with_tasks.execute(
+        "UPDATE tasks SET n_files = 3, n_files_finished = 1, n_files_failed = 1, req_id = 7, gshare = 'g', site = 'Q' "
+        "WHERE jedi_task_id = %(jedi_task_id)s",
+        key,
+    )
+    insert(
+        with_tasks,
+        "task_datasets",
+        [{**key, "dataset_id": number, "name": f"d{number}", "stream": "IN", "is_master": True} for number in (1, 2)],
+    )
+    statuses = ["finished", "failed", "ready"]
+    insert(with_tasks, "task_files", [{**key, "dataset_id": 1, "status": status} for status in statuses])
+    steps = [("", "ready"), ("ready", "running")]
+    insert(
+        with_tasks,
+        "task_history",
+        [{**key, "previous_status": one, "status": two, "who": "Ada", "reason": "r"} for one, two in steps],
+    )
+    answer = task_detail(with_tasks, 10_000_001, NOW)
+    row = answer["task"]
+    assert [row[f"n_files{kind}"] for kind in ("", "_finished", "_failed")] == [3, 1, 1]
+    assert (row["super_status"], row["req_id"], row["gshare"], row["site"]) == ("running", 7, "g", "Q")
+    counts = [(one["name"], one["n_files"], one["n_finished"], one["n_failed"]) for one in answer["datasets"]]
+    assert counts == [("d1", 3, 1, 1), ("d2", 0, 0, 0)]
+    assert [(step["previous_status"], step["status"]) for step in answer["history"]] == steps
+    assert set(answer["history"][0]) == {"time", "previous_status", "status", "who", "reason"}
+    [listed] = tasks(with_tasks, ("req_id", "7"))["tasks"]
+    assert listed == row
+
+
 def test_a_search_finds_ids_and_parts_of_names(with_tasks):
     insert_jobs(with_tasks, [{"panda_id": 10_000_003, "job_status": "running", "job_name": "Word count"}])
     insert(with_tasks, "queues", [{"queue_name": "A|B_100%", "site": "S"}])
