@@ -26,6 +26,7 @@ from core.taskengine.definition import (
     SplitRule,
     TaskDefinition,
 )
+from core.taskengine.needs import changed_walltime
 from core.taskengine.parameters import MAX_JOBS, task_name
 
 RUN_SHELL = "runShell"
@@ -142,7 +143,9 @@ def _needs(parameters: Mapping[str, Any]) -> Needs:
         core_count=fields.number(parameters, "coreCount", JOB_LIMITS["coreCount"], default=1) or 1,
         ram_mb=fields.number(parameters, "ramCount", JOB_LIMITS["minRamCount"], default=0) or 0,
         disk_mb=fields.number(parameters, "maxDiskCount", JOB_LIMITS["maxDiskCount"], default=0) or 0,
-        walltime_s=fields.number(parameters, "maxWalltime", JOB_LIMITS["maxWalltime"], default=0) or 0,
+        walltime_s=changed_walltime(parameters)
+        or fields.number(parameters, "maxWalltime", JOB_LIMITS["maxWalltime"], default=0)
+        or 0,
         looping_limit_s=fields.number(parameters, "loopingLimit", JOB_LIMITS["loopingLimit"], default=0) or 0,
     )
 

@@ -39,10 +39,15 @@ def read_needs(parameters: Mapping[str, Any]) -> Needs:
         disk_mb=-(-disk_kb // 1000) if is_fixed else 0,
         disk_kb_per_event=0 if is_fixed else disk_kb,
         counts_input_on_disk=bool(disk),
-        walltime_s=hours * 3600,
+        walltime_s=changed_walltime(parameters) or hours * 3600,
         looping_limit_s=JOB_LIMITS["loopingLimit"][1] if fields.flag(parameters, "noLoopingCheck") else 0,
         cpu_time=fields.number(parameters, "cpuTime", (0, 10**12), default=0) or 0,
     )
+
+
+def changed_walltime(parameters: Mapping[str, Any]) -> int:
+    """Seconds that were set since the submission (attribute wallTime, server-api.md 1.2); 0 when none were."""
+    return fields.number(parameters, "wallTime", JOB_LIMITS["maxWalltime"], default=0) or 0
 
 
 def _unit(parameters: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
