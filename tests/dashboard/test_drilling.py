@@ -7,7 +7,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from core.taskengine.commands import run_command
+from core.taskengine.locking import Issuer
 from tests.dashboard.conftest import FAILING_LINE
+from tests.support import builders
 
 pytestmark = pytest.mark.browser
 
@@ -186,6 +189,18 @@ def test_a_bar_of_the_plot_leads_to_its_jobs(story, tab):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("h1")).to_contain_text("job")
     assert "date_from=" in page.url and "job_status=" in page.url
+
+
+def test_a_task_shows_its_files_and_how_it_came_to_be_where_it_is(story, tab):
+    database = story.system.database
+    task_id = builders.make_task(database, nJobs=3, site="LOCAL")
+    run_command(database, "pause", task_id, Issuer("carol", is_production=True))
+    page = tab.open(f"task/{task_id}/")
+    expect(page.locator("h1")).to_contain_text("paused")
+    expect(page.get_by_text("0 done, 0 failed of 3")).to_be_visible()
+    history = page.locator(".steps li")
+    expect(history.first).to_contain_text("submitted")
+    expect(history.last).to_contain_text("paused by carol")
 
 
 @pytest.mark.parametrize("address", ["", "jobs/", "incidents/", "tasks/", "queues/", "task/10000000/"])
