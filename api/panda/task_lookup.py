@@ -62,13 +62,20 @@ def get_tasks_modified_since(
     """Tasks of a user (the caller) changed after a time, by request id."""
     found = summary.tasks_modified_since(
         call.services.read_database,
-        dn or call.caller.user_name,
+        _user_of(dn) if dn else call.caller.user_name,
         parse_time(since, "since"),
         prod_source_label,
         full=full,
         min_task_id=min_task_id or 0,
     )
     return Success(found)
+
+
+def _user_of(name: str) -> str:
+    """The user of a distinguished name: its last CN that is no number, proxy or nickname; other texts as they are."""
+    common = [part.partition("/")[0] for part in name.split("/CN=")[1:]]
+    people = [part for part in common if not (part.isdigit() or "proxy" in part or part.startswith("nickname:"))]
+    return people[-1] if people else name
 
 
 @endpoint("GET")

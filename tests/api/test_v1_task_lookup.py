@@ -123,7 +123,9 @@ def test_tasks_changed_since_a_time_by_request(house):
         emma, "get_tasks_modified_since", since="2020-01-01 00:00:00", dn="None", full="True", min_task_id="None"
     )
     assert full["321"]["PandaID"] == []
-    assert data(house.client("alice"), "get_tasks_modified_since", since="2020-01-01 00:00:00", dn="emma") == short
+    for name in ("emma", "/DC=org/CN=1234/CN=emma/CN=nickname:em", "/DC=org/CN=emma/CN=limited proxy"):
+        asked = {"since": "2020-01-01 00:00:00", "dn": name}
+        assert data(house.client("alice"), "get_tasks_modified_since", **asked) == short
 
 
 @pytest.mark.parametrize(
