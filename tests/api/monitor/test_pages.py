@@ -41,7 +41,7 @@ PAGES = {
         "waits_for",
     },
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
-    "task/10000000": {"task", "parameters", "jobs", "incidents"},
+    "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets"},
     "incident/5": {"incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping"},
 }
 
