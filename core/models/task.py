@@ -12,7 +12,8 @@ from core.models.columns import BIGINT, document, number, number_or_none, time_n
 
 TASK_ID_SEQUENCE = Sequence("jedi_task_id_seq", start=10_000_000, metadata=SQLModel.metadata)
 """The real client takes smaller numbers for request ids (design.md, Names)."""
-REQUEST_ID_SEQUENCE = Sequence("request_id_seq", start=1, maxvalue=9_999_999, metadata=SQLModel.metadata)
+REQUEST_ID_SEQUENCE = Sequence("request_id_seq", start=1, maxvalue=9_999_999, cycle=True, metadata=SQLModel.metadata)
+"""Begins again after ten million tasks: the real client takes larger numbers for task ids."""
 
 
 class Task(SQLModel, table=True):

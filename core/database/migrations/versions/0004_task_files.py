@@ -37,7 +37,7 @@ def _document(name: str) -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    op.execute(sa.schema.CreateSequence(sa.Sequence("request_id_seq", start=1, maxvalue=9_999_999)))
+    op.execute(sa.schema.CreateSequence(sa.Sequence("request_id_seq", start=1, maxvalue=9_999_999, cycle=True)))
     _extend_tasks()
     op.create_table(
         "task_datasets",
