@@ -23,6 +23,8 @@ from core.text import clean, clean_tail
 REPORTABLE = ("running", "failed", "finished", "holding", "starting", "transferring", "stagein", "stageout")
 """What a pilot may say (server-api.md 1.3), and the two finer states of data movement (domain.md 2.2)."""
 
+INVALID_BATCH_ID = 1
+"""supErrorCode: see _IS_FOREIGN."""
 ALREADY_DONE = "alreadydone"
 BAD_ATTEMPT = "badattemptnr"
 LOG_TAIL_CHARACTERS = 65_536
@@ -112,6 +114,12 @@ _LEGAL = ", ".join(
 _AWAITING_VERDICT = ("holding", "transferring")
 """States that a pilot may report before its verdict: outputs wait to be stored, perhaps by a later pilot (domain.md 7.6)."""
 _VERDICT_IS_DUE = f"(b.job_status IN {_AWAITING_VERDICT} AND b.end_time IS NULL AND r.verdict IS NOT NULL)"
+# of a farm that runs a job twice; numbers come from batch systems that number their jobs anew after a requeue
+_IS_FOREIGN = """(
+    b.batch_id <> '' AND r.batch_id <> '' AND b.batch_id <> r.batch_id
+    AND b.batch_id !~ '^[0-9.]+$' AND r.batch_id !~ '^[0-9.]+$'
+)"""
+"""Another batch job than the one that has the job says something of it (server-api.md 5.2). Null when it says no batch id."""
 _SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
 
 # Any number of reports, each of another job, by primary key. `before` locks the rows in order of PandaID; `changed`
@@ -122,7 +130,7 @@ WITH said AS (
         AS r (panda_id bigint, target text, reason text, verdict text, metrics jsonb, output_report jsonb, logs jsonb,
               meta_data text, {_SAID})
 ), before AS (
-    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time
+    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time, j.batch_id
     FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j
 ), changed AS (
     UPDATE jobs_live j SET
@@ -139,7 +147,7 @@ WITH said AS (
         {_SET_STORED}
     FROM before b JOIN said r USING (panda_id)
     WHERE j.panda_id = b.panda_id AND (b.job_status IN ({_SPEAKING}) OR {_VERDICT_IS_DUE})
-      AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr)
+      AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr) AND {_IS_FOREIGN} IS NOT TRUE
     RETURNING j.panda_id, j.jedi_task_id, j.attempt_nr, b.job_status AS previous_status, j.job_status, j.computing_site,
               j.prod_source_label, j.modification_host, r.reason
 ), logged AS (
@@ -149,8 +157,14 @@ WITH said AS (
            modification_host, reason
     FROM changed WHERE previous_status <> job_status
 )/* documents */
-SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status
-FROM before b LEFT JOIN changed c USING (panda_id)
+SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status,
+       {_IS_FOREIGN} IS TRUE AS is_foreign
+FROM before b JOIN said r USING (panda_id) LEFT JOIN changed c USING (panda_id)
+"""
+
+# primary key; rare
+_NOTE_FOREIGN = """
+UPDATE jobs_live SET sup_error_code = %(code)s, sup_error_diag = %(diag)s WHERE panda_id = %(panda_id)s
 """
 
 _KEEP_DOCUMENTS = f""", reported AS (
@@ -197,6 +211,9 @@ class PilotReports:
     def _apply(self, reports: list[JobReport]) -> list[str | None]:
         statement = FINAL if any(report.has_documents for report in reports) else HEARTBEAT
         rows = {row["panda_id"]: row for row in self._database.fetch_prepared(statement, reports_parameters(reports))}
+        for report in reports:
+            if report.panda_id in rows and rows[report.panda_id]["is_foreign"]:
+                _note_foreign(self._database, report)
         return [
             _command(rows[report.panda_id], report)
             if report.panda_id in rows
@@ -263,9 +280,18 @@ def _cleaned(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
+def _note_foreign(database: Database, report: JobReport) -> None:
+    """The job goes on with the pilot that has it; should it get lost, this may be why."""
+    diag = f"batch job {report.batch_id} on {report.node or 'an unnamed node'} reported too, and was told to stop"
+    parameters = {"panda_id": report.panda_id, "code": INVALID_BATCH_ID, "diag": clean(diag, 500)}
+    database.execute(_NOTE_FOREIGN, parameters)
+
+
 def _command(row: Row, report: JobReport) -> str | None:
     if report.attempt_nr is not None and report.attempt_nr != row["attempt_nr"]:
         return BAD_ATTEMPT
+    if row["is_foreign"]:
+        return TO_BE_KILLED
     if row["after_status"] is None:
         # holding and later: the verdict is known; before `sent`: no pilot has this job
         has_reported = row["before_status"] in ("holding", "merging", "transferring")

@@ -7,7 +7,15 @@ import threading
 import pytest
 
 from core.database import Database
-from core.dispatch.update import ALREADY_DONE, BAD_ATTEMPT, LOG_TAIL_CHARACTERS, REPORTABLE, JobReport, PilotReports
+from core.dispatch.update import (
+    ALREADY_DONE,
+    BAD_ATTEMPT,
+    INVALID_BATCH_ID,
+    LOG_TAIL_CHARACTERS,
+    REPORTABLE,
+    JobReport,
+    PilotReports,
+)
 from core.errors import InvalidInput
 from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, ON_WORKER_NODE, JobStatus
 from core.taskbuffer.killing import TO_BE_KILLED, Killer, kill_jobs
@@ -263,3 +271,31 @@ def test_one_of_two_verdicts_that_race_is_kept_whole(site):
         assert list(kept["report"]) == [kept["verdict"]]
         assert row_of(site, panda_id)["pilot_error_diag"] == kept["verdict"]
         assert history_of(site, panda_id).count("holding") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_foreign"),
+    [
+        ("farm.cluster.1", "farm.cluster.2", True),
+        ("farm.cluster.1", "farm.cluster.1", False),
+        ("farm.cluster.1", "", False),
+        ("farm.cluster.1", None, False),
+        ("", "farm.cluster.2", False),
+        ("4711", "4712", False),
+        ("17.0", "farm.cluster.2", False),
+    ],
+)
+def test_another_batch_job_than_the_one_that_has_the_job_is_told_to_stop(site, first, second, is_foreign):
+    [panda_id] = start(site)
+    report(site, panda_id, "running", batch_id=first)
+    before = row_of(site, panda_id)
+    answer = report(site, panda_id, "failed", batch_id=second, pilot_error_code=1305, node="wn9")
+    row = row_of(site, panda_id)
+    if not is_foreign:
+        assert (answer, row["job_status"], row["sup_error_code"]) == (None, "holding", 0)
+        return
+    assert answer == TO_BE_KILLED
+    assert row["sup_error_code"] == INVALID_BATCH_ID
+    assert "farm.cluster.2 on wn9" in row["sup_error_diag"]
+    assert {**row, "sup_error_code": 0, "sup_error_diag": ""} == before
+    assert report(site, panda_id, "running", batch_id=first) is None
