@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import psycopg2.errors
 
@@ -72,12 +73,15 @@ def feed_contents(transaction: Transaction, task_id: int) -> int:
         if stream.is_whole or (stream.kind == "pseudo_input" and stream is not definition.master):
             continue
         own = [row for row in datasets if row["stream"] == stream.name and row["type"] == stream.kind]
-        for entry in _new_entries(transaction, definition, stream, own, task["parent_tid"]):
-            rows.append(_row(task_id, entry, definition.max_attempt))
-    if len(rows) > MAX_ROWS_PER_TASK:
-        raise InvalidInput(
-            f"the input makes {len(rows)} pieces", field="nEventsPerJob", remedy=f"at most {MAX_ROWS_PER_TASK}"
-        )
+        entries = _new_entries(transaction, definition, stream, own, task["parent_tid"])
+        # one too many is enough to know: a few numbers can ask for more pieces than there is memory
+        rows += [_row(task_id, entry, definition.max_attempt) for entry in islice(entries, MAX_ROWS_PER_TASK + 1)]
+        if len(rows) > MAX_ROWS_PER_TASK:
+            raise InvalidInput(
+                f"the input makes more than {MAX_ROWS_PER_TASK} pieces",
+                field="nEventsPerJob" if definition.split.events_per_job else "nFiles",
+                remedy="put more into a job, or take less input",
+            )
     transaction.insert_many(_INSERT, rows)
     return len(rows)
 

@@ -17,7 +17,6 @@ MAX_ITEMS = 10_000
 _MAX_TEXT_BYTES = 2**20
 _MAX_FILES = 10**9
 _STREAM = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
-_OUTSIDE_BRACKETS = re.compile(r",(?![^({\[]*[)}\]])")
 _KNOWN_TYPES = ("", "input", "pseudo_input", "output", "log", "number")
 _READ_ELSEWHERE = ("type", "value", "param_type", "dataset", "container", "hidden", "padding")
 
@@ -124,11 +123,24 @@ def _patterns(item: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
     """Regular expressions with commas between them, or a list of them."""
     value = item.get(key)
     if isinstance(value, str):
-        value = _OUTSIDE_BRACKETS.split(value)
+        value = _split_outside_brackets(value)
     patterns = fields.names({key: value}, key, f"{where}.{key}", limit=200)
     if any(len(pattern) > 1000 for pattern in patterns):
         raise InvalidInput("longer than 1000 characters", field=f"{where}.{key}", remedy="a shorter pattern")
     return patterns
+
+
+def _split_outside_brackets(text: str) -> list[str]:
+    """The parts between commas; a comma is within brackets when the next bracket behind it is a closing one."""
+    parts, end, is_within = [], len(text), False
+    for position in range(len(text) - 1, -1, -1):
+        sign = text[position]
+        if sign in "()[]{}":
+            is_within = sign in ")]}"
+        elif sign == "," and not is_within:
+            parts.append(text[position + 1 : end])
+            end = position
+    return [text[:end], *reversed(parts)]
 
 
 def _output(item: dict[str, Any], kind: str, name: str, where: str) -> OutputStream:

@@ -194,11 +194,12 @@ def _check_events(split: SplitRule) -> None:
 
 def _number_of_jobs(split: SplitRule) -> int:
     """Without input: nEvents / nEventsPerJob (client-wire.md 4.4)."""
-    if not split.max_events:
-        return split.max_files or 1
-    count = -(-split.max_events // (split.events_per_job or split.max_events))
+    field, count, remedy = "nFiles", split.max_files or 1, "lower it"
+    if split.max_events:
+        field, remedy = "nEvents", "raise nEventsPerJob"
+        count = -(-split.max_events // (split.events_per_job or split.max_events))
     if count > MAX_JOBS:
-        raise InvalidInput(f"makes {count} jobs", field="nEvents", remedy=f"at most {MAX_JOBS}: raise nEventsPerJob")
+        raise InvalidInput(f"makes {count} jobs", field=field, remedy=f"at most {MAX_JOBS}: {remedy}")
     return count
 
 
