@@ -17,6 +17,7 @@ TAIL_BYTES = 262_144
 """More than the 64 kB of characters that are kept, whatever the encoding."""
 _MOST_ARCHIVE_BYTES = 200 * 2**20
 _MOST_UNPACKED_BYTES = 1024 * 2**20
+_MOST_HEADER_BYTES = 2**20
 _CHUNK_BYTES = 2**20
 
 LOG_NAMES = {
@@ -42,12 +43,25 @@ def read_log_tails(pfn: str) -> dict[str, str]:
     return found
 
 
+class _Member(tarfile.TarInfo):
+    """An entry of an archive nobody vouches for: what tarfile reads into memory by itself, whatever its size, is refused."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:
+        """Raises TarError for long names and attributes of more than a megabyte, and for sparse files."""
+        entry = super().frombuf(buf, encoding, errors)
+        is_header = not entry.isreg() and not entry.isdir()
+        if entry.type == tarfile.GNUTYPE_SPARSE or (is_header and entry.size > _MOST_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header of {entry.size} bytes")
+        return entry
+
+
 def _tails(path: Path) -> Iterator[tuple[str, str]]:
     about = path.stat()
     if not path.is_absolute() or not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_ARCHIVE_BYTES:
         return
     wanted, unpacked = set(LOG_NAMES.values()), 0
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
         for member in archive:
             unpacked += member.size
             if unpacked > _MOST_UNPACKED_BYTES or not wanted:

@@ -70,6 +70,22 @@ def test_what_is_no_file_of_this_host_gives_nothing(tmp_path):
         assert read_log_tails(pfn) == {}
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_an_archive_made_to_fill_the_memory_is_left_where_it_begins_to(tmp_path, kind):
+    path = tmp_path / "bomb.tgz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        first = tarfile.TarInfo("payload.stderr")
+        first.size = 6
+        tar.addfile(first, io.BytesIO(b"first\n"))
+        header = tarfile.TarInfo("header")
+        header.type, header.size = kind, 2**21
+        tar.addfile(header, io.BytesIO(b"20 path=payload.log\n" + bytes(2**21)))
+        last = tarfile.TarInfo("payload.stdout")
+        last.size = 5
+        tar.addfile(last, io.BytesIO(b"last\n"))
+    assert read_log_tails(str(path)) == {"payload.stderr": "first\n"}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=2000))
 def test_any_bytes_are_survived(tmp_path, content):
