@@ -35,9 +35,9 @@ _PARENT_IS_DONE = "UPDATE task_datasets SET status = %(status)s WHERE jedi_task_
 # ix_tasks_parent, ix_task_datasets_task
 _CHILDREN = """
 SELECT t.jedi_task_id, p.status AS parent_status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
-WHERE t.parent_tid IS NOT NULL AND NOT t.status = ANY(%(final)s)
+WHERE t.parent_tid IS NOT NULL AND t.jedi_task_id > %(after)s AND NOT t.status = ANY(%(final)s)
   AND EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id AND d.status = %(follows)s)
-ORDER BY t.jedi_task_id LIMIT 500
+ORDER BY t.jedi_task_id LIMIT %(page)s
 """
 
 
@@ -50,12 +50,15 @@ def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> N
     transaction.execute(_DIALOG, {"id": task_id, "text": "waiting for the parent task to make its input"})
 
 
-def follow_parents(database: Database) -> int:
-    """Give children what their parents made; returns how many tasks changed."""
-    values = {"final": [status.value for status in FINAL_TASK_STATUSES], "follows": FOLLOWS_PARENT}
-    return sum(
-        _follow(database, row["jedi_task_id"], row["parent_status"]) for row in database.fetch(_CHILDREN, values)
-    )
+def follow_parents(database: Database, *, page: int = 500) -> int:
+    """Give children what their parents made; returns how many tasks changed. `page`: tasks in one question."""
+    values = {"final": [status.value for status in FINAL_TASK_STATUSES], "follows": FOLLOWS_PARENT, "page": page}
+    changed, after = 0, 0
+    # page by page: those whose parents take long must not hide the others
+    while children := database.fetch(_CHILDREN, {**values, "after": after}):
+        changed += sum(_follow(database, child["jedi_task_id"], child["parent_status"]) for child in children)
+        after = children[-1]["jedi_task_id"]
+    return changed
 
 
 def _follow(database: Database, task_id: int, parent_status: str) -> bool:

@@ -8,6 +8,7 @@ from core.agents.releaser import Releaser
 from core.database import Database
 from core.errors import PandaError
 from core.taskbuffer.killing import Killer, kill_jobs
+from core.taskengine.parents import follow_parents
 from tests.core.taskengine.submitting import (
     accept,
     captured,
@@ -140,3 +141,13 @@ def test_what_a_parent_makes_and_nobody_can_use_breaks_the_child(site):
     row = row_of_task(site, child)
     assert (row["status"], row["error_dialog"][:13]) == ("broken", "nFilesPerJob:")
     assert follow(site) == 0
+
+
+def test_children_of_slow_parents_do_not_hide_others(site):
+    slow, quick = accept(site, captured("njobs")), accept(site, captured("njobs", taskName="user.testuser.quick/"))
+    waiting = child_of(site, slow, waits=True)
+    other = child_of(site, slow, waits=True, uniqueTaskName=False)
+    last = child_of(site, quick, waits=True, uniqueTaskName=False)
+    kill_jobs(site, [job["panda_id"] for job in jobs(site, quick)], OWNER)
+    assert follow_parents(site, page=1) == 1
+    assert [row_of_task(site, task)["status"] for task in (waiting, other, last)] == ["pending", "pending", "failed"]
