@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.database import Database, Row, Transaction
+from core.database import Database, Row
 from core.states import ON_WORKER_NODE, JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.killing import ending_of_killed
@@ -31,15 +31,13 @@ def fail_jobs_of_worker(database: Database, worker_id: str, diagnosis: str) -> l
     error = JobError("sup", WORKER_ENDED_CODE, f"the worker ended before the job: {diagnosis}")
     with database.transaction() as transaction:
         rows = transaction.fetch(_JOBS_OF_WORKER, {"worker_id": worker_id, "statuses": sorted(ON_WORKER_NODE)})
-        return end_jobs_on_dead_worker(transaction, rows, f"worker ended: {diagnosis}", error)
+        reason = f"worker ended: {diagnosis}"
+        return end_jobs(transaction, [ending_on_dead_worker(row, reason, error) for row in rows])
 
 
-def end_jobs_on_dead_worker(transaction: Transaction, jobs: list[Row], reason: str, error: JobError) -> list[int]:
-    """Fail jobs of a dead worker, or count them as killed when that was asked for; the PandaIDs that ended now.
+def ending_on_dead_worker(job: Row, reason: str, error: JobError) -> Ending:
+    """How a job of a dead worker ends: failed, or killed when that was asked for before.
 
-    `jobs`: locked rows with panda_id, command_to_pilot and kill_code.
+    `job`: panda_id, command_to_pilot and kill_code.
     """
-    endings = [
-        ending_of_killed(job, reason) or Ending(job["panda_id"], JobStatus.FAILED, reason, error=error) for job in jobs
-    ]
-    return end_jobs(transaction, endings)
+    return ending_of_killed(job, reason) or Ending(job["panda_id"], JobStatus.FAILED, reason, error=error)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.database import Row, Transaction
-from core.dispatch.workers import WORKER_ENDED_CODE, end_jobs_on_dead_worker, worker_name
+from core.dispatch.workers import WORKER_ENDED_CODE, ending_on_dead_worker, worker_name
 from core.states import ON_WORKER_NODE, JobStatus
-from core.taskbuffer.endings import JobError
+from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.text import clean
 
 
@@ -58,19 +58,25 @@ def settle_jobs_of(transaction: Transaction, harvester_id: str, workers: list[En
     jobs: dict[int, list[Row]] = {}
     for row in rows:
         jobs.setdefault(row["worker_id"], []).append(row)
-    ended: list[int] = []
+    endings: list[Ending] = []
     for worker_id, found in jobs.items():
-        ended += _settle(transaction, by_id[worker_id], found)
-    return ended
+        _note_error(transaction, by_id[worker_id], found)
+        endings += _endings(by_id[worker_id], found)
+    # all at once: each ending locks the tasks of its jobs in order
+    return end_jobs(transaction, endings)
 
 
-def _settle(transaction: Transaction, worker: EndedWorker, jobs: list[Row]) -> list[int]:
+def _note_error(transaction: Transaction, worker: EndedWorker, jobs: list[Row]) -> None:
     if worker.error_code:
         diag = clean(f"Diag from worker : {worker.diag_message}", 500)
         panda_ids = [job["panda_id"] for job in jobs]
         transaction.execute(_NOTE_ERROR, {"code": worker.error_code, "diag": diag, "panda_ids": panda_ids})
+
+
+def _endings(worker: EndedWorker, jobs: list[Row]) -> list[Ending]:
     if not worker.ends_its_jobs:
         return []
     running = [job for job in jobs if JobStatus(job["job_status"]) in ON_WORKER_NODE]
     reason = f"the worker was {worker.status} while the job ran: {worker.diag_message or 'no reason given'}"
-    return end_jobs_on_dead_worker(transaction, running, reason, JobError("task_buffer", WORKER_ENDED_CODE, reason))
+    error = JobError("task_buffer", WORKER_ENDED_CODE, reason)
+    return [ending_on_dead_worker(job, reason, error) for job in running]

@@ -34,7 +34,8 @@ from core.harvester.states import (
 from core.harvester.times import parse_time
 from core.harvester.workers import WorkerReport, largest_worker_id, note_pilot_status, update_workers
 from core.taskbuffer.killing import Killer, kill_jobs
-from tests.support.builders import make_queue, report, report_finished, row_of, start, status_of
+from tests.support.builders import make_queue, make_task, report, report_finished, row_of, start, status_of
+from tests.support.system import eventually
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,26 @@ def test_a_worker_that_ended_takes_its_running_jobs_with_it(house):
         assert "the worker was failed while the job ran" in row["task_buffer_error_diag"]
     assert status_of(house, elsewhere) == "running"
     assert update_workers(house, "h1", [last]) == []
+
+
+def test_workers_that_end_together_lock_the_tasks_of_their_jobs_in_one_order(house):
+    """The later task's job is on the earlier worker: whoever ends a job of each task meanwhile must not block for ever."""
+    [later], [earlier] = start(house, worker_id=worker_name("h9", 1)), start(house, worker_id=worker_name("h9", 2))
+    tasks = {task: make_task(house) for task in ("earlier", "later")}
+    for panda_id, task in ((later, "later"), (earlier, "earlier")):
+        values = {"task": tasks[task], "id": panda_id}
+        house.execute("UPDATE jobs_live SET jedi_task_id = %(task)s WHERE panda_id = %(id)s", values)
+    reports = [WorkerReport(number, WorkerStatus.FAILED, ends_its_jobs=True) for number in (1, 2)]
+    with house.transaction() as other:
+        other.execute("SELECT 1 FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE", {"id": tasks["earlier"]})
+        ending = threading.Thread(target=update_workers, args=(house, "h9", reports))
+        ending.start()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        eventually(lambda: house.fetch(waiting), what="the ending waits for the earlier task")
+        # it holds neither: the later one can still be had
+        other.execute("SELECT 1 FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE NOWAIT", {"id": tasks["later"]})
+    ending.join(30)
+    assert {status_of(house, later), status_of(house, earlier)} == {"failed"}
 
 
 def test_without_sync_level_the_jobs_may_still_report_but_know_the_error(house):
