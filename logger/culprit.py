@@ -202,7 +202,7 @@ PATTERNS: tuple[Pattern, ...] = (
 
 def find_culprit(log: str | bytes) -> Culprit | None:
     """The line that names the cause, cut at 500 characters and without escape sequences; None for an empty log."""
-    text = _searchable(log)
+    text = _without_chatter(_searchable(log))
     if not text or text.isspace():
         return None
     folded = text.lower()
@@ -229,8 +229,10 @@ def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[in
     return [(number, _shown(line)) for number, line in wanted]
 
 
-_PILOT_PREFIX = re.compile(r"^\S+ +[A-Z]+ +job \d+ fails: (?=\d+ )")
-"""What the pilot's log says before every verdict: time, level, PandaID are shown elsewhere already."""
+_PILOT_PREFIX = re.compile(
+    r"^\S+ +[A-Z]+ +job \d+ fails: (?=\d+ )|^[\d-]+ [\d:,]+ \|(?: [A-Z]+ +\|(?: [\w.<>]+ +\|){2})? "
+)
+"""What pilots say before: time, level and PandaID, which are shown elsewhere already, and the place in the code."""
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_]|[()][A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -244,6 +246,17 @@ def harmless(text: str) -> str:
     if "\r" in text:
         text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n")).replace("\r", "")
     return _CONTROL.sub("", text)
+
+
+_CHATTER = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \| (?:DEBUG|INFO) .*|- Log from \S+ -\s*)$", re.MULTILINE
+)
+"""What the production pilot writes all the time and means no harm by; it names failures and time-outs that did not happen."""
+
+
+def _without_chatter(text: str) -> str:
+    """The same lines, those empty."""
+    return _CHATTER.sub("", text)
 
 
 def _searchable(log: str | bytes) -> str:

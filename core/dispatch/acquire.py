@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from core.database import Database, Row
 from core.database.prepared import PreparedStatement
-from core.errors import UnknownObject
+from core.errors import Unavailable, UnknownObject
 from core.states import JobStatus, job_statuses_before
 
 LABEL_FAMILIES: dict[str, tuple[str, ...]] = {
@@ -178,6 +180,7 @@ class ContactBook:
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         self._next_write = 0.0
+        self._is_due = False
 
     def note(self, database: Database, queue: str, job_count: int) -> None:
         """A pilot of `queue` asked and got `job_count` jobs."""
@@ -185,10 +188,30 @@ class ContactBook:
             counts = self._counts[queue]
             counts[0] += 1
             counts[1] += job_count
-            if time.monotonic() < self._next_write:
+            rest_s = self._next_write - time.monotonic()
+            if rest_s > 0:
+                # nobody may call for an hour after this one, and people would read that no pilot ever came
+                if not self._is_due:
+                    self._is_due = True
+                    _later(rest_s, self._write_later, database)
                 return
+        self._write(database)
+
+    def _write(self, database: Database) -> None:
+        with self._lock:
             self._next_write = time.monotonic() + self._period_s
             written, self._counts = self._counts, defaultdict(lambda: [0, 0])
         for name in sorted(written):
             parameters: dict[str, Any] = {"queue": name, "requests": written[name][0], "jobs": written[name][1]}
             database.execute(_CONTACT, parameters)
+
+    def _write_later(self, database: Database) -> None:
+        self._is_due = False
+        with suppress(Unavailable):  # there will be further calls to count
+            self._write(database)
+
+
+def _later(seconds: float, call: Callable[[Database], None], database: Database) -> None:
+    timer = threading.Timer(seconds, call, (database,))
+    timer.daemon = True
+    timer.start()

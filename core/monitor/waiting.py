@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from core.database import Row, Transaction
-from core.dispatch.acquire import QUEUES_WITH_DISPATCH
+from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH
 from core.states import ON_WORKER_NODE, JobStatus
 
 _FRESH_S = 600
@@ -97,6 +97,8 @@ def _for_a_pilot(transaction: Transaction, job: Row, as_of: datetime) -> str:
         return f"there is no queue {name}"
     if queue["status"] not in QUEUES_WITH_DISPATCH:
         return f"queue {name} is {queue['status']}" + (f" ({queue['comment']})" if queue["comment"] else "")
+    if queue["status"] == "test" and job["prod_source_label"] not in LABEL_FAMILIES["test"]:
+        return f"queue {name} is in test, where production pilots ask for test jobs only"
     since = as_of - timedelta(seconds=_FRESH_S)
     trouble = transaction.fetch_one(_TROUBLE, {"queue": name, "since": since})
     if trouble is not None:

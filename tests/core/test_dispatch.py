@@ -13,6 +13,7 @@ from core.errors import UnknownObject
 from core.queues import QUEUE_STATUSES, set_queue
 from core.taskbuffer.submission import LABELS
 from tests.support.builders import acquire, activate, history_of, make_queue, make_task, row_of, submit
+from tests.support.system import eventually
 
 _queues = iter(f"Q{number}" for number in range(1000))
 
@@ -170,3 +171,11 @@ def test_contacts_between_two_writings_are_not_lost(shared_database, queue):
     book.note(shared_database, queue, 0)
     [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
     assert (row["request_count"], row["job_count"]) == (4, 3)
+
+
+def test_a_contact_is_written_though_nobody_calls_after_it(shared_database, queue):
+    book = ContactBook(period_s=0.05)
+    for name in ("another", queue):
+        book.note(shared_database, name, 0)
+    key = {"q": queue}
+    eventually(lambda: shared_database.fetch("SELECT 1 FROM queue_contacts WHERE queue_name = %(q)s", key))

@@ -232,3 +232,20 @@ def test_the_pilots_verdict_is_shown_without_what_every_line_of_its_log_begins_w
 
 def test_lines_around_keep_their_indentation() -> None:
     assert around("a\n    b\nc", 2, 0) == [(2, "    b")]
+
+
+_PRODUCTION_PILOT = """- Log from pilotlog.txt -
+2026-11-26 11:27:01,346 | DEBUG    | pilot.util.container | execute          | communicate() will use timeout=864000 s
+2026-11-26 11:27:01,365 | INFO     | pilot.control.job    | add_memory_info  | memory information not available: failed
+"""
+
+
+def test_what_the_production_pilot_says_all_the_time_is_no_cause() -> None:
+    assert find_culprit(_PRODUCTION_PILOT) is None
+
+
+def test_a_warning_of_the_production_pilot_is_shown_without_where_it_stood() -> None:
+    said = "2026-11-26 11:27:02,001 | WARNING  | pilot.control.data   | stage_out        | failed to find o.txt\n"
+    culprit = find_culprit(_PRODUCTION_PILOT + said + _PRODUCTION_PILOT)
+    assert culprit is not None
+    assert (culprit.line_number, culprit.text) == (4, "failed to find o.txt")

@@ -61,6 +61,7 @@ def test_an_assigned_job_names_the_input_that_is_missing(database):
     [
         ({"status": "offline"}, "queue Q is offline"),
         ({"status": "paused", "comment": "disk"}, "queue Q is paused (disk)"),
+        ({"status": "test"}, "queue Q is in test, where production pilots ask for test jobs only"),
     ],
 )
 def test_a_closed_queue_is_named(database, attributes, said):
