@@ -51,7 +51,7 @@ def keep_stored_logs(transaction: Transaction, logs: Sequence[StoredLog]) -> int
             continue
         if time.monotonic() > deadline:
             break
-        for name, text in read_log_tails(log.pfn).items():
+        for name, text in read_log_tails(log.pfn, until=deadline).items():
             kept = clean_tail(text, LOG_TAIL_CHARACTERS)
             rows.append((log.panda_id, name, kept, len(kept) >= LOG_TAIL_CHARACTERS))
     transaction.insert_many(_KEEP, rows)

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from core.models.errors import primary_error
-from core.states import JOB_STATUS_MEANING, JobStatus
+from core.states import JOB_STATUS_MEANING, ON_WORKER_NODE, JobStatus
+from core.taskbuffer.killing import TO_BE_KILLED
 
 
 def job_sentence(
@@ -30,9 +31,18 @@ def job_sentence(
             reason = _last_reason(history) or _why(row)
             return f"{status.capitalize()}{place}{ran}: {reason.rstrip('.')}."
     since = duration_words((as_of - row["state_change_time"]).total_seconds())
-    asked = " A kill was requested; the pilot learns of it with its next heartbeat." if row["command_to_pilot"] else ""
     reason = f"; {waits_for}" if waits_for else ""
-    return f"{status.capitalize()}{place} for {since}: {JOB_STATUS_MEANING[status]}{reason}.{asked}"
+    return f"{status.capitalize()}{place} for {since}: {JOB_STATUS_MEANING[status]}{reason}.{_asked(row)}"
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    command = row["command_to_pilot"]
+    if not command or row["job_status"] not in ON_WORKER_NODE:
+        return ""
+    told = (
+        "A kill was requested; the pilot learns of it" if TO_BE_KILLED in command else f"The pilot is told {command!r}"
+    )
+    return f" {told} with its next heartbeat."
 
 
 def duration_words(seconds: float) -> str:

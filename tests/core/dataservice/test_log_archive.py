@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.dataservice import log_archive
 from core.dataservice.log_archive import TAIL_BYTES, read_log_tails
 
 
@@ -23,7 +25,7 @@ def archive(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("mode", ["w:gz", "w", "w:bz2"])
+@pytest.mark.parametrize("mode", ["w:gz", "w", "w:bz2", "w:xz"])
 def test_the_logs_of_a_production_pilot_are_read(tmp_path, mode):
     top = "tarball_PandaJob_7_Q"
     files = {f"{top}/payload.stderr": b"boom\n", f"{top}/payload.stdout": b"hello\n", f"{top}/pilotlog.txt": b"log\n"}
@@ -84,6 +86,23 @@ def test_an_archive_made_to_fill_the_memory_is_left_where_it_begins_to(tmp_path,
         last.size = 5
         tar.addfile(last, io.BytesIO(b"last\n"))
     assert read_log_tails(str(path)) == {"payload.stderr": "first\n"}
+
+
+def test_what_cannot_be_read_in_time_is_left(tmp_path):
+    pfn = archive(tmp_path / "log.tgz", {"payload.stderr": b"first\n"})
+    assert read_log_tails(pfn, until=time.monotonic() - 1) == {}
+    assert read_log_tails(pfn, until=time.monotonic() + 60) == {"payload.stderr": "first\n"}
+
+
+def test_what_a_payload_left_behind_does_not_hide_the_log(tmp_path):
+    pfn = archive(tmp_path / "log.tgz", {"workDir/big": bytes(20 * 2**20), "pilotlog.txt": b"last\n"})
+    assert read_log_tails(pfn) == {"pilot.log": "last\n"}
+
+
+def test_an_archive_of_too_many_entries_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_archive, "_MOST_ENTRIES", 2)
+    files = {"payload.stderr": b"first\n", "a": b"", "b": b"", "payload.stdout": b"last\n"}
+    assert read_log_tails(archive(tmp_path / "log.tgz", files)) == {"payload.stderr": "first\n"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -116,6 +116,14 @@ def test_a_failed_job_says_where_how_long_and_why(failed_job):
             "Running for 5 min: the payload executes."
             " A kill was requested; the pilot learns of it with its next heartbeat.",
         ),
+        (
+            {"job_status": "running", "command_to_pilot": "tail payload.stdout"},
+            "Running for 5 min: the payload executes. The pilot is told 'tail payload.stdout' with its next heartbeat.",
+        ),
+        (
+            {"job_status": "holding", "command_to_pilot": "tobekilled"},
+            "Holding for 5 min: payload ended; outputs are being accounted for.",
+        ),
         ({"job_status": "finished", "start_time": ago(360), "end_time": ago(300)}, "Finished after running for 1 min."),
         ({"job_status": "cancelled"}, "Cancelled without having run: no error was reported."),
     ],
