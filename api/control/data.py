@@ -27,6 +27,8 @@ class FileBody(BaseModel):
     checksum: str
     guid: str = ""
     replicas: list[ReplicaBody] = []
+    n_events: int | None = Field(None, ge=0, le=10**12)
+    """Events in it: tasks that are split by events need it, unless they state a number for all files."""
 
 
 class DatasetBody(BaseModel):
@@ -63,6 +65,7 @@ def register(context: Context, body: DatasetBody) -> Answer:
             file.checksum,
             file.guid,
             [NewReplica(copy.endpoint, copy.pfn) for copy in file.replicas],
+            file.n_events,
         )
         for file in body.files
     ]

@@ -32,6 +32,8 @@ class NewCatalogueFile:
     checksum: str
     guid: str = ""
     replicas: list[NewReplica] = field(default_factory=list)
+    n_events: int | None = None
+    """Events in it, if that is known."""
 
 
 def register_dataset(
@@ -45,8 +47,11 @@ def register_dataset(
         if dataset_id is None:
             raise Conflict(f"dataset {name!r} exists", field="name", remedy="choose another name")
         rows = transaction.insert_returning(
-            "INSERT INTO files (dataset_id, lfn, guid, size_bytes, checksum) VALUES %s RETURNING file_id, lfn",
-            [(dataset_id, file.lfn, file.guid or new_guid(), file.size_bytes, file.checksum) for file in files],
+            "INSERT INTO files (dataset_id, lfn, guid, size_bytes, checksum, n_events) VALUES %s RETURNING file_id, lfn",
+            [
+                (dataset_id, file.lfn, file.guid or new_guid(), file.size_bytes, file.checksum, file.n_events)
+                for file in files
+            ],
         )
         file_ids = {row["lfn"]: row["file_id"] for row in rows}
         transaction.insert_many(
@@ -142,7 +147,7 @@ def dataset_files(transaction: Transaction | Database, name: str, field_name: st
         )
     # uq_files_dataset_lfn
     return transaction.fetch(
-        "SELECT file_id, lfn, guid, size_bytes, checksum, panda_id, %(scope)s AS scope FROM files "
+        "SELECT file_id, lfn, guid, size_bytes, checksum, n_events, panda_id, %(scope)s AS scope FROM files "
         "WHERE dataset_id = %(id)s ORDER BY file_id",
         {"id": dataset["dataset_id"], "scope": dataset["scope"]},
     )

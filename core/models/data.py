@@ -53,6 +53,8 @@ class CatalogueFile(SQLModel, table=True):
     guid: str = words()
     size_bytes: int = number(0)
     checksum: str = words()
+    n_events: int | None = number_or_none()
+    """Events in it; none when nobody has said."""
     panda_id: int | None = number_or_none()
     """The job that made it; none for registered input."""
     creation_time: datetime = time_now()

@@ -24,7 +24,7 @@ _PATTERN_LIMIT_MS = 5000
 
 # uq_files_dataset_lfn
 _FILES = """
-SELECT file_id, lfn, guid, size_bytes, checksum FROM files
+SELECT file_id, lfn, guid, size_bytes, checksum, n_events FROM files
 WHERE dataset_id = %(dataset_id)s
   AND (%(wanted)s::text[] = '{}' OR lfn = ANY(%(wanted)s))
   AND (%(include)s::text[] = '{}' OR lfn ~ ANY(%(include)s))
@@ -38,7 +38,7 @@ SELECT DISTINCT catalogue_file_id FROM task_files
 WHERE jedi_task_id = ANY(%(tasks)s) AND status IN ('ready', 'running', 'finished') AND catalogue_file_id IS NOT NULL
 """
 # ix_task_files_dataset
-_KNOWN = "SELECT lfn, n_events, position FROM task_files WHERE dataset_id = ANY(%(datasets)s)"
+_KNOWN = "SELECT dataset_id, lfn, n_events, position FROM task_files WHERE dataset_id = ANY(%(datasets)s)"
 
 _INSERT = """
 INSERT INTO task_files (jedi_task_id, dataset_id, position, catalogue_file_id, lfn, scope, guid, size_bytes, checksum,
@@ -105,8 +105,8 @@ def _new_entries(
         yield from _pseudo_entries(stream, definition.split, datasets[0]["dataset_id"], known)
         return
     files = _files(transaction, definition, stream, datasets, may_be_empty=parent is not None)
-    seen = {row["lfn"] for row in known}
-    fresh = [(dataset, file) for dataset, file in files if file["lfn"] not in seen]
+    seen = {(row["dataset_id"], row["lfn"]) for row in known}
+    fresh = [(dataset, file) for dataset, file in files if (dataset["dataset_id"], file["lfn"]) not in seen]
     if is_master:
         limit = definition.split.max_files
         fresh = fresh[: max(0, limit - len(seen))] if limit else fresh
@@ -125,22 +125,34 @@ def _numbered(pieces: Iterator[_Piece], start: int) -> Iterator[_Entry]:
 
 
 def _in_ranges(files: list[tuple[Row, Row]], rule: SplitRule, used_events: int) -> Iterator[_Piece]:
-    """Files as they are, or in parts of `events_per_job` events; `max_events` ends it."""
+    """Files as they are, or in parts of `events_per_job` events; `max_events` ends it. Raises InvalidInput."""
     left = None if rule.max_events is None else rule.max_events - used_events
     for dataset, file in files:
-        if not rule.events_per_file:
-            yield dataset, file, 0, None
-            continue
         if left is not None and left <= 0:
             return
-        available = rule.events_per_file if left is None else min(rule.events_per_file, left)
+        events = rule.events_per_file or file["n_events"]
+        if events is None:
+            _check_that_events_do_not_matter(rule, file["lfn"])
+            yield dataset, file, 0, None
+            continue
+        available = events if left is None else min(events, left)
         size = rule.events_per_job or available
-        if available == rule.events_per_file <= size:
+        if available == events <= size:
             yield dataset, file, available, None
         else:
             for first in range(0, available, size):
                 yield dataset, file, min(size, available - first), first
         left = None if left is None else left - available
+
+
+def _check_that_events_do_not_matter(rule: SplitRule, lfn: str) -> None:
+    for name, value in (("nEventsPerJob", rule.events_per_job), ("nEvents", rule.max_events)):
+        if value:
+            raise InvalidInput(
+                f"the number of events in {lfn[:200]!r} is not known",
+                field=name,
+                remedy="give nEventsPerFile too, or register the dataset with n_events of every file",
+            )
 
 
 def _pseudo_entries(stream: InputStream, rule: SplitRule, dataset_id: int, known: list[Row]) -> Iterator[_Entry]:
@@ -172,18 +184,32 @@ def _files(
     if definition.skips_files_of and stream is definition.master:
         values = {"tasks": list(definition.skips_files_of)}
         used = {row["catalogue_file_id"] for row in transaction.fetch(_USED_ELSEWHERE, values)}
-    found: dict[str, tuple[Row, Row]] = {}
+    # files of one name are dealt to different jobs if they drive the splitting; beside others only one can stand
+    key = "file_id" if stream is definition.master else "lfn"
+    found: dict[object, tuple[Row, Row]] = {}
     for dataset in datasets:
         present = find_dataset(transaction, dataset["name"])
         if present is None:
             raise _unknown(dataset["name"], stream.field)
         for file in _matching(transaction, present["dataset_id"], stream):
             if file["file_id"] not in used:
-                found.setdefault(file["lfn"], (dataset, {**file, "scope": present["scope"]}))
+                found.setdefault(file[key], (dataset, {**file, "scope": present["scope"]}))
     files = list(found.values())[stream.offset :]
     if not files and not may_be_empty:
         raise _nothing(stream, any_file=bool(found))
+    if definition.split.skips_empty_files and stream is definition.master:
+        return _with_events(files, may_be_empty=may_be_empty)
     return files
+
+
+def _with_events(files: list[tuple[Row, Row]], *, may_be_empty: bool) -> list[tuple[Row, Row]]:
+    """Without the files that are known to hold no event."""
+    kept = [(dataset, file) for dataset, file in files if file["n_events"] != 0]
+    if not kept and not may_be_empty:
+        raise InvalidInput(
+            f"none of the {len(files)} files holds an event", field="skipEmptyInput", remedy="choose others"
+        )
+    return kept
 
 
 def _unknown(name: str, field: str) -> UnknownObject:

@@ -123,6 +123,10 @@ class SplitRule:
     max_files: int | None = None
     max_events: int | None = None
     events_per_file: int | None = None
+    """Of every file, whatever the catalogue says of it."""
+    skips_empty_files: bool = False
+    crosses_datasets: bool = False
+    """Whether one job may have files of several datasets; prun asks for it by --notExpandInDS."""
 
 
 @dataclass(frozen=True)

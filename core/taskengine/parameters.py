@@ -57,6 +57,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
     items = read_items(parameters)
     split = _split(parameters)
     inputs = _inputs(parameters, items, split)
+    split = replace(split, crosses_datasets="consolidate" in inputs[0].attributes)
     processing_type = fields.text(parameters, "processingType", limit=200)
     fields_of_name, of_file = _middle_name(parameters)
     retries_by_itself = not fields.flag(parameters, "disableAutoRetry")
@@ -139,6 +140,7 @@ def _split(parameters: Mapping[str, Any]) -> SplitRule:
         max_files=fields.positive(parameters, "nFiles", MAX_FILES),
         max_events=fields.positive(parameters, "nEvents", MAX_NUMBER),
         events_per_file=fields.positive(parameters, "nEventsPerFile", MAX_NUMBER),
+        skips_empty_files=fields.flag(parameters, "skipEmptyInput"),
     )
 
 
@@ -151,7 +153,6 @@ def _inputs(parameters: Mapping[str, Any], items: Items, split: SplitRule) -> tu
         return (given, *(stream for stream in streams if stream.name != "IN"))
     data = [stream for stream in streams if stream.kind == "input" and not stream.is_whole]
     if data and not fields.flag(parameters, "noInput"):
-        _check_events(split)
         return (data[0], *(stream for stream in streams if stream is not data[0]))
     numbers = [stream for stream in streams if stream.kind == "pseudo_input"]
     master = numbers[0] if numbers else InputStream("PSEUDO", "pseudo_input", (PSEUDO_DATASET,), "nEvents", offset=1)
@@ -181,15 +182,6 @@ def _pfns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
         if len(pfn) > 4000 or not pfn.isprintable():
             raise InvalidInput("no place of a file", field=f"pfnList.{position}", remedy="a path or URL")
     return pfns
-
-
-def _check_events(split: SplitRule) -> None:
-    """The catalogue counts bytes, not events, so nothing can be cut by events unless the user says how many there are."""
-    for name, value in (("nEventsPerJob", split.events_per_job), ("nEvents", split.max_events)):
-        if value and not split.events_per_file:
-            raise InvalidInput(
-                "the number of events in a file is not known here", field=name, remedy="give nEventsPerFile too"
-            )
 
 
 def _number_of_jobs(split: SplitRule) -> int:

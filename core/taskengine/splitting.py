@@ -57,6 +57,10 @@ def cut(files: Sequence[InputFile], rule: SplitRule) -> list[list[InputFile]]:
 
 def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: int, size: int) -> bool:
     """Whether `file` must begin a new piece; `events` and `size` are of the piece with it."""
+    if file.dataset != piece[-1].dataset and not rule.crosses_datasets:
+        return True
+    if file.dataset != piece[0].dataset and any(file.lfn == other.lfn for other in piece):
+        return True  # two files of one name would be one in the job's directory
     if rule.events_per_job:
         return (
             events > rule.events_per_job

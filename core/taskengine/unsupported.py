@@ -21,7 +21,6 @@ REFUSED: dict[str, str] = {
 IGNORED: dict[str, str] = {
     "mergeOutput": "outputs are not merged: they stay one per job",
     "respectLB": "luminosity blocks are not known: jobs may begin within one",
-    "skipEmptyInput": "events of files are not known: empty files are not left out",
     "osMatching": "operating systems of queues are not known: any may run it",
 }
 """Keys that may be left out: the result is complete all the same."""

@@ -106,9 +106,9 @@ def test_input_is_cut_by_files(site):
             "two_datasets",
             [
                 ["f1.txt", "f2.txt", "f3.txt"],
-                ["f4.txt", "f5.txt", "s1.txt"],
-                ["s2.txt", "s3.txt", "s4.txt"],
-                ["s5.txt"],
+                ["f4.txt", "f5.txt"],
+                ["s1.txt", "s2.txt", "s3.txt"],
+                ["s4.txt", "s5.txt"],
             ],
         ),
         ("match", [["f2.txt", "f4.txt"]]),
