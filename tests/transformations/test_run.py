@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -178,6 +179,29 @@ def test_outputs_that_cannot_be_brought_do_not_hide_that_the_command_failed(job:
 def test_the_payloads_own_report_is_where_the_pilot_looks(job: Job) -> None:
     job.run("echo '{\"exitCode\": 0}' > jobReport.json")
     assert job.text("jobReport.json") == '{"exitCode": 0}\n'
+
+
+@pytest.mark.parametrize("report", ["", "echo '{\"exitCode\": 0}' > jobReport.json; "])
+def test_what_the_user_says_of_the_job_goes_into_its_report(job: Job, report: str) -> None:
+    job.run(report + "echo '{\"events\": 7}' > userJobMetadata.json")
+    known = {"exitCode": 0} if report else {}
+    assert json.loads(job.text("jobReport.json")) == {**known, "user_job_metadata": {"events": 7}}
+
+
+@pytest.mark.parametrize("content", ["no json", "", "head -c 2000000 /dev/zero | tr '\\0' 1"])
+def test_metadata_that_makes_no_sense_harm_no_job(job: Job, content: str) -> None:
+    command = content if content.startswith("head") else f"printf %s '{content}'"
+    done = job.run(f"({command}) > userJobMetadata.json; echo x > o", "-o", "{'o': 'l'}")
+    assert done.returncode == 0
+    assert "userJobMetadata.json is left out" in done.stdout + done.stderr
+    assert not (job.directory / "jobReport.json").exists()
+
+
+def test_an_input_that_storage_has_lost_is_told_with_its_place(job: Job) -> None:
+    (job.directory / "in").symlink_to("/storage/gone/in")
+    done = job.run("cat %IN", "-i", "['in']")
+    assert done.returncode == 66
+    assert "the input file in is not at the storage any more: /storage/gone/in is not there" in done.stderr
 
 
 def test_a_program_of_the_sandbox_is_found_without_dot_slash_but_after_those_of_the_system(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tarfile
@@ -13,6 +14,9 @@ from .wording import mapping_in
 
 JOB_REPORT = "jobReport.json"
 """What a payload may leave for the pilot to send along as the job's metadata (pilot-wire.md 6)."""
+USER_METADATA = "userJobMetadata.json"
+"""What the user's own program may say of its work; `pbook get_user_job_metadata` collects it (domain.md 12)."""
+MOST_METADATA_BYTES = 2**20
 
 
 def output_names(text: str) -> dict[str, str]:
@@ -43,7 +47,24 @@ def collect(outputs: Mapping[str, str], made_in: Sequence[Path], job_directory: 
     report = made_in[0] / JOB_REPORT
     if report.is_file() and not (job_directory / JOB_REPORT).exists():
         _move(report, job_directory / JOB_REPORT)
+    _add_user_metadata(made_in[0] / USER_METADATA, job_directory / JOB_REPORT)
     return missing
+
+
+def _add_user_metadata(given: Path, report: Path) -> None:
+    """Put what the user's program said of itself into the job's report. What is no JSON is left out: it spoils no job."""
+    if not given.is_file():
+        return
+    try:
+        if given.stat().st_size > MOST_METADATA_BYTES:
+            raise ValueError(f"more than {MOST_METADATA_BYTES} bytes")
+        metadata = json.loads(given.read_bytes().decode("utf-8"))
+        content = json.loads(report.read_bytes().decode("utf-8")) if report.is_file() else {}
+        if not isinstance(content, dict):
+            raise ValueError(f"{JOB_REPORT} is no object")
+        report.write_text(json.dumps({**content, "user_job_metadata": metadata}) + "\n", encoding="utf-8")
+    except (OSError, ValueError, RecursionError) as error:
+        say(f"{USER_METADATA} is left out: {error}")
 
 
 def _take(name: str, directory: Path, destination: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -15,7 +16,11 @@ from .options import Arguments
 from .results import collect, output_names
 from .running import WORK_DIRECTORY, run_script, write_script
 from .unpacking import Unpacked, tidy, unpack
+from .user_secrets import hide, show, shown
 from .wording import command_text, expanded, is_pattern, mapping_in, names_in, with_real_names
+
+_CORES = re.compile(r"%CORE_NUMBER(?!\w)")
+"""prun's help to --nCore: how many cores the job has."""
 
 
 def run(program: str, arguments: Arguments) -> int:
@@ -28,6 +33,7 @@ def run(program: str, arguments: Arguments) -> int:
     run_directory = place_to_run(job, arguments.text("-r"))
     made_in = [run_directory, job]
     if arguments.has("--postprocess"):
+        hide(job, run_directory)
         _report_missing(program, arguments, collect(_final(outputs, arguments), made_in, job), outputs)
         return 0
     check_software(arguments)
@@ -43,8 +49,10 @@ def run(program: str, arguments: Arguments) -> int:
         job, run_directory, _command(arguments, streams, outputs), container.working_directory if container else ""
     )
     if arguments.has("--preprocess"):
+        show(job, run_directory)
         return 0
-    code = run_script(job, container, arguments.has("--noX509"))
+    with shown(job, run_directory) as variables:
+        code = run_script(job, container, arguments.has("--noX509"), variables)
     try:
         missing = collect(_final(outputs, arguments), made_in, job)
     except Failure as failure:
@@ -128,7 +136,7 @@ def _show_inputs(job: Path, run_directory: Path, streams: dict[str, list[str]], 
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise Failure(USAGE, f"the input {name!r} is outside the job's directory")
         if not source.exists():
-            raise Failure(NO_INPUT, f"the input file {name} is not in the job's directory")
+            raise Failure(NO_INPUT, f"the input file {name} {_lost(source)}")
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink() or link.exists():
             say(f"the input {name} takes the place of a file of the sandbox")
@@ -136,6 +144,13 @@ def _show_inputs(job: Path, run_directory: Path, streams: dict[str, list[str]], 
         link.symlink_to(os.path.relpath(str(source), str(link.parent)))
         links.append(link)
     return links
+
+
+def _lost(source: Path) -> str:
+    """Why an input cannot be read; pilots that link to a mounted storage do not look whether anything is there."""
+    if source.is_symlink():
+        return f"is not at the storage any more: {source.resolve()} is not there"
+    return "is not in the job's directory"
 
 
 def _write_lists(wish: str, run_directory: Path, streams: dict[str, list[str]]) -> None:
@@ -150,6 +165,7 @@ def _write_lists(wish: str, run_directory: Path, streams: dict[str, list[str]]) 
 
 def _command(arguments: Arguments, streams: dict[str, list[str]], outputs: dict[str, str]) -> str:
     command = command_text(arguments.required("-p"))
+    command = _CORES.sub(os.environ.get("ATHENA_CORE_NUMBER") or os.environ.get("ATHENA_PROC_NUMBER") or "1", command)
     if arguments.has("--execWithRealFileNames"):
         command = with_real_names(command, outputs)
     names = [name for name in _final(outputs, arguments) if not is_pattern(name)]
