@@ -46,6 +46,9 @@ log = logging.getLogger("panda.api")
 _SENT_AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
 """Files of the cache are archives; packing them again would cost time and their length."""
 
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""PanDA answers a wrong method itself, with its own words."""
+
 _DATABASE_PATIENCE_S = 60
 """How long a starting process waits for a database that is still recovering."""
 
@@ -109,11 +112,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         await run_in_threadpool(services.database.close)
         await run_in_threadpool(services.read_database.close)
 
-    panda_routes = [
-        Route(f"/api/{name}/{{module}}/{{function}}", handle_panda, methods=["GET", "POST"])
-        for name in ("v1", "latest")
-    ]
-    panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST"]))
+    panda_routes = [Route(f"/api/{name}/{{path:path}}", handle_panda, methods=_METHODS) for name in ("v1", "latest")]
+    panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST", "PUT"]))
     own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
     app = Starlette(
         routes=[*api.auth.routes(services, gate, issuer), *panda_routes, *cache_routes(services), *own_routes],

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+from python_multipart import parse_form as read_multipart
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File
 from starlette.requests import ClientDisconnect, Request
 
 from core.errors import InvalidInput
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NUL_IN_JSON = b"\\u0000"
+_MOST_FIELDS = 10_000
 _DEEPEST = 64
 """Lists and objects inside each other; deeper documents could not be written or shown again."""
 
@@ -91,11 +96,49 @@ def _is_too_deep(document: Any) -> bool:
 
 def parse_form(body: bytes) -> dict[str, Any]:
     """A form-encoded body; repeated keys become lists, blank values are kept (pilot-wire.md 1)."""
+    return gathered(parse_pairs(body))
+
+
+def parse_pairs(encoded: bytes, *, takes_binary: bool = False) -> list[tuple[str, str]]:
+    """The pairs of a query or of a form-encoded body.
+
+    Raises InvalidInput naming the key whose value is not UTF-8; with `takes_binary` such bytes are replaced.
+    """
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=10_000)
-    except (UnicodeDecodeError, ValueError) as error:
+        text = encoded.decode(errors="surrogateescape")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="surrogateescape")
+    except ValueError as error:
         raise InvalidInput(f"not a form: {error}", field="body", remedy="send key=value&... in UTF-8") from error
-    return gathered(pairs)
+    return [(_utf8(key, "", takes_binary), _utf8(value, key, takes_binary)) for key, value in pairs]
+
+
+def parse_multipart(body: bytes, content_type: str, *, takes_binary: bool = False) -> list[tuple[str, str]]:
+    """The pairs of a multipart form that is small enough for memory; files in it are left out.
+
+    Raises InvalidInput for a broken form, and like `parse_pairs`.
+    """
+    pairs: list[tuple[str, str]] = []
+
+    def take(field: Field) -> None:
+        if len(pairs) >= _MOST_FIELDS:
+            raise InvalidInput(f"more than {_MOST_FIELDS} fields", field="body", remedy="send fewer")
+        key = (field.field_name or b"").decode(errors="surrogateescape")
+        value = (field.value or b"").decode(errors="surrogateescape")
+        pairs.append((_utf8(key, "", takes_binary), _utf8(value, key, takes_binary)))
+
+    try:
+        read_multipart({"Content-Type": content_type.encode(errors="replace")}, BytesIO(body), take, File.close)
+    except FormParserError as error:
+        raise InvalidInput(f"the form is broken: {error}", field="body", remedy="send it again, whole") from error
+    return pairs
+
+
+def _utf8(text: str, field: str, takes_binary: bool) -> str:
+    whole = text.encode(errors="surrogateescape").decode(errors="replace")
+    if whole != text and not takes_binary:
+        name = field.encode(errors="replace").decode() or "body"
+        raise InvalidInput("not UTF-8", field=name, remedy="send text in UTF-8")
+    return whole
 
 
 def gathered(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -121,6 +164,8 @@ def _gunzip(body: bytes, limit_bytes: int) -> bytes:
         raise _too_large(limit_bytes)
     if not inflater.eof:
         raise InvalidInput("the gzip body is cut short", field="body", remedy="send it again")
+    if inflater.unused_data.startswith(_GZIP_MAGIC):  # as a rule a mistake; read on, many tiny ones could cost minutes
+        raise InvalidInput("more than one gzip after the other", field="body", remedy="pack the body as one")
     return plain
 
 

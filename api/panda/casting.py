@@ -25,8 +25,7 @@ def cast(value: Any, kind: Any) -> Any:
             raise TypeError(value)
         return value
     if origin in (Union, types.UnionType):
-        says_none = value is None or (isinstance(value, str) and value in ("None", "NULL", "null", ""))
-        if says_none and type(None) in get_args(kind):
+        if (value in (None, "") or says_none(value)) and type(None) in get_args(kind):
             return "" if value == "" and str in get_args(kind) else None
         return _cast_to_one(value, [option for option in get_args(kind) if option is not type(None)])
     if origin is list:
@@ -45,6 +44,11 @@ def cast(value: Any, kind: Any) -> Any:
             raise TypeError(value)
         return str(value)
     raise TypeError(kind)
+
+
+def says_none(value: Any) -> bool:
+    """Whether a text is one of those that clients write for nothing."""
+    return isinstance(value, str) and value in ("None", "NULL", "null")
 
 
 def _cast_to_one(value: Any, options: list[Any]) -> Any:

@@ -2,13 +2,14 @@
 
 An endpoint is a typed function with `@endpoint`; casting, refusals, the level of access, uploads and the OpenAPI document
 all come from that one declaration. Rules from server-api.md section 0 with the leniency of its section 7: unknown
-parameters are ignored; refusals are HTTP 200 with success=false; unknown methods and bad tokens are 403.
+parameters are ignored and named in a header; refusals are HTTP 200 with success=false; unknown methods and bad tokens are 403.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.bodies import gathered, parse_form, parse_json, read_body, refuse_nul
+from api.bodies import read_body
 from api.identity.access import Access, Caller, Gate
 from api.operations import Services
-from api.panda.casting import cast, describe
+from api.panda.casting import cast, describe, says_none
+from api.panda.parameters import sent_parameters
 from api.uploads import Upload, receive_upload
-from core.errors import InvalidInput, NotAllowed, PandaError, Unavailable
+from core.errors import NotAllowed, PandaError, Unavailable
 from core.tasks import task_owner
 
 log = logging.getLogger("panda.api")
@@ -90,6 +92,11 @@ Result = Success | Refusal | Bare
 
 NOT_IMPLEMENTED = "not_implemented"
 
+WARNING_HEADER = "X-Panda-Warning"
+"""Says which parameters were ignored. Not the message: clients print that, and read ids out of it."""
+
+_SHOWN_NAMES = 10
+
 
 def not_built(feature: str) -> Refusal:
     """The honest answer of an endpoint whose feature does not exist here yet: typed, never a pretended success."""
@@ -109,6 +116,8 @@ class Endpoint:
     takes_binary: bool
     """Cleans its texts itself, so that no diagnosis is lost; everywhere else a NUL character is refused."""
     upload_limit_mb: int
+    takes_any: bool = False
+    """Looks at parameters that it does not name."""
 
     @property
     def upload_name(self) -> str:
@@ -117,7 +126,11 @@ class Endpoint:
 
 
 def endpoint(
-    *methods: str, auth: Auth = Auth.SECURE, takes_binary: bool = False, upload_limit_mb: int = 0
+    *methods: str,
+    auth: Auth = Auth.SECURE,
+    takes_binary: bool = False,
+    upload_limit_mb: int = 0,
+    takes_any: bool = False,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Mark a function of a PanDA module as callable by `methods` (GET, POST).
 
@@ -128,7 +141,7 @@ def endpoint(
         hints = {name: kind for name, kind in get_type_hints(function).items() if name not in ("call", "return")}
         parameters = inspect.signature(function).parameters
         defaults = {name: parameters[name].default for name in hints if parameters[name].default is not inspect._empty}
-        declared = Endpoint(function, methods, auth, hints, defaults, takes_binary, upload_limit_mb)
+        declared = Endpoint(function, methods, auth, hints, defaults, takes_binary, upload_limit_mb, takes_any)
         function.__panda__ = declared  # type: ignore[attr-defined]
         return function
 
@@ -150,17 +163,18 @@ class PandaApi:
         }
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request to `/api/v1/{module}/{function}`."""
-        name = request.path_params["function"]
-        found = self.endpoints.get((request.path_params["module"], name))
+        """Answer one request to `/api/v1/<module>/<function>`; any other path below is an unknown method too."""
+        module, _, name = request.path_params["path"].rstrip("/").rpartition("/")
+        found = self.endpoints.get((module, name))
         if found is None:
             return envelope(Refusal(f"ERROR : method {name} is forbidden"), 403)
         if found.upload_name and request.method == "POST":
             return await self._take_upload(found, request)
         try:
             body = await read_body(request, self._limit_bytes) if request.method == "POST" else b""
-        except PandaError as error:
-            return envelope(Refusal(str(error)))
+        except PandaError as error:  # who may not call hears that first
+            refusal = await run_in_threadpool(self._refusal_at_the_door, found, request)
+            return refusal or envelope(Refusal(str(error)))
         return await run_in_threadpool(self._answer, found, request, body)
 
     async def _take_upload(self, found: Endpoint, request: Request) -> Response:
@@ -201,7 +215,10 @@ class PandaApi:
                 return envelope(refusal)
             sent = _parameters(found, request, body) if uploaded is None else uploaded
             call = Call(self._services, caller, request.method, base_url_of(request), request.headers, sent)
-            return envelope(self.result(found, call))
+            response = envelope(self.result(found, call))
+            if unknown := _unknown_to(found, sent):
+                response.headers[WARNING_HEADER] = f"ignored unknown parameters: {unknown}"
+            return response
         except Unavailable as error:
             return envelope(Refusal(str(error)), 503)
         except PandaError as error:
@@ -247,18 +264,15 @@ def base_url_of(request: Request) -> str:
 
 
 def _parameters(found: Endpoint, request: Request, body: bytes) -> dict[str, Any]:
-    values = gathered(request.query_params.multi_items())
-    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    if is_form:
-        values.update(parse_form(body))
-    if not found.takes_binary:
-        refuse_nul(values, "")
-    if body and not is_form:
-        document = parse_json(body, takes_binary=found.takes_binary)
-        if not isinstance(document, dict):
-            raise InvalidInput("not a JSON object", field="body", remedy="send {name: value, ...}")
-        values.update(document)
-    return values
+    content_type = request.headers.get("content-type", "")
+    query: bytes = request.scope["query_string"]
+    return sent_parameters(query, body, content_type, takes_binary=found.takes_binary)
+
+
+def _unknown_to(found: Endpoint, sent: Mapping[str, Any]) -> str:
+    """The parameters that an endpoint takes no notice of, fit for a header."""
+    names = [] if found.takes_any else [name for name in sent if name not in found.hints]
+    return ", ".join(re.sub(r"[^\w.-]", "?", name, flags=re.ASCII)[:40] for name in names[:_SHOWN_NAMES])
 
 
 def bind(found: Endpoint, values: Mapping[str, Any]) -> dict[str, Any] | Refusal:
@@ -268,6 +282,8 @@ def bind(found: Endpoint, values: Mapping[str, Any]) -> dict[str, Any] | Refusal
         if name not in values:
             if name not in found.defaults:
                 return Refusal(f"Argument error: missing a required argument: '{name}'")
+            continue
+        if kind is bool and name in found.defaults and says_none(values[name]):
             continue
         try:
             arguments[name] = cast(values[name], kind)

@@ -52,12 +52,13 @@ class LegacyDoor:
                 {"StatusCode": int(StatusCode.FAILED), "errorDialog": f"ERROR : method {name} is forbidden"}, 403
             )
         upload = None
+        sends_body = request.method in ("POST", "PUT")  # a Harvester puts its logs (server-api.md 4)
         try:
             sent: dict[str, Any] = dict(request.query_params)
-            if found.upload_name and request.method == "POST":
+            if found.upload_name and sends_body:
                 upload, fields = await receive_upload(request, found.upload_name, found.upload_limit_mb * 2**20)
                 sent |= {**fields, found.upload_name: upload}
-            elif request.method == "POST":
+            elif sends_body:
                 sent |= read_parameters(await read_body(request, self._limit_bytes))
             return await run_in_threadpool(self._answer, method, found, request, sent)
         except PandaError as error:

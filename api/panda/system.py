@@ -19,7 +19,7 @@ def is_alive(call: Call) -> Result:
     return Success()
 
 
-@endpoint("GET")
+@endpoint("GET", takes_any=True)
 def get_attributes(call: Call) -> Result:
     """Whatever parameters came, and how the request and its sender look from here."""
     headers = {

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.bodies import gathered, parse_form, parse_json, refuse_nul
+from api.bodies import gathered, parse_form, parse_json, parse_multipart, refuse_nul
 from core.errors import InvalidInput
 from tests.support.system import RunningSystem, running_system
 
@@ -53,15 +53,50 @@ def test_gzip_is_understood_whether_or_not_it_is_said(client, headers):
     assert v1(client, gzip.compress(GOOD), **headers)["success"]
 
 
-def test_a_form_is_understood(client):
-    answer = client.post(
-        STATUS, content="job_ids=1&job_ids=2", headers={"Content-Type": "application/x-www-form-urlencoded"}
-    )
-    assert answer.json()["data"] == [None, None]
+FORM = "application/x-www-form-urlencoded"
+BOUNDARY = "multipart/form-data; boundary=x"
+PART = b'--x\r\nContent-Disposition: form-data; name="job_ids"\r\n\r\n%s\r\n'
+FILE = b'--x\r\nContent-Disposition: form-data; name="extra"; filename="f"\r\n\r\nx\r\n'
+UNDERSTOOD = [
+    (FORM, b"job_ids=1&job_ids=2"),
+    ("Application/X-WWW-Form-Urlencoded; charset=UTF-8", b"job_ids=1&job_ids=2"),
+    ("", b"job_ids=1&job_ids=2"),
+    ("text/plain", b"job_ids=1&job_ids=2"),
+    (BOUNDARY, PART % b"1" + FILE + PART % b"2" + b"--x--\r\n"),
+    ("application/json; charset=utf-8", b'{"job_ids": [1, 2]}'),
+    ("", b'{"job_ids": [1, 2]}'),
+    ("text/plain", b' {"job_ids": [1, 2]}'),
+    (FORM, b'{"job_ids": [1, 2]}'),  # curl -d
+]
 
 
-def test_a_content_type_is_not_needed(client):
-    assert client.post(STATUS, content=GOOD).json()["success"]
+@pytest.mark.parametrize(("content_type", "body"), UNDERSTOOD, ids=range(len(UNDERSTOOD)))
+def test_a_body_is_understood_in_any_form(client, content_type, body):
+    answer = v1(client, body, **{"Content-Type": content_type})
+    assert answer["data"] == [None, None], answer
+
+
+REFUSED_FORMS = [
+    (FORM, b"job_ids=1&more=%ff", "more: not UTF-8"),
+    (FORM, b"job_ids=1&more=\xff", "more: not UTF-8"),
+    (FORM, b"job_ids=1&%ff=1", "body: not UTF-8"),
+    (FORM, b"job_ids=1&more=a%00b", "more: holds a NUL character"),
+    (FORM, b"&".join([b"a=1"] * 10_001), "body: not a form: "),
+    (BOUNDARY, PART % b"\xff" + b"--x--\r\n", "job_ids: not UTF-8"),
+    (BOUNDARY, (PART % b"1") * 10_001 + b"--x--\r\n", "body: more than 10000 fields"),
+    (BOUNDARY, b"no form", "body: the form is broken: "),
+    ("multipart/form-data", PART % b"1" + b"--x--\r\n", "body: the form is broken: "),
+    ("application/json", b"job_ids=1", "body: not JSON: "),
+    ("application/json", b"null", "body: not a JSON object"),
+    ("application/json", b" ", "Argument error: missing a required argument: 'job_ids'"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "body", "complaint"), REFUSED_FORMS, ids=range(len(REFUSED_FORMS)))
+def test_what_is_wrong_in_a_form_is_named(client, content_type, body, complaint):
+    answer = v1(client, body, **{"Content-Type": content_type})
+    assert (answer["success"], answer["data"]) == (False, None)
+    assert str(answer["message"]).startswith(complaint)
 
 
 BAD = {
@@ -72,6 +107,7 @@ BAD = {
     "lone surrogate": b'{"job_ids": "\\ud800"}',
     "nan": b'{"job_ids": [NaN]}',
     "cut gzip": gzip.compress(GOOD * 50)[:-12],
+    "two gzips": gzip.compress(GOOD) * 2,
     "broken gzip": b"\x1f\x8b" + b"\x00" * 40,
     "too deep": b"[" * 500 + b"]" * 500,
     "deep object": b'{"a":' * 65 + b"1" + b"}" * 65,
@@ -114,6 +150,15 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(client, say_length):
     assert "larger than 1 MB" in answer["message"]
 
 
+def test_who_may_not_call_hears_that_rather_than_the_size(small, client):
+    bomb = gzip.compress(b" " * 2 * 2**20)
+    with httpx.Client(base_url=small.url) as nobody:
+        assert "SSL secure connection is required" in nobody.post(STATUS, content=bomb).json()["message"]
+        assert nobody.post(STATUS, content=bomb, headers={"Authorization": "Bearer x"}).status_code == 403
+    answer = small.client("alice").post("/api/v1/pilot/update_job", content=bomb).json()
+    assert answer["message"] == "production or pilot role required"
+
+
 def test_a_bomb_does_not_go_off(client):
     bomb = gzip.compress(b" " * 200 * 2**20)
     assert len(bomb) < 2**20
@@ -132,7 +177,7 @@ def test_a_caller_that_hangs_up_in_the_body_does_no_harm(small, client):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body):
-    for parse in (parse_json, parse_form):
+    for parse in (parse_json, parse_form, lambda form: parse_multipart(b"--x\r\n" + form, BOUNDARY)):
         try:
             parse(body)
         except InvalidInput as refused:

@@ -155,6 +155,15 @@ def test_unknown_parameters_are_ignored_and_defaults_kept():
     assert bind(SAMPLE, {**NEEDED, "more": object()}) == NEEDED
 
 
+def test_nothing_in_words_for_a_choice_is_its_default():
+    for text in ("None", "NULL", "null"):
+        assert bind(SAMPLE, {**NEEDED, "flag": text}) == NEEDED
+    for nonsense in (None, "yes", ["true", "false"], [True], {}):
+        refusal = bind(SAMPLE, {**NEEDED, "flag": nonsense})
+        assert isinstance(refusal, Refusal)
+        assert refusal.message.startswith("Type error: 'flag' must be true or false")
+
+
 def test_an_endpoint_says_who_may_call_it():
     assert SAMPLE.auth is Auth.SECURE
     assert SAMPLE.methods == ("POST",)
@@ -235,18 +244,57 @@ def test_get_and_post_of_one_method_answer_alike(client):
         ("job_ids=9223372036854775808", "Type error: 'job_ids'"),
         ("job_ids=%00", "job_ids: holds a NUL character"),
         ("job_ids=1&more=%00", "more: holds a NUL character"),
+        ("job_ids=%ff", "job_ids: not UTF-8"),
+        ("job_ids=1&more=%ff", "more: not UTF-8"),
         ("job_ids=" + "1&job_ids=" * 5500 + "1", "job_ids: more than 5500 at once"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_what_is_wrong_in_a_question_is_named(client, query, complaint):
     assert refused(client.get(f"/api/v1/job/get_status?{query}")).startswith(complaint)
 
 
-def test_an_unknown_method_of_http_is_not_served(client):
-    response = client.put("/api/v1/job/submit", json={})
-    assert response.status_code == 404
-    assert response.json()["code"] == "unknown_operation"
+def test_a_method_of_http_that_nobody_uses_is_the_wrong_one(client):
+    for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert refused(client.request(method, "/api/v1/job/submit")) == f"expecting POST, received {method}"
+        both = client.request(method, "/api/v1/job/get_description", params={"job_ids": 1})
+        assert refused(both) == f"expecting GET or POST, received {method}"
+    assert client.head("/api/v1/system/is_alive").status_code == 200
+
+
+def test_a_path_that_is_no_module_and_function_is_an_unknown_method(client):
+    for path in ("job", "job/get_status/more", "", "job//get_status", "/job/get_status", "%2e%2e/x"):
+        name = path.rpartition("/")[2]
+        assert refused(client.get(f"/api/v1/{path}"), 403) == f"ERROR : method {name} is forbidden"
+    assert client.get("/api/v1/job/get_status/", params={"job_ids": 1}).json()["success"]
+
+
+def test_who_may_not_call_hears_that_before_anything_else(nobody, client):
+    assert "SSL secure connection" in refused(nobody.post("/api/v1/job/submit", content=b"{"))
+    assert refused(client.post("/api/v1/pilot/update_job", content=b"{")) == "production or pilot role required"
+    assert refused(client.post("/api/v1/task/kill", json={})).startswith("Argument error")
+    assert refused(client.post("/api/v1/task/kill", json={"task_id": "x"})).startswith("Type error")
+    assert refused(client.post("/api/v1/task/kill", json={"task_id": 9})) == "not the task owner or no production role"
+
+
+def test_parameters_that_are_ignored_are_named_where_no_client_trips_over_them(client):
+    response = client.post("/api/v1/job/get_description", json={"job_ids": [5], "n_jobs": 1, "é\r\nX: y": None})
+    assert response.json() == {"success": True, "message": "", "data": [None]}
+    assert response.headers["X-Panda-Warning"] == "ignored unknown parameters: n_jobs, ???X??y"
+    for path in ("job/get_description?job_ids=5", "system/get_attributes?anything=1"):
+        assert "X-Panda-Warning" not in client.get(f"/api/v1/{path}").headers
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", "x:99999", "x:y", "é", "", "u@[h", "a/b?c#d"])
+def test_a_host_that_makes_no_sense_harms_nobody(client, host):
+    paths = ("system/get_attributes", "job/generate_offline_execution_script?job_id=1", "job/get_status?job_ids=1")
+    for path in paths:
+        response = client.get(f"/api/v1/{path}", headers={"Host": host.encode()})
+        assert response.status_code == 200, response.text
+    found = client.post(
+        "/api/v1/file_server/validate_cache_file", json={"file_size": 1, "checksum": 1}, headers={"Host": host.encode()}
+    )
+    assert refused(found) == "NOTFOUND"
 
 
 def test_refusals_change_nothing(client, shared_system):
