@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from core.errors import InvalidInput
 
 RUN_GEN = "runGen-00-00-02"
@@ -11,19 +13,26 @@ BUILD_GEN = "buildGen-00-00-01"
 BUILD_ATHENA = "buildJob-00-00-03"
 RUN_MERGE = "runMerge-00-00-02"
 
+_SERVED = (RUN_GEN, RUN_CONTAINER, RUN_ATHENA, RUN_MERGE)
+_SCRIPT = re.compile(r"[A-Za-z][\w+-]{0,199}\.(?:py|sh)")
+"""What production tasks call their programs (Sim_tf.py); their pilots find them in the software of the node."""
 _SCHEMES = ("http://", "https://")
 _MAX_LENGTH = 2000
 
 
 def run_transformation(processing_type: str, given: str) -> str:
-    """The transformation of a run job: a bare name when it is one of ours, else the URL `given` as transPath.
+    """The transformation of a run job: a bare name when it is one of ours, else the URL or script `given` as transPath.
 
     Raises InvalidInput for a transPath that workers cannot fetch, and for Athena, whose releases come with no server of ours.
     """
+    if given in _SERVED or _SCRIPT.fullmatch(given):
+        return given
     if given:
         if not given.startswith(_SCHEMES) or len(given) > _MAX_LENGTH or not given.isprintable() or " " in given:
             raise InvalidInput(
-                f"{given[:100]!r} is no URL that workers can fetch", field="transPath", remedy="an http(s) URL"
+                f"{given[:100]!r} is no URL that workers can fetch",
+                field="transPath",
+                remedy="an http(s) URL, or the name of a script that is on the nodes (Sim_tf.py)",
             )
         return given
     words = processing_type.split("-")

@@ -27,13 +27,18 @@ def test_what_is_given_to_jobs_is_served(name):
         ("panda-client-2.2.0-jedi-cont", "", RUN_CONTAINER),
         ("", "", RUN_GEN),
         ("panda-client-2.2.0-jedi-athena", "https://x/trf/mine", "https://x/trf/mine"),
+        ("simul", "Sim_tf.py", "Sim_tf.py"),
+        ("simul", RUN_GEN, RUN_GEN),
     ],
 )
 def test_the_processing_type_chooses_unless_a_program_is_named(processing_type, given, chosen):
     assert run_transformation(processing_type, given) == chosen
 
 
-@pytest.mark.parametrize("given", ["runGen", "ftp://x/y", "http://x/a b", "http://x/\n", "http://" + "x" * 3000])
+@pytest.mark.parametrize(
+    "given",
+    ["runGen", "../x.sh", "/x.py", "x y.py", "ftp://x/y", "http://x/a b", "http://x/\n", "http://" + "x" * 3000],
+)
 def test_what_workers_cannot_fetch_is_refused(given):
     with pytest.raises(InvalidInput) as refused:
         run_transformation("", given)
