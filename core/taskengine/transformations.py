@@ -13,7 +13,7 @@ BUILD_GEN = "buildGen-00-00-01"
 BUILD_ATHENA = "buildJob-00-00-03"
 RUN_MERGE = "runMerge-00-00-02"
 
-_SERVED = (RUN_GEN, RUN_CONTAINER, RUN_ATHENA, RUN_MERGE)
+_SERVED = (RUN_GEN, RUN_CONTAINER)
 _SCRIPT = re.compile(r"[A-Za-z][\w+-]{0,199}\.(?:py|sh)")
 """What production tasks call their programs (Sim_tf.py); their pilots find them in the software of the node."""
 _SCHEMES = ("http://", "https://")
