@@ -59,6 +59,14 @@ JOB_STATUS_MEANING: dict[JobStatus, str] = {
 FINAL_JOB_STATUSES = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CLOSED})
 _UNSUCCESSFUL = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CLOSED})
 
+AWAITING_PILOT = frozenset(
+    {
+        *(JobStatus.PENDING, JobStatus.DEFINED, JobStatus.WAITING),
+        *(JobStatus.ASSIGNED, JobStatus.THROTTLED, JobStatus.ACTIVATED),
+    }
+)
+"""States of a job that no pilot has had in its hands."""
+
 ON_WORKER_NODE = frozenset(
     {JobStatus.SENT, JobStatus.STARTING, JobStatus.STAGEIN, JobStatus.RUNNING, JobStatus.STAGEOUT}
 )

@@ -11,7 +11,7 @@ from typing import Any
 from core.database import Database
 from core.errors import InvalidInput, Unavailable
 from core.resource_types import resource_type
-from core.states import TaskStatus
+from core.states import AWAITING_PILOT, TaskStatus
 from core.taskbuffer.submission import JOB_LIMITS
 from core.taskengine.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
 from core.taskengine.parameters import is_panda_dialect
@@ -74,11 +74,7 @@ UPDATE tasks SET {column} = %(value)s, split_rule = split_rule || jsonb_build_ob
                  modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
 """
-_WAITING = """
-SELECT panda_id, core_count, min_ram_mb FROM jobs_live
-WHERE panda_id = ANY(%(panda_ids)s)
-  AND job_status IN ('pending', 'defined', 'waiting', 'assigned', 'throttled', 'activated')
-"""
+_PRESENT_NEEDS = "SELECT panda_id, core_count, min_ram_mb FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)"
 _NEEDS_OF_JOBS = """
 UPDATE jobs_live j SET core_count = n.core_count, min_ram_mb = n.min_ram_mb, resource_type = n.resource_type,
                        max_walltime_s = coalesce(%(walltime)s, j.max_walltime_s)
@@ -103,7 +99,7 @@ def change_attribute(database: Database, task_id: int, name: str, value: int) ->
         is_in_hours = name == "wallTime" and is_panda_dialect(task.row["parameters"])
         given = -(-value // 3600) if is_in_hours else value
         task.execute(_ATTRIBUTE.format(column=column), name=parameter, given=given, value=value)
-        waiting = task.transaction.fetch(_WAITING, {"panda_ids": task.panda_ids})
+        waiting = task.transaction.fetch(_PRESENT_NEEDS, {"panda_ids": task.jobs_in(AWAITING_PILOT)})
         if not waiting or name == "cpuTime":
             return
         cores = [value if name == "coreCount" else job["core_count"] for job in waiting]
@@ -160,10 +156,7 @@ def change_modification_time(database: Database, task_id: int, hours: int) -> in
 _SHARE = """
 UPDATE tasks SET gshare = %(share)s, modification_time = clock_timestamp() WHERE jedi_task_id = %(task_id)s
 """
-_SHARE_OF_JOBS = """
-UPDATE jobs_live SET gshare = %(share)s WHERE panda_id = ANY(%(panda_ids)s)
-  AND (%(running_too)s OR job_status IN ('pending', 'defined', 'waiting', 'assigned', 'throttled', 'activated'))
-"""
+_SHARE_OF_JOBS = "UPDATE jobs_live SET gshare = %(share)s WHERE panda_id = ANY(%(panda_ids)s)"
 
 
 def reassign_global_share(database: Database, task_ids: list[int], share: str, *, running_too: bool) -> int:
@@ -173,7 +166,8 @@ def reassign_global_share(database: Database, task_ids: list[int], share: str, *
 
     def change(task: LockedTask) -> None:
         task.execute(_SHARE, share=share)
-        task.execute(_SHARE_OF_JOBS, share=share, panda_ids=task.panda_ids, running_too=running_too)
+        panda_ids = task.panda_ids if running_too else task.jobs_in(AWAITING_PILOT)
+        task.execute(_SHARE_OF_JOBS, share=share, panda_ids=panda_ids)
 
     return sum(_on_task(database, task_id, change) for task_id in sorted(set(task_ids)))
 

@@ -64,8 +64,6 @@ _PASSED_THROUGH = frozenset(
 """Where a task never rests here: commands are carried out at once."""
 _HOLDABLE = _ALL - _ENDED - _ENDING - _CLOSING - _PASSED_THROUGH - {TaskStatus.PAUSED}
 _STOPPABLE = _ALL - _ENDED - {TaskStatus.PREPARED, TaskStatus.TOABORT, TaskStatus.ABORTING}
-REEXECUTABLE = (_ENDED - {TaskStatus.BROKEN}) | {TaskStatus.EXHAUSTED}
-"""Where input of a task may be taken up again that is through."""
 _MOVABLE = frozenset(
     {
         *(TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.PENDING),
@@ -88,14 +86,16 @@ COMMANDS: dict[str, Command] = {
         Command(
             "resubmit",
             "open again what failed, with other parameters",
-            REEXECUTABLE,
+            reopening.REEXECUTABLE,
             reopening.resubmit,
             accepted_code=REEXECUTED,
             refused_code=STILL_ACTIVE,
             refused="jediTaskID={task_id} is in the {status} state for outDS={task_name}. You can re-submit the task with "
             "new parameters for the same or another input once it goes into finished/failed/done status. ",
         ),
-        Command("incexec", "look up the input again, go on with old and new", REEXECUTABLE, reopening.incexec),
+        Command(
+            "incexec", "look up the input again, go on with old and new", reopening.REEXECUTABLE, reopening.incexec
+        ),
         Command(
             "reactivate",
             "do all of it once more",

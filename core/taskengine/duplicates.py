@@ -7,14 +7,10 @@ from typing import Any
 
 from core.database import Row, Transaction
 from core.errors import Unavailable
-from core.states import TaskStatus
 from core.taskengine.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
 from core.taskengine.parameters import task_name
-from core.taskengine.reopening import resubmit
+from core.taskengine.reopening import REEXECUTABLE, resubmit
 
-_REEXECUTABLE = frozenset(
-    {TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED, TaskStatus.DONE, TaskStatus.EXHAUSTED}
-)
 TAKEN_OVER = frozenset(
     {
         *("site", "cloud", "includedSite", "excludedSite", "cliParams", "nFiles", "nEvents", "fixedSandbox"),
@@ -52,15 +48,13 @@ def find_duplicate(transaction: Transaction, parameters: Mapping[str, Any], *, u
     return transaction.fetch_one(_FIND, {name: str(value) for name, value in key.items()})
 
 
-def is_reexecutable(status: TaskStatus) -> bool:
-    """Whether a task in this status may be taken up again."""
-    return status in _REEXECUTABLE
-
-
 def reexecute(
     transaction: Transaction, task: Row, parameters: Mapping[str, Any], user_name: str, *, is_production: bool
-) -> None:
-    """Go on with what failed or is new, under the changed parameters; a task with nothing to do ends as it was."""
+) -> str:
+    """Go on with what failed or is new, under the changed parameters; a task with nothing to do ends as it was.
+
+    Returns what to tell the user.
+    """
     changes = {name: value for name, value in parameters.items() if name in TAKEN_OVER or name.startswith("dsFor")}
     if "fixedSandbox" in changes and "sourceURL" in parameters:
         changes["sourceURL"] = parameters["sourceURL"]
@@ -68,5 +62,6 @@ def reexecute(
         locked = lock_task_with_jobs(transaction, task["jedi_task_id"], Issuer(user_name, is_production))
     except JobsCameMeanwhile as error:
         raise Unavailable("the task is making jobs", remedy="submit again") from error
-    if locked is not None:
-        resubmit(locked, changes)
+    if locked is None or locked.status not in REEXECUTABLE:
+        raise Unavailable("the task has changed meanwhile", remedy="submit again")
+    return resubmit(locked, changes).message

@@ -7,11 +7,6 @@ from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
 from core.taskengine.locking import LockedTask
 
-# primary key
-_THROTTLED = """
-SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'throttled' ORDER BY panda_id
-"""
-
 
 def hold_jobs(task: LockedTask) -> int:
     """Throttle what is activated; returns how many jobs."""
@@ -21,7 +16,7 @@ def hold_jobs(task: LockedTask) -> int:
 
 def release_jobs(task: LockedTask) -> int:
     """Activate what was throttled, a ready task runs then; returns how many jobs."""
-    held = [row["panda_id"] for row in task.transaction.fetch(_THROTTLED, {"panda_ids": task.panda_ids})]
+    held = task.jobs_in({JobStatus.THROTTLED})
     reason = f"task resumed by {task.issuer.user_name}"
     released = advance_jobs(task.transaction, held, JobStatus.ACTIVATED, reason=reason)
     run_tasks_of(task.transaction, released)

@@ -10,10 +10,11 @@ from core.database import Database
 from core.dataservice.lost_files import Output
 from core.states import TaskStatus
 from core.taskengine.answers import Done, counted
-from core.taskengine.commands import REEXECUTABLE, Command, Outcome, run
+from core.taskengine.commands import Command, Outcome, run
 from core.taskengine.generation import generate_jobs
 from core.taskengine.locking import Issuer, LockedTask
 from core.taskengine.progress import recount
+from core.taskengine.reopening import REEXECUTABLE
 from core.taskengine.status import change_status
 
 # ix_task_files_job; only what a job finished can have been lost

@@ -18,6 +18,10 @@ from core.taskengine.progress import recount
 from core.taskengine.reading import definition_of
 from core.taskengine.status import change_status
 
+REEXECUTABLE = frozenset(
+    {TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED, TaskStatus.DONE, TaskStatus.EXHAUSTED}
+)
+"""Where input that is through may be taken up again, under other parameters too."""
 MORE_ATTEMPTS_IN = frozenset({TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.PENDING})
 """Where a retry gives what failed more attempts instead (client-wire.md 5.3)."""
 RETRY_ATTEMPTS = 5

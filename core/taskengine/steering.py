@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from core.errors import InvalidInput
 from core.queues import check_queue_exists
-from core.states import TaskStatus
+from core.states import AWAITING_PILOT, JobStatus, TaskStatus
 from core.taskengine.answers import Done, counted
 from core.taskengine.contents import feed_contents
 from core.taskengine.generation import generate_jobs
 from core.taskengine.holding import hold_jobs, release_jobs
 from core.taskengine.locking import LockedTask
 from core.taskengine.status import change_status
-from core.taskengine.stopping import end_jobs_of, queued_jobs
+from core.taskengine.stopping import end_jobs_of
 
 REASSIGNED = 51
 """Kill code (server-api.md 5.4): closed, its input is processed again."""
 MODES = ("kill", "soft", "nokill")
 
 # primary key
-_ASK_AGAIN = """
-UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'defined'
-"""
+_ASK_AGAIN = "UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(panda_ids)s)"
 _MOVE = """
 UPDATE tasks SET site = %(site)s, parameters = parameters || %(changes)s::jsonb, modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
@@ -41,14 +39,14 @@ def resume(task: LockedTask) -> Done:
         return Done()
     _change(task, TaskStatus(task.row["old_status"] or TaskStatus.RUNNING), "resumed")
     count = release_jobs(task)
-    task.execute(_ASK_AGAIN, panda_ids=task.panda_ids)
+    _ask_brokerage_again(task)
     generate_jobs(task.transaction, task.task_id)
     return Done(counted(count, "job", "released")) if count else Done()
 
 
 def release(task: LockedTask) -> Done:
     """Ask brokerage at once for jobs that no queue could take; a pending task looks for input again."""
-    count = task.execute(_ASK_AGAIN, panda_ids=task.panda_ids)
+    count = _ask_brokerage_again(task)
     if task.status is TaskStatus.PENDING and feed_contents(task.transaction, task.task_id):
         _change(task, TaskStatus(task.row["old_status"] or TaskStatus.READY), "released")
         generate_jobs(task.transaction, task.task_id)
@@ -85,12 +83,16 @@ def reassign(
     task.execute(_MOVE, site=site or "", changes=changes)
     where = ", ".join(f"{name} {value}" for name, value in changes.items() if value)
     _change(task, TaskStatus.TOREASSIGN, f"moved to {where}")
-    panda_ids = {"soft": queued_jobs(task), "nokill": []}.get(mode or "kill", task.panda_ids)
+    panda_ids = {"soft": task.jobs_in(AWAITING_PILOT), "nokill": []}.get(mode or "kill", task.panda_ids)
     # at once: the input of these jobs goes to the new place in this transaction; their pilots are told with their next report
     count = end_jobs_of(task, panda_ids, REASSIGNED, f"task {task.task_id} moved to {where}", at_once=True)
     _change(task, task.status, f"moved to {where}")
     generate_jobs(task.transaction, task.task_id)
     return Done(counted(count, "job", "made again")) if count else Done()
+
+
+def _ask_brokerage_again(task: LockedTask) -> int:
+    return task.execute(_ASK_AGAIN, panda_ids=task.jobs_in({JobStatus.DEFINED}))
 
 
 def _change(task: LockedTask, status: TaskStatus, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.database import Transaction
-from core.states import FINAL_TASK_STATUSES, TaskStatus
+from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, TaskStatus
 from core.taskbuffer.killing import Killer, kill_in
 from core.taskengine.answers import Done, counted
 from core.taskengine.locking import LockedTask
@@ -16,13 +16,6 @@ TASK_DONE = 55
 """Kill codes (server-api.md 5.4)."""
 
 _NOT_KILLED = FINAL_TASK_STATUSES | {TaskStatus.ABORTING, TaskStatus.TOABORT, TaskStatus.PREPARED}
-
-# primary key; jobs that no pilot has had in its hands
-_QUEUED = """
-SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
-  AND job_status IN ('pending', 'defined', 'waiting', 'assigned', 'throttled', 'activated')
-ORDER BY panda_id
-"""
 
 
 def kill(task: LockedTask) -> Done:
@@ -48,16 +41,11 @@ def finish(task: LockedTask, soft: bool = False) -> Done:
     """End the task with what is done: at once, or (`soft`) when the jobs that pilots have are through."""
     reason = f"finished {'softly ' if soft else ''}by {task.issuer.user_name}"
     change_status(task.transaction, task.task_id, TaskStatus.FINISHING, who=task.issuer.user_name, reason=reason)
-    panda_ids = queued_jobs(task) if soft else task.panda_ids
+    panda_ids = task.jobs_in(AWAITING_PILOT) if soft else task.panda_ids
     code = TASK_DONE if soft else KILLED_BY_FORCE
     count = end_jobs_of(task, panda_ids, code, f"task {task.task_id}: {reason}")
     settle(task.transaction, task.task_id)
     return Done(counted(count, "job", "ended")) if count else Done()
-
-
-def queued_jobs(task: LockedTask) -> list[int]:
-    """The live jobs of a task that no pilot has had yet."""
-    return [row["panda_id"] for row in task.transaction.fetch(_QUEUED, {"panda_ids": task.panda_ids})]
 
 
 def end_jobs_of(task: LockedTask, panda_ids: list[int], code: int, because: str, *, at_once: bool = False) -> int:

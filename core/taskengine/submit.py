@@ -13,11 +13,12 @@ from core.states import TaskStatus
 from core.taskengine import fields
 from core.taskengine.contents import feed_contents
 from core.taskengine.definition import TaskDefinition
-from core.taskengine.duplicates import find_duplicate, is_reexecutable, reexecute
+from core.taskengine.duplicates import find_duplicate, reexecute
 from core.taskengine.generation import generate_jobs
 from core.taskengine.parameters import is_panda_dialect
 from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
 from core.taskengine.reading import read_definition
+from core.taskengine.reopening import REEXECUTABLE
 from core.taskengine.status import log_status
 from core.text import clean
 
@@ -91,10 +92,9 @@ def _again(
 ) -> Submission:
     """A task of the same name is there."""
     task_id, status, name = task["jedi_task_id"], TaskStatus(task["status"]), task["task_name"]
-    if is_reexecutable(status):
-        reexecute(transaction, task, parameters, user_name, is_production=is_production)
-        words = f"reactivation accepted. jediTaskID={task_id} (currently in {status} state) "
-        return Submission(REACTIVATED, words + "will be re-executed with old and/or new input", task_id)
+    if status in REEXECUTABLE:
+        words = reexecute(transaction, task, parameters, user_name, is_production=is_production)
+        return Submission(REACTIVATED, words, task_id)
     if status is TaskStatus.REGISTERED:
         words = f"jediTaskID={task_id} is already queued for outDS={name}. You cannot submit duplicated tasks. "
         return Submission(QUEUED, words, task_id)
