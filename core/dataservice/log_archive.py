@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 TAIL_BYTES = 262_144
 """More than the 64 kB of characters that are kept, whatever the encoding."""
@@ -67,7 +67,7 @@ class _Member(tarfile.TarInfo):
     """An entry of an archive nobody vouches for: what tarfile reads into memory by itself, whatever its size, is refused."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Raises TarError for long names and attributes of more than a megabyte, and for sparse files."""
         entry = super().frombuf(buf, encoding, errors)
         is_header = not entry.isreg() and not entry.isdir()
