@@ -1,4 +1,7 @@
-"""The OpenAPI document, made from the declarations alone. Knows no operation by name."""
+"""The OpenAPI document, made from the declarations alone. Knows no operation by name.
+
+Old methods (/server/panda) are in it as what they are: renames of v1 functions whose every parameter is text.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from api.identity.access import Access
 from api.operations import Operation
+from api.panda.casting import describe
 from api.panda.kernel import Auth, Bare, Endpoint
+from api.panda.legacy import LEGACY_METHODS, LegacyMethod
 from api.uploads import Upload
 
 _PROBLEM = {
@@ -44,9 +49,17 @@ def openapi_document(
         entry = paths.setdefault(f"/api/v1/{module}/{name}", {})
         for method in found.methods:
             entry[method.lower()] = _panda(module, name, method, found)
+    for name, old in LEGACY_METHODS.items():
+        if (target := endpoints.get((old.module, old.function))) is not None:
+            methods = ("POST", "PUT") if target.upload_name else ("GET", "POST")
+            paths[f"/server/panda/{name}"] = {method.lower(): _legacy(name, method, old, target) for method in methods}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "pandascope", "version": version, "description": "PanDA v1, monitor and control"},
+        "info": {
+            "title": "pandascope",
+            "version": version,
+            "description": "PanDA v1 and its old methods, monitor, control",
+        },
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -106,27 +119,75 @@ def _panda(module: str, name: str, method: str, found: Endpoint) -> dict[str, An
                 "description": "done (success=true) or refused (success=false)",
                 "content": {"application/json": {"schema": answer}},
             },
-            "403": {
-                "description": "unknown method or bad token",
-                "content": {"application/json": {"schema": _ENVELOPE_HERE}},
+            **{
+                code: {"description": said, "content": {"application/json": {"schema": _ENVELOPE_HERE}}}
+                for code, said in {"403": "unknown method or bad token", "503": "the database does not answer"}.items()
             },
         },
+        "x-access": found.auth.value,
     }
     required = [parameter for parameter in found.hints if parameter not in found.defaults]
+    properties = {parameter: _with_default(found, parameter) for parameter in found.hints}
     if method == "GET":
-        entry["parameters"] = [
-            {"name": parameter, "in": "query", "required": parameter in required, "schema": _schema(kind)}
-            for parameter, kind in found.hints.items()
-        ]
+        entry["parameters"] = _query(properties, required)
+        if found.takes_any:
+            anything = {"type": "object", "additionalProperties": {"type": "string"}}
+            entry["parameters"].append({"name": "any", "in": "query", "explode": True, "schema": anything})
     else:
-        properties = {parameter: _schema(kind) for parameter, kind in found.hints.items()}
-        schema = {"type": "object", "properties": properties, "required": required}
         media = "multipart/form-data" if found.upload_name else "application/json"
-        entry["requestBody"] = {"required": bool(required), "content": {media: {"schema": schema}}}
+        entry["requestBody"] = _body(media, properties, required)
     if found.auth is not Auth.OPEN:
         entry["security"] = [{"bearer": []}]
-    entry["x-access"] = found.auth.value
     return entry
+
+
+def _legacy(name: str, method: str, old: LegacyMethod, found: Endpoint) -> dict[str, Any]:
+    old_names = {new: before for before, new in old.names.items()}
+    required = [old_names.get(parameter, parameter) for parameter in found.hints if parameter not in found.defaults]
+    properties = {
+        old_names.get(parameter, parameter): _schema(kind)
+        if kind is Upload
+        else {"type": "string", "description": f"{parameter} of v1: {describe(kind)}"}
+        for parameter, kind in found.hints.items()
+    }
+    entry: dict[str, Any] = {
+        "summary": f"The old name of {old.module}/{old.function}.",
+        "operationId": f"legacy_{name}_{method.lower()}",
+        "tags": ["old methods"],
+        "responses": {
+            code: {"description": said, "content": {"application/json": {"schema": {}}}}
+            for code, said in {"200": "done or refused", "403": "unknown method or bad token"}.items()
+        },
+        "x-access": found.auth.value,
+    }
+    if old.must_arrive:
+        text = {"text/plain": {"schema": {"type": "string"}}}
+        entry["responses"]["503"] = {"description": "not kept; to be sent again", "content": text}
+    if method == "GET":
+        entry["parameters"] = _query(properties, required)
+    else:
+        media = "multipart/form-data" if found.upload_name else "application/x-www-form-urlencoded"
+        entry["requestBody"] = _body(media, properties, required)
+    if found.auth is not Auth.OPEN:
+        entry["security"] = [{"bearer": []}]
+    return entry
+
+
+def _query(properties: dict[str, Any], required: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in properties.items()
+    ]
+
+
+def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"required": bool(required), "content": {media_type: {"schema": schema}}}
+
+
+def _with_default(found: Endpoint, parameter: str) -> dict[str, Any]:
+    default = found.defaults.get(parameter)
+    return _schema(found.hints[parameter]) | ({} if default is None else {"default": default})
 
 
 def _schema(kind: Any) -> dict[str, Any]:
