@@ -23,6 +23,7 @@ from api.panda.kernel import Auth, Bare, Call, Endpoint, PandaApi, Success, base
 from api.panda.legacy import LEGACY_METHODS, NOTHING_SAID, LegacyMethod
 from api.panda.legacy_shapes import StatusCode, renamed, without_nonsense
 from api.panda.pilot import NO_JOBS, ROLE_NEEDED
+from api.panda.refused_pilots import RefusedPilots
 from api.uploads import receive_upload
 from core.errors import InvalidInput, NotAllowed, PandaError, Unavailable
 
@@ -40,6 +41,7 @@ class LegacyDoor:
         self._panda = panda
         self._services = services
         self._gate = gate
+        self._refused = RefusedPilots()
         self._limit_bytes = services.settings.request_body_limit_mb * 2**20
 
     async def handle(self, request: Request) -> Response:
@@ -91,9 +93,11 @@ class LegacyDoor:
             # no cookies: old clients have none, and a link must not act for somebody who is logged in
             caller = self._gate.identify(request.headers, {})
         except NotAllowed as error:
+            self._refused_pilot(method, sent, str(error))
             return _json(method.shape.refusal(StatusCode.INVALID, str(error)), 403)
         if found.auth is not Auth.OPEN and not caller.is_known:
             said = "SSL secure connection is required (send 'Authorization: Bearer <token>')"
+            self._refused_pilot(method, sent, said)
             return _json(method.shape.refusal(StatusCode.INVALID, said))
         if found.auth is Auth.PRODUCTION and not (caller.may(Access.PILOT) or caller.may(Access.OPERATOR)):
             return _json(method.shape.refusal(StatusCode.ROLE, "production or pilot role required"))
@@ -116,6 +120,10 @@ class LegacyDoor:
         if isinstance(result, Success):
             return _json(method.shape.success(result, sent))
         return _json(method.shape.refusal(_CODES.get(result.message, StatusCode.FAILED), result.message))
+
+    def _refused_pilot(self, method: LegacyMethod, sent: dict[str, Any], reason: str) -> None:
+        if method.module == "pilot":
+            self._refused.note(self._services.database, sent.get("siteName"), reason)
 
 
 def _v1_parameters(method: LegacyMethod, found: Endpoint, sent: Mapping[str, Any]) -> dict[str, Any] | None:
