@@ -5,20 +5,15 @@ Knows names, units, defaults and where a value came from; does not know what any
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-import re
 import socket
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -26,35 +21,20 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import ConfigurationError
 from core.issuers import IssuerSettings
-from core.settings_table import fields, leaves, masked
+from core.settings_sources import explain, merged, origins_of, read_environment, read_file
+from core.settings_table import Documented, leaves, masked
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
 _POSTGRESQL = ("postgresql+psycopg2://", "postgresql://")
 
-# Variables of the same prefix that are no settings of the server: ours for the client, the payload and the file itself,
-# and those the user client and the pilot of PanDA read. Everything else that begins with PANDA_ must be a setting.
-_OTHER_VARIABLES = (
-    *("PANDA_CONFIG", "PANDA_TOKEN", "PANDA_SYS", "PANDA_HOME", "PANDA_TTY", "PANDA_JSID", "PANDA_HOSTNAME"),
-    *("PANDA_ID", "PANDA_TASK_ID", "PANDA_QUEUE", "PANDA_CORE_COUNT", "PANDA_ATTEMPT_NR"),
-)
-_OTHER_PREFIXES = (
-    *("PANDA_URL", "PANDA_AUTH", "PANDA_CONFIG_ROOT", "PANDA_PILOT_", "PANDA_VERIFY_HOST", "PANDA_USE_NATIVE_"),
-    *("PANDA_BEHIND_", "PANDA_NICKNAME", "PANDA_TEST_", "PANDA_LIFELINE_"),
-)
 
-
-class _Documented(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Timeouts(_Documented):
+class Timeouts(Documented):
     """How long a job may stay in a state before the watchdog acts (domain.md 2.3), all in seconds."""
 
     pending_s: PositiveFloat = HOUR_S
@@ -97,7 +77,7 @@ class Timeouts(_Documented):
     """Outputs of any other job on their way to the destination; then failed, jobDispatcherErrorCode 104."""
 
 
-class AgentPeriods(_Documented):
+class AgentPeriods(Documented):
     """Pause between two cycles of each agent, in seconds."""
 
     setupper_s: PositiveFloat = 0.3
@@ -124,7 +104,7 @@ class AgentPeriods(_Documented):
     """Deletion of what has expired in the cache, and repair of what does not fit together there."""
 
 
-class CacheLimits(_Documented):
+class CacheLimits(Documented):
     """What the cache of uploaded files takes, and how long it keeps it (client-wire.md 4.1, server-api.md 1.7 and 5.5)."""
 
     sources_mb: PositiveFloat = Field(default=768.0, le=768)
@@ -228,11 +208,11 @@ class Settings(IssuerSettings, BaseSettings):
         Raises ConfigurationError naming the setting, where its value came from and what to do.
         """
         given = {name: value for name, value in {"data": data, **overrides}.items() if value is not None}
-        environment = _read_environment(cls)
+        environment = read_environment(cls)
         named_file = os.environ.get("PANDA_CONFIG")
         directory = Path(given.get("data") or environment.get("data") or default_data_directory(os.environ))
         path = Path(named_file).expanduser() if named_file else directory.expanduser() / "panda.toml"
-        file_values = _read_file(path, must_exist=bool(named_file))
+        file_values = read_file(path, must_exist=bool(named_file))
         if "data" in file_values and not named_file:
             raise ConfigurationError(
                 f"{path} is found through the data directory and cannot name another one",
@@ -240,14 +220,11 @@ class Settings(IssuerSettings, BaseSettings):
                 remedy="remove the line, and set PANDA_DATA or PANDA_CONFIG in the environment",
             )
         layers = {"option": given, "environment": environment, str(path): file_values}
-        merged: dict[str, Any] = {}
-        for values in reversed(layers.values()):
-            merged = _merge(merged, values)
         try:
-            settings = cls(**merged)
+            settings = cls(**merged(layers))
         except ValidationError as error:
-            raise _explain(error, layers, cls) from error
-        settings._origins.update(_origins_of(layers))
+            raise explain(error, layers, cls) from error
+        settings._origins.update(origins_of(layers))
         return settings
 
     @field_validator("database_url", "database_read_url")
@@ -328,105 +305,3 @@ def is_loopback(host: str) -> bool:
     except OSError:
         return False
     return bool(addresses) and all(ipaddress.ip_address(address.split("%")[0]).is_loopback for address in addresses)
-
-
-def _variable(name: str) -> str:
-    return "PANDA_" + name.upper().replace(".", "__")
-
-
-def _read_environment(cls: type[Settings]) -> dict[str, Any]:
-    known = {_variable(name) for name, _, _ in fields(cls)} | {_variable(name) for name in cls.model_fields}
-    for name in sorted(os.environ):
-        foreign = name in _OTHER_VARIABLES or name.startswith(_OTHER_PREFIXES)
-        if not name.startswith("PANDA_") or foreign or name.upper() in known:
-            continue
-        if any(name.startswith(_variable(field) + "__") for field, _, kind in fields(cls) if kind is dict):
-            continue
-        raise ConfigurationError(
-            "there is no setting of this name", field=f"environment variable {name}", remedy=_suggest(name, known)
-        )
-    try:
-        return dict(EnvSettingsSource(cls)())
-    except SettingsError as error:
-        raise ConfigurationError(
-            f"an environment variable does not hold JSON where a table is expected: {error}",
-            field="environment",
-            remedy="`panda config` lists every setting with its form",
-        ) from error
-
-
-def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if not must_exist:
-            return {}
-        remedy = "create it, or unset the variable"
-        raise ConfigurationError(f"there is no file {path}", field="PANDA_CONFIG", remedy=remedy) from error
-    except OSError as error:
-        remedy = "make it readable for the user that runs this program"
-        raise ConfigurationError(f"cannot be read: {error.strerror}", field=str(path), remedy=remedy) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        remedy = "one setting a line, as in: port = 25080"
-        raise ConfigurationError(f"is not valid TOML: {error}", field=str(path), remedy=remedy) from error
-
-
-def _explain(error: ValidationError, layers: dict[str, dict[str, Any]], cls: type[Settings]) -> ConfigurationError:
-    """One ConfigurationError for everything pydantic found, most useful first, at most ten lines."""
-    known = {name for name, _, _ in fields(cls)}
-    findings = []
-    for item in error.errors()[:10]:
-        name = ".".join(str(part) for part in item["loc"])
-        layer = next((layer for layer, values in layers.items() if _holds(values, item["loc"])), "default")
-        variable = _variable(re.split(r"[.][0-9]", name)[0])
-        origin = {"option": "given as an option", "environment": f"from {variable}"}.get(layer, f"from {layer}")
-        if item["type"] == "extra_forbidden":
-            findings.append((name, f"there is no setting of this name ({origin})", _suggest(name, known)))
-        elif item["type"] == "missing":
-            findings.append((name, f"missing ({origin})", "add it there"))
-        else:
-            said = item["msg"].removeprefix("Value error, ")
-            given = masked(name, item["input"])
-            findings.append(
-                (name, f"{given!r} will not do: {said[:1].lower()}{said[1:]} ({origin})", "correct it there")
-            )
-    field, detail, remedy = findings[0]
-    others = "".join(f"\n  {name}: {text}; {hint}" for name, text, hint in findings[1:])
-    return ConfigurationError(detail + others, field=field, remedy=remedy)
-
-
-def _suggest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"did you mean {close[0]}?" if close else "`panda config` lists every setting"
-
-
-def _holds(values: Mapping[str, Any], location: tuple[int | str, ...]) -> bool:
-    current: Any = values
-    for part in location:
-        if not isinstance(current, Mapping) or part not in current:
-            return current is not values and not isinstance(current, Mapping)
-        current = current[part]
-    return True
-
-
-def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        present = merged.get(name)
-        both = isinstance(present, Mapping) and isinstance(value, Mapping)
-        merged[name] = _merge(dict(present), value) if both and isinstance(present, Mapping) else value
-    return merged
-
-
-def _origins_of(layers: dict[str, dict[str, Any]]) -> dict[str, str]:
-    origins: dict[str, str] = {}
-
-    def walk(values: Mapping[str, Any], prefix: str, origin: str) -> None:
-        for name, value in values.items():
-            if isinstance(value, Mapping):
-                walk(value, f"{prefix}{name}.", origin)
-            origins[prefix + name] = origin
-
-    for layer, values in reversed(layers.items()):
-        walk(values, "", layer)
-    return origins

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
+
+from core.settings_table import Documented
 
 _LOOPBACK_NAMES = ("localhost", "::1")
 
 
-class _Documented(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class ExternalIssuer(_Documented):
+class ExternalIssuer(Documented):
     """An OIDC provider whose tokens count for one VO (or one role of it), with the words of PanDA's own
     `<vo>[.role]_auth_config.json` files (client-wire.md 2.2)."""
 
@@ -54,7 +52,7 @@ class ExternalIssuer(_Documented):
         return address
 
 
-class ServiceToken(_Documented):
+class ServiceToken(Documented):
     """A service that tokens are made for on request (creds/get_access_token)."""
 
     client_name: str = Field(min_length=1)
@@ -69,7 +67,7 @@ class ServiceToken(_Documented):
     """Whether whoever asks must show a token key (creds/get_token_key)."""
 
 
-class IssuerSettings(_Documented):
+class IssuerSettings(Documented):
     """The settings about issuers, a part of `core.configuration.Settings`."""
 
     issuers: list[ExternalIssuer] = []

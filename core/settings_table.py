@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
+
+
+class Documented(BaseModel):
+    """A table of settings, each of which says below it what it means; unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def fields(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
