@@ -27,8 +27,10 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
     """Create jobs directly; `jobs` is a JSON text (or list) of job dictionaries or positional lists with their files."""
     records = _records(jobs)
     parsed = [job_from_record(record, f"jobs.{position}.") for position, record in enumerate(records)]
-    if any(job.prod_source_label == "managed" for job in parsed) and not call.caller.may(Access.PRODUCTION):
-        return Refusal("production role required to submit with prodSourceLabel=managed")
+    if not call.caller.may(Access.PRODUCTION):
+        for name in ("prodSourceLabel", "job_label"):
+            if any(record.get(name) == "managed" for record in records):
+                return Refusal(f"production role required to submit with {name}=managed")
     for job in parsed:
         job.prod_user_name = call.caller.user_name
         job.vo = job.vo or call.caller.vo

@@ -98,6 +98,8 @@ _UNITS = {"maxCpuUnit": "s", "maxDiskUnit": "MB", "minRamUnit": "MB"}
 _UNSET = (None, "NULL", "")
 _FILE_TYPES = ("input", "pseudo_input", "output", "log", "sandbox", "lib")
 _BUILD_LABEL = "panda"
+_JOB_LABELS = ("user", "managed")
+"""What a job may be for, whatever its prodSourceLabel is (server-api.md 1.1)."""
 
 
 def job_from_record(record: dict[str, Any], position: str) -> NewJob:
@@ -111,6 +113,10 @@ def job_from_record(record: dict[str, Any], position: str) -> NewJob:
     priority = record.get("assignedPriority") if _is_unset(priority) else priority
     if not _is_unset(priority):
         values["current_priority"] = _typed(priority, int, f"{position}currentPriority")
+    label = record.get("job_label")
+    if not _is_unset(label) and label not in _JOB_LABELS:
+        remedy = "one of " + ", ".join(_JOB_LABELS)
+        raise InvalidInput(f"unknown label {str(label)[:40]!r}", field=f"{position}job_label", remedy=remedy)
     values.setdefault("transformation", "")
     files = record.get("Files") or []
     if not isinstance(files, list):

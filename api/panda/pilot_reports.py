@@ -45,6 +45,8 @@ _TEXTS: dict[str, int] = {
 """Texts kept among the metrics, each with its longest form."""
 _LARGEST_IO_KB = 10**10 - 1
 _BULK_MOST = 5000
+_INVALID = 50
+"""The protocol's word for a value that will not do, inside data (server-api.md 1.15)."""
 
 
 @endpoint("POST", auth=Auth.PRODUCTION, takes_binary=True)
@@ -144,7 +146,11 @@ def update_job(
         meta_data=_text(meta_data),
         logs={name: text for name, text in logs.items() if text},
     )
-    return Success({"StatusCode": 0, "command": call.services.pilot_reports.update_job(report)})
+    try:
+        command = call.services.pilot_reports.update_job(report)
+    except InvalidInput as error:  # a state that pilots do not report
+        return Refusal(str(error), {"StatusCode": _INVALID, "command": None})
+    return Success({"StatusCode": 0, "command": command})
 
 
 UPDATE_JOB: Endpoint = update_job.__panda__  # type: ignore[attr-defined]
@@ -174,7 +180,7 @@ def report_one(call: Call, entry: Any) -> Success | Refusal:
         raise
     except PandaError as error:
         return Refusal(str(error))
-    assert isinstance(result, Success)
+    assert isinstance(result, Success | Refusal)
     return result
 
 

@@ -106,14 +106,16 @@ def test_the_submitter_cannot_be_somebody_else(alice):
 
 
 def test_production_jobs_need_the_role(alice, shared_system):
-    job = {"transformation": "x", "computingSite": "LOCAL", "prodSourceLabel": "managed"}
-    answer = call(alice, "job/submit", jobs=json.dumps([{"transformation": "x"}, job]))
-    assert answer == {
-        "success": False,
-        "message": "production role required to submit with prodSourceLabel=managed",
-        "data": None,
-    }
-    assert submit(shared_system.client("carol", "production"), job)
+    for name in ("prodSourceLabel", "job_label"):
+        job = {"transformation": "x", "computingSite": "LOCAL", name: "managed"}
+        answer = call(alice, "job/submit", jobs=json.dumps([{"transformation": "x"}, job]))
+        assert answer == {
+            "success": False,
+            "message": f"production role required to submit with {name}=managed",
+            "data": None,
+        }
+        assert submit(shared_system.client("carol", "production"), job)
+    assert submit(alice, {"job_label": "user"}, {"job_label": "NULL"})
 
 
 WRONG = [
@@ -121,6 +123,8 @@ WRONG = [
     ("jobs", "5"),
     ("jobs", "[]"),
     ("jobs.0", "[5]"),
+    ("jobs.0.job_label", '[{"transformation": "x", "job_label": "test"}]'),
+    ("jobs.0.job_label", '[{"transformation": "x", "job_label": ["user"]}]'),
     ("jobs.0", "[[]]"),
     ("jobs.0", '[["NULL", "NULL"]]'),
     ("jobs.0.Files.0", '[["NULL", [[]]]]'),

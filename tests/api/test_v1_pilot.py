@@ -169,6 +169,7 @@ def test_a_wrong_report_is_refused_by_name_and_changes_nothing(pilot, still, wro
     answer = call(pilot, "update_job", **({"job_id": panda_id, "job_status": "finished"} | wrong))
     assert answer["success"] is False
     assert answer["message"].startswith(complaint), answer
+    assert answer["data"] == ({"StatusCode": 50, "command": None} if "may not report" in complaint else None)
     assert row_of(still.database, panda_id) == before
 
 
