@@ -83,6 +83,12 @@ def _python_traceback(text: str) -> tuple[int, str] | None:
 
 
 PATTERNS: tuple[Pattern, ...] = (
+    # the production pilot: which file it is stands below the exception
+    Pattern(
+        "production_pilot",
+        ("error code: ",),
+        _line(r"^pilot\.common\.exception\.\w+: error code: (?!1305\b)\d+, message: .*\ndetails: .+$", "last"),
+    ),
     Pattern("python_traceback", ("traceback (most recent call last)",), _python_traceback),
     # what the pilot itself says of a job; 1305 only repeats that the payload failed, and the payload says it better
     Pattern("pilot_verdict", (" fails: ",), _line(r"\bjob \d+ fails: (?!1305\b)\d+ ", "last")),

@@ -26,7 +26,7 @@ ORDER BY f.row_id LIMIT %(named)s
 
 # queues and queue_contacts by primary key
 _QUEUE = """
-SELECT q.queue_name, q.status, q.comment, q.storage_endpoint, c.last_request_time
+SELECT q.queue_name, q.status, q.comment, q.storage_endpoint, c.last_request_time, c.last_job_time
 FROM queues q LEFT JOIN queue_contacts c USING (queue_name) WHERE q.queue_name = %(queue)s
 """
 
@@ -112,6 +112,8 @@ def _for_a_pilot(transaction: Transaction, job: Row, as_of: datetime) -> str:
         return f"no pilot of {name} has ever asked for a job"
     if asked < job["state_change_time"]:
         return f"no pilot of {name} has asked for a job since it is ready"
+    if queue["last_job_time"] is not None and queue["last_job_time"] >= asked:
+        return f"the last pilot of {name} that asked got another job, and none has asked since"
     return f"the pilots of {name} that ask do not fit it: it needs {_needs(job)}"
 
 

@@ -137,6 +137,13 @@ SAMPLES = [
         "WARNING job 7 fails: 1165 Local output file is missing: o.txt\nINFO could not clean up\n",
         "WARNING job 7 fails: 1165 Local output file is missing: o.txt",
     ),
+    (
+        "production_pilot",
+        'Traceback (most recent call last):\n  File "x", line 1, in y\n'
+        "pilot.common.exception.PilotException: error code: 1165, message: Local output file is missing\n"
+        "details: output pfn file/directory does not exist: /d/o.txt\n",
+        "details: output pfn file/directory does not exist: /d/o.txt",
+    ),
     ("last_line", "one\ntwo\n\n   \n", "two"),
 ]
 

@@ -102,6 +102,13 @@ def test_pilots_that_ask_and_do_not_fit_are_told_from_none_at_all(database):
     assert waits_for(database, panda_id) == said
 
 
+def test_a_pilot_that_took_another_job_is_no_misfit(database):
+    make_queue(database)
+    (panda_id,) = activate(database)
+    ContactBook().note(database, "Q", 1)
+    assert waits_for(database, panda_id) == "the last pilot of Q that asked got another job, and none has asked since"
+
+
 def test_a_job_that_runs_waits_for_nothing(database):
     make_queue(database)
     (panda_id,) = start(database)
