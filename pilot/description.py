@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -58,6 +58,8 @@ class JobDescription:
     optional_outputs: frozenset[str] = frozenset()
     """LFNs of outputs that need not be made (allowNoOutput)."""
     files: tuple[JobFile, ...] = ()
+    secrets: str = field(default="", repr=False)
+    """JSON text of the user's secrets, when the task asks for them; must not be logged."""
 
     @property
     def inputs(self) -> list[JobFile]:
@@ -82,7 +84,7 @@ class JobDescription:
         """
         panda_id = whole_number(job.get("PandaID"))
         if panda_id <= 0:
-            raise ValueError(f"the server sent a job without a PandaID: {str(job)[:200]}")
+            raise ValueError(f"the server sent a job without a PandaID: {sorted(map(str, job))[:20]}")
         return cls(
             panda_id=panda_id,
             jedi_task_id=whole_number(job.get("taskID")),
@@ -97,6 +99,7 @@ class JobDescription:
             container_name=text(job.get("container_name")),
             optional_outputs=_names(job.get("allowNoOutput")),
             files=tuple(_file(entry) for entry in job.get("panda_files") or ()),
+            secrets=text(job.get("secrets")),
         )
 
     def check(self) -> None:

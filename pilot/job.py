@@ -27,6 +27,7 @@ from pilot.report import Account, deliver, figures, final_fields
 from pilot.server import Server
 from pilot.staging import Stager
 from pilot.transformation import download, is_url
+from pilot.user_secrets import remove_secrets, write_secrets
 
 LOG_TRANSFER_S = 5.0
 """Time for storing the log when the pilot itself has to end."""
@@ -115,6 +116,7 @@ class JobRun:
         command = payload_command(self._job, directory, self._download(directory))
         environment = payload_environment(os.environ, self._job, self._options.queue)
         with self._account.timed("payload"):
+            write_secrets(self._job.secrets, directory)
             payload = Payload(command, directory, environment)
             try:
                 self._meter.watch(payload.guard_id)
@@ -122,6 +124,7 @@ class JobRun:
                 end = self._wait_for(payload, watch)
             finally:
                 payload.close()
+                remove_secrets(self._job.secrets, directory)
         self._log.info("the payload ended with %d after %.1f s of CPU time", end.trans_exit_code, end.cpu_time_s)
         if failure := payload_failure(end, tail(directory.stderr), tail(directory.stdout)):
             raise failure

@@ -94,6 +94,7 @@ def payload_environment(own: Mapping[str, str], job: JobDescription, queue: str)
         "PanDA_TaskID": str(job.jedi_task_id),
         "PanDA_AttemptNr": str(job.attempt_nr),
         "ATHENA_PROC_NUMBER": str(job.core_count),
+        "ATHENA_CORE_NUMBER": str(job.core_count),
         **({"PANDA_CONTAINER_NAME": job.container_name} if job.container_name else {}),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tarfile
@@ -290,3 +291,24 @@ def test_a_node_whose_disk_is_full_says_so(workshop: Workshop) -> None:
     with file_size_limit(100):
         workshop.run(workshop.job("true #" + "x" * 1000))
     assert workshop.server.final["pilot_error_code"] == 1098
+
+
+SECRETS = json.dumps({"word": "swordfish", "___file___:key.bin": base64.b64encode(b"\0private\xff").decode()})
+
+
+def test_secrets_of_the_user_are_there_for_the_payload_and_nowhere_after_it(workshop: Workshop) -> None:
+    keeps = 'base64 -d <<< $(sed \'s/.*key.bin": "//; s/".*//\' panda_secrets.json) > sub.bin; mkdir d; cp sub.bin d/key.bin'
+    command = f"stat -c %a panda_secrets.json > out; cat panda_secrets.json >> out; {keeps}; mv sub.bin key.bin; exit 3"
+    workshop.run({**workshop.job(command, workshop.log()), "secrets": SECRETS})
+    with tarfile.open(workshop.storage / "out" / "job.log.tgz") as archive:
+        contents = {member.name.partition("/")[2]: archive.extractfile(member).read() for member in archive}
+    assert contents["work/out"].decode() == f"600\n{SECRETS}"
+    assert not {name for name in contents if name.endswith(("panda_secrets.json", "key.bin"))}
+    assert b"swordfish" not in contents["pilot.log"]
+    assert "swordfish" not in str(workshop.server.updates)
+    assert workshop.leftovers == []
+
+
+def test_a_job_without_secrets_has_no_file_of_them(workshop: Workshop) -> None:
+    workshop.run({**workshop.job("ls -A"), "secrets": None})
+    assert workshop.server.final["payload_stdout"] == ""

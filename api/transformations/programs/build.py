@@ -32,7 +32,7 @@ def build(program: str, arguments: Arguments) -> int:
     if command.strip() and not arguments.has("--noCompile"):
         container = wanted_container(arguments)
         write_script(job, run_directory, command, container.working_directory if container else "")
-        code = run_script(job, container, arguments.has("--noX509"))
+        code = run_script(job, container, arguments.has("--noX509"), {})
         if code != 0:
             return code
     _pack(job / WORK_DIRECTORY, job / library)

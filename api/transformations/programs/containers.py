@@ -17,7 +17,7 @@ DATA_DIRECTORY = "/ctrdata"
 _NATIVE = ("apptainer", "singularity")
 _ENGINES = (*_NATIVE, "podman", "docker")
 _SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash "$0"; fi; exec sh "$0"'
-_PASSED_ON = ("PANDA", "PanDA", "ATHENA_PROC")
+_PASSED_ON = ("PANDA", "PanDA", "ATHENA_PROC", "ATHENA_CORE")
 
 
 class Container(NamedTuple):

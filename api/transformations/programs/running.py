@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from .containers import Container, inside
@@ -34,14 +35,19 @@ def write_script(job_directory: Path, run_directory: Path, command: str, goes_to
     return script
 
 
-def run_script(job_directory: Path, container: Container | None, hide_certificates: bool) -> int:
-    """Run it to its end, with our stdin, stdout and stderr; its exit code, 128 and the signal when one ended it."""
+def run_script(
+    job_directory: Path, container: Container | None, hide_certificates: bool, more: Mapping[str, str]
+) -> int:
+    """Run it to its end, with our stdin, stdout and stderr; its exit code, 128 and the signal when one ended it.
+
+    `more`: variables it has beside ours.
+    """
     if container is None:
         command = [shutil.which("bash") or "sh", str(job_directory / SCRIPT)]
     else:
         command = inside(container, job_directory, SCRIPT)
     say(f"running {SCRIPT}")
-    code = subprocess.call(command, cwd=str(job_directory), env=_environment(hide_certificates))
+    code = subprocess.call(command, cwd=str(job_directory), env={**_environment(hide_certificates), **more})
     return 128 - code if code < 0 else code
 
 
