@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.addresses import base_url_of
 from api.auth.clients import client_id_of, is_served
 from api.identity.issuer import ALGORITHM, Issuer
 from api.identity.membership import Membership, split_origin
@@ -19,11 +20,6 @@ from core.issuers import ExternalIssuer
 
 SUFFIX = "_auth_config.json"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-def base_url_of(request: Request) -> str:
-    """Scheme, host and port under which the client found us."""
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 class Configuration:

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.addresses import address_of
 from api.auth.html import code_form, decision_form, facts, page, paragraph
-from api.auth.tokens import address_of
 from api.bodies import parse_form, refuse_nul
 from api.identity.access import SESSION_COOKIE, Gate
 from api.identity.external import peek

@@ -11,8 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.addresses import address_of, base_url_of
 from api.auth.clients import is_served, membership_of
-from api.auth.configuration import DEVICE_GRANT, base_url_of
+from api.auth.configuration import DEVICE_GRANT
 from api.bodies import parse_form, refuse_nul
 from api.identity.issuer import Issuer
 from api.operations import Services
@@ -108,11 +109,6 @@ def oauth_refusal(error: PandaError) -> Response:
     if isinstance(error, Unavailable | Conflict):
         return oauth_error("temporarily_unavailable", str(error), 503)
     return oauth_error("invalid_request", str(error))
-
-
-def address_of(request: Request) -> str:
-    """Where a request comes from, as far as this server can tell."""
-    return request.client.host if request.client is not None else ""
 
 
 def _form(body: bytes) -> dict[str, Any]:

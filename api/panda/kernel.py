@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.addresses import base_url_of
 from api.bodies import read_body
 from api.identity.access import Access, Caller, Gate
 from api.operations import Services
@@ -256,11 +257,6 @@ def _must_own(call: Call, task_id: int | None) -> Refusal | None:
     if task_owner(call.services.database, task_id) != call.caller.user_name:
         return Refusal("not the task owner or no production role")
     return None
-
-
-def base_url_of(request: Request) -> str:
-    """Scheme, host and port under which the client found us."""
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _parameters(found: Endpoint, request: Request, body: bytes) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from api.addresses import base_url_of
 from api.bodies import parse_json, read_body, refuse_nul
 from api.identity.access import Access, Gate
 from api.operations import Services
-from api.panda.kernel import Auth, Bare, Call, Endpoint, PandaApi, Success, base_url_of, panda_json
+from api.panda.kernel import Auth, Bare, Call, Endpoint, PandaApi, Success, panda_json
 from api.panda.legacy import LEGACY_METHODS, NOTHING_SAID, LegacyMethod
 from api.panda.legacy_shapes import StatusCode, renamed, without_nonsense
 from api.panda.pilot import NO_JOBS, ROLE_NEEDED
