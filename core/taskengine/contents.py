@@ -1,7 +1,4 @@
-"""What the input of a task holds: looks it up and keeps it in `task_files`. Knows no job.
-
-Patterns of users are matched by the database, whose regular expressions do not run away; a limit of time holds all the same.
-"""
+"""What the input of a task holds: looks it up and keeps it in `task_files`. Knows no job."""
 
 from __future__ import annotations
 
@@ -9,18 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import psycopg2.errors
-
 from core.database import Row, Transaction
 from core.dataservice.catalogue import find_dataset
 from core.errors import InvalidInput, UnknownObject
+from core.patterns import users_patterns
 from core.taskengine.definition import InputStream, SplitRule, TaskDefinition
 from core.taskengine.reading import definition_of
 from core.taskengine.status import lock_task
 from core.taskengine.streams import register_streams
 
 MAX_ROWS_PER_TASK = 1_000_000
-_PATTERN_LIMIT_MS = 5000
+_PATTERN_LIMIT_S = 5.0
 
 # uq_files_dataset_lfn
 _FILES = """
@@ -236,13 +232,5 @@ def _matching(transaction: Transaction, dataset_id: int, stream: InputStream) ->
         "exclude": list(stream.exclude),
     }
     where = stream.field.removesuffix(".dataset") + (".include" if stream.include else ".exclude")
-    transaction.execute(f"SET LOCAL statement_timeout = {_PATTERN_LIMIT_MS}")
-    try:
-        files = transaction.fetch(_FILES, values)
-    except psycopg2.errors.InvalidRegularExpression as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidInput(reason, field=where, remedy="a regular expression, or write the characters out") from error
-    except psycopg2.errors.QueryCanceled as error:
-        raise InvalidInput("takes too long to match", field=where, remedy="a simpler pattern") from error
-    transaction.execute("SET LOCAL statement_timeout = DEFAULT")
-    return files
+    with users_patterns(transaction, where, _PATTERN_LIMIT_S):
+        return transaction.fetch(_FILES, values)

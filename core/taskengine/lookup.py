@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import psycopg2
-
 from core.database import Database, Row
-from core.errors import InvalidInput, UnknownObject
+from core.errors import UnknownObject
+from core.patterns import users_patterns
 from core.taskengine.columns import SHOWN_COLUMNS
 from core.taskengine.filters import TaskFilters
 from core.taskengine.split_rules import split_rule_text
 
 MAX_TASKS = 10_000
 """Records in one answer; upstream names no limit."""
-PATTERN_LIMIT_MS = 3000
-"""The longest that patterns may be searched for."""
+_PATTERN_LIMIT_S = 3.0
 
 # ix_task_files_status: what is missing is rare, and counted for the tasks shown only
 _RECORD = f"""
@@ -73,18 +71,8 @@ def records_question(
 
 
 def _search(database: Database, statement: str, values: dict[str, Any]) -> list[Row]:
-    """A statement with patterns of the client's own, which PostgreSQL's engine reads and a limit of time ends."""
-    try:
-        with database.transaction() as transaction:
-            transaction.execute("SELECT set_config('statement_timeout', %(ms)s, true)", {"ms": str(PATTERN_LIMIT_MS)})
-            return transaction.fetch(statement, values)
-    except psycopg2.errors.InvalidRegularExpression as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InvalidInput(reason, field="filters", remedy="send a regular expression, or a plain value") from error
-    except psycopg2.errors.QueryCanceled as error:
-        raise InvalidInput(
-            f"the patterns take longer than {PATTERN_LIMIT_MS / 1000:g} s", field="filters", remedy="make them simpler"
-        ) from error
+    with database.transaction() as transaction, users_patterns(transaction, "filters", _PATTERN_LIMIT_S):
+        return transaction.fetch(statement, values)
 
 
 def parent_record(database: Database, task_id: int) -> dict[str, Any]:
