@@ -25,12 +25,11 @@ SELECT panda_id FROM (
 """
 
 # ix_jobs_live_task, ix_jobs_archive_task
-_BY_STATUS = """
-SELECT job_status, count(*) AS job_count FROM (
-    SELECT job_status FROM jobs_live WHERE jedi_task_id = %(id)s
-    UNION ALL
-    SELECT job_status FROM jobs_archive WHERE jedi_task_id = %(id)s
-) jobs GROUP BY job_status ORDER BY job_status
+_STATUSES = """
+SELECT jedi_task_id, panda_id, job_status FROM jobs_live WHERE jedi_task_id = ANY(%(ids)s)
+UNION ALL
+SELECT jedi_task_id, panda_id, job_status FROM jobs_archive WHERE jedi_task_id = ANY(%(ids)s)
+ORDER BY panda_id
 """
 
 
@@ -49,6 +48,9 @@ def unsuccessful_jobs_of(database: Database, task_id: int, limit: int) -> list[i
     return [row["panda_id"] for row in database.fetch(_UNSUCCESSFUL, {"id": task_id, "limit": limit})]
 
 
-def job_counts_of(database: Database, task_id: int) -> dict[str, int]:
-    """How many jobs of a task are in each status."""
-    return {row["job_status"]: row["job_count"] for row in database.fetch(_BY_STATUS, {"id": task_id})}
+def job_statuses_of(database: Database, task_ids: list[int]) -> dict[int, dict[int, str]]:
+    """The status of every job of these tasks: `{jediTaskID: {PandaID: status}}`, in order of PandaID."""
+    statuses: dict[int, dict[int, str]] = {task_id: {} for task_id in task_ids}
+    for row in database.fetch(_STATUSES, {"ids": task_ids}):
+        statuses[row["jedi_task_id"]][row["panda_id"]] = row["job_status"]
+    return statuses

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from core.database import Database
+from core.database import Database, Row
 from core.errors import UnknownObject
 from core.taskengine.columns import TASK_COLUMNS
-from core.taskengine.jobs import job_counts_of, jobs_of
+from core.taskengine.jobs import job_statuses_of
 
 MOST_TASKS = 10_000
 MOST_FULL_TASKS = 500
@@ -33,7 +34,9 @@ _ONE = f"SELECT {_COLUMNS}, t.parameters FROM tasks t WHERE t.jedi_task_id = %(i
 _STATUS_AND_PARAMETERS = "SELECT status, parameters FROM tasks WHERE jedi_task_id = %(id)s"
 
 # ix_task_datasets_task
-_DATASETS = "SELECT name, container, type FROM task_datasets WHERE jedi_task_id = %(id)s ORDER BY dataset_id"
+_DATASETS = """
+SELECT jedi_task_id, name, container, type FROM task_datasets WHERE jedi_task_id = ANY(%(ids)s) ORDER BY dataset_id
+"""
 
 
 def tasks_modified_since(
@@ -45,7 +48,8 @@ def tasks_modified_since(
     tasks = {row["reqID"]: row for row in reversed(rows)}
     if not full:
         return tasks
-    return {key: {**task, **task_details(database, task["jediTaskID"])} for key, task in tasks.items()}
+    details = _details(database, [row["jediTaskID"] for row in rows])
+    return {key: {**task, **details[task["jediTaskID"]]} for key, task in tasks.items()}
 
 
 def task_details(
@@ -56,21 +60,31 @@ def task_details(
     if row is None:
         raise UnknownObject("Task not found or error retrieving the details")
     parameters = row.pop("parameters")
-    datasets = database.fetch(_DATASETS, {"id": task_id})
-    counts = job_counts_of(database, task_id)
     return {
-        "inDS": _names(datasets, ("input",)),
-        "outDS": _names(datasets, ("output", "log")),
-        "statistics": ",".join(f"{status}*{count}" for status, count in counts.items()),
-        "PandaID": jobs_of(database, task_id),
-        "mergeStatus": None,
-        "mergePandaID": [],
+        **_details(database, [task_id])[task_id],
         **({"cliParams": parameters.get("cliParams"), "taskParams": parameters} if with_parameters else {}),
         **(row if with_status else {}),
     }
 
 
-def _names(datasets: list[dict[str, Any]], kinds: tuple[str, ...]) -> str:
+def _details(database: Database, task_ids: list[int]) -> dict[int, dict[str, Any]]:
+    datasets: dict[int, list[Row]] = {task_id: [] for task_id in task_ids}
+    for row in database.fetch(_DATASETS, {"ids": task_ids}):
+        datasets[row["jedi_task_id"]].append(row)
+    return {
+        task_id: {
+            "inDS": _names(datasets[task_id], ("input",)),
+            "outDS": _names(datasets[task_id], ("output", "log")),
+            "statistics": ",".join(f"{status}*{count}" for status, count in sorted(Counter(jobs.values()).items())),
+            "PandaID": list(jobs),
+            "mergeStatus": None,
+            "mergePandaID": [],
+        }
+        for task_id, jobs in job_statuses_of(database, task_ids).items()
+    }
+
+
+def _names(datasets: list[Row], kinds: tuple[str, ...]) -> str:
     names = (dataset["container"] or dataset["name"] for dataset in datasets if dataset["type"] in kinds)
     return ",".join(dict.fromkeys(names))
 
