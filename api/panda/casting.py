@@ -7,6 +7,7 @@ understood, an empty list is an empty object.
 
 from __future__ import annotations
 
+import math
 import types
 from typing import Any, Union, get_args, get_origin
 
@@ -29,8 +30,7 @@ def cast(value: Any, kind: Any) -> Any:
             return "" if value == "" and str in get_args(kind) else None
         return _cast_to_one(value, [option for option in get_args(kind) if option is not type(None)])
     if origin is list:
-        items = value if isinstance(value, list) else _text_list(value)
-        return [cast(item, get_args(kind)[0]) for item in items]
+        return _list(value, get_args(kind)[0])
     if origin is dict or kind is dict:
         return _dictionary(value)
     if kind is bool:
@@ -68,12 +68,16 @@ def _document(text: str) -> Any:
         raise ValueError(error.detail) from error
 
 
-def _text_list(value: Any) -> list[Any]:
+def _list(value: Any, kind: Any) -> list[Any]:
+    """A list, its JSON text, or the one value of a parameter that was not repeated."""
+    items = value
     if isinstance(value, str) and value.startswith("["):
-        parsed = _document(value)
-        if isinstance(parsed, list):
-            return parsed
-    return [value]
+        items = _document(value)
+    if not isinstance(items, list):
+        if kind is Any and not isinstance(items, dict):
+            raise TypeError(value)  # lists of anything hold objects: a lone word or number is none
+        items = [value]
+    return [cast(item, kind) for item in items]
 
 
 def _dictionary(value: Any) -> dict[str, Any]:
@@ -108,9 +112,12 @@ def _integer(value: Any) -> int:
 
 def _real(value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except OverflowError as error:
         raise ValueError(value) from error
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def describe(kind: Any) -> str:

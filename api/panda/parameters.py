@@ -23,7 +23,7 @@ def sent_parameters(query: bytes, body: bytes, content_type: str, *, takes_binar
     document: dict[str, Any] = {}
     if media_type == "multipart/form-data":
         values |= gathered(parse_multipart(body, content_type, takes_binary=takes_binary))
-    elif media_type == "application/json" or body[:64].lstrip().startswith((b"{", b"[")):
+    elif media_type == "application/json" or body[:64].lstrip().startswith((b"{", b"[", b'"')):
         document = _document(body, takes_binary)
     else:
         values |= gathered(parse_pairs(body, takes_binary=takes_binary))

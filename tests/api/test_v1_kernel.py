@@ -72,6 +72,9 @@ GOOD = [
     (dict[str, Any], {"a": 1}, {"a": 1}),
     (dict[str, Any], '{"a": 1}', {"a": 1}),
     (dict[str, Any], [], {}),
+    (list[Any], "[1]", [1]),
+    (list[Any], {"a": 1}, [{"a": 1}]),
+    (list[Any], [], []),
     (str | list[Any], [1, {"a": 2}], [1, {"a": 2}]),
     (str | list[Any], "[1]", "[1]"),
     (str | dict[str, Any] | None, {"a": 1}, {"a": 1}),
@@ -93,7 +96,8 @@ BAD = [
         (int, value)
         for value in ("x", "", "1.5", 1.5, None, [1], {}, "1e400", "inf", "nan", float("inf"), 2**63, "²", "9" * 5000)
     ],
-    *[(float, value) for value in ("x", None, [], 10**400)],
+    *[(float, value) for value in ("x", None, [], 10**400, "nan", "-inf", "1e400")],
+    *[(list[Any], value) for value in ("x", "", 5, None, True, "[1", "{}")],
     *[(bool, value) for value in ("yes", None, 1.5, [], "2")],
     *[(str, value) for value in (None, [], {})],
     *[(list[int], value) for value in (["x"], "x", None, "[1, 'x']", "[1", [None])],
