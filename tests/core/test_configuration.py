@@ -104,7 +104,10 @@ def test_an_unknown_variable_is_an_error_with_a_suggestion(monkeypatch):
     assert "PANDA_TIMEOUTS__HEARTBEAT_S" in error.remedy
 
 
-@pytest.mark.parametrize("name", ["PANDA_URL", "PANDA_TOKEN", "PANDA_AUTH", "PANDA_URL_SSL", "PANDA_SYS"])
+@pytest.mark.parametrize(
+    "name",
+    ["PANDA_URL", "PANDA_TOKEN", "PANDA_AUTH", "PANDA_URL_SSL", "PANDA_SYS", "PANDA_PYTHONPATH", "PANDA_SERVER_URL"],
+)
 def test_variables_of_the_clients_are_left_alone(monkeypatch, name):
     monkeypatch.setenv(name, "x")
     Settings.load()
