@@ -138,4 +138,5 @@ def _checked(url: str, field: str) -> str:
         has_host = False
     if not has_host:
         raise Usage(f"'{url}' names no host and port", field=field, remedy="for example http://127.0.0.1:25080")
-    return url.rstrip("/")
+    # PanDA's client has the path in the variable of the same name
+    return url.rstrip("/").removesuffix("/server/panda")

@@ -25,6 +25,12 @@ def test_the_environment_comes_before_the_default_directory(tmp_path: Path) -> N
     assert (found.url, found.token) == ("http://env:2", "e")
 
 
+def test_the_address_may_be_that_of_pandas_own_client(tmp_path: Path) -> None:
+    data = write(tmp_path / "d", "http://env:2", "t")
+    found = find_credentials(environ={"PANDA_URL": "http://env:2/server/panda", "PANDA_DATA": str(data)})
+    assert (found.url, found.token) == ("http://env:2", "t")
+
+
 def test_a_directory_that_is_named_comes_before_the_environment(tmp_path: Path) -> None:
     data = write(tmp_path / "d", "http://file:1", "f")
     found = find_credentials(data=data, environ={"PANDA_URL": "http://env:2", "PANDA_TOKEN": "e"})
