@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
+
+import psycopg2.errors
 
 from core.database import Database, Row
 from core.database.prepared import PreparedStatement
 from core.dispatch.coalescing import Coalescer
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.states import ON_WORKER_NODE, JobStatus, job_statuses_before
 from core.taskbuffer.killing import TO_BE_KILLED
 from core.text import clean, clean_tail
@@ -122,8 +126,9 @@ _IS_FOREIGN = """(
 """Another batch job than the one that has the job says something of it (server-api.md 5.2). Null when it says no batch id."""
 _SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
 
-# Any number of reports, each of another job, by primary key. `before` locks the rows in order of PandaID; `changed`
-# touches a row only while a pilot may still speak for this attempt; no indexed column changes with a heartbeat.
+# Any number of reports, each of another job, by primary key. `before` locks the rows in order of PandaID and leaves out
+# those that somebody holds; `changed` touches a row only while a pilot may still speak for this attempt; no indexed
+# column changes with a heartbeat.
 _UPDATE = f"""
 WITH said AS (
     SELECT * FROM jsonb_to_recordset(%(reports)s::jsonb)
@@ -131,7 +136,7 @@ WITH said AS (
               meta_data text, {_SAID})
 ), before AS (
     SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time, j.batch_id
-    FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j
+    FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j SKIP LOCKED
 ), changed AS (
     UPDATE jobs_live j SET
         job_status = CASE WHEN (b.job_status, r.target) IN ({_LEGAL}) THEN r.target ELSE j.job_status END,
@@ -162,10 +167,13 @@ SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pil
 FROM before b JOIN said r USING (panda_id) LEFT JOIN changed c USING (panda_id)
 """
 
-# primary key; rare
+# primary keys; rare
 _NOTE_FOREIGN = """
-UPDATE jobs_live SET sup_error_code = %(code)s, sup_error_diag = %(diag)s WHERE panda_id = %(panda_id)s
+UPDATE jobs_live SET sup_error_code = %(code)s, sup_error_diag = %(diag)s
+WHERE panda_id IN (SELECT panda_id FROM jobs_live WHERE panda_id = %(panda_id)s FOR UPDATE SKIP LOCKED)
 """
+_STILL_LIVE = "SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)"
+_WAIT_AT_MOST = "SELECT set_config('lock_timeout', %(ms)s, true)"
 
 _KEEP_DOCUMENTS = f""", reported AS (
     INSERT INTO job_output_reports (panda_id, attempt_nr, verdict, report)
@@ -188,17 +196,31 @@ HEARTBEAT = PreparedStatement("pilot_heartbeats", _UPDATE.replace("/* documents 
 FINAL = PreparedStatement("pilot_verdicts", _UPDATE.replace("/* documents */", _KEEP_DOCUMENTS), {"reports": "jsonb"})
 
 
-class PilotReports:
-    """Takes the reports of pilots; those that come at the same time share a statement and a commit."""
+class _Answer(Enum):
+    HELD = auto()
+    """Somebody holds the job, a command on its whole task perhaps."""
 
-    def __init__(self, database: Database) -> None:
+
+class PilotReports:
+    """Takes the reports of pilots; those that come at the same time share a statement and a commit.
+
+    Killing a task may hold its jobs for seconds. Their reports wait apart, a few at a time, so that they hold up no other
+    pilot and take no thread or connection from it.
+    """
+
+    def __init__(self, database: Database, *, patience_s: float = 5.0, seats: int = 4) -> None:
+        """`patience_s`: how long a report waits for a job that somebody holds; `seats`: how many reports may."""
         self._database = database
-        self._coalescer: Coalescer[JobReport, str | None] = Coalescer(self._apply, key=lambda report: report.panda_id)
+        self._patience_ms = str(int(1000 * patience_s))
+        self._seats = threading.BoundedSemaphore(seats)
+        self._reports: Coalescer[JobReport, str | _Answer | None] = Coalescer(self._apply, lambda said: said.panda_id)
+        self._patient: Coalescer[JobReport, str | None] = Coalescer(self._wait, lambda said: said.panda_id, lanes=1)
 
     def update_job(self, report: JobReport) -> str | None:
         """Apply a report and return the command for the pilot: None, tobekilled, alreadydone or badattemptnr.
 
-        Raises InvalidInput when the state is none a pilot may report; nothing has changed then.
+        Raises InvalidInput when the state is none a pilot may report, Unavailable when the job stays held for too long;
+        nothing has changed then.
         """
         if report.job_status not in REPORTABLE:
             raise InvalidInput(
@@ -206,20 +228,55 @@ class PilotReports:
                 field="job_status",
                 remedy="one of " + ", ".join(REPORTABLE),
             )
-        return self._coalescer.submit(report)
+        answer = self._reports.submit(report)
+        if not isinstance(answer, _Answer):
+            return answer
+        if not self._seats.acquire(blocking=False):
+            raise _held([report])
+        try:
+            return self._patient.submit(report)
+        finally:
+            self._seats.release()
 
-    def _apply(self, reports: list[JobReport]) -> list[str | None]:
-        statement = FINAL if any(report.has_documents for report in reports) else HEARTBEAT
-        rows = {row["panda_id"]: row for row in self._database.fetch_prepared(statement, reports_parameters(reports))}
-        for report in reports:
-            if report.panda_id in rows and rows[report.panda_id]["is_foreign"]:
-                _note_foreign(self._database, report)
+    def _apply(self, reports: list[JobReport]) -> list[str | _Answer | None]:
+        rows = _by_job(self._database.fetch_prepared(_statement_for(reports), reports_parameters(reports)))
+        absent = [report.panda_id for report in reports if report.panda_id not in rows]
+        held = self._database.fetch(_STILL_LIVE, {"panda_ids": absent}) if absent else []
+        held_ids = {row["panda_id"] for row in held}
         return [
-            _command(rows[report.panda_id], report)
-            if report.panda_id in rows
-            else _answer_for_ended(self._database, report)
+            _Answer.HELD if report.panda_id in held_ids else self._answer(rows.get(report.panda_id), report)
             for report in reports
         ]
+
+    def _wait(self, reports: list[JobReport]) -> list[str | None]:
+        statement = _statement_for(reports).statement.replace(" SKIP LOCKED", "")
+        with self._database.transaction() as transaction:
+            transaction.execute(_WAIT_AT_MOST, {"ms": self._patience_ms})
+            try:
+                rows = _by_job(transaction.fetch(statement, reports_parameters(reports)))
+            except psycopg2.errors.LockNotAvailable as error:
+                raise _held(reports) from error
+        return [self._answer(rows.get(report.panda_id), report) for report in reports]
+
+    def _answer(self, row: Row | None, report: JobReport) -> str | None:
+        if row is None:
+            return _answer_for_ended(self._database, report)
+        if row["is_foreign"]:
+            _note_foreign(self._database, report)
+        return _command(row, report)
+
+
+def _statement_for(reports: list[JobReport]) -> PreparedStatement:
+    return FINAL if any(report.has_documents for report in reports) else HEARTBEAT
+
+
+def _by_job(rows: list[Row]) -> dict[int, Row]:
+    return {row["panda_id"]: row for row in rows}
+
+
+def _held(reports: list[JobReport]) -> Unavailable:
+    jobs = ", ".join(str(report.panda_id) for report in reports[:5])
+    return Unavailable(f"job {jobs} is being changed", field="job_id", remedy="send the report again in a while")
 
 
 def reports_parameters(reports: list[JobReport]) -> dict[str, Any]:
