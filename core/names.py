@@ -1,9 +1,11 @@
-"""Names of files and datasets from outside: what a path and an index can hold. Knows no table."""
+"""Names of files, datasets and queues from outside: what a path and an index can hold. Knows no table."""
 
 from __future__ import annotations
 
 from core.errors import InvalidInput
 
+ANY_QUEUE = "AUTO"
+"""Stands for any queue; beside names of queues: any other, if none of these can take the jobs (prun's help to --site)."""
 MAX_NAME_BYTES = 1024
 """Far below what a row of a PostgreSQL index can hold (2704 bytes); a path on Linux may be longer, a name of ours not."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.brokerage.candidates import Candidate, Request, Step
 from core.brokerage.criteria import CRITERIA, Criterion
+from core.names import ANY_QUEUE
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
@@ -37,7 +38,10 @@ class Decision:
 
 
 def broker(request: Request, candidates: list[Candidate], criteria: list[Criterion] = CRITERIA) -> Decision:
-    """Choose among `candidates`. A pinned queue is taken as it is: the submitter decided (relocationFlag=1)."""
+    """Choose among `candidates`. A pinned queue is taken as it is: the submitter decided (relocationFlag=1).
+
+    Included queues with AUTO among them come first, and others only if none of them can take the jobs.
+    """
     if request.pinned_queue:
         pinned = [queue for queue in candidates if queue.queue_name == request.pinned_queue]
         others = [
@@ -49,6 +53,10 @@ def broker(request: Request, candidates: list[Candidate], criteria: list[Criteri
             "pinned", "the submitter chose this queue", len(candidates), len(pinned), others[:_SHOWN_EXCLUSIONS]
         )
         return Decision(pinned, [step])
+    if ANY_QUEUE in request.included:
+        named = tuple(name for name in request.included if name != ANY_QUEUE)
+        wanted = broker(replace(request, included=named), candidates, criteria)
+        return wanted if wanted.accepted or not named else broker(replace(request, included=()), candidates, criteria)
     left = candidates
     steps: list[Step] = []
     for criterion in criteria:

@@ -19,7 +19,7 @@ class Request:
     """Storage endpoints that hold every input of each job."""
     pinned_queue: str = ""
     included: tuple[str, ...] = ()
-    """If not empty, only queues of these names; patterns with * and ? count."""
+    """If not empty, only queues of these names; patterns with * and ? count. With AUTO among them: rather these."""
     excluded: tuple[str, ...] = ()
 
 

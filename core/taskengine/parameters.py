@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import InvalidInput
+from core.names import ANY_QUEUE
 from core.taskengine import fields
 from core.taskengine.definition import (
     DEFAULT_MAX_FILES_PER_JOB,
@@ -118,7 +119,7 @@ def priority_of(parameters: Mapping[str, Any], *, is_production: bool) -> int:
 
 def _site(parameters: Mapping[str, Any]) -> str:
     """One queue; several in one text are read as includedSite by brokerage."""
-    sites = fields.names(parameters, "site")
+    sites = tuple(site for site in fields.names(parameters, "site") if site != ANY_QUEUE)
     included, excluded = fields.names(parameters, "includedSite"), fields.names(parameters, "excludedSite")
     for site in (*sites, *included):
         if site in excluded:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.database import Database, Row, Transaction
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, UnknownObject
+from core.names import ANY_QUEUE
 from core.queues import check_queue_exists
 from core.states import TaskStatus
 from core.taskengine import fields
@@ -111,9 +112,22 @@ def _check_sites(transaction: Transaction, parameters: dict[str, Any], definitio
         check_queue_exists(transaction, definition.site, "site")
     if is_panda_dialect(parameters):
         for name in ("includedSite", "site"):
-            for site in fields.names(parameters, name):
-                if not any(sign in site for sign in "*?["):
-                    check_queue_exists(transaction, site, name)
+            _check_one_exists(transaction, fields.names(parameters, name), name)
+
+
+def _check_one_exists(transaction: Transaction, sites: tuple[str, ...], name: str) -> None:
+    """Of several queues one must be there: lists that users keep outlive queues. Patterns and AUTO are no names."""
+    if any(site == ANY_QUEUE or any(sign in site for sign in "*?[") for site in sites):
+        return
+    refusals = []
+    for site in sites:
+        try:
+            check_queue_exists(transaction, site, name)
+            return
+        except UnknownObject as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise refusals[0]
 
 
 # primary key

@@ -61,6 +61,14 @@ TABLE = [
 ]
 
 
+def test_queues_named_before_auto_come_first_and_others_only_without_them():
+    named, other = replace(ANY, queue_name="NAMED"), replace(ANY, queue_name="OTHER")
+    request = replace(MODEST, included=("NAMED", "AUTO"))
+    assert broker(request, [other, named]).accepted == [named]
+    assert broker(request, [other, replace(named, status="offline")]).accepted == [other]
+    assert broker(replace(MODEST, included=("AUTO",)), [other]).accepted == [other]
+
+
 def test_every_criterion_is_in_the_table():
     assert [criterion.name for criterion in CRITERIA] == [entry[0] for entry in TABLE]
     assert all(criterion.sentence for criterion in CRITERIA)

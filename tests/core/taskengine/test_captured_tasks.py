@@ -289,3 +289,18 @@ def test_every_captured_dictionary_is_real_and_small():
         parameters = json.loads(path.read_text())["task_parameters"]
         assert parameters["processingType"].startswith("panda-client-2.2.0-jedi-")
         assert path.stat().st_size < 4096
+
+
+LISTS_OF_SITES = [
+    {"site": "AUTO"},
+    {"includedSite": ["Q", "GONE"]},
+    {"includedSite": ["GONE", "AUTO"]},
+    {"site": "Q_A,GONE"},
+    {"site": "", "includedSite": "Q*"},
+]
+
+
+@pytest.mark.parametrize("number", range(len(LISTS_OF_SITES)))
+def test_lists_of_queues_may_hold_some_that_are_not_there(site, number):
+    parameters = captured("single", taskName=f"user.testuser.sites{number}/", **LISTS_OF_SITES[number])
+    assert row_of_task(site, accept(site, parameters))["site"] == ""
