@@ -39,7 +39,7 @@ from core.database import Database, migrate
 from core.dispatch.acquire import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import Unavailable
-from core.taskengine.task_facts import TaskFacts
+from core.taskengine.questions.task_facts import TaskFacts
 
 log = logging.getLogger("panda.api")
 

@@ -22,7 +22,7 @@ from core.database import Database
 from core.dispatch.acquire import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
-from core.taskengine.task_facts import TaskFacts
+from core.taskengine.questions.task_facts import TaskFacts
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from core.database import Database, Row
 from core.errors import Conflict, UnknownObject
 from core.taskengine import submit
-from core.taskengine.house_dialect import RUN_SHELL, fill_in, numbered_name
-from core.taskengine.splitting import MAX_JOBS_PER_TASK
+from core.taskengine.dialects.house import RUN_SHELL, fill_in, numbered_name
+from core.taskengine.making.splitting import MAX_JOBS_PER_TASK
 
 __all__ = [
     "MAX_JOBS_PER_TASK",

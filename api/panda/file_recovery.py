@@ -14,8 +14,8 @@ from core.dataservice.catalogue import find_dataset
 from core.dataservice.lost_files import Output, Search, search_outputs
 from core.filecache.disk import NoRoom
 from core.filecache.logs import TaskLogs
-from core.taskengine.locking import Issuer
-from core.taskengine.recovery import recover
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.recovery import recover
 from core.tasks import task_owner
 
 _MOST_NAMES = 10_000

@@ -15,8 +15,8 @@ import orjson
 
 from core.dispatch.acquire import AcquiredJob
 from core.taskbuffer.commanding import DEBUG_FLAGS
-from core.taskengine.execution import execution_steps
-from core.taskengine.transformations import RUN_CONTAINER
+from core.taskengine.dialects.execution import execution_steps
+from core.taskengine.dialects.transformations import RUN_CONTAINER
 
 BUILD_LABEL = "panda"
 """prodSourceLabel of the jobs that make a lib, around which no steps of the task are taken (client-wire.md 4.4)."""
@@ -37,7 +37,7 @@ def pilot_dictionary(
     """The dictionary of one job given to a pilot.
 
     `transformation_base`: where this pilot fetches transformations of ours. `task`: what its task asks of the pilot
-    (`core.taskengine.task_facts`). `secrets`: of the job's owner, when the task wants them on the node.
+    (`core.taskengine.questions.task_facts`). `secrets`: of the job's owner, when the task wants them on the node.
     """
     files = acquired.files
     inputs = [file for file in files if file["type"] in _INPUTS]

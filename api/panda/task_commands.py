@@ -7,10 +7,10 @@ from typing import Any
 from api.panda.kernel import Auth, Call, Refusal, Result, Success, endpoint, not_built
 from core.errors import InvalidInput
 from core.taskbuffer.killing import Killer, kill_jobs
-from core.taskengine import changing
-from core.taskengine.commands import Outcome, run_command
-from core.taskengine.jobs import live_jobs_of
-from core.taskengine.locking import Issuer
+from core.taskengine.commands import changing
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import Outcome, run_command
+from core.taskengine.questions.jobs import live_jobs_of
 
 
 def _run(call: Call, name: str, task_id: int, **options: Any) -> Result:

@@ -9,11 +9,11 @@ from api.panda.job_record import record_of
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
 from core.errors import InvalidInput
 from core.taskbuffer.lookup import MAX_LOOKUP, jobs_with_files
-from core.taskengine import summary
-from core.taskengine.files import datasets_of
-from core.taskengine.filters import parse_filters, parse_time
-from core.taskengine.jobs import jobs_of, unsuccessful_jobs_of
-from core.taskengine.lookup import parent_record, task_record, task_records
+from core.taskengine.questions import summary
+from core.taskengine.questions.files import datasets_of
+from core.taskengine.questions.filters import parse_filters, parse_time
+from core.taskengine.questions.jobs import jobs_of, unsuccessful_jobs_of
+from core.taskengine.questions.lookup import parent_record, task_record, task_records
 
 
 @endpoint("GET")

@@ -15,7 +15,7 @@ from core.dataservice.stored_logs import StoredLog, keep_stored_logs
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.killing import ending_of_killed
-from core.taskengine.execution import optional_outputs
+from core.taskengine.dialects.execution import optional_outputs
 from core.text import clean
 
 ADDER_ERROR = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.agents.base import Agent
 from core.database import Database
-from core.taskengine.building import release_waiting_jobs
+from core.taskengine.making.building import release_waiting_jobs
 from core.taskengine.parents import follow_parents
 
 

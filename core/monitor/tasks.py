@@ -11,7 +11,7 @@ from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.monitor.selection import contains_text
-from core.taskengine.columns import TASK_COLUMNS
+from core.taskengine.questions.columns import TASK_COLUMNS
 
 TASK_GRAMMAR = Grammar(
     filters={

@@ -7,9 +7,9 @@ from typing import Any
 
 from core.database import Row, Transaction
 from core.errors import Unavailable
-from core.taskengine.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
-from core.taskengine.parameters import task_name
-from core.taskengine.reopening import REEXECUTABLE, resubmit
+from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
+from core.taskengine.commands.reopening import REEXECUTABLE, resubmit
+from core.taskengine.dialects.panda import task_name
 
 TAKEN_OVER = frozenset(
     {

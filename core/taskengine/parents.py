@@ -10,11 +10,11 @@ import logging
 from core.database import Database, Row, Transaction
 from core.errors import PandaError
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
-from core.taskengine.contents import feed_contents
-from core.taskengine.generation import generate_jobs
-from core.taskengine.reading import effective_parameters
+from core.taskengine.dialects.reading import effective_parameters
+from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.generation import generate_jobs
+from core.taskengine.making.streams import COMPLETE, FOLLOWS_PARENT
 from core.taskengine.status import change_status, lock_task
-from core.taskengine.streams import COMPLETE, FOLLOWS_PARENT
 from core.text import clean
 
 log = logging.getLogger("panda.taskengine")

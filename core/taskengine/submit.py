@@ -11,15 +11,15 @@ from core.errors import Conflict, InvalidInput, UnknownObject
 from core.names import ANY_QUEUE
 from core.queues import check_queue_exists
 from core.states import TaskStatus
-from core.taskengine import fields
-from core.taskengine.contents import feed_contents
-from core.taskengine.definition import TaskDefinition
+from core.taskengine.commands.reopening import REEXECUTABLE
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import TaskDefinition
+from core.taskengine.dialects.panda import is_panda_dialect
+from core.taskengine.dialects.reading import read_definition
 from core.taskengine.duplicates import find_duplicate, reexecute
-from core.taskengine.generation import generate_jobs
-from core.taskengine.parameters import is_panda_dialect
+from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.generation import generate_jobs
 from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
-from core.taskengine.reading import read_definition
-from core.taskengine.reopening import REEXECUTABLE
 from core.taskengine.status import log_status
 from core.text import clean
 

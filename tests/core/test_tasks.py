@@ -218,7 +218,7 @@ def test_every_refusal_names_its_field_and_keeps_nothing(site, field, wrong):
 
 
 def test_too_many_jobs_are_refused_before_any_is_made(site, monkeypatch):
-    monkeypatch.setattr("core.taskengine.splitting.MAX_JOBS_PER_TASK", 9)
+    monkeypatch.setattr("core.taskengine.making.splitting.MAX_JOBS_PER_TASK", 9)
     with pytest.raises(InvalidInput) as refused:
         make_task(site, inputDataset="ten", nFilesPerJob=1)
     assert refused.value.field == "nFilesPerJob"

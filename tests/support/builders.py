@@ -18,8 +18,8 @@ from core.queues import set_endpoint, set_queue
 from core.states import JobStatus
 from core.taskbuffer.killing import Killer
 from core.taskbuffer.submission import NewFile, NewJob
-from core.taskengine.commands import run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from core.tasks import submit_task
 
 ADLER32 = "0a1b2c3d"

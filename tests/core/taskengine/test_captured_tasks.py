@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.database import Database
-from core.taskengine.execution import execution_steps, optional_outputs
+from core.taskengine.dialects.execution import execution_steps, optional_outputs
 from tests.core.taskengine.submitting import (
     CAPTURED,
     accept,

@@ -6,8 +6,8 @@ import pytest
 
 from core.database import Database
 from core.states import TaskStatus
-from core.taskengine.commands import COMMANDS, Outcome, run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import COMMANDS, Outcome, run_command
 from tests.core.taskengine.rows import history, insert_task, task_row
 from tests.support.builders import everything, make_queue
 

@@ -12,9 +12,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from core.database import Database
 from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, TaskStatus
-from core.taskengine.changing import increase_attempts
-from core.taskengine.commands import COMMANDS, run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.changing import increase_attempts
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import COMMANDS, run_command
 from tests.support.builders import (
     acquire,
     add_up,

@@ -8,9 +8,9 @@ import threading
 from core.database import Database
 from core.errors import Unavailable
 from core.states import FINAL_TASK_STATUSES
-from core.taskengine.changing import change_priority
-from core.taskengine.commands import run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.changing import change_priority
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.core.taskengine.rows import history, task_row
 from tests.support.builders import (
     acquire,

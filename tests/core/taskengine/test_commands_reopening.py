@@ -8,9 +8,9 @@ import pytest
 
 from core.database import Database
 from core.errors import InvalidInput, PandaError
-from core.taskengine.changing import increase_attempts
-from core.taskengine.commands import run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.changing import increase_attempts
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.core.taskengine.rows import file_statuses, history, insert_task, task_row
 from tests.support.builders import (
     acquire,

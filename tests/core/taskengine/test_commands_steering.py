@@ -7,9 +7,9 @@ import pytest
 from core.database import Database
 from core.dataservice.activation import Arrival, activate_ready_jobs, register_arrivals
 from core.errors import InvalidInput, UnknownObject
-from core.taskengine import changing
-from core.taskengine.commands import run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands import changing
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.core.taskengine.rows import history, insert_task, task_row
 from tests.support.builders import (
     acquire,

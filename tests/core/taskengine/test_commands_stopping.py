@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.database import Database
-from core.taskengine.commands import run_command
-from core.taskengine.locking import Issuer
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.core.taskengine.rows import file_statuses, history, task_row
 from tests.support.builders import (
     acquire,

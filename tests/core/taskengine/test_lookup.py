@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from core.database import Database
 from core.errors import InvalidInput, UnknownObject
 from core.states import FINAL_TASK_STATUSES, SUPER_STATUS, TaskStatus
-from core.taskengine import summary
-from core.taskengine.columns import TASK_COLUMNS
-from core.taskengine.files import datasets_of
-from core.taskengine.filters import parse_filters, parse_time
-from core.taskengine.lookup import parent_record, records_question, task_record, task_records
-from core.taskengine.split_rules import split_rule_text
+from core.taskengine.dialects.split_rules import split_rule_text
+from core.taskengine.questions import summary
+from core.taskengine.questions.columns import TASK_COLUMNS
+from core.taskengine.questions.files import datasets_of
+from core.taskengine.questions.filters import parse_filters, parse_time
+from core.taskengine.questions.lookup import parent_record, records_question, task_record, task_records
 from tests.core.taskengine.rows import insert_files, insert_task
 
 

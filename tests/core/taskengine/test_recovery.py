@@ -12,8 +12,8 @@ from core.database import Database
 from core.dataservice.catalogue import describe_dataset
 from core.dataservice.lost_files import search_outputs
 from core.queues import set_endpoint, set_queue
-from core.taskengine.locking import Issuer
-from core.taskengine.recovery import recover
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.recovery import recover
 from tests.core.taskengine.rows import file_statuses, history, task_row
 from tests.support.builders import (
     ADLER32,

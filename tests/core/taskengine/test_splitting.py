@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.taskengine.definition import InputStream, SplitRule
-from core.taskengine.splitting import Companions, InputFile, check_job_count, cut
+from core.taskengine.dialects.definition import InputStream, SplitRule
+from core.taskengine.making.splitting import Companions, InputFile, check_job_count, cut
 
 SIZES = st.lists(st.integers(0, 50), max_size=60)
 RULES = st.builds(

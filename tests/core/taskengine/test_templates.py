@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.taskengine.building import build_text
-from core.taskengine.definition import BuildStep, Filling, fill_name
-from core.taskengine.items import read_items
-from core.taskengine.templates import compacted, written_names
+from core.taskengine.dialects.definition import BuildStep, Filling, fill_name
+from core.taskengine.dialects.items import read_items
+from core.taskengine.dialects.templates import compacted, written_names
+from core.taskengine.making.building import build_text
 
 LFN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=30)
 

@@ -6,7 +6,7 @@ import pytest
 
 from api.transformations import TRANSFORMATIONS
 from core.errors import InvalidInput
-from core.taskengine.transformations import (
+from core.taskengine.dialects.transformations import (
     BUILD_ATHENA,
     BUILD_GEN,
     RUN_CONTAINER,

@@ -10,10 +10,10 @@ from core.database import Row, Transaction
 from core.dataservice.catalogue import find_dataset
 from core.errors import InvalidInput, UnknownObject
 from core.patterns import users_patterns
-from core.taskengine.definition import InputStream, SplitRule, TaskDefinition
-from core.taskengine.reading import definition_of
+from core.taskengine.dialects.definition import InputStream, SplitRule, TaskDefinition
+from core.taskengine.dialects.reading import definition_of
+from core.taskengine.making.streams import register_streams
 from core.taskengine.status import lock_task
-from core.taskengine.streams import register_streams
 
 MAX_ROWS_PER_TASK = 1_000_000
 _PATTERN_LIMIT_S = 5.0

@@ -13,15 +13,15 @@ from core.errors import InvalidInput
 from core.queues import check_queue_exists
 from core.states import GENERATING_TASK_STATUSES, TaskStatus
 from core.taskbuffer.submission import NewJob, check_job, insert_jobs
-from core.taskengine import house_dialect
-from core.taskengine.building import library_of
-from core.taskengine.definition import InputStream, TaskDefinition
-from core.taskengine.making import Library, Piece, make_job
-from core.taskengine.progress import recount
-from core.taskengine.reading import definition_of
-from core.taskengine.splitting import Companions, InputFile, check_job_count, cut
+from core.taskengine.dialects.definition import InputStream, TaskDefinition
+from core.taskengine.dialects.house import check_places
+from core.taskengine.dialects.reading import definition_of
+from core.taskengine.making.building import library_of
+from core.taskengine.making.job import Library, Piece, make_job
+from core.taskengine.making.progress import recount
+from core.taskengine.making.splitting import Companions, InputFile, check_job_count, cut
+from core.taskengine.making.streams import FOLLOWS_PARENT
 from core.taskengine.status import change_status, final_status, lock_task
-from core.taskengine.streams import FOLLOWS_PARENT
 
 # ix_task_datasets_task, ix_task_files_status; the sum is that of all files before, used or not
 _MASTER = """
@@ -88,7 +88,7 @@ def generate_jobs(transaction: Transaction, task_id: int) -> list[int]:
     if task["next_serial"] == 1:
         sandbox = [file.lfn for piece in pieces[:1] for file in piece.companions.get("SANDBOX", [])]
         data = [file.lfn for file in files if file.catalogue_file_id is not None]
-        house_dialect.check_places(definition, data, sandbox)
+        check_places(definition, data, sandbox)
     library, build = library_of(transaction, task, definition)
     runs = _run_jobs(task, definition, pieces, library)
     panda_ids = insert_jobs(transaction, [*([build] if build else []), *runs])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.taskengine.definition import InputStream, SplitRule
+from core.taskengine.dialects.definition import InputStream, SplitRule
 
 MAX_JOBS_PER_TASK = 100_000
 

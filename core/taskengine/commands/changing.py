@@ -13,10 +13,10 @@ from core.errors import InvalidInput, Unavailable
 from core.resource_types import resource_type
 from core.states import AWAITING_PILOT, TaskStatus
 from core.taskbuffer.submission import JOB_LIMITS
-from core.taskengine.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
-from core.taskengine.parameters import is_panda_dialect
-from core.taskengine.reopening import more_attempts
-from core.taskengine.split_rules import CHANGEABLE_TAGS, SPLIT_RULE_TAGS
+from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
+from core.taskengine.commands.reopening import more_attempts
+from core.taskengine.dialects.panda import is_panda_dialect
+from core.taskengine.dialects.split_rules import CHANGEABLE_TAGS, SPLIT_RULE_TAGS
 from core.text import clean
 
 _TRIES = 5

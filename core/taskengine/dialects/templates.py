@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.errors import InvalidInput
-from core.taskengine.definition import Filling
-from core.taskengine.quoting import QuoteState
+from core.taskengine.dialects.definition import Filling
+from core.taskengine.dialects.quoting import QuoteState
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:/(?P<variant>[A-Za-z]+))?\}|\$JEDITASKID\b")
 _OPENED = re.compile(r"\$\{[^}]*(?:$|(?=\$\{))")

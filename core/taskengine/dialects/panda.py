@@ -12,8 +12,8 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.names import ANY_QUEUE
-from core.taskengine import fields
-from core.taskengine.definition import (
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import (
     DEFAULT_MAX_FILES_PER_JOB,
     PFN_DATASET,
     PSEUDO_DATASET,
@@ -22,11 +22,11 @@ from core.taskengine.definition import (
     SplitRule,
     TaskDefinition,
 )
-from core.taskengine.items import Items, read_items
-from core.taskengine.needs import read_needs
-from core.taskengine.templates import check_placeholders
-from core.taskengine.transformations import BUILD_ATHENA, BUILD_GEN, run_transformation
-from core.taskengine.unsupported import notes, refuse_unsupported
+from core.taskengine.dialects.items import Items, read_items
+from core.taskengine.dialects.needs import read_needs
+from core.taskengine.dialects.templates import check_placeholders
+from core.taskengine.dialects.transformations import BUILD_ATHENA, BUILD_GEN, run_transformation
+from core.taskengine.dialects.unsupported import notes, refuse_unsupported
 
 MAX_NAME_BYTES = 240
 """Leaves room for the number and the kind that make the names of datasets."""

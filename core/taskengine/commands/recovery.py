@@ -9,12 +9,12 @@ from __future__ import annotations
 from core.database import Database
 from core.dataservice.lost_files import Output
 from core.states import TaskStatus
-from core.taskengine.answers import Done, counted
-from core.taskengine.commands import Command, Outcome, run
-from core.taskengine.generation import generate_jobs
-from core.taskengine.locking import Issuer, LockedTask
-from core.taskengine.progress import recount
-from core.taskengine.reopening import REEXECUTABLE
+from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.locking import Issuer, LockedTask
+from core.taskengine.commands.reopening import REEXECUTABLE
+from core.taskengine.commands.table import Command, Outcome, run
+from core.taskengine.making.generation import generate_jobs
+from core.taskengine.making.progress import recount
 from core.taskengine.status import change_status
 
 # ix_task_files_job; only what a job finished can have been lost

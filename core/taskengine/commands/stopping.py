@@ -5,9 +5,9 @@ from __future__ import annotations
 from core.database import Transaction
 from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, TaskStatus
 from core.taskbuffer.killing import Killer, kill_in
-from core.taskengine.answers import Done, counted
-from core.taskengine.locking import LockedTask
-from core.taskengine.progress import recount
+from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.locking import LockedTask
+from core.taskengine.making.progress import recount
 from core.taskengine.status import change_status, final_status, lock_task
 
 KILLED_BY_ENGINE = 50

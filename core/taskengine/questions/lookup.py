@@ -8,9 +8,9 @@ from typing import Any
 from core.database import Database, Row
 from core.errors import UnknownObject
 from core.patterns import users_patterns
-from core.taskengine.columns import SHOWN_COLUMNS
-from core.taskengine.filters import TaskFilters
-from core.taskengine.split_rules import split_rule_text
+from core.taskengine.dialects.split_rules import split_rule_text
+from core.taskengine.questions.columns import SHOWN_COLUMNS
+from core.taskengine.questions.filters import TaskFilters
 
 MAX_TASKS = 10_000
 """Records in one answer; upstream names no limit."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from core.errors import InvalidInput, PandaError
 from core.queues import check_queue_exists
-from core.taskengine import fields
-from core.taskengine.definition import TaskDefinition
-from core.taskengine.locking import LockedTask
-from core.taskengine.reading import read_definition
+from core.taskengine.commands.locking import LockedTask
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import TaskDefinition
+from core.taskengine.dialects.reading import read_definition
 
 _KEPT = frozenset(
     {"taskName", "userName", "vo", "prodSourceLabel", "jobParameters", "buildSpec", "log", "uniqueTaskName"}

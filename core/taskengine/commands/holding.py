@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.states import JobStatus
 from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
-from core.taskengine.locking import LockedTask
+from core.taskengine.commands.locking import LockedTask
 
 
 def hold_jobs(task: LockedTask) -> int:

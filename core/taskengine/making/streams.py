@@ -6,8 +6,8 @@ import json
 
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
-from core.taskengine.definition import InputStream, OutputStream, TaskDefinition
-from core.taskengine.items import scope_of
+from core.taskengine.dialects.definition import InputStream, OutputStream, TaskDefinition
+from core.taskengine.dialects.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
 """Status of an input dataset to which the parent task still adds files."""

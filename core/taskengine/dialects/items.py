@@ -9,9 +9,9 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.names import MAX_NAME_BYTES
-from core.taskengine import fields
-from core.taskengine.definition import PSEUDO_DATASET, InputStream, OutputStream
-from core.taskengine.templates import Segment, TemplateCommand, check_placeholders
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import PSEUDO_DATASET, InputStream, OutputStream
+from core.taskengine.dialects.templates import Segment, TemplateCommand, check_placeholders
 
 MAX_ITEMS = 10_000
 _MAX_TEXT_BYTES = 2**20

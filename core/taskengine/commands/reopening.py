@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from core.states import TaskStatus
-from core.taskengine.answers import Done, counted
-from core.taskengine.contents import feed_contents
-from core.taskengine.generation import generate_jobs
-from core.taskengine.holding import release_jobs
-from core.taskengine.locking import LockedTask
-from core.taskengine.new_parameters import take_over
-from core.taskengine.progress import recount
-from core.taskengine.reading import definition_of
+from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.holding import release_jobs
+from core.taskengine.commands.locking import LockedTask
+from core.taskengine.commands.new_parameters import take_over
+from core.taskengine.dialects.reading import definition_of
+from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.generation import generate_jobs
+from core.taskengine.making.progress import recount
 from core.taskengine.status import change_status
 
 REEXECUTABLE = frozenset(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.database import Row
-from core.taskengine.definition import TaskDefinition
-from core.taskengine.house_dialect import read_house_parameters
-from core.taskengine.parameters import is_panda_dialect, read_parameters
+from core.taskengine.dialects.definition import TaskDefinition
+from core.taskengine.dialects.house import read_house_parameters
+from core.taskengine.dialects.panda import is_panda_dialect, read_parameters
 
 
 def effective_parameters(task: Row) -> dict[str, Any]:

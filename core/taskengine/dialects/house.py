@@ -16,8 +16,8 @@ from typing import Any
 from core.errors import InvalidInput
 from core.names import check_file_name
 from core.taskbuffer.submission import JOB_LIMITS, MAX_PARAMETERS_BYTES
-from core.taskengine import fields
-from core.taskengine.definition import (
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import (
     PSEUDO_DATASET,
     Filling,
     InputStream,
@@ -26,8 +26,8 @@ from core.taskengine.definition import (
     SplitRule,
     TaskDefinition,
 )
-from core.taskengine.needs import changed_walltime
-from core.taskengine.parameters import MAX_JOBS, task_name
+from core.taskengine.dialects.needs import changed_walltime
+from core.taskengine.dialects.panda import MAX_JOBS, task_name
 
 RUN_SHELL = "runShell"
 _WORD = re.compile(r"%%(IN|OUT[0-9]{0,4}|JOB)\b|%(IN|OUT[0-9]{0,4}|JOB)\b")

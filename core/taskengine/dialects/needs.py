@@ -7,8 +7,8 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.taskbuffer.submission import JOB_LIMITS
-from core.taskengine import fields
-from core.taskengine.definition import Needs
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import Needs
 
 _RAM_UNITS = ("", "MB", "MBFixed", "MBPerCore", "MBPerCoreFixed")
 _DISK_UNITS = ("", "kB", "kBFixed", "MB", "MBFixed")

@@ -8,8 +8,8 @@ from typing import Any
 
 from core.database import Database, Row
 from core.errors import UnknownObject
-from core.taskengine.columns import TASK_COLUMNS
-from core.taskengine.jobs import job_statuses_of
+from core.taskengine.questions.columns import TASK_COLUMNS
+from core.taskengine.questions.jobs import job_statuses_of
 
 MOST_TASKS = 10_000
 MOST_FULL_TASKS = 500

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from core.database import Database
-from core.taskengine.execution import optional_outputs
+from core.taskengine.dialects.execution import optional_outputs
 
 _AGE_S = 60.0
 _MOST = 10_000

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.states import SUPER_STATUS
-from core.taskengine.columns import TASK_COLUMNS, TaskColumn, known_name
+from core.taskengine.questions.columns import TASK_COLUMNS, TaskColumn, known_name
 
 _PATTERN_SIGNS = frozenset("^$*+?|()\\")
 _MAX_LENGTH = 1000

@@ -13,8 +13,8 @@ from core.database import Row
 from core.errors import InvalidInput
 from core.states import JobStatus
 from core.taskbuffer.submission import JOB_LIMITS, NewFile, NewJob
-from core.taskengine.definition import Filling, TaskDefinition
-from core.taskengine.splitting import InputFile
+from core.taskengine.dialects.definition import Filling, TaskDefinition
+from core.taskengine.making.splitting import InputFile
 
 _LEAST_OUTPUT_MB = 500
 """Scratch reserved for outputs at least (domain.md 3.4)."""

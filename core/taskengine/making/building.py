@@ -13,11 +13,11 @@ from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.submission import NewFile, NewJob
 from core.taskbuffer.transitions import advance_jobs
-from core.taskengine.definition import BuildStep, TaskDefinition
-from core.taskengine.items import scope_of
-from core.taskengine.making import Library, common
-from core.taskengine.quoting import QuoteState
-from core.taskengine.streams import library_dataset
+from core.taskengine.dialects.definition import BuildStep, TaskDefinition
+from core.taskengine.dialects.items import scope_of
+from core.taskengine.dialects.quoting import QuoteState
+from core.taskengine.making.job import Library, common
+from core.taskengine.making.streams import library_dataset
 
 BUILD_PRIORITY = 2000
 """domain.md 2.6."""

@@ -12,9 +12,9 @@ from typing import Any
 from core.database import Database, Row
 from core.errors import Unavailable
 from core.states import TaskStatus
-from core.taskengine import reopening, steering, stopping
-from core.taskengine.answers import Done
-from core.taskengine.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
+from core.taskengine.commands import reopening, steering, stopping
+from core.taskengine.commands.answers import Done
+from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
 
 REGISTERED = 0
 STILL_ACTIVE = 2

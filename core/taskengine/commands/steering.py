@@ -5,13 +5,13 @@ from __future__ import annotations
 from core.errors import InvalidInput
 from core.queues import check_queue_exists
 from core.states import AWAITING_PILOT, JobStatus, TaskStatus
-from core.taskengine.answers import Done, counted
-from core.taskengine.contents import feed_contents
-from core.taskengine.generation import generate_jobs
-from core.taskengine.holding import hold_jobs, release_jobs
-from core.taskengine.locking import LockedTask
+from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.holding import hold_jobs, release_jobs
+from core.taskengine.commands.locking import LockedTask
+from core.taskengine.commands.stopping import end_jobs_of
+from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.generation import generate_jobs
 from core.taskengine.status import change_status
-from core.taskengine.stopping import end_jobs_of
 
 REASSIGNED = 51
 """Kill code (server-api.md 5.4): closed, its input is processed again."""
