@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -17,6 +19,7 @@ import pytest
 from api.panda import MODULES
 from api.panda.kernel import NOT_IMPLEMENTED, Auth, Endpoint
 from api.uploads import Upload
+from tests.support.builders import everything
 from tests.support.system import RunningSystem
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
@@ -37,7 +40,8 @@ class Expected:
     auth: Auth
     tier: int
     required: frozenset[str]
-    optional: frozenset[str]
+    optional: dict[str, Any]
+    """Name -> default."""
 
     @property
     def path(self) -> str:
@@ -45,20 +49,23 @@ class Expected:
 
 
 def surface() -> list[Expected]:
-    """The rows of `v1_surface.csv`."""
+    """The rows of `v1_surface.csv`; parameters there are `name!`, `name` (null when left out) or `name=default`."""
     with (Path(__file__).parent / "v1_surface.csv").open(newline="") as file:
-        return [
-            Expected(
-                module=row["module"],
-                function=row["function"],
-                methods=tuple(row["methods"].split()),
-                auth=Auth(row["auth"]),
-                tier=int(row["tier"]),
-                required=frozenset(name[:-1] for name in row["parameters"].split() if name.endswith("!")),
-                optional=frozenset(name for name in row["parameters"].split() if not name.endswith("!")),
-            )
-            for row in csv.DictReader(file)
-        ]
+        return [_expected(row) for row in csv.DictReader(file)]
+
+
+def _expected(row: dict[str, str]) -> Expected:
+    words = row["parameters"].split()
+    optional = [word.partition("=") for word in words if not word.endswith("!")]
+    return Expected(
+        module=row["module"],
+        function=row["function"],
+        methods=tuple(row["methods"].split()),
+        auth=Auth(row["auth"]),
+        tier=int(row["tier"]),
+        required=frozenset(word[:-1] for word in words if word.endswith("!")),
+        optional={name: json.loads(default) if default else None for name, _, default in optional},
+    )
 
 
 SURFACE = surface()
@@ -82,6 +89,22 @@ def sample(kind: Any) -> Any:
     if get_origin(kind) is list:
         return [sample(options[0])]
     return {} if kind is dict or get_origin(kind) is dict else sample(options[0])
+
+
+NONSENSE: dict[Any, Any] = {int: "x", float: [1], bool: "maybe", str: {"a": 1}, dict: "x", list: {"a": [None]}}
+"""Values that no leniency makes sense of."""
+NONSENSE_IN_A_QUERY: dict[Any, Any] = {int: "x", float: ["1", "1"], bool: ["true", "false"], str: ["a", "b"]}
+
+
+def nonsense(kind: Any, method: str) -> Any:
+    """A value that does not pass for a type; None when everything does."""
+    options = [option for option in get_args(kind) if option is not type(None)]
+    if get_origin(kind) is list and (options == [Any] or method == "GET"):
+        return "x" if options in ([Any], [int]) else None
+    if get_origin(kind) in (None, list, dict):
+        known = NONSENSE_IN_A_QUERY if method == "GET" else NONSENSE
+        return known.get(get_origin(kind) or kind)
+    return nonsense(options[0], method) if len(options) == 1 else None
 
 
 def call(client: httpx.Client, expected: Expected) -> httpx.Response:
@@ -108,7 +131,44 @@ def test_an_endpoint_is_called_as_the_published_one(expected):
     assert set(endpoint.methods) == set(expected.methods)
     assert endpoint.auth is (Auth.OWNER if expected.path in OWNED_HERE else expected.auth)
     assert {name for name in endpoint.hints if name not in endpoint.defaults} == expected.required
-    assert expected.optional <= set(endpoint.defaults)
+    ours = {name: endpoint.defaults[name] for name in expected.optional}
+    # an empty list of options is no options
+    assert {name: default or None for name, default in ours.items()} == {
+        name: default or None for name, default in expected.optional.items()
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_missing_or_makes_no_sense_is_named_and_changes_nothing(module, shared_system: RunningSystem):
+    client = shared_system.client("root", "admin")
+    before = everything(shared_system.database)
+    for expected in (entry for entry in SURFACE if entry.module == module):
+        endpoint = found(expected)
+        kinds = {} if endpoint.upload_name else endpoint.hints  # files: tests/api/test_file_server.py
+        good = {name: sample(kinds[name]) for name in expected.required & kinds.keys()}
+        for method, (name, kind) in product(endpoint.methods, kinds.items()):
+            if name in expected.required:
+                answer = send(client, method, expected, {key: value for key, value in good.items() if key != name})
+                assert answer == refusal(f"Argument error: missing a required argument: '{name}'")
+            if (value := nonsense(kind, method)) is not None:
+                answer = send(client, method, expected, {**good, name: value})
+                assert answer == refusal(answer["message"]), (expected.path, answer)
+                assert answer["message"].startswith(f"Type error: '{name}' must be "), (expected.path, answer)
+    assert everything(shared_system.database) == before
+
+
+def send(client: httpx.Client, method: str, expected: Expected, values: dict[str, Any]) -> dict[str, Any]:
+    """The envelope that answers `values`."""
+    sent = {"params": values} if method == "GET" else {"json": values}
+    response = client.request(method, f"/api/v1/{expected.path}", **sent)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def refusal(message: str) -> dict[str, Any]:
+    """An envelope that says no."""
+    return {"success": False, "message": message, "data": None}
 
 
 @pytest.mark.parametrize(
