@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,36 @@ class _Connection:
         return body if len(body) >= length else None
 
 
+@dataclass(frozen=True)
+class Form:
+    """How a call is put on the wire and how its answer says that it was accepted."""
+
+    content_type: str
+    """Empty when none is said, as the production pilot does."""
+    encode: Callable[[dict[str, Any]], bytes]
+    accepted: bytes
+
+
+JSON = Form("application/json", lambda body: json.dumps(body).encode(), b'"success":true')
+LEGACY = Form("", lambda body: urlencode(body).encode(), b'"StatusCode":0')
+"""/server/panda/<method>, as pilot 3.7 sends it (pilot-wire.md 1)."""
+
+
 def run_load(
-    host: str, port: int, token: str, path: str, body: Callable[[int], dict[str, Any]], *, clients: int, seconds: float
+    host: str,
+    port: int,
+    token: str,
+    path: str,
+    body: Callable[[int], dict[str, Any]],
+    *,
+    form: Form,
+    clients: int,
+    seconds: float,
 ) -> Load:
     """Send from one process with `clients` connections for `seconds`; request number n carries `body(n)`."""
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_drive, args=(writer, host, port, token, path, body, clients, seconds))
+    process = context.Process(target=_drive, args=(writer, host, port, token, path, body, form, clients, seconds))
     process.start()
     load: Load = reader.recv()
     process.join()
@@ -66,13 +90,15 @@ def _drive(
     token: str,
     path: str,
     body: Callable[[int], dict[str, Any]],
+    form: Form,
     clients: int,
     seconds: float,
 ) -> None:
     random.seed()
     head = (
-        f"POST /api/v1/{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: application/json\r\nAccept: application/json\r\nContent-Length: "
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        + (f"Content-Type: {form.content_type}\r\n" if form.content_type else "")
+        + "Accept: application/json\r\nContent-Length: "
     )
     connections = [_Connection(host, port) for _ in range(clients)]
     selector = selectors.DefaultSelector()
@@ -80,7 +106,7 @@ def _drive(
 
     def send(connection: _Connection) -> None:
         nonlocal number
-        data = json.dumps(body(number)).encode()
+        data = form.encode(body(number))
         number += 1
         connection.send(f"{head}{len(data)}\r\n\r\n".encode() + data)
 
@@ -97,7 +123,7 @@ def _drive(
             if answer is None:
                 continue
             latencies.append(time.perf_counter() - connection.sent_at)
-            refused += b'"success":true' not in answer
+            refused += form.accepted not in answer
             send(connection)
     elapsed = time.perf_counter() - started
     for connection in connections:

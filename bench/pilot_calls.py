@@ -1,4 +1,4 @@
-"""The three hot calls of a pilot, each as an HTTP request and as the very same SQL for pgbench."""
+"""The hot calls of pilots, ours and the production one, each as an HTTP request and as the very same SQL for pgbench."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bench.http_load import JSON, LEGACY, Form
 from bench.population import QUEUES
 from core.dispatch import acquire, update
 from core.dispatch.acquire import SlotOffer, acquire_parameters
@@ -27,20 +28,24 @@ class HotCall:
     path: str
     body: Callable[[int], dict[str, Any]]
     script: str
+    form: Form = JSON
 
 
 def hot_calls(jobs: int, clients: int) -> list[HotCall]:
-    """take-one-job, heartbeat, finish, for `jobs` jobs numbered from 1 and `clients` pgbench clients."""
+    """take-one-job, heartbeat, finish, for `jobs` jobs numbered from 1 and `clients` pgbench clients; the production pilot's
+    forms of the first two."""
+    v1, legacy = "/api/v1/pilot", "/server/panda"
+    take, beat = _take_script(), _beat_script(jobs)
+
+    def someone(_: int) -> int:
+        return 1 + random.randrange(jobs)
+
     return [
-        HotCall("take one job", "activated", "pilot/acquire_jobs", _take, _take_script()),
-        HotCall(
-            "heartbeat",
-            "running",
-            "pilot/update_job",
-            lambda n: _heartbeat(1 + random.randrange(jobs)),
-            _beat_script(jobs),
-        ),
-        HotCall("finish", "running", "pilot/update_job", _finish, _finish_script(clients)),
+        HotCall("take one job", "activated", f"{v1}/acquire_jobs", _take, take),
+        HotCall("heartbeat", "running", f"{v1}/update_job", lambda n: _heartbeat(someone(n)), beat),
+        HotCall("finish", "running", f"{v1}/update_job", _finish, _finish_script(clients)),
+        HotCall("getJob", "activated", f"{legacy}/getJob", _get_job, take, LEGACY),
+        HotCall("updateJob", "running", f"{legacy}/updateJob", lambda n: _update_job(someone(n)), beat, LEGACY),
     ]
 
 
@@ -77,6 +82,40 @@ def _finish(number: int) -> dict[str, Any]:
         "payload_stdout": _LOG,
         "payload_stderr": _LOG[:300],
         "pilot_log": _LOG,
+    }
+
+
+def _get_job(_: int) -> dict[str, Any]:
+    """As pilot 3.7 asks (pilot-wire.md 2.1)."""
+    return {
+        "siteName": f"BENCH_{random.randrange(QUEUES)}",
+        "computingElement": "BENCH",
+        "prodSourceLabel": "user",
+        "diskSpace": 20000,
+        "workingGroup": "",
+        "cpu": 2445.432,
+        "mem": 4000,
+        "node": "bench-node",
+        "allowOtherCountry": False,
+    }
+
+
+def _update_job(panda_id: int) -> dict[str, Any]:
+    """As pilot 3.7 reports a running job (pilot-wire.md 2.2)."""
+    return {
+        "jobId": panda_id,
+        "state": "running",
+        "timestamp": "2026-11-21T08:12:37.871+00:00",
+        "siteName": "BENCH",
+        "node": "bench-node",
+        "attemptNr": 1,
+        "schedulerID": "unknown",
+        "pilotID": "unknown|PR|3.7.0.36",
+        "coreCount": 1,
+        "cpuConsumptionTime": 1234,
+        "cpuConsumptionUnit": "s+AMD EPYC 7763+AVX2",
+        **dict.fromkeys(("maxRSS", "maxVMEM", "maxSWAP", "maxPSS", "avgRSS", "avgVMEM", "avgSWAP", "avgPSS"), 500_000),
+        **dict.fromkeys(("totRCHAR", "totWCHAR", "totRBYTES", "totWBYTES"), 123_456_789),
     }
 
 

@@ -82,7 +82,7 @@ def _serve(listener: socket.socket, environment: dict[str, str], directory: Path
 
 
 def _wait_until_alive(port: int, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         if any(process.poll() is not None for process in processes):
             raise RuntimeError(f"an API worker ended: {log.read_text(errors='replace')[-2000:]}")
