@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from urllib.parse import urlencode
 
 import httpx
@@ -300,3 +301,12 @@ def test_any_body_is_read_or_refused(body):
         assert isinstance(read_parameters(body), dict)
     except InvalidInput as error:
         assert error.remedy
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_harvester_sends_its_logs_either_way(pilot, method):
+    piece = zlib.compress(method.encode())
+    answer = pilot.request(method, "/server/panda/updateLog", files={"file": (f"{method}.log", piece)})
+    assert answer.json() == {"StatusCode": 0}
+    log = pilot.get("/api/v1/file_server/download_jedi_log", params={"log_name": f"{method}.log"})
+    assert log.json() == f" {method}"
