@@ -1,16 +1,11 @@
-"""The proof: the unmodified prun submits, the unmodified pilot runs, the unmodified pbook shows. All cases at once, because
-the pilot takes two minutes to report a failure (pilot-wire.md 7)."""
+"""The proof: the unmodified prun submits, the unmodified pilot runs, the unmodified pbook shows."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,58 +14,11 @@ import pytest
 from core.queues import set_endpoint, set_queue
 from logger.agents import build_agents
 from pandascope.supervisor.composition import create_server
-from tests.support.real_world import RealClient, RealPilot
+from tests.real.grid import CASES, CULPRIT, EMPTY, HARVESTER, Grid, register_inputs, run_pilots, submit
+from tests.support.real_world import RealClient
 from tests.support.system import RunningSystem, eventually, running_system
 
 pytestmark = pytest.mark.timeout(900)
-
-INPUTS = {"first.txt": b"one\ntwo\n", "second.txt": b"three\n"}
-SCOPE = "user.testuser"
-CULPRIT = "RuntimeError: the calibration constant is missing"
-COMMANDS = {
-    "good": (
-        "echo %IN | tr , ' ' | xargs cat | wc -l > lines.txt",
-        "--inDS",
-        "user.testuser.input/",
-        "--outputs",
-        "lines.txt",
-    ),
-    "exit3": (f"echo starting; echo '{CULPRIT}' >&2; exit 3", "--outputs", "lines.txt"),
-    "missing": ("echo nothing is written", "--outputs", "never.txt"),
-    "killed": ("sleep 600", "--outputs", "lines.txt"),
-}
-EMPTY = "Q_EMPTY"
-
-_COLUMNS = "panda_id, job_status, pilot_error_code, trans_exit_code, prod_user_name, attempt_nr, vo, pilot_id"
-# one statement: a job that ends between two would be in both tables, or in none
-_JOB = f"""
-SELECT {_COLUMNS} FROM jobs_live WHERE jedi_task_id = %(id)s
-UNION ALL SELECT {_COLUMNS} FROM jobs_archive WHERE jedi_task_id = %(id)s
-"""
-
-
-@dataclass
-class Grid:
-    """What the cases share: the server, the user's client, and what came of each case."""
-
-    system: RunningSystem
-    client: RealClient
-    printed: dict[str, str] = field(default_factory=dict)
-    tasks: dict[str, int] = field(default_factory=dict)
-    pilots: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    work: Path = Path()
-
-    def job(self, case: str) -> dict[str, Any]:
-        """The row of the one job of a case."""
-        (job,) = self.system.database.fetch(_JOB, {"id": self.tasks[case]})
-        return job
-
-    def files(self, case: str, kind: str) -> list[dict[str, Any]]:
-        """The files of a kind of that job."""
-        return self.system.database.fetch(
-            "SELECT * FROM job_files WHERE panda_id = %(id)s AND type = %(kind)s",
-            {"id": self.job(case)["panda_id"], "kind": kind},
-        )
 
 
 @pytest.fixture(scope="module")
@@ -85,78 +33,44 @@ def grid(
     with running_system(
         module_database_url, directory, further_agents=build_agents, make_server=create_server
     ) as system:
-        token = system.token("testuser", name="test user")
+        token = system.token("testuser", "production", name="test user")
         home = directory / "home"
         home.mkdir()
-        grid = Grid(system, RealClient(client_program, system.url, token, home))
+        grid = Grid(system, RealClient(client_program, system.url, token, home), work=directory / "pilots")
+        grid.work.mkdir()
         set_endpoint(system.database, "REAL_DISK", mover="cp", path=str(system.storage), is_deterministic=True)
-        for case in COMMANDS:
-            set_queue(system.database, f"Q_{case.upper()}", {"site": "REAL", "storage_endpoint": "REAL_DISK"})
         set_queue(system.database, EMPTY, {"site": "REAL", "storage_endpoint": "REAL_DISK"})
-        register_input(grid)
-        for case, (command, *words) in COMMANDS.items():
-            submit(grid, case, command, *words)
-        pilots = directory / "pilots"
-        pilots.mkdir()
-        grid.work = pilots
+        register_inputs(grid)
+        for name, case in CASES.items():
+            submit(grid, name, case)
+        announce_worker(system)
         with run_pilots(grid, pilot_program):
-            eventually(lambda: grid.job("killed")["job_status"] == "running", timeout_s=120, what="the payload runs")
-            grid.printed["kill"] = grid.client.run("pbook", "kill", str(grid.tasks["killed"]))
-            for case in COMMANDS:
-                eventually(
-                    lambda case=case: grid.job(case)["job_status"] in ("finished", "failed", "cancelled", "closed"),
-                    timeout_s=400,
-                    what=f"{case} ends",
-                )
+            act(grid)
+            for case in CASES:
+                eventually(lambda case=case: grid.ended(case), timeout_s=400, what=f"{case} ends")
             for name, process in grid.pilots.items():
-                assert process.wait(300) == 0, (name, pilot_output(grid, name)[-2000:])
+                assert process.wait(300) == 0, (name, grid.pilot_output(name)[-2000:])
         grid.printed["show"] = grid.client.run("pbook", "showl")
         yield grid
 
 
-@contextmanager
-def run_pilots(grid: Grid, program: Path) -> Iterator[None]:
-    """A pilot for every queue."""
-    try:
-        for case in (*COMMANDS, "empty"):
-            grid.pilots[case] = RealPilot(program, grid.system, grid.work, f"Q_{case.upper()}").start(case)
-        yield
-    finally:
-        for process in grid.pilots.values():
-            RealPilot.end(process)
+def announce_worker(system: RunningSystem) -> None:
+    """Tell of the worker as its Harvester does before the pilot starts (server-api.md 4)."""
+    worker = {"workerID": int(HARVESTER["HARVESTER_WORKER_ID"]), "status": "submitted", "computingSite": "Q_TALKS"}
+    factory = system.client("factory", "production")
+    system.v1(factory, "harvester/update_workers", harvester_id=HARVESTER["HARVESTER_ID"], workers=[worker])
 
 
-def register_input(grid: Grid) -> None:
-    """A dataset of two files where the pilot looks for them (pilot-wire.md 4)."""
-    described = []
-    for lfn, content in INPUTS.items():
-        digest = hashlib.md5(f"{SCOPE}:{lfn}".encode()).hexdigest()
-        place = grid.system.storage / "user" / "testuser" / digest[:2] / digest[2:4] / lfn
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-        replica = {"endpoint": "REAL_DISK", "pfn": str(place)}
-        checksum = f"ad:{zlib.adler32(content):08x}"
-        described.append({"lfn": lfn, "size_bytes": len(content), "checksum": checksum, "replicas": [replica]})
-    body = {"name": "user.testuser.input", "scope": SCOPE, "files": described}
-    answer = grid.system.client("testuser", name="test user").post("/api/control/datasets", json=body)
-    assert answer.status_code == 201, answer.text
-
-
-def submit(grid: Grid, case: str, command: str, *words: str) -> None:
-    sandbox = grid.client.directory / case
-    sandbox.mkdir()
-    (sandbox / "notes.txt").write_text("taken along")
-    name = f"user.testuser.{case}"
-    options = ("--outDS", name, "--noBuild", "--site", f"Q_{case.upper()}", "--vo", "testvo", *words)
-    printed = grid.client.run("prun", "--exec", command, *options, cwd=sandbox)
-    found = re.search(r"jediTaskID=(\d+)", printed)
-    assert found, printed
-    grid.tasks[case] = int(found.group(1))
-    assert grid.tasks[case] >= 10_000_000
-
-
-def pilot_output(grid: Grid, case: str) -> str:
-    return (grid.work / case / "pilot.out").read_text(errors="replace")
+def act(grid: Grid) -> None:
+    """What people do while the payloads run."""
+    for case in ("killed", "talks"):
+        eventually(lambda case=case: grid.job(case)["job_status"] == "running", timeout_s=120, what=f"{case} runs")
+    grid.printed["kill"] = grid.client.run("pbook", "kill", str(grid.tasks["killed"]))
+    talking = grid.job("talks")["panda_id"]
+    grid.printed["debug"] = grid.client.run("pbook", "debug", str(talking), "True")
+    grid.printed["shown"] = eventually(lambda: grid.log("talks", "debug.stdout"), timeout_s=60, what="debug output")
+    grid.system.v1(grid.reader("production"), "job/set_command", job_id=talking, command="ls -l")
+    eventually(lambda: "pilotlog.txt" in grid.log("talks", "debug.stdout"), timeout_s=60, what="what ls found")
 
 
 def test_a_job_of_prun_runs_in_the_production_pilot(grid):
@@ -164,13 +78,15 @@ def test_a_job_of_prun_runs_in_the_production_pilot(grid):
     assert (job["job_status"], job["pilot_error_code"], job["trans_exit_code"]) == ("finished", 0, 0)
     assert (job["prod_user_name"], job["attempt_nr"], job["vo"]) == ("Test User", 1, "testvo")
     assert "3.7.0.36" in job["pilot_id"]
-    (output,) = grid.files("good", "output")
-    assert Path(output["pfn"]).read_text().strip() == "3"
+    lines, parts = grid.files("good", "output")
+    assert Path(lines["pfn"]).read_text().strip() == "3"
+    with tarfile.open(parts["pfn"]) as archive:
+        assert sorted(archive.getnames()) == ["part1.dat", "part2.dat"]
 
 
 @pytest.mark.parametrize("kind", ["output", "log"])
 def test_size_and_checksum_on_the_server_are_those_of_the_file(grid, kind):
-    (file,) = grid.files("good", kind)
+    file = grid.files("good", kind)[0]
     stored = Path(file["pfn"]).read_bytes()
     assert file["status"] == "ready"
     assert file["size_bytes"] == len(stored)
@@ -187,12 +103,15 @@ def test_the_log_archive_holds_what_the_payload_wrote(grid):
 
 
 def test_pbook_shows_the_tasks_as_they_ended(grid):
-    lines = {case: next(line for line in grid.printed["show"].splitlines() if f".{case}" in line) for case in COMMANDS}
+    lines = {case: next(line for line in grid.printed["show"].splitlines() if f".{case}" in line) for case in CASES}
     assert {case: line.split()[1] for case, line in lines.items()} == {
         "good": "done",
         "exit3": "failed",
         "missing": "failed",
         "killed": "aborted",
+        "lost": "failed",
+        "talks": "done",
+        "built": "done",
     }
     assert str(grid.tasks["good"]) in lines["good"]
     assert "100%" in lines["good"]
@@ -225,7 +144,7 @@ def test_a_kill_by_pbook_ends_the_payload(grid):
 
 
 def test_an_empty_queue_answers_20(grid):
-    printed = pilot_output(grid, "empty")
+    printed = grid.pilot_output("empty")
     assert re.search(r"StatusCode\W+20|status ?code\D+20|no jobs", printed, re.IGNORECASE), printed[-3000:]
 
 
@@ -234,6 +153,52 @@ def test_the_jobs_appear_in_the_monitor_like_any_others(grid):
     page = reader.get("/api/monitor/jobs", params={"prod_user_name": "Test User"}).json()
     assert {row["jedi_task_id"] for row in page["jobs"]} == set(grid.tasks.values())
     tasks = reader.get("/api/monitor/tasks", params={"user_name": "Test User"}).json()["tasks"]
-    assert {row["task_name"] for row in tasks} == {f"user.testuser.{case}/" for case in COMMANDS}
+    assert {row["task_name"] for row in tasks} == {f"user.testuser.{case}/" for case in CASES}
     detail = reader.get(f"/api/monitor/job/{grid.job('good')['panda_id']}").json()
     assert {file["type"] for file in detail["files"]} >= {"input", "output", "log"}
+
+
+def test_what_the_payload_says_of_itself_is_collected_by_pbook(grid):
+    job = grid.job("good")
+    answer = grid.reader().get("/api/v1/job/get_metadata_for_analysis_jobs", params={"task_id": grid.tasks["good"]})
+    assert answer.json()["data"][str(job["panda_id"])]["user_job_metadata"] == {"lines": 3}
+
+
+def test_one_pilot_builds_and_then_runs_both_jobs_of_the_task(grid):
+    jobs = grid.jobs("built")
+    assert [(job["prod_source_label"], job["job_status"]) for job in jobs] == [
+        ("panda", "finished"),
+        ("user", "finished"),
+        ("user", "finished"),
+    ]
+    # from the second call on the pilot names the task of its last job
+    assert f"&taskID={grid.tasks['built']}&" in f"&{grid.last_form('built', 'getJob')}&"
+
+
+def test_a_running_payload_is_watched_and_asked_through_its_pilot(grid):
+    assert "Succeeded" in grid.printed["debug"]
+    assert re.search(r"^line \d+$", grid.printed["shown"], re.MULTILINE)
+
+
+def test_start_and_end_of_the_pilot_are_kept_with_the_worker(grid):
+    (worker,) = grid.system.database.fetch(
+        "SELECT pilot_status, pilot_start_time, pilot_end_time FROM harvester_workers"
+    )
+    assert worker["pilot_status"] == "finished"
+    assert worker["pilot_start_time"] < worker["pilot_end_time"]
+
+
+def test_an_input_that_storage_has_lost_is_named(grid):
+    job = grid.job("lost")
+    assert (job["job_status"], job["pilot_error_code"], job["trans_exit_code"]) == ("failed", 1305, 66)
+    detail = grid.reader().get(f"/api/monitor/job/{job['panda_id']}").json()
+    assert "the input file lost.txt is not at the storage any more" in detail["job"]["culprit_line"]
+
+
+@pytest.mark.parametrize(("case", "attempt", "command"), [("good", 1, "alreadydone"), ("exit3", 2, "badattemptnr")])
+def test_a_last_report_sent_again_changes_nothing(grid, case, attempt, command):
+    before = grid.job(case), grid.files(case, "output"), grid.files(case, "log")
+    form = grid.last_form(case, "updateJob").replace("attemptNr=1", f"attemptNr={attempt}")
+    answer = grid.system.client("pilot", "pilot").post("/server/panda/updateJob", content=form)
+    assert answer.json() == {"StatusCode": 0, "command": command}
+    assert (grid.job(case), grid.files(case, "output"), grid.files(case, "log")) == before

@@ -152,7 +152,11 @@ class RealClient:
         }
 
 
-_SHORT_WAITS = {"heartbeat: 1800": "heartbeat: 5", "update_sleep: 120": "update_sleep: 5"}
+_SHORT_WAITS = {
+    "\nheartbeat: 1800": "\nheartbeat: 5",
+    "debug_heartbeat: 60": "debug_heartbeat: 5",
+    "update_sleep: 120": "update_sleep: 5",
+}
 
 
 @dataclass
@@ -164,6 +168,8 @@ class RealPilot:
     directory: Path
     queue: str
     vo: str = "testvo"
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further environment variables, or others in place of ours."""
 
     def start(self, name: str, *words: str, label: str = "user") -> subprocess.Popen[bytes]:
         """Start a pilot working in the directory `name`; its output is in `<name>/pilot.out` below ours."""
@@ -206,6 +212,7 @@ class RealPilot:
             "PANDA_AUTH_ORIGIN": f"{self.vo}.pilot",
             "PANDA_AUTH_DIR": f"{self.directory}/",
             "LANG": "C.UTF-8",
+            **self.extra,
         }
 
     @staticmethod
