@@ -30,9 +30,9 @@ def producer(real_client: MakeClient) -> RealClient:
     return real_client("producer", "prod manager", "production")
 
 
-def submit(system: RunningSystem, name: str, n_jobs: int = 2) -> int:
-    """A task of the real client's user, as prun sends it."""
-    dataset = f"user.testuser.{name}"
+def submit(system: RunningSystem, name: str, n_jobs: int = 2, user: str = "testuser") -> int:
+    """A task of a real client's user, as prun sends it."""
+    dataset = f"user.{user}.{name}"
     log = {"type": "template", "param_type": "log", "dataset": f"{dataset}.log/", "container": f"{dataset}.log/"}
     parameters = {
         **FIELDS,
@@ -44,7 +44,7 @@ def submit(system: RunningSystem, name: str, n_jobs: int = 2) -> int:
         "log": {**log, "value": f"{dataset}.log.$JEDITASKID.${{SN}}.log.tgz"},
         "jobParameters": [{"type": "constant", "value": '-j "" --sourceURL ${SURL} -r . -p "true"'}],
     }
-    client = system.client("testuser", name="test user")
+    client = system.client(user, name=f"{user.removesuffix('user')} user")
     return int(system.v1(client, "task/submit", task_parameters=parameters))
 
 
@@ -228,6 +228,67 @@ def test_a_native_workflow_is_refused_honestly(pbook):
     assert "not implemented" in pbook.run("pbook", "show_native_workflow", "1", check=False)
 
 
+@pytest.fixture(scope="module")
+def busy(real_client: MakeClient, shared_system: RunningSystem) -> RealClient:
+    """A user whose tasks are all commanded at once, and others' are not."""
+    return real_client("busyuser", "busy user")
+
+
+def test_all_tasks_at_once_are_those_of_the_user_that_take_the_command(busy, pbook, shared_system):
+    others = submit(shared_system, "bystander")
+    running, waiting, ended = (submit(shared_system, f"all{number}", 1, user="busyuser") for number in range(3))
+    finish_the_job(shared_system, ended)
+    take_the_job(shared_system, running)
+    assert busy.run("pbook", "finish", "all", "--soft").count("will be finished soon") == 2
+    printed = busy.run("pbook", "kill", "all")
+    assert re.findall(r"jediTaskID=(\d+) will be killed", printed) == [str(running)], printed
+    shown = busy.run("pbook", "show")
+    for task_id, status in ((running, "aborted|aborting"), (waiting, "failed|finished"), (ended, "done")):
+        assert re.search(rf"\b{task_id}\b.*\b({status})\b", shown), shown
+    assert not re.search(r"\babort", pbook.run("pbook", "show", str(others)))
+
+
+def test_retry_all_takes_what_is_finished_in_part(busy, shared_system):
+    task_id = submit(shared_system, "partly", 2, user="busyuser")
+    finish_the_job(shared_system, task_id)
+    fail_the_job(shared_system, task_id)
+    wait_for(busy, task_id, r"\bfinished\b.*1\|1\|2")
+    assert "Failed" not in busy.run("pbook", "retry", "all")
+    finish_the_job(shared_system, task_id)
+    wait_for(busy, task_id, r"\bdone\b.*2\|0\|2")
+
+
+def test_show_takes_names_in_any_script_and_as_many_tasks_as_asked_for(real_client, shared_system):
+    many = real_client("manyuser", "Žofie Nováková")
+    statement = """
+    INSERT INTO tasks (jedi_task_id, req_id, task_name, user_name, vo, status)
+    SELECT nextval('jedi_task_id_seq'), nextval('request_id_seq'), 'user.manyuser.úloha✓' || n || '/', 'Žofie Nováková',
+           'testvo', 'done' FROM generate_series(1, 1100) n"""
+    shared_system.database.execute(statement)
+    listed = many.run("pbook", "show")
+    assert listed.count("user.manyuser.úloha✓") == 1000
+    assert "úloha✓1100/" in listed
+    assert many.run("pbook", "show", "--limit", "2000").count("user.manyuser.úloha✓") == 1100
+    assert many.run("pbook", "show", "--taskname", "user.manyuser.úloha✓7/").count("úloha✓") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("kill", "99999999999999999999"), "'task_id' must be an integer"),
+        (("retry", "19999999"), "not the task owner or no production role"),
+        (("reload_input", "19999999"), "not the task owner or no production role"),
+        (("show", "--taskname", "(["), "JediTaskID"),
+        (("show", "--status", "no|such"), "JediTaskID"),
+        (("debug", "99999999", "True"), "Failed to set debug mode"),
+    ],
+)
+def test_wrong_words_are_answered_and_break_nothing(pbook, words, said):
+    printed = pbook.run("pbook", *words)
+    assert said in printed
+    assert "Traceback" not in printed
+
+
 def wait_until_activated(system: RunningSystem, task_id: int) -> None:
     statement = (
         "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s AND job_status NOT IN ('activated', 'sent', 'running')"
@@ -239,6 +300,18 @@ def fail_the_job(system: RunningSystem, task_id: int) -> None:
     wait_until_activated(system, task_id)
     (job,) = acquire(system.database, "LOCAL", jedi_task_id=task_id)
     report(system.database, job.job["panda_id"], "failed", pilot_error_code=1305, trans_exit_code=3)
+    add_up(system.database)
+
+
+def take_the_job(system: RunningSystem, task_id: int) -> int:
+    wait_until_activated(system, task_id)
+    (job,) = acquire(system.database, "LOCAL", jedi_task_id=task_id)
+    report(system.database, job.job["panda_id"], "running")
+    return int(job.job["panda_id"])
+
+
+def finish_the_job(system: RunningSystem, task_id: int) -> None:
+    report_finished(system.database, take_the_job(system, task_id))
     add_up(system.database)
 
 
