@@ -273,11 +273,12 @@ def _unknown_to(found: Endpoint, sent: Mapping[str, Any]) -> str:
 
 def bind(found: Endpoint, values: Mapping[str, Any]) -> dict[str, Any] | Refusal:
     """The arguments of an endpoint out of what was sent, or the refusal with PanDA's words for what is wrong."""
+    for name in found.hints:
+        if name not in values and name not in found.defaults:
+            return Refusal(f"Argument error: missing a required argument: '{name}'")
     arguments: dict[str, Any] = {}
     for name, kind in found.hints.items():
         if name not in values:
-            if name not in found.defaults:
-                return Refusal(f"Argument error: missing a required argument: '{name}'")
             continue
         if kind is bool and name in found.defaults and says_none(values[name]):
             continue

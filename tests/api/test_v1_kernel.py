@@ -148,6 +148,12 @@ def test_a_missing_argument_is_named():
     assert refusal.message == "Argument error: missing a required argument: 'name'"
 
 
+def test_what_is_missing_is_said_before_what_is_wrong():
+    refusal = bind(SAMPLE, {"number": "x"})
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "Argument error: missing a required argument: 'name'"
+
+
 def test_a_wrong_type_is_named_with_what_was_wanted():
     refusal = bind(SAMPLE, {**NEEDED, "ids": ["x" * 500]})
     assert isinstance(refusal, Refusal)
