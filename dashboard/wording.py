@@ -44,6 +44,11 @@ def duration(seconds: float | None) -> str:
     return " ".join(words[:2]) or "0 s"
 
 
+def steps(timing: dict[str, int]) -> str:
+    """How long the steps of a pilot took, as in `stagein 3 s, payload 2 min`; those that took no time are left out."""
+    return ", ".join(f"{name.replace('_', ' ')} {duration(taken)}" for name, taken in timing.items() if taken)
+
+
 def size(n_bytes: float | None) -> str:
     """Bytes in decimal units: '1.5 MB'."""
     if n_bytes is None:

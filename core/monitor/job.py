@@ -15,6 +15,7 @@ from core.monitor.reading import envelope
 from core.monitor.waiting import waiting_reason
 
 _COLUMNS = ", ".join(ALL_JOB_COLUMNS)
+_STEPS = ("getjob", "stagein", "payload", "stageout", "initial_setup", "setup")
 
 # live by primary key; archive by primary key in each partition; incident_jobs and job_parameters by primary key
 _JOB = f"""
@@ -84,6 +85,7 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         as_of,
         count=1,
         job=_full_row(row),
+        timing=pilot_timing(row["pilot_timing"]),
         summary=job_sentence(row, history, as_of, waits_for),
         waits_for=waits_for,
         parameters=row["job_parameters"] or "",
@@ -94,6 +96,14 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         logs=logs,
         brokerage=brokerage,
     )
+
+
+def pilot_timing(text: str) -> dict[str, int]:
+    """Seconds by step, out of what pilots send (pilot-wire.md 2.2); empty when it is nothing of the kind."""
+    figures = text.split("|")
+    if len(figures) != len(_STEPS) or not all(figure.isdecimal() and len(figure) < 10 for figure in figures):
+        return {}
+    return dict(zip(_STEPS, map(int, figures), strict=True))
 
 
 def _full_row(row: Row) -> Row:

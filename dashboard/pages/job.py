@@ -45,7 +45,7 @@ async def _load(view: View) -> Sequence[Any]:
         _files(answer.get("files") or []),
         _parameters(answer.get("parameters")),
     ]
-    right = [_facts(job, view.links), _brokerage(answer.get("brokerage"))]
+    right = [_facts(job, answer.get("timing") or {}, view.links), _brokerage(answer.get("brokerage"))]
     head = heading(
         [html.Span(f"Job {job['panda_id']}"), marks.job_state(job["job_status"])],
         below=[html.Span(answer.get("summary") or "", className="summary"), freshness(answer)],
@@ -108,7 +108,7 @@ def _incidents(incidents: list[dict[str, Any]], links: Links) -> html.Ul:
     )
 
 
-def _facts(job: dict[str, Any], links: Links) -> html.Section:
+def _facts(job: dict[str, Any], timing: dict[str, int], links: Links) -> html.Section:
     queue, task, user = job.get("computing_site"), job.get("jedi_task_id"), job.get("prod_user_name")
     attempt = f"{job.get('attempt_nr') or 0} of {job.get('max_attempt') or 1}"
     pairs = [
@@ -121,10 +121,12 @@ def _facts(job: dict[str, Any], links: Links) -> html.Section:
         ("Priority", str(job.get("current_priority") or 0)),
         ("Worker node", marks.mono(job.get("modification_host")) if job.get("modification_host") else None),
         ("Pilot", marks.mono(job.get("pilot_id")) if job.get("pilot_id") else None),
+        ("Batch job", marks.mono(job.get("batch_id")) if job.get("batch_id") else None),
         ("Cores asked", str(job.get("core_count") or 1)),
         ("Memory asked", wording.size(job["min_ram_mb"] * 1_000_000) if job.get("min_ram_mb") else None),
         ("CPU used", wording.duration(job.get("cpu_consumption_time_s"))),
         ("Memory used", wording.size(job["max_rss_kb"] * 1024) if job.get("max_rss_kb") else None),
+        ("Pilot's time", wording.steps(timing) if timing else None),
         ("Created", wording.clock_time(job.get("creation_time"))),
         ("Started", wording.clock_time(job.get("start_time"))),
         ("Ended", wording.clock_time(job.get("end_time"))),

@@ -38,10 +38,17 @@ def _show(terminal: Console, document: dict[str, Any]) -> None:
                 "queue": job["computing_site"],
                 "user": job["prod_user_name"],
                 "node": job["modification_host"],
+                "pilot": job["pilot_id"],
+                "batch job": job["batch_id"],
                 "attempt": f"{job['attempt_nr']} of {job['max_attempt']}",
                 "asks for": f"{job['core_count']} cores, {job['min_ram_mb'] or 'any'} MB",
                 "CPU time": duration(job["cpu_consumption_time_s"]) if job["cpu_consumption_time_s"] else "",
-                "memory peak": size(job["max_rss_kb"] * 1000) if job["max_rss_kb"] else "",
+                "memory peak": size(job["max_rss_kb"] * 1024) if job["max_rss_kb"] else "",
+                "pilot's time": ", ".join(
+                    f"{name.replace('_', ' ')} {duration(taken)}"
+                    for name, taken in document.get("timing", {}).items()
+                    if taken
+                ),
                 "command": document["parameters"],
             }
         )

@@ -45,7 +45,7 @@ def what_it_is(row: Row, palette: Palette) -> RenderableType:
     asked = [f"{cores} core{'s' if cores != 1 else ''}" if cores else "", f"{number(memory)} MB" if memory else ""]
     used = [
         f"CPU {duration(row['cpu_consumption_time_s'])}" if row.get("cpu_consumption_time_s") is not None else "",
-        f"memory {bytes_size(row['max_rss_kb'] * 1000)}" if row.get("max_rss_kb") else "",
+        f"memory {bytes_size(row['max_rss_kb'] * 1024)}" if row.get("max_rss_kb") else "",
     ]
     return facts(
         [

@@ -188,3 +188,19 @@ def test_lines_end_at_newlines_only(text):
 )
 def test_durations_in_words(seconds, words):
     assert duration_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "timing"),
+    [
+        ("1|20|300|4|0|5", {"getjob": 1, "stagein": 20, "payload": 300, "stageout": 4, "initial_setup": 0, "setup": 5}),
+        ("", {}),
+        ("1|2|3", {}),
+        ("a|b|c|d|e|f", {}),
+    ],
+)
+def test_the_times_of_the_pilot_are_told_by_step(database, text, timing):
+    insert_jobs(
+        database, [{"panda_id": 1, "job_status": "finished", "state_change_time": ago(1), "pilot_timing": text}]
+    )
+    assert job_detail(database, 1, NOW)["timing"] == timing
