@@ -4,106 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from logger.agents import build_agents
-from pandascope.supervisor.composition import create_server
+from tests.real.prun_user import User, prun_user
 from tests.support.builders import jobs_of_task
-from tests.support.pilots import running_pilots
-from tests.support.real_world import RealClient
-from tests.support.system import RunningSystem, eventually, running_system
+from tests.support.system import eventually
 
 pytestmark = pytest.mark.timeout(600)
-FINAL = ("done", "finished", "failed", "aborted", "broken")
-
-
-@dataclass
-class User:
-    """A user with the real client, and a server with pilots."""
-
-    system: RunningSystem
-    client: RealClient
-
-    def prun(self, name: str, command: str, *words: str, check: bool = True) -> str:
-        """Submit in the directory of the user's code; what prun printed."""
-        words = ("--outDS", f"user.testuser.{name}", "--vo", "testvo", *words)
-        return self.client.run("prun", "--exec", command, *words, cwd=self.client.directory / "code", check=check)
-
-    def submit(self, name: str, command: str, *words: str) -> int:
-        """The id of a task that was accepted."""
-        printed = self.prun(name, command, *words)
-        found = re.search(r"jediTaskID=(\d+)", printed)
-        assert found, printed
-        return int(found.group(1))
-
-    def status(self, task_id: int) -> str:
-        row = self.system.database.fetch_one("SELECT status FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})
-        assert row is not None
-        return str(row["status"])
-
-    def ended(self, task_id: int, timeout_s: float = 120) -> str:
-        """The final status of a task, when it has one."""
-
-        def final() -> str:
-            status = self.status(task_id)
-            return status if status in FINAL else ""
-
-        return eventually(final, timeout_s=timeout_s, what=f"task {task_id} ends: {self.jobs(task_id)}")
-
-    def jobs(self, task_id: int) -> list[dict[str, Any]]:
-        """Status, exit code and diagnosis of the jobs of a task."""
-        columns = (
-            "panda_id, job_status, prod_source_label, attempt_nr, pilot_error_code, pilot_error_diag, trans_exit_code"
-        )
-        statement = f"""SELECT {columns} FROM jobs_live WHERE jedi_task_id = %(id)s
-                        UNION ALL SELECT {columns} FROM jobs_archive WHERE jedi_task_id = %(id)s ORDER BY 1"""
-        return self.system.database.fetch(statement, {"id": task_id})
-
-    def outputs(self, task_id: int) -> list[str]:
-        """What is in the stored outputs of a task, in the order of its jobs."""
-        statement = """SELECT pfn FROM job_files WHERE jedi_task_id = %(id)s AND type = 'output' AND status = 'ready'
-                       ORDER BY panda_id, row_id"""
-        rows = self.system.database.fetch(statement, {"id": task_id})
-        return [Path(row["pfn"]).read_text() for row in rows]
-
-    def register(self, dataset: str, files: dict[str, str]) -> None:
-        """A dataset whose files lie at the local queue's storage."""
-        entries = []
-        for lfn, text in files.items():
-            place = self.system.storage / "data" / dataset / lfn
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-            checksum = f"ad:{zlib.adler32(text.encode()):08x}"
-            replicas = [{"endpoint": "LOCAL_DISK", "pfn": str(place)}]
-            entries.append({"lfn": lfn, "size_bytes": len(text), "checksum": checksum, "replicas": replicas})
-        body = {"name": dataset, "scope": "user.testuser", "files": entries}
-        answer = self.system.client("testuser", name="test user").post("/api/control/datasets", json=body)
-        assert answer.status_code == 201, answer.text
 
 
 @pytest.fixture(scope="module")
 def user(module_database_url: str, client_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    directory = tmp_path_factory.mktemp("prun")
-    with running_system(
-        module_database_url, directory, further_agents=build_agents, make_server=create_server
-    ) as system:
-        code = directory / "home" / "code"
-        (code / "lib").mkdir(parents=True)
-        (code / "run.sh").write_text('#!/bin/bash\necho "got $*"\n')
-        (code / "run.sh").chmod(0o755)
-        (code / "lib" / "words.txt").write_text("from the sandbox\n")
-        client = RealClient(client_program, system.url, system.token("testuser", name="test user"), code.parent)
-        user = User(system, client)
-        user.register("user.testuser.five", {f"f{number}.txt": f"{number}\n" for number in range(1, 6)})
-        user.register("user.testuser.side", {f"s{number}.txt": f"side{number}\n" for number in range(1, 6)})
-        with running_pilots(system, directory, count=2):
-            yield user
+    with prun_user(module_database_url, client_program, tmp_path_factory.mktemp("prun")) as user:
+        yield user
 
 
 def test_jobs_by_number_with_a_serial_random_number(user):
@@ -159,7 +75,7 @@ def test_quotes_and_signs_reach_the_command_as_typed(user):
 
 
 def test_files_without_a_catalogue(user):
-    listed = user.client.directory / "code" / "pfns.txt"
+    listed = user.code / "pfns.txt"
     places = [str(user.system.storage / "data" / "user.testuser.five" / f"f{number}.txt") for number in (1, 2)]
     listed.write_text("\n".join(places) + "\n")
     words = ("--pfnList", "pfns.txt", "--site", "LOCAL", "--outputs", "out.txt", "--noBuild", "--nFilesPerJob", "1")
@@ -170,7 +86,7 @@ def test_files_without_a_catalogue(user):
 
 def test_many_tasks_by_one_command(user):
     pairs = [{"inDS": f"user.testuser.{name}", "outDS": f"user.testuser.bulk_{name}"} for name in ("five", "side")]
-    (user.client.directory / "code" / "bulk.json").write_text(json.dumps(pairs))
+    (user.code / "bulk.json").write_text(json.dumps(pairs))
     words = ("--inOutDsJson", "bulk.json", "--outputs", "out.txt", "--noBuild")
     printed = user.prun("unused", "cat f1.txt s1.txt 2>/dev/null > out.txt; true", *words)
     task_ids = [int(found) for found in re.findall(r"jediTaskID=(\d+)", printed)]
