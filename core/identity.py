@@ -20,6 +20,9 @@ INSERT INTO tokens (token_id, user_name, vo, roles, expiry_time)
 VALUES (%(token_id)s, %(user_name)s, %(vo)s, to_jsonb(%(roles)s::text[]), %(expiry_time)s)
 """
 
+# ix_tokens_expiry; programs renew theirs every day, services get one every hour
+_FORGET_TOKENS = "DELETE FROM tokens WHERE expiry_time < clock_timestamp() - interval '30 days'"
+
 # by primary key; a name keeps the subject it came with first, or gets one if it was only prepared by an administrator
 _RECORD_USER = """
 INSERT INTO users (user_name, vo, subject, last_seen) VALUES (%(user_name)s, %(vo)s, %(subject)s, clock_timestamp())
@@ -67,7 +70,8 @@ def record_token(
 def remember_token(
     transaction: Transaction, token_id: str, user_name: str, vo: str, roles: list[str], expiry_time: datetime
 ) -> None:
-    """`record_token` within a transaction of the caller's."""
+    """`record_token` within a transaction of the caller's; what expired long ago is forgotten."""
+    transaction.execute(_FORGET_TOKENS)
     token = {"token_id": token_id, "user_name": user_name, "vo": vo, "roles": roles, "expiry_time": expiry_time}
     transaction.execute(_RECORD_TOKEN, token)
     transaction.execute(_RECORD_USER, {"user_name": user_name, "vo": vo, "subject": EMBEDDED + user_name})

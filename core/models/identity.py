@@ -31,6 +31,8 @@ class Token(SQLModel, table=True):
     """A token of the embedded issuer; the token itself is not stored."""
 
     __tablename__ = "tokens"
+    # those that expired long ago are removed
+    __table_args__ = (Index("ix_tokens_expiry", "expiry_time"),)
 
     token_id: str = Field(primary_key=True)
     user_name: str = words()

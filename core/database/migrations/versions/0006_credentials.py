@@ -82,9 +82,11 @@ def upgrade() -> None:
         _time("expiry_time", nullable=False),
     )
     op.create_index("ix_token_keys_expiry", "token_keys", ["expiry_time"])
+    op.create_index("ix_tokens_expiry", "tokens", ["expiry_time"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tokens_expiry", "tokens")
     for table in ("token_keys", "user_secrets", "refresh_tokens", "device_guesses", "device_codes"):
         op.drop_table(table)
     for name in ("subject", "permissions"):
