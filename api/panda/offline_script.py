@@ -7,6 +7,7 @@ from typing import Any
 
 from api.panda.job_dictionary import transformation_address
 from core.database import Row
+from core.taskengine.dialects.house import RUN_SHELL
 
 _HEAD = """#!/bin/bash
 # Runs PanDA job {panda_id} ({job_name}) once more by hand, in a directory of its own.
@@ -26,7 +27,6 @@ fetch() {{  # source, name in the job directory
     esac
 }}
 """
-RUN_SHELL = "runShell"
 
 
 def offline_script(job: Row, base_url: str) -> str:
