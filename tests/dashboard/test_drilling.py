@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.taskengine.commands.table import run_command
 from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.dashboard.conftest import FAILING_LINE
 from tests.support import builders
 
