@@ -39,6 +39,7 @@ PAGES = {
         "logs",
         "brokerage",
         "waits_for",
+        "timing",
     },
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
     "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets"},
