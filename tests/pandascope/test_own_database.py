@@ -10,9 +10,11 @@ import pytest
 from core.database import Database, migrate
 from logger.agents import build_agents
 from pandascope import Client
+from tests.core.taskengine.submitting import captured
 from tests.support.installed_postgres import installed_postgres
 from tests.support.pilots import running_pilots
 from tests.support.system import RunningSystem, eventually, running_system
+from tests.transformations.conftest import archive
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,25 @@ def test_jobs_live_end_and_are_explained_on_a_server_of_ones_own(own_system: Run
         assert next(events)["event"] == "connected"
         client.run("true")
         assert any(event["event"] == "change" for event in events)
+
+
+def test_a_task_of_prun_is_built_and_run_on_a_server_of_ones_own(own_system: RunningSystem) -> None:
+    run = b"#!/bin/sh\ncat made > out.txt\n"
+    user = own_system.client("testuser")
+    sandbox = archive({"run.sh": run})
+    sent = user.post("/api/v1/file_server/upload_cache_file", files={"file": ("sources.captured.tar.gz", sandbox)})
+    assert sent.json()["success"], sent.text
+    parameters = captured("build", sourceURL=own_system.url)
+    parameters["buildSpec"]["jobParameters"] = (
+        '-i ${IN} -o ${OUT} --sourceURL ${SURL} -r . --bexec "echo built > made" '
+    )
+    task_id = own_system.v1(user, "task/submit", task_parameters=parameters)
+    with Client(own_system.url, own_system.token("testuser")) as client:
+        ended = client.wait(task_id, timeout_s=120)
+    rows = own_system.database.fetch("SELECT * FROM jobs_archive WHERE jedi_task_id = %(id)s", {"id": task_id})
+    assert ended["status"] == "done", [row for row in rows if row["job_status"] != "finished"]
+    assert len(rows) == 3
+    outputs = own_system.database.fetch(
+        "SELECT pfn FROM job_files WHERE jedi_task_id = %(id)s AND type = 'output'", {"id": task_id}
+    )
+    assert [Path(row["pfn"]).read_text() for row in outputs] == ["built\n"] * 2
