@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -196,6 +197,11 @@ HEARTBEAT = PreparedStatement("pilot_heartbeats", _UPDATE.replace("/* documents 
 FINAL = PreparedStatement("pilot_verdicts", _UPDATE.replace("/* documents */", _KEEP_DOCUMENTS), {"reports": "jsonb"})
 
 
+_BRIEF_LOCKS_S = (0.01, 0.03, 0.1, 0.3)
+"""A pilot that takes a job looks at rows that others have just taken, and holds them for a moment: such locks are no
+trouble. What is held for longer than these pauses together is."""
+
+
 class _Answer(Enum):
     HELD = auto()
     """Somebody holds the job, a command on its whole task perhaps."""
@@ -229,6 +235,11 @@ class PilotReports:
                 remedy="one of " + ", ".join(REPORTABLE),
             )
         answer = self._reports.submit(report)
+        for pause_s in _BRIEF_LOCKS_S:
+            if not isinstance(answer, _Answer):
+                return answer
+            time.sleep(pause_s)
+            answer = self._reports.submit(report)
         if not isinstance(answer, _Answer):
             return answer
         if not self._seats.acquire(blocking=False):
