@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from starlette.datastructures import URL
 from starlette.requests import Request
 
 
 def base_url_of(request: Request) -> str:
     """Scheme, host and port under which the client found us, since a server may be known by several names."""
-    return f"{request.url.scheme}://{request.url.netloc}"
+    scope = request.scope
+    return _base_url(scope.get("scheme", "http"), request.headers.get("host"), scope.get("server"))
+
+
+@lru_cache(maxsize=256)
+def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | None) -> str:
+    """Kept: every call asks, and what makes no sense must be told from what does each time."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    url = URL(scope={"scheme": scheme, "server": server, "path": "/", "headers": headers})
+    return f"{url.scheme}://{url.netloc}"
 
 
 def address_of(request: Request) -> str:

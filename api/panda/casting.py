@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import types
+from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 from api.bodies import parse_json
@@ -18,17 +19,18 @@ from core.errors import InvalidInput
 
 def cast(value: Any, kind: Any) -> Any:
     """`value` as `kind` (server-api.md 0, GET casting). Raises ValueError or TypeError when it makes no sense."""
-    origin = get_origin(kind)
+    origin = _origin(kind)
     if kind is Any:
         return value
     if kind is Upload:
         if not isinstance(value, Upload):
             raise TypeError(value)
         return value
-    if origin in (Union, types.UnionType):
+    if origin is types.UnionType:
+        options = _options(kind)
         if (value in (None, "") or says_none(value)) and type(None) in get_args(kind):
-            return "" if value == "" and str in get_args(kind) else None
-        return _cast_to_one(value, [option for option in get_args(kind) if option is not type(None)])
+            return "" if value == "" and str in options else None
+        return _cast_to_one(value, options)
     if origin is list:
         return _list(value, get_args(kind)[0])
     if origin is dict or kind is dict:
@@ -46,12 +48,24 @@ def cast(value: Any, kind: Any) -> Any:
     raise TypeError(kind)
 
 
+@cache
+def _origin(kind: Any) -> Any:
+    """What a type is at bottom, a union always `types.UnionType`. Kept: a heartbeat asks for each of its parameters."""
+    origin = get_origin(kind)
+    return types.UnionType if origin is Union else origin
+
+
+@cache
+def _options(kind: Any) -> tuple[Any, ...]:
+    return tuple(option for option in get_args(kind) if option is not type(None))
+
+
 def says_none(value: Any) -> bool:
     """Whether a text is one of those that clients write for nothing."""
     return isinstance(value, str) and value in ("None", "NULL", "null")
 
 
-def _cast_to_one(value: Any, options: list[Any]) -> Any:
+def _cast_to_one(value: Any, options: tuple[Any, ...]) -> Any:
     """`value` as the first of the types it makes sense as."""
     for option in options[:-1]:
         try:

@@ -6,7 +6,6 @@ A report is never lost over a figure: numbers that make no sense count as not sa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -216,8 +215,10 @@ def _metrics(said: Mapping[str, Any]) -> dict[str, int | float | str]:
 
 def _figure(given: Figure) -> int | float | None:
     """A measurement as a number of reasonable size; nonsense counts as not said, and so does a negative one."""
+    if given is None:
+        return None
     try:
-        value = float(given) if given is not None else math.nan
+        value = float(given)
     except (ValueError, OverflowError):
         return None
     if not -1 < value < 2**53:

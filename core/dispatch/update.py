@@ -121,8 +121,8 @@ _AWAITING_VERDICT = ("holding", "transferring")
 _VERDICT_IS_DUE = f"(b.job_status IN {_AWAITING_VERDICT} AND b.end_time IS NULL AND r.verdict IS NOT NULL)"
 # of a farm that runs a job twice; numbers come from batch systems that number their jobs anew after a requeue
 _IS_FOREIGN = """(
-    b.batch_id <> '' AND r.batch_id <> '' AND b.batch_id <> r.batch_id
-    AND b.batch_id !~ '^[0-9.]+$' AND r.batch_id !~ '^[0-9.]+$'
+    j.batch_id <> '' AND r.batch_id <> '' AND j.batch_id <> r.batch_id
+    AND j.batch_id !~ '^[0-9.]+$' AND r.batch_id !~ '^[0-9.]+$'
 )"""
 """Another batch job than the one that has the job says something of it (server-api.md 5.2). Null when it says no batch id."""
 _SPEAKING = ", ".join(f"'{status}'" for status in sorted(ON_WORKER_NODE))
@@ -136,8 +136,8 @@ WITH said AS (
         AS r (panda_id bigint, target text, reason text, verdict text, metrics jsonb, output_report jsonb, logs jsonb,
               meta_data text, {_SAID})
 ), before AS (
-    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time, j.batch_id
-    FROM jobs_live j JOIN said USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j SKIP LOCKED
+    SELECT j.panda_id, j.job_status, j.attempt_nr, j.command_to_pilot, j.end_time, {_IS_FOREIGN} IS TRUE AS is_foreign
+    FROM jobs_live j JOIN said r USING (panda_id) ORDER BY j.panda_id FOR UPDATE OF j SKIP LOCKED
 ), changed AS (
     UPDATE jobs_live j SET
         job_status = CASE WHEN (b.job_status, r.target) IN ({_LEGAL}) THEN r.target ELSE j.job_status END,
@@ -153,7 +153,7 @@ WITH said AS (
         {_SET_STORED}
     FROM before b JOIN said r USING (panda_id)
     WHERE j.panda_id = b.panda_id AND (b.job_status IN ({_SPEAKING}) OR {_VERDICT_IS_DUE})
-      AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr) AND {_IS_FOREIGN} IS NOT TRUE
+      AND (r.attempt_nr IS NULL OR b.attempt_nr = r.attempt_nr) AND NOT b.is_foreign
     RETURNING j.panda_id, j.jedi_task_id, j.attempt_nr, b.job_status AS previous_status, j.job_status, j.computing_site,
               j.prod_source_label, j.modification_host, r.reason
 ), logged AS (
@@ -163,9 +163,8 @@ WITH said AS (
            modification_host, reason
     FROM changed WHERE previous_status <> job_status
 )/* documents */
-SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status,
-       {_IS_FOREIGN} IS TRUE AS is_foreign
-FROM before b JOIN said r USING (panda_id) LEFT JOIN changed c USING (panda_id)
+SELECT b.panda_id, b.job_status AS before_status, b.attempt_nr, b.command_to_pilot, c.job_status AS after_status, b.is_foreign
+FROM before b LEFT JOIN changed c USING (panda_id)
 """
 
 # primary keys; rare
