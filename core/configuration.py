@@ -27,6 +27,17 @@ from core.errors import ConfigurationError
 from core.issuers import IssuerSettings
 from core.settings_sources import explain, merged, origins_of, read_environment, read_file
 from core.settings_table import Documented, leaves, masked
+from core.workload_settings import (
+    AccountSettings,
+    BrokerageSettings,
+    GenerationSettings,
+    MailSettings,
+    QueueTestSettings,
+    RebrokerageSettings,
+    ScoutSettings,
+    ShareSettings,
+    TaskTimes,
+)
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -100,6 +111,24 @@ class AgentPeriods(Documented):
     """Forgetting of what Harvesters and pilots told of workers and nodes long ago."""
     incidents_s: PositiveFloat = 0.5
     """Grouping of records and failures into incidents."""
+    feeder_s: PositiveFloat = 1.0
+    """Listing the input of large tasks, page by page."""
+    generator_s: PositiveFloat = 0.5
+    """Making jobs of input that is ready."""
+    scouts_s: PositiveFloat = 2.0
+    """Measuring what scouts needed."""
+    task_watchdog_s: PositiveFloat = 10.0
+    """Pending, throttled and exhausted tasks, goals, notices to owners."""
+    shares_s: PositiveFloat = 5.0
+    """Counting the use of the shares."""
+    accounts_s: PositiveFloat = 10.0
+    """Caps, quotas and the accounting of use."""
+    massage_s: PositiveFloat = 360.0
+    """Priorities of users who have little running."""
+    rebroker_s: PositiveFloat = 300.0
+    """Taking queued jobs back from queues that do not start them."""
+    queue_tests_s: PositiveFloat = 30.0
+    """Exclusion and return of queues by their test jobs."""
     cache_cleaner_s: PositiveFloat = HOUR_S
     """Deletion of what has expired in the cache, and repair of what does not fit together there."""
 
@@ -184,6 +213,24 @@ class Settings(IssuerSettings, BaseSettings):
     """How long jobs may stay in a state."""
     agents: AgentPeriods = Field(default_factory=AgentPeriods)
     """How often each agent works."""
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
+    """How jobs are made of input."""
+    scouts: ScoutSettings = Field(default_factory=ScoutSettings)
+    """The first jobs of a task."""
+    tasks: TaskTimes = Field(default_factory=TaskTimes)
+    """How long tasks may wait."""
+    brokerage: BrokerageSettings = Field(default_factory=BrokerageSettings)
+    """Limits of the criteria."""
+    shares: ShareSettings = Field(default_factory=ShareSettings)
+    """Global shares."""
+    accounts: AccountSettings = Field(default_factory=AccountSettings)
+    """What users and groups may use."""
+    rebrokerage: RebrokerageSettings = Field(default_factory=RebrokerageSettings)
+    """When queued jobs are taken back."""
+    queue_tests: QueueTestSettings = Field(default_factory=QueueTestSettings)
+    """Automatic exclusion of queues."""
+    mail: MailSettings = Field(default_factory=MailSettings)
+    """Mail to owners of tasks."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -1,5 +1,6 @@
 """All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
 
+from core.models.accounts import AccountLimit, QueueStatusChange, UsageDay
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.harvester import (
@@ -33,11 +34,14 @@ from core.models.operations import (
     ThroughputBin,
     ThroughputTotal,
 )
-from core.models.queue import Queue, QueueContact
+from core.models.queue import Queue, QueueContact, QueueContactHour
+from core.models.retrial import ErrorClass, RetryAction, RetryDeed, RetryRule
+from core.models.shares import GlobalShare, ShareSample, ShareUsage
 from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
 from core.models.worker_node import WorkerNode, WorkerNodeGpu, WorkerNodeQueue
 
 __all__ = [
+    "AccountLimit",
     "AgentRun",
     "ArchivedJob",
     "BrokerageDecision",
@@ -47,6 +51,8 @@ __all__ = [
     "Dataset",
     "DeviceCode",
     "DeviceGuess",
+    "ErrorClass",
+    "GlobalShare",
     "HarvesterCommand",
     "HarvesterDialog",
     "HarvesterInstance",
@@ -72,8 +78,15 @@ __all__ = [
     "LogRecord",
     "Queue",
     "QueueContact",
+    "QueueContactHour",
+    "QueueStatusChange",
     "RefreshToken",
     "Replica",
+    "RetryAction",
+    "RetryDeed",
+    "RetryRule",
+    "ShareSample",
+    "ShareUsage",
     "StorageEndpoint",
     "Task",
     "TaskDataset",
@@ -83,6 +96,7 @@ __all__ = [
     "ThroughputTotal",
     "Token",
     "TokenKey",
+    "UsageDay",
     "User",
     "UserSecret",
     "WorkerNode",

@@ -102,14 +102,16 @@ class LiveJob(JobColumns, table=True):
 
     __tablename__ = "jobs_live"
     __table_args__ = (
-        # dispatch: the best activated job of a queue, without sorting
+        # dispatch: the best activated job of a share at a queue, and the oldest of all shares, without sorting
         Index(
             "ix_jobs_live_activated",
             "computing_site",
+            "gshare",
             sql("current_priority DESC"),
             "panda_id",
             postgresql_where=sql("job_status = 'activated'"),
         ),
+        Index("ix_jobs_live_oldest", "computing_site", "panda_id", postgresql_where=sql("job_status = 'activated'")),
         # setupper and activator: jobs that still need a queue or their input
         Index(
             "ix_jobs_live_unready",

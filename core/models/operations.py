@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Index
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from core.models.columns import BIGINT, TIMESTAMP, document, number, number_or_none, time_now, time_or_none, words
@@ -86,6 +87,15 @@ class BrokerageDecision(SQLModel, table=True):
     chosen: str = words()
     job_count: int = number(1)
     funnel: list[dict[str, object]] = document("[]")
+    kind: str = words("job")
+    """The list of criteria that ran: production, analysis, pinned."""
+    candidate_count: int = number(0)
+    binding_step: str = words()
+    """The criterion that left nobody; empty when somebody is left."""
+    is_temporary: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
+    """Whether the binding reason goes by itself."""
+    weights: list[dict[str, object]] = document("[]")
+    """The best accepted queues: name, weight and the numbers it was made of."""
 
 
 class JobBrokerage(SQLModel, table=True):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import document, number, time_now, time_or_none, words
+from core.models.columns import TIMESTAMP, document, number, time_now, time_or_none, words
 
 
 class Queue(SQLModel, table=True):
@@ -25,6 +25,8 @@ class Queue(SQLModel, table=True):
     max_walltime_s: int = number(0)
     storage_endpoint: str = words()
     parameters: dict[str, object] = document()
+    status_set_by: str = words()
+    """Who set the status: `person`, `automaton`, or empty when nobody has. An automaton never overrides a person."""
     creation_time: datetime = time_now()
     modification_time: datetime = time_now()
 
@@ -39,3 +41,18 @@ class QueueContact(SQLModel, table=True):
     last_job_time: datetime | None = time_or_none()
     request_count: int = number(0)
     job_count: int = number(0)
+
+
+class QueueContactHour(SQLModel, table=True):
+    """How often pilots of a queue called in an hour: the "pilots seen" of brokerage and of the pages (domain.md 5.4)."""
+
+    __tablename__ = "queue_contact_hours"
+
+    queue_name: str = Field(primary_key=True)
+    hour: datetime = Field(primary_key=True, sa_type=TIMESTAMP)
+    request_count: int = number(0)
+    job_count: int = number(0)
+    """Jobs that were given out."""
+    empty_count: int = number(0)
+    """Requests for which there was nothing."""
+    update_count: int = number(0)

@@ -27,6 +27,8 @@ class Task(SQLModel, table=True):
         Index("ix_tasks_name", "task_name", "user_name"),
         Index("ix_tasks_request", "req_id"),
         Index("ix_tasks_parent", "parent_tid", postgresql_where=sql("parent_tid IS NOT NULL")),
+        # the generator: tasks that have something to be made of
+        Index("ix_tasks_generate", "generate_at", postgresql_where=sql("generate_at IS NOT NULL")),
     )
 
     jedi_task_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
@@ -73,6 +75,17 @@ class Task(SQLModel, table=True):
     n_cancelled: int = number(0)
     """cancelled and closed"""
     error_dialog: str = words()
+    campaign: str = words()
+    goal: int = number(1000)
+    """Per mille of the master input that must succeed for the task to count as done enough."""
+    generate_at: datetime | None = time_or_none()
+    """When the generator shall look at it; set in the transaction that makes input ready, None while there is nothing to do."""
+    next_try_time: datetime | None = time_or_none()
+    """Of pending, throttled, exhausted tasks: when the system acts next."""
+    frozen_time: datetime | None = time_or_none()
+    """Since when it meets obstacles without having made a job."""
+    measured: dict[str, object] = document()
+    """What its scouts, or its first hundred jobs, needed, and how that changed its parameters."""
     creation_time: datetime = time_now()
     modification_time: datetime = time_now()
     start_time: datetime | None = time_or_none()
@@ -100,6 +113,12 @@ class TaskDataset(SQLModel, table=True):
     """Of outputs and logs: the file name with its placeholders."""
     attributes: dict[str, object] = document()
     """The rest of the submitted item: offset, nFilesPerJob, ratio, include, exclude, reusable, ..."""
+    feed_cursor: int = number(0)
+    """How far the feeder has read the dataset of the catalogue (its last file_id)."""
+    n_files: int = number(0)
+    """Rows of `task_files` that were fed."""
+    n_events: int = number(0)
+    """The sum of their events."""
     creation_time: datetime = time_now()
 
 
@@ -139,6 +158,12 @@ class TaskFile(SQLModel, table=True):
     max_attempt: int = number(3)
     panda_id: int | None = number_or_none()
     """The last job that had it."""
+    first_event: int = number(0)
+    """Events of the master input before it."""
+    max_failure: int = number(3)
+    """It gives up when so many attempts have failed by the fault of the job (server-api.md 5.6)."""
+    ram_mb: int = number(0)
+    """Memory per core for its next attempt, when errors of memory raised it; 0 = as the task says."""
 
 
 class TaskHistory(SQLModel, table=True):

@@ -1,0 +1,279 @@
+"""what task engine, brokerage, shares, accounts and retries keep: one function for each subject
+
+Revision: 0010
+Revises: 0009
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+_NEW_COLUMNS = {
+    "tasks": ("campaign", "goal", "generate_at", "next_try_time", "frozen_time", "measured"),
+    "task_datasets": ("feed_cursor", "n_files", "n_events"),
+    "task_files": ("first_event", "max_failure", "ram_mb"),
+    "queues": ("status_set_by",),
+    "brokerage_decisions": ("kind", "candidate_count", "binding_step", "is_temporary", "weights"),
+}
+
+
+def _key(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False, primary_key=True)
+
+
+def _serial(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), autoincrement=True, nullable=False, primary_key=True)
+
+
+def _texts(*names: str, default: str = "") -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text(), server_default=default, nullable=False) for name in names]
+
+
+def _counts(*names: str, default: int = 0) -> list[sa.Column[int]]:
+    return [sa.Column(name, sa.BigInteger(), server_default=sa.text(str(default)), nullable=False) for name in names]
+
+
+def _optional(*names: str) -> list[sa.Column[int]]:
+    return [sa.Column(name, sa.BigInteger(), nullable=True) for name in names]
+
+
+def _sums(*names: str) -> list[sa.Column[float]]:
+    return [sa.Column(name, sa.Float(), server_default="0", nullable=False) for name in names]
+
+
+def _flag(name: str, default: str = "false") -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean(), server_default=sa.text(default), nullable=False)
+
+
+def _now(name: str) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False)
+
+
+def _times(*names: str) -> list[sa.Column[object]]:
+    return [sa.Column(name, sa.DateTime(timezone=True), nullable=True) for name in names]
+
+
+def _time_key(name: str) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, primary_key=True)
+
+
+def _document(name: str, default: str = "{}") -> sa.Column[object]:
+    return sa.Column(name, JSONB(), server_default=sa.text(f"'{default}'::jsonb"), nullable=False)
+
+
+def _add(table: str, *columns: sa.Column[object]) -> None:
+    for column in columns:
+        op.add_column(table, column)
+
+
+# files keep their order, so the events before each are those of the files before it
+_FIRST_EVENTS = """
+UPDATE task_files f SET first_event = n.before FROM (
+    SELECT f.file_id, sum(f.n_events) OVER (PARTITION BY f.jedi_task_id ORDER BY f.dataset_id, f.position, f.file_id)
+                      - f.n_events AS before
+    FROM task_files f JOIN task_datasets d USING (dataset_id) WHERE d.is_master
+) n WHERE n.file_id = f.file_id AND n.before <> 0
+"""
+_FED = """
+UPDATE task_datasets d SET n_files = c.files, n_events = c.events, feed_cursor = c.cursor FROM (
+    SELECT dataset_id, count(*) AS files, sum(n_events) AS events, coalesce(max(catalogue_file_id), 0) AS cursor
+    FROM task_files GROUP BY dataset_id
+) c WHERE c.dataset_id = d.dataset_id
+"""
+_LOOK_AT_ALL = """
+UPDATE tasks SET generate_at = clock_timestamp()
+WHERE status IN ('defined', 'assigning', 'ready', 'scouting', 'scouted', 'running', 'merging', 'preprocessing')
+"""
+
+
+def _task_engine() -> None:
+    _add(
+        "tasks",
+        *_texts("campaign"),
+        *_counts("goal", default=1000),
+        *_times("generate_at", "next_try_time", "frozen_time"),
+        _document("measured"),
+    )
+    op.create_index("ix_tasks_generate", "tasks", ["generate_at"], postgresql_where=sa.text("generate_at IS NOT NULL"))
+    _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events"))
+    _add("task_files", *_counts("first_event"), *_counts("max_failure", default=3), *_counts("ram_mb"))
+    for statement in (_FIRST_EVENTS, _FED, _LOOK_AT_ALL):
+        op.execute(statement)
+
+
+def _dispatch() -> None:
+    op.drop_index("ix_jobs_live_activated", "jobs_live")
+    op.create_index(
+        "ix_jobs_live_activated",
+        "jobs_live",
+        ["computing_site", "gshare", sa.text("current_priority DESC"), "panda_id"],
+        postgresql_where=sa.text("job_status = 'activated'"),
+    )
+    op.create_index(
+        "ix_jobs_live_oldest",
+        "jobs_live",
+        ["computing_site", "panda_id"],
+        postgresql_where=sa.text("job_status = 'activated'"),
+    )
+    op.create_table(
+        "queue_contact_hours",
+        _key("queue_name"),
+        _time_key("hour"),
+        *_counts("request_count", "job_count", "empty_count", "update_count"),
+    )
+
+
+def _shares() -> None:
+    op.create_table(
+        "global_shares",
+        _key("name"),
+        *_texts("parent"),
+        *_sums("value"),
+        *_counts("position"),
+        *_texts("vo", "prod_source_label", "working_group", "campaign", "processing_type", "trans_path", "rtype"),
+        *_counts("max_queued_jobs"),
+        *_texts("description", "modified_by"),
+        _now("modification_time"),
+    )
+    op.create_table(
+        "share_usage",
+        *(_key(name) for name in ("gshare", "computing_site", "resource_type")),
+        *_counts("executing_jobs", "queued_jobs", "waiting_jobs"),
+        *_sums("executing_power", "queued_power"),
+        _now("time"),
+    )
+    op.create_table(
+        "share_samples",
+        _time_key("time"),
+        _key("gshare"),
+        *_sums("executing_power", "target_power"),
+        *_counts("queued_jobs"),
+    )
+
+
+def _accounts() -> None:
+    op.create_table(
+        "account_limits",
+        *(_key(name) for name in ("kind", "name")),
+        *_optional("max_running_jobs", "max_running_cores", "max_active_tasks"),
+        *_optional("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
+        *_texts("quota_mode"),
+        *_optional("boost_priority"),
+        *_times("boost_until", "banned_until"),
+        *_texts("reason", "modified_by"),
+        _now("modification_time"),
+    )
+    op.create_table(
+        "usage_days",
+        sa.Column("day", sa.Date(), nullable=False, primary_key=True),
+        *(_key(name) for name in ("user_name", "working_group", "computing_site", "prod_source_label")),
+        *_counts("jobs_finished", "jobs_failed", "jobs_cancelled"),
+        *_sums("wall_core_s", "cpu_s", "power_s", "failed_wall_core_s", "failed_power_s"),
+    )
+
+
+def _queues() -> None:
+    _add("queues", *_texts("status_set_by"))
+    op.create_table(
+        "queue_status_history",
+        _key("queue_name"),
+        _time_key("time"),
+        *_texts("previous_status", "status", "who"),
+        _flag("is_automatic"),
+        *_texts("reason"),
+    )
+
+
+def _retrial() -> None:
+    op.create_table("retry_actions", _key("name"), _flag("is_active", "true"), *_texts("description"))
+    op.create_table(
+        "retry_rules",
+        _serial("rule_id"),
+        *_texts("error_source"),
+        *_counts("error_code"),
+        *_texts("error_diag", "architecture", "release", "gshare", "action"),
+        _document("parameters"),
+        _flag("is_active", "true"),
+        *_texts("description"),
+        *_times("expiration_time"),
+        *_counts("n_matched", "n_acted"),
+        *_times("last_matched"),
+        *_texts("disabled_reason", "modified_by"),
+        _now("modification_time"),
+    )
+    op.create_index("ix_retry_rules_error", "retry_rules", ["error_source", "error_code"])
+    op.create_table(
+        "error_classes",
+        _serial("class_id"),
+        *_texts("error_source"),
+        *_counts("error_code"),
+        *_texts("error_diag"),
+        *_texts("error_class", default="unknown"),
+        _flag("is_active", "true"),
+        *_texts("description", "modified_by"),
+        _now("modification_time"),
+    )
+    op.create_index("ix_error_classes_error", "error_classes", ["error_source", "error_code"])
+    op.create_table(
+        "retry_log",
+        _serial("deed_id"),
+        _now("time"),
+        sa.Column("panda_id", sa.BigInteger(), nullable=False),
+        *_optional("jedi_task_id", "rule_id"),
+        *_texts("error_source"),
+        *_counts("error_code"),
+        *_texts("error_diag", "action"),
+        _document("parameters"),
+        _flag("is_active", "true"),
+        *_texts("effect"),
+    )
+    op.create_index("ix_retry_log_job", "retry_log", ["panda_id"])
+    op.create_index("ix_retry_log_task", "retry_log", ["jedi_task_id", "deed_id"])
+    op.create_index("ix_retry_log_rule", "retry_log", ["rule_id", "deed_id"])
+    op.create_index("ix_retry_log_time", "retry_log", ["time"])
+
+
+def _brokerage() -> None:
+    _add(
+        "brokerage_decisions",
+        *_texts("kind", default="job"),
+        *_counts("candidate_count"),
+        *_texts("binding_step"),
+        _flag("is_temporary"),
+        _document("weights", "[]"),
+    )
+
+
+def upgrade() -> None:
+    """Create what the models say."""
+    for subject in (_task_engine, _dispatch, _shares, _accounts, _queues, _retrial, _brokerage):
+        subject()
+
+
+def downgrade() -> None:
+    """Take back tables, columns and indexes; what they held is gone."""
+    for table in (
+        *("retry_log", "error_classes", "retry_rules", "retry_actions", "queue_status_history", "usage_days"),
+        *("account_limits", "share_samples", "share_usage", "global_shares", "queue_contact_hours"),
+    ):
+        op.drop_table(table)
+    op.drop_index("ix_tasks_generate", "tasks")
+    for table, names in _NEW_COLUMNS.items():
+        for name in names:
+            op.drop_column(table, name)
+    for name in ("ix_jobs_live_activated", "ix_jobs_live_oldest"):
+        op.drop_index(name, "jobs_live")
+    op.create_index(
+        "ix_jobs_live_activated",
+        "jobs_live",
+        ["computing_site", sa.text("current_priority DESC"), "panda_id"],
+        postgresql_where=sa.text("job_status = 'activated'"),
+    )

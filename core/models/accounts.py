@@ -1,0 +1,79 @@
+"""Users and groups as consumers: what each may use, what operators decided about it, what it used (domain.md 6.2)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Date, Float
+from sqlmodel import Field, SQLModel
+
+from core.models.columns import TIMESTAMP, number, number_or_none, time_now, time_or_none, words
+
+
+def _sum() -> float:
+    value: float = Field(default=0.0, sa_type=Float, nullable=False, sa_column_kwargs={"server_default": "0"})
+    return value
+
+
+class AccountLimit(SQLModel, table=True):
+    """What one user or group may use; what is None follows the settings (`[accounts]`)."""
+
+    __tablename__ = "account_limits"
+
+    kind: str = Field(primary_key=True)
+    """user or group"""
+    name: str = Field(primary_key=True)
+    max_running_jobs: int | None = number_or_none()
+    max_running_cores: int | None = number_or_none()
+    max_active_tasks: int | None = number_or_none()
+    cpu_hours_1d: int | None = number_or_none()
+    cpu_hours_7d: int | None = number_or_none()
+    cpu_hours_30d: int | None = number_or_none()
+    quota_mode: str = words()
+    """What happens beyond a quota: lower, hold or reject; empty follows the settings."""
+    boost_priority: int | None = number_or_none()
+    """Fixed priority of its jobs until `boost_until`."""
+    boost_until: datetime | None = time_or_none()
+    banned_until: datetime | None = time_or_none()
+    """Nothing is taken from it before; `infinity` is for good."""
+    reason: str = words()
+    """Why it is banned, boosted or capped, for people."""
+    modified_by: str = words()
+    modification_time: datetime = time_now()
+
+
+class UsageDay(SQLModel, table=True):
+    """What jobs that ended on a day (UTC) had used, by user, group, queue and label."""
+
+    __tablename__ = "usage_days"
+
+    day: date = Field(primary_key=True, sa_type=Date)
+    user_name: str = Field(primary_key=True)
+    working_group: str = Field(primary_key=True)
+    computing_site: str = Field(primary_key=True)
+    prod_source_label: str = Field(primary_key=True)
+    jobs_finished: int = number(0)
+    jobs_failed: int = number(0)
+    jobs_cancelled: int = number(0)
+    """cancelled and closed"""
+    wall_core_s: float = _sum()
+    """Seconds between start and end times cores."""
+    cpu_s: float = _sum()
+    power_s: float = _sum()
+    """wall_core_s times the queue's power of a core: normalised."""
+    failed_wall_core_s: float = _sum()
+    failed_power_s: float = _sum()
+
+
+class QueueStatusChange(SQLModel, table=True):
+    """One change of the status of a queue: when, by whom (a person's name, or the automaton's) and why."""
+
+    __tablename__ = "queue_status_history"
+
+    queue_name: str = Field(primary_key=True)
+    time: datetime = Field(primary_key=True, sa_type=TIMESTAMP)
+    previous_status: str = words()
+    status: str = words()
+    who: str = words()
+    is_automatic: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    reason: str = words()

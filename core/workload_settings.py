@@ -1,0 +1,171 @@
+"""Settings of the brain: how tasks are cut, brokered, shared out, retried and watched (domain.md 2.3, 3.4-3.8, 5, 6).
+
+Knows names, units and defaults only; does not know who obeys them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from core.settings_table import Documented
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
+
+
+class GenerationSettings(Documented):
+    """How the generator makes jobs of input, and when it holds back (domain.md 3.8)."""
+
+    jobs_per_cycle: PositiveInt = 500
+    """Jobs made of one task before others get their turn."""
+    files_per_cycle: PositiveInt = 5000
+    """Files of the catalogue or of a task that are read at once: the bound of its memory."""
+    max_queued_jobs: PositiveInt = 2000
+    """Jobs of one share and resource type that may be queued before the ratio counts."""
+    queued_to_running: PositiveFloat = 2.0
+    """Beyond `max_queued_jobs`, no further jobs while more than so many are queued for each that runs."""
+    throttled_retry_s: PositiveFloat = 10.0
+    """When a lane that was full is looked at again."""
+
+
+class ScoutSettings(Documented):
+    """The first jobs of a task, which measure what the others need (domain.md 3.5)."""
+
+    jobs: PositiveInt = 10
+    """How many scouts a task has at most."""
+    decide_after: float = Field(default=0.5, gt=0, le=1)
+    """Part of them that must have finished before the others may come."""
+    success_rate: float = Field(default=0.5, ge=0, le=1)
+    """Below it, when all have ended, a task is exhausted; with none broken. A task's own scoutSuccessRate (tenths) wins."""
+    memory_margin: float = Field(default=0.1, ge=0)
+    """Added to the measured memory."""
+    min_ram_mb: PositiveInt = 100
+    """Memory per core that a measurement never goes below."""
+    max_ram_factor: PositiveFloat = 4.0
+    """A task whose jobs measure more than so many times the memory it was submitted with is exhausted."""
+    recompute_after_jobs: PositiveInt = 100
+    """Finished jobs after the scouts at which the needs are measured once more."""
+    short_job_s: PositiveFloat = 10 * _MINUTE_S
+    """Jobs below it count as short."""
+    max_short_jobs: PositiveInt = 1000
+    """A task that would make more short jobs than this is exhausted, unless it sets the size of its jobs."""
+    max_leak_kb_s: PositiveFloat = 1024.0
+    """Memory leak per core that exhausts a task, in kB/s."""
+
+
+class TaskTimes(Documented):
+    """How long tasks may wait, in seconds (domain.md 3.3, server-api.md 5.7)."""
+
+    pending_retry_s: PositiveFloat = _HOUR_S
+    """Pending tasks are tried again after this."""
+    pending_retry_urgent_s: PositiveFloat = 10 * _MINUTE_S
+    """The same at priority 950 and more; at 900 and more half an hour."""
+    pending_limit_s: PositiveFloat = 7 * _DAY_S
+    """Pending without a single job made for so long; then exhausted."""
+    throttled_retry_s: PositiveFloat = 2 * _HOUR_S
+    """Throttled tasks are looked at again after this."""
+    exhausted_limit_s: PositiveFloat = 48 * _HOUR_S
+    """An exhausted task that nobody decides about is finished with what it has."""
+    goal_check_s: PositiveFloat = _HOUR_S
+    """How often running tasks that reached their goal are ended softly."""
+
+
+class BrokerageSettings(Documented):
+    """Limits of the criteria (domain.md 5.2, 5.3)."""
+
+    retry_s: PositiveFloat = 10.0
+    """Pause before brokerage looks again at jobs that no queue could take."""
+    inactive_s: PositiveFloat = 2 * _HOUR_S
+    """Urgent jobs and scouts avoid queues that had work and started nothing for so long."""
+    nopilot_s: PositiveFloat = 3 * _HOUR_S
+    """Queues at which no pilot was seen for so long take no jobs; queues that never saw one are new and are left alone."""
+    urgent_priority: int = 800
+    """Priority from which jobs avoid slow and opportunistic queues."""
+    min_walltime_unknown_s: PositiveFloat = _DAY_S
+    """Jobs of unknown walltime go to queues that allow at least this."""
+    io_heavy_kb_s: PositiveFloat = 200.0
+    """Input rate from which a task goes only where its data is."""
+    max_transferring: PositiveInt = 2000
+    """Jobs in transferring at a queue (or twice its running ones, whichever is more)."""
+    storage_reserve_mb: PositiveInt = 200_000
+    """Free space an output endpoint must report, where it reports any."""
+    max_overloaded: PositiveFloat = 2.0
+    """Analysis: a queue with more queued than so many times its running jobs (at least 20) is overloaded."""
+    closed_hours: PositiveFloat = 12.0
+    """Analysis: the window in which failed and closed jobs of a task at a queue count."""
+    closed_minimum: PositiveInt = 20
+    """Analysis: so many failed and closed jobs at least before a queue is avoided by the task."""
+    user_queue_base: PositiveInt = 100
+    """Analysis: queued jobs of one user at one queue that always pass."""
+    candidates: PositiveInt = 10
+    """Queues among which the jobs of a bunch are spread."""
+
+
+class ShareSettings(Documented):
+    """Global shares (domain.md 6.1)."""
+
+    refresh_s: PositiveFloat = 10.0
+    """How often the use of the shares is counted, and for how long a ranking is kept."""
+    sloppy: float = Field(default=0.1, ge=0, le=1)
+    """Part of requests that are served purely by age, so that nothing starves (domain.md 5.4)."""
+    sample_s: PositiveFloat = 5 * _MINUTE_S
+    """How often executing power and target are kept for the plot of their deviation."""
+
+
+class AccountSettings(Documented):
+    """What every user and group may use, unless an operator decided otherwise (domain.md 2.6, 6.2)."""
+
+    max_running_jobs: PositiveInt = 10_000
+    """Running jobs of one user, and of one working group; beyond, its activated jobs are throttled."""
+    max_running_cores: PositiveInt = 20_000
+    """Running cores likewise."""
+    release_below: float = Field(default=0.9, gt=0, lt=1)
+    """Held jobs are released when both are under this part of the limit."""
+    max_active_tasks: PositiveInt = 1000
+    """Tasks of one user that may be under way."""
+    quota_mode: Literal["lower", "hold", "reject"] = "lower"
+    """What happens to a user beyond the quota of CPU hours: a lower priority, held jobs, or refused submissions."""
+    jobs_per_priority_point: PositiveInt = 5
+    """Live jobs of a user that lower the priority of the next one by one."""
+    massage_factor: PositiveFloat = 3.0
+    """Jobs that the priority massage lifts: the mean less the user's own, over this."""
+
+
+class RebrokerageSettings(Documented):
+    """When queued jobs are taken back and given to other queues (domain.md 2.3, server-api.md 5.5)."""
+
+    queued_to_running: PositiveFloat = 3.0
+    """A share is stuck at a queue when more than so many are queued for each that runs,"""
+    part_of_share: float = Field(default=0.3, gt=0, le=1)
+    """and more than this part of all its queued jobs wait there,"""
+    min_queued: PositiveInt = 100
+    """and at least so many."""
+    is_dry_run: bool = False
+    """Only say what would be taken back."""
+    idle_s: PositiveFloat = 12 * _HOUR_S
+    """Jobs of users that wait at one queue for so long while nothing of their task moves there are given to another."""
+
+
+class QueueTestSettings(Documented):
+    """Automatic exclusion of queues (domain.md 9): an automaton never overrides what a person set."""
+
+    failures: PositiveInt = 3
+    """So many test jobs that failed in a row put an online queue into test."""
+    successes: PositiveInt = 2
+    """So many that finished in a row bring it back."""
+    window_s: PositiveFloat = 6 * _HOUR_S
+    """Older test jobs say nothing."""
+
+
+class MailSettings(Documented):
+    """Mail to the owners of tasks when these end; nothing is sent while `server` is empty."""
+
+    server: str = ""
+    """SMTP server, as host or host:port."""
+    sender: str = "pandascope@localhost"
+    """Address in From."""
+    domain: str = ""
+    """Added with an @ to names of users who have no address; without it they get no mail."""
