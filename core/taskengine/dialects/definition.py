@@ -185,6 +185,10 @@ class TaskDefinition:
     skips_files_of: tuple[int, ...] = ()
     """Tasks whose files are not used again."""
     build: BuildStep | None = None
+    uses_scouts: bool = False
+    """Whether a few jobs go first and measure what the others need, when there are more than a few."""
+    scout_success_rate: float | None = None
+    """Part of the scouts that must succeed; None = as the system says."""
     ram_count: int = 0
     ram_unit: str = ""
     cpu_time_unit: str = ""

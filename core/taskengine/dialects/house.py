@@ -28,6 +28,7 @@ from core.taskengine.dialects.definition import (
 )
 from core.taskengine.dialects.needs import changed_walltime
 from core.taskengine.dialects.panda import MAX_JOBS, task_name
+from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 
 RUN_SHELL = "runShell"
 _WORD = re.compile(r"%%(IN|OUT[0-9]{0,4}|JOB)\b|%(IN|OUT[0-9]{0,4}|JOB)\b")
@@ -99,6 +100,8 @@ def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_n
         working_group=fields.text(parameters, "workingGroup"),
         priority=fields.number(parameters, "taskPriority", JOB_LIMITS["currentPriority"], default=1000) or 0,
         site=fields.text(parameters, "site"),
+        uses_scouts=uses_scouts(parameters, by_default=False),
+        scout_success_rate=scout_success_rate(parameters),
         max_attempt=fields.number(parameters, "maxAttempt", (1, 50), default=1) or 1,
     )
 

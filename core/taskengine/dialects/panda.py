@@ -24,6 +24,7 @@ from core.taskengine.dialects.definition import (
 )
 from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.needs import read_needs
+from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 from core.taskengine.dialects.templates import check_placeholders
 from core.taskengine.dialects.transformations import BUILD_ATHENA, BUILD_GEN, run_transformation
 from core.taskengine.dialects.unsupported import notes, refuse_unsupported
@@ -87,6 +88,8 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         reuses_on_demand=fields.flag(parameters, "reuseSecOnDemand"),
         skips_files_of=_task_ids(parameters, "skipFilesUsedBy"),
         build=_build(parameters, processing_type),
+        uses_scouts=uses_scouts(parameters, by_default=True),
+        scout_success_rate=scout_success_rate(parameters),
         ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,
         ram_unit=fields.text(parameters, "ramCountUnit", limit=40),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),
