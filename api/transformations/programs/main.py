@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from .build import build
 from .failing import CANNOT_CREATE, INTERNAL, Failure, complain
+from .merge import merge
 from .options import Arguments, parse
 from .run import run
 
@@ -16,6 +17,7 @@ PROGRAMS: Mapping[str, Callable[[str, Arguments], int]] = {
     "runcontainer": run,
     "buildGen-00-00-01": build,
     "buildJob-00-00-03": build,
+    "runMerge-00-00-02": merge,
 }
 
 
@@ -26,7 +28,7 @@ def main(program: str) -> None:
 
 def _code(program: str) -> int:
     try:
-        return PROGRAMS[program](program, parse(sys.argv[1:]))
+        return PROGRAMS[program](program, parse(sys.argv[1:], is_merge=PROGRAMS[program] is merge))
     except Failure as failure:
         complain(program, str(failure))
         return failure.code

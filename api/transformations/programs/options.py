@@ -52,7 +52,8 @@ OPTIONS: Sequence[Option] = (
     _flag("--cvmfs"),
     _flag("--noX509"),
     _flag("--debug"),
-    Option(("-j",), has_meaning=False),
+    Option(("-j",), has_meaning=False),  # of runMerge alone: the program that merges
+    _flag("--mergeSingleFile"),
     Option(("--cmtConfig",), has_meaning=False),
     Option(("--overwriteQueuedata",), has_meaning=False),
     Option(("--overwriteQueueData",), has_meaning=False),
@@ -74,8 +75,10 @@ _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 class Arguments:
     """What was asked for. Given twice, the last one counts."""
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, str], words: Sequence[str] = ()) -> None:
         self._values = values
+        self.words = tuple(words)
+        """What belongs to no option."""
 
     def has(self, name: str) -> bool:
         """Was this option given?"""
@@ -97,12 +100,13 @@ class Arguments:
         return [(option.names[0], option.refusal) for option in OPTIONS if option.refusal and self.has(option.names[0])]
 
 
-def parse(words: Sequence[str]) -> Arguments:
-    """Read the command line. Raises Failure when a value is missing.
+def parse(words: Sequence[str], *, is_merge: bool = False) -> Arguments:
+    """Read the command line. Raises Failure when a value is missing. `is_merge`: free words and -j have a meaning.
 
     A value may begin with a dash (an `-p` of which the text does); `--name=value` and `--name value` are the same.
     """
     values: dict[str, str] = {}
+    free: list[str] = []
     without_effect: list[str] = []
     rest = list(words)
     while rest:
@@ -110,6 +114,7 @@ def parse(words: Sequence[str]) -> Arguments:
         name, equals, value = word.partition("=")
         option = _BY_NAME.get(name)
         if option is None:
+            free += [] if word.startswith("-") else [word]
             without_effect.append(word)
             if word.startswith("-") and not equals and rest and not rest[0].startswith("-"):
                 without_effect.append(rest.pop(0))
@@ -121,6 +126,8 @@ def parse(words: Sequence[str]) -> Arguments:
         values[option.names[0]] = value
         if not option.has_meaning and (value or not option.takes_value):
             without_effect.append(name)
+    if is_merge:
+        without_effect = [word for word in without_effect if word not in free and word != "-j"]
     if without_effect:
         say(f"without effect here: {' '.join(without_effect)}")
-    return Arguments(values)
+    return Arguments(values, free)
