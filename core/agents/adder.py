@@ -44,7 +44,10 @@ WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log', 'lib') ORD
 """
 
 # primary key
-_ITEMS = "SELECT jedi_task_id, parameters -> 'jobParameters' AS items FROM tasks WHERE jedi_task_id = ANY(%(ids)s)"
+_ITEMS = """
+SELECT jedi_task_id, parameters -> 'jobParameters' AS items, parameters -> 'mergeOutput' AS merges
+FROM tasks WHERE jedi_task_id = ANY(%(ids)s)
+"""
 _NOT_MADE = "UPDATE job_files SET status = 'nooutput' WHERE row_id = ANY(%(row_ids)s)"
 
 _STORED = """
@@ -125,7 +128,10 @@ def _forgive(transaction: Transaction, reports: list[Row], expected: dict[int, l
     if not missing:
         return
     tasks = transaction.fetch(_ITEMS, {"ids": sorted({row["jedi_task_id"] for row in missing})})
-    optional = {task["jedi_task_id"]: optional_outputs({"jobParameters": task["items"]}) for task in tasks}
+    optional = {
+        task["jedi_task_id"]: optional_outputs({"jobParameters": task["items"], "mergeOutput": task["merges"]})
+        for task in tasks
+    }
     forgiven = [row for row in missing if row["dataset"].rstrip("/") in optional.get(row["jedi_task_id"], [])]
     for row in forgiven:
         expected[row["panda_id"]].remove(row)

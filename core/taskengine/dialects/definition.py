@@ -12,6 +12,8 @@ from core.names import check_file_name
 PSEUDO_DATASET = "seq_number"
 PFN_DATASET = "pseudo_dataset"
 """The name under which a list of given PFNs stands among the datasets of a task."""
+UNMERGED = "panda.um."
+"""What the names of transient files and datasets begin with, which wait to be merged; as upstream's."""
 DEFAULT_MAX_FILES_PER_JOB = 200
 """domain.md 3.4."""
 
@@ -157,6 +159,27 @@ class BuildStep:
 
 
 @dataclass(frozen=True)
+class MergedStream:
+    """A stream of the run jobs, by name (OUTPUT0, LOG0), and the stream that its files are merged into."""
+
+    source: str
+    target: OutputStream
+
+
+@dataclass(frozen=True)
+class MergeStep:
+    """The jobs that make few files of many, when the run jobs are through or enough is there."""
+
+    transformation: str
+    text: str
+    streams: tuple[MergedStream, ...]
+    max_files: int
+    """Run jobs whose outputs go into one merge job, at most."""
+    max_bytes: int
+    max_events: int | None
+
+
+@dataclass(frozen=True)
 class TaskDefinition:
     """A task, understood."""
 
@@ -185,6 +208,7 @@ class TaskDefinition:
     skips_files_of: tuple[int, ...] = ()
     """Tasks whose files are not used again."""
     build: BuildStep | None = None
+    merge: MergeStep | None = None
     uses_scouts: bool = False
     """Whether a few jobs go first and measure what the others need, when there are more than a few."""
     scout_success_rate: float | None = None

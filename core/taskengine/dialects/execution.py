@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.taskengine.dialects.definition import UNMERGED
+
 _STEPS = ("preprocess", "postprocess", "coprocess")
 
 
@@ -30,10 +32,14 @@ def execution_steps(parameters: Mapping[str, Any], transformation: str = "", arg
 
 
 def optional_outputs(parameters: Mapping[str, Any]) -> list[str]:
-    """The datasets (without slash) whose files a job may leave out: their items say `allowNoOutput`."""
+    """The datasets (without slash) whose files a job may leave out: their items say `allowNoOutput`.
+
+    Of outputs that are merged it is the transient dataset whose files may be missing.
+    """
     items = parameters.get("jobParameters")
+    prefix = UNMERGED if parameters.get("mergeOutput") else ""
     return [
-        str(item.get("dataset", "")).rstrip("/")
+        prefix + str(item.get("dataset", "")).rstrip("/")
         for item in (items if isinstance(items, list) else [])
         if isinstance(item, dict) and item.get("param_type") == "output" and item.get("allowNoOutput") is True
     ]

@@ -48,7 +48,7 @@ def read_items(parameters: Mapping[str, Any]) -> Items:
     if log is not None:
         if not isinstance(log, dict):
             raise InvalidInput("not an object", field="log", remedy="a template item with dataset and value")
-        items.outputs.append(_output(log, "log", "LOG0", "log"))
+        items.outputs.append(read_output(log, "log", "LOG0", "log"))
     return items
 
 
@@ -66,7 +66,7 @@ def _read_item(items: Items, item: dict[str, Any], where: str) -> None:
     if kind in ("output", "log") and not fields.flag(item, "mergeOnly"):
         prefix = "OUTPUT" if kind == "output" else "LOG"
         number = sum(stream.kind == kind for stream in items.outputs)
-        items.outputs.append(_output(item, kind, f"{prefix}{number}", where))
+        items.outputs.append(read_output(item, kind, f"{prefix}{number}", where))
     elif kind in ("input", "pseudo_input") and item.get("dataset"):
         stream = _input(item, kind, value, where)
         if stream.name not in {known.name for known in items.inputs}:
@@ -143,7 +143,8 @@ def _split_outside_brackets(text: str) -> list[str]:
     return [text[:end], *reversed(parts)]
 
 
-def _output(item: dict[str, Any], kind: str, name: str, where: str) -> OutputStream:
+def read_output(item: dict[str, Any], kind: str, name: str, where: str) -> OutputStream:
+    """The stream `name` (OUTPUT0, LOG0) of an item that stands at `where`. Raises InvalidInput naming its key."""
     template = _value(item, where)
     check_placeholders(template, f"{where}.value")
     if template.startswith("regex|"):

@@ -23,6 +23,7 @@ from core.taskengine.dialects.definition import (
     TaskDefinition,
 )
 from core.taskengine.dialects.items import Items, read_items
+from core.taskengine.dialects.merging import read_merge, write_unmerged
 from core.taskengine.dialects.needs import read_needs
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 from core.taskengine.dialects.templates import check_placeholders
@@ -57,6 +58,9 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
     for name in _FLAGS:
         fields.flag(parameters, name)
     items = read_items(parameters)
+    merge = read_merge(parameters, items.outputs)
+    if merge is not None:
+        write_unmerged(items)
     split = _split(parameters)
     inputs = _inputs(parameters, items, split)
     split = replace(split, crosses_datasets="consolidate" in inputs[0].attributes)
@@ -88,6 +92,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         reuses_on_demand=fields.flag(parameters, "reuseSecOnDemand"),
         skips_files_of=_task_ids(parameters, "skipFilesUsedBy"),
         build=_build(parameters, processing_type),
+        merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),
         scout_success_rate=scout_success_rate(parameters),
         ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,

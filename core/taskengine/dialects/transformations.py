@@ -25,16 +25,8 @@ def run_transformation(processing_type: str, given: str) -> str:
 
     Raises InvalidInput for a transPath that workers cannot fetch, and for Athena, whose releases come with no server of ours.
     """
-    if given in _SERVED or _SCRIPT.fullmatch(given):
-        return given
     if given:
-        if not given.startswith(_SCHEMES) or len(given) > _MAX_LENGTH or not given.isprintable() or " " in given:
-            raise InvalidInput(
-                f"{given[:100]!r} is no URL that workers can fetch",
-                field="transPath",
-                remedy="an http(s) URL, or the name of a script that is on the nodes (Sim_tf.py)",
-            )
-        return given
+        return _fetchable(given, _SERVED, "transPath")
     words = processing_type.split("-")
     if "athena" in words:
         raise InvalidInput(
@@ -43,3 +35,21 @@ def run_transformation(processing_type: str, given: str) -> str:
             remedy="submit with prun, or name a transformation in transPath",
         )
     return RUN_CONTAINER if "cont" in words else RUN_GEN
+
+
+def merge_transformation(given: str) -> str:
+    """The transformation of a merge job: runMerge, or the URL or script `given` as transPath of the mergeSpec."""
+    return _fetchable(given, (RUN_MERGE,), "mergeSpec.transPath") if given else RUN_MERGE
+
+
+def _fetchable(given: str, ours: tuple[str, ...], field: str) -> str:
+    """Raise InvalidInput naming the field unless workers can have it."""
+    if given in ours or _SCRIPT.fullmatch(given):
+        return given
+    if not given.startswith(_SCHEMES) or len(given) > _MAX_LENGTH or not given.isprintable() or " " in given:
+        raise InvalidInput(
+            f"{given[:100]!r} is no URL that workers can fetch",
+            field=field,
+            remedy="an http(s) URL, or the name of a script that is on the nodes (Sim_tf.py)",
+        )
+    return given

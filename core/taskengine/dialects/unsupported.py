@@ -19,7 +19,6 @@ REFUSED: dict[str, str] = {
 """Keys without which the jobs of a task would do something else than the user means."""
 
 IGNORED: dict[str, str] = {
-    "mergeOutput": "outputs are not merged: they stay one per job",
     "respectLB": "luminosity blocks are not known: jobs may begin within one",
     "architecture": "processors and systems of queues are not known: any may run it",
     "osMatching": "operating systems of queues are not known: any may run it",
