@@ -1,6 +1,6 @@
 """All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
 
-from core.models.accounts import AccountLimit, QueueStatusChange, UsageDay
+from core.models.accounts import AccountLimit, QueueStatusChange, TimeoutCount, UsageDay
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.harvester import (
@@ -94,6 +94,7 @@ __all__ = [
     "TaskHistory",
     "ThroughputBin",
     "ThroughputTotal",
+    "TimeoutCount",
     "Token",
     "TokenKey",
     "UsageDay",

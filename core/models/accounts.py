@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Date, Float
+from sqlalchemy import Date, Float, Index
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from core.models.columns import TIMESTAMP, number, number_or_none, time_now, time_or_none, words
@@ -21,7 +22,7 @@ class AccountLimit(SQLModel, table=True):
     __tablename__ = "account_limits"
 
     kind: str = Field(primary_key=True)
-    """user or group"""
+    """user or group; default (with no name) is what holds for all others, written by the agents from the settings."""
     name: str = Field(primary_key=True)
     max_running_jobs: int | None = number_or_none()
     max_running_cores: int | None = number_or_none()
@@ -31,11 +32,13 @@ class AccountLimit(SQLModel, table=True):
     cpu_hours_30d: int | None = number_or_none()
     quota_mode: str = words()
     """What happens beyond a quota: lower, hold or reject; empty follows the settings."""
+    jobs_per_priority_point: int | None = number_or_none()
+    """Live jobs that lower the priority of the next one by one; 0: it never falls."""
     boost_priority: int | None = number_or_none()
     """Fixed priority of its jobs until `boost_until`."""
     boost_until: datetime | None = time_or_none()
     banned_until: datetime | None = time_or_none()
-    """Nothing is taken from it before; `infinity` is for good."""
+    """Nothing is taken from it and nothing of it starts before; the end of the year 9999 is for good."""
     reason: str = words()
     """Why it is banned, boosted or capped, for people."""
     modified_by: str = words()
@@ -46,6 +49,10 @@ class UsageDay(SQLModel, table=True):
     """What jobs that ended on a day (UTC) had used, by user, group, queue and label."""
 
     __tablename__ = "usage_days"
+    __table_args__ = (
+        Index("ix_usage_days_user", "user_name", "day"),
+        Index("ix_usage_days_group", "working_group", "day", postgresql_where=sql("working_group <> ''")),
+    )
 
     day: date = Field(primary_key=True, sa_type=Date)
     user_name: str = Field(primary_key=True)
@@ -63,6 +70,19 @@ class UsageDay(SQLModel, table=True):
     """wall_core_s times the queue's power of a core: normalised."""
     failed_wall_core_s: float = _sum()
     failed_power_s: float = _sum()
+
+
+class TimeoutCount(SQLModel, table=True):
+    """What one rule of the watchdog did so far; its last and next run are those of the watchdog."""
+
+    __tablename__ = "timeout_counts"
+
+    name: str = Field(primary_key=True)
+    ended_total: int = number(0)
+    last_ended: int = number(0)
+    """Jobs it ended when it last ended any."""
+    last_ended_time: datetime | None = time_or_none()
+    last_panda_id: int | None = number_or_none()
 
 
 class QueueStatusChange(SQLModel, table=True):

@@ -123,6 +123,8 @@ class LiveJob(JobColumns, table=True):
         Index("ix_jobs_live_status", "job_status", "computing_site"),
         Index("ix_jobs_live_task", "jedi_task_id"),
         Index("ix_jobs_live_user", "prod_user_name", "panda_id"),
+        # priorities and caps of working groups
+        Index("ix_jobs_live_group", "working_group", "panda_id", postgresql_where=sql("working_group <> ''")),
         Index("ix_jobs_live_worker", "worker_id", postgresql_where=sql("worker_id <> ''")),
         {"postgresql_with": {"fillfactor": "70"}},
     )
@@ -138,6 +140,16 @@ class ArchivedJob(JobColumns, table=True):
         Index("ix_jobs_archive_site", "computing_site", "state_change_time"),
         Index("ix_jobs_archive_user", "prod_user_name", "state_change_time"),
         Index("ix_jobs_archive_status", "job_status", "state_change_time"),
+        # exclusion of queues: their last test jobs
+        Index(
+            "ix_jobs_archive_tests",
+            "computing_site",
+            "state_change_time",
+            postgresql_where=sql(
+                "prod_source_label IN ('test', 'prod_test', 'ptest', 'rc_test', 'rc_test2', 'rc_alrb') "
+                "AND job_status IN ('finished', 'failed')"
+            ),
+        ),
         {"postgresql_partition_by": "RANGE (state_change_time)"},
     )
 

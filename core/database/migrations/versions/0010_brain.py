@@ -166,7 +166,7 @@ def _accounts() -> None:
         *_optional("max_running_jobs", "max_running_cores", "max_active_tasks"),
         *_optional("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
         *_texts("quota_mode"),
-        *_optional("boost_priority"),
+        *_optional("jobs_per_priority_point", "boost_priority"),
         *_times("boost_until", "banned_until"),
         *_texts("reason", "modified_by"),
         _now("modification_time"),
@@ -177,6 +177,17 @@ def _accounts() -> None:
         *(_key(name) for name in ("user_name", "working_group", "computing_site", "prod_source_label")),
         *_counts("jobs_finished", "jobs_failed", "jobs_cancelled"),
         *_sums("wall_core_s", "cpu_s", "power_s", "failed_wall_core_s", "failed_power_s"),
+    )
+    op.create_index("ix_usage_days_user", "usage_days", ["user_name", "day"])
+    in_group = sa.text("working_group <> ''")
+    op.create_index("ix_usage_days_group", "usage_days", ["working_group", "day"], postgresql_where=in_group)
+    op.create_index("ix_jobs_live_group", "jobs_live", ["working_group", "panda_id"], postgresql_where=in_group)
+    op.create_table(
+        "timeout_counts",
+        _key("name"),
+        *_counts("ended_total", "last_ended"),
+        *_times("last_ended_time"),
+        *_optional("last_panda_id"),
     )
 
 
@@ -189,6 +200,15 @@ def _queues() -> None:
         *_texts("previous_status", "status", "who"),
         _flag("is_automatic"),
         *_texts("reason"),
+    )
+    op.create_index(
+        "ix_jobs_archive_tests",
+        "jobs_archive",
+        ["computing_site", "state_change_time"],
+        postgresql_where=sa.text(
+            "prod_source_label IN ('test', 'prod_test', 'ptest', 'rc_test', 'rc_test2', 'rc_alrb') "
+            "AND job_status IN ('finished', 'failed')"
+        ),
     )
 
 
@@ -262,10 +282,12 @@ def downgrade() -> None:
     """Take back tables, columns and indexes; what they held is gone."""
     for table in (
         *("retry_log", "error_classes", "retry_rules", "retry_actions", "queue_status_history", "usage_days"),
-        *("account_limits", "share_samples", "share_usage", "global_shares", "queue_contact_hours"),
+        *("timeout_counts", "account_limits", "share_samples", "share_usage", "global_shares", "queue_contact_hours"),
     ):
         op.drop_table(table)
     op.drop_index("ix_tasks_generate", "tasks")
+    op.drop_index("ix_jobs_live_group", "jobs_live")
+    op.drop_index("ix_jobs_archive_tests", "jobs_archive")
     for table, names in _NEW_COLUMNS.items():
         for name in names:
             op.drop_column(table, name)
