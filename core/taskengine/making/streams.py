@@ -6,13 +6,16 @@ import json
 
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
-from core.taskengine.dialects.definition import InputStream, OutputStream, TaskDefinition
+from core.taskengine.dialects.definition import UNMERGED, InputStream, OutputStream, TaskDefinition
 from core.taskengine.dialects.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
 """Status of an input dataset to which the parent task still adds files."""
 COMPLETE = "ready"
 LIBRARY_STREAM = "LIB"
+MERGE_STREAM = "MERGE"
+MERGE_INPUT = "merge_input"
+"""Type of the dataset that holds what waits to be merged: a row for each run job that finished."""
 
 
 def library_dataset(definition: TaskDefinition, task_id: int) -> str:
@@ -40,17 +43,13 @@ def register_streams(transaction: Transaction, task: Row, definition: TaskDefini
     rows: list[tuple[object, ...]] = []
     for stream in definition.inputs:
         rows += _input_rows(task_id, stream, is_master=stream is definition.master, present=present)
-    for output in definition.outputs:
+    merged = [stream.target for stream in definition.merge.streams] if definition.merge is not None else []
+    for output in (*definition.outputs, *merged):
         if (output.name, output.dataset) not in present:
             _make_dataset(transaction, task, output)
-            attributes = json.dumps(dict(output.attributes))
-            container = output.container or output.dataset
-            rows.append(
-                (
-                    *(task_id, output.dataset, container, output.name, output.kind),
-                    *(False, "defined", output.template, attributes),
-                )
-            )
+            rows.append(_output_row(task_id, output))
+    if definition.merge is not None and (MERGE_STREAM, MERGE_STREAM) not in present:
+        rows.append((task_id, MERGE_STREAM, "", MERGE_STREAM, MERGE_INPUT, False, "defined", "", "{}"))
     if definition.build is not None and (LIBRARY_STREAM, library_dataset(definition, task_id)) not in present:
         name = library_dataset(definition, task_id)
         _ensure(transaction, task, name, "lib", scope_of(definition.base_name), "taskName")
@@ -68,6 +67,12 @@ def _input_rows(
         for name in stream.datasets
         if (stream.name, name) not in present
     ]
+
+
+def _output_row(task_id: int, output: OutputStream) -> tuple[object, ...]:
+    kind = "trn_output" if output.dataset.startswith(UNMERGED) else output.kind
+    container, attributes = output.container or output.dataset, json.dumps(dict(output.attributes))
+    return task_id, output.dataset, container, output.name, kind, False, "defined", output.template, attributes
 
 
 def _make_dataset(transaction: Transaction, task: Row, output: OutputStream) -> None:
