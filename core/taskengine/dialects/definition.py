@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ UNMERGED = "panda.um."
 """What the names of transient files and datasets begin with, which wait to be merged; as upstream's."""
 DEFAULT_MAX_FILES_PER_JOB = 200
 """domain.md 3.4."""
+_LEAST_OUTPUT_MB = 500
+"""Scratch reserved for outputs at least (domain.md 3.4)."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,12 @@ class SplitRule:
     """Whether one job may have files of several datasets; prun asks for it by --notExpandInDS."""
 
 
+REFERENCE_CORE_POWER = 10.0
+"""HS06 per core of a queue that does not say (domain.md 3.4)."""
+_LEAST_ESTIMATE_S = 1800
+"""Pilots take limits at their word: an estimate from a few events is never shorter than this."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """What one job asks of a worker; 0 = not stated."""
@@ -138,14 +147,67 @@ class Needs:
     core_count: int = 1
     ram_mb: int = 0
     """Of the whole job."""
+    base_ram_mb: int = 0
+    """The part of `ram_mb` that does not grow with the cores."""
     disk_mb: int = 0
-    """Scratch besides the input; 0 = not stated."""
+    """Scratch besides the input and what grows with it; 0 = not stated."""
     disk_kb_per_event: int = 0
+    disk_kb_per_input_mb: int = 0
+    work_disk_mb: int = 0
+    """Scratch besides input and outputs."""
     counts_input_on_disk: bool = False
     walltime_s: int = 0
+    """Stated outright; what follows from `cpu_time` is `walltime_for`."""
     looping_limit_s: int = 0
     cpu_time: int = 0
-    """HS06 seconds per event; told in the task, no limit of a job: pilots take their limits at their word."""
+    """Per event, as given: HS06 seconds, or thousandths of them."""
+    hs06_s_per_event: float = 0.0
+    cpu_efficiency: int = 90
+    """Percent; 0 = the time of a job does not grow with its events."""
+    base_walltime_s: int = 0
+    """The part of the time that does not grow with events."""
+    min_cpu_efficiency: int = 0
+    """Percent below which scouts stop the task; 0 = never."""
+    io_intensity_kb_s: int = 0
+    """Input and output over the time of the job."""
+    disk_io_kb_s: int = 0
+    """What the payload reads and writes on the node."""
+    fixed: frozenset[str] = frozenset()
+    """Parameters that the submitter wants unchanged whatever is measured: ramCount, cpuTime, outDiskCount."""
+
+    def walltime_for(self, events: int, core_power: float = REFERENCE_CORE_POWER) -> int:
+        """Seconds that a job with so many events takes on cores of this power (HS06 each); 0 = unknown.
+
+        domain.md 3.4: cpuTime x events / (cores x power x efficiency) + base, unless it was stated outright.
+        """
+        if self.walltime_s:
+            return self.walltime_s
+        if not self.cpu_efficiency:
+            return self.base_walltime_s
+        scaled = self.hs06_s_per_event * events / (self.core_count * core_power * self.cpu_efficiency / 100)
+        return max(_LEAST_ESTIMATE_S, math.ceil(scaled) + self.base_walltime_s) if scaled else 0
+
+    def disk_for(self, events: int, input_bytes: int) -> int:
+        """MB of scratch for a job with this input, which is counted only where the task says how much it makes."""
+        if not self.counts_input_on_disk:
+            return self.disk_mb
+        grown_kb = self.disk_kb_per_event * events + self.disk_kb_per_input_mb * -(-input_bytes // 10**6)
+        made_mb = max(_LEAST_OUTPUT_MB, self.disk_mb + -(-grown_kb // 1000))
+        return made_mb + self.work_disk_mb + -(-input_bytes // 10**6)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a part of the input is enough (server-api.md 5.7)."""
+
+    per_mille: int = 1000
+    """Part of the master input that must succeed."""
+    fails_below: bool = False
+    """failGoalUnreached: a part below the goal is as good as nothing."""
+    exhausts_below: bool = False
+    """useExhausted: a person decides what becomes of a task below its goal."""
+    allows_partial: bool = False
+    """allowPartialFinish: a part is welcome, whatever the goal says."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +275,11 @@ class TaskDefinition:
     """Whether a few jobs go first and measure what the others need, when there are more than a few."""
     scout_success_rate: float | None = None
     """Part of the scouts that must succeed; None = as the system says."""
+    goal: Goal = Goal()
+    finishes_by_itself: bool = True
+    """Whether an exhausted task that nobody decides about is finished with what it has."""
+    sends_mail: bool = True
+    """Whether its owner hears of its end."""
     ram_count: int = 0
     ram_unit: str = ""
     cpu_time_unit: str = ""

@@ -1,4 +1,4 @@
-"""What one job of a task asks of a worker, in PanDA's keys and units (client-wire.md 4.4). Knows no table."""
+"""What one job of a task asks of a worker, in PanDA's keys and units (client-wire.md 4.4, domain.md 3.2). Knows no table."""
 
 from __future__ import annotations
 
@@ -11,43 +11,111 @@ from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import Needs
 
 _RAM_UNITS = ("", "MB", "MBFixed", "MBPerCore", "MBPerCoreFixed")
-_DISK_UNITS = ("", "kB", "kBFixed", "MB", "MBFixed")
+_DISK_UNITS = (
+    *("", "kB", "kBFixed", "MB", "MBFixed"),
+    *("kBPerEvent", "kBPerEventFixed", "MBPerEvent", "MBPerEventFixed"),
+    *("kBPerMB", "kBPerMBFixed", "MBPerMB", "MBPerMBFixed"),
+)
+_WORK_UNITS = ("", "kB", "MB")
 _CPU_UNITS = ("", "HS06sPerEvent", "HS06sPerEventFixed", "mHS06sPerEvent", "mHS06sPerEventFixed")
+_TIME_UNITS = ("", "s")
+_RATE_UNITS = ("", "kBPerS", "MBPerS")
 _LONGEST_HOURS = JOB_LIMITS["maxWalltime"][1] // 3600
+_MOST = 10**12
 
 
 def read_needs(parameters: Mapping[str, Any]) -> Needs:
-    """Cores, memory, scratch and time of a job. maxWalltime is in hours on this wire, memory per core unless said."""
+    """Cores, memory, scratch and time of a job. maxWalltime is in hours on this wire, memory per core unless said.
+
+    Raises InvalidInput naming the key that is out of bounds, of an unknown unit, or contradicts another.
+    """
     cores = fields.number(parameters, "coreCount", JOB_LIMITS["coreCount"], default=1) or 1
     most = fields.positive(parameters, "maxCoreCount", JOB_LIMITS["coreCount"][1])
     if most and cores > most:
         raise InvalidInput(f"{cores} is more than maxCoreCount {most}", field="coreCount", remedy="lower it")
-    ram_mb = fields.number(parameters, "ramCount", JOB_LIMITS["minRamCount"], default=0) or 0
-    if _unit(parameters, "ramCountUnit", _RAM_UNITS).startswith("MBPerCore"):
-        ram_mb *= cores
-    if ram_mb > JOB_LIMITS["minRamCount"][1]:
-        raise InvalidInput(f"{ram_mb} MB in all is too much", field="ramCount", remedy="lower it")
-    disk = fields.number(parameters, "outDiskCount", (0, 10**12), default=0) or 0
-    disk_unit = _unit(parameters, "outDiskUnit", _DISK_UNITS)
-    disk_kb = disk * 1000 if disk_unit.startswith("MB") else disk
-    is_fixed = disk_unit.endswith("Fixed")
     hours = fields.number(parameters, "maxWalltime", (0, _LONGEST_HOURS), default=0) or 0
-    _unit(parameters, "cpuTimeUnit", _CPU_UNITS)
     return Needs(
         core_count=cores,
-        ram_mb=ram_mb,
-        disk_mb=-(-disk_kb // 1000) if is_fixed else 0,
-        disk_kb_per_event=0 if is_fixed else disk_kb,
-        counts_input_on_disk=bool(disk),
         walltime_s=changed_walltime(parameters) or hours * 3600,
         looping_limit_s=JOB_LIMITS["loopingLimit"][1] if fields.flag(parameters, "noLoopingCheck") else 0,
-        cpu_time=fields.number(parameters, "cpuTime", (0, 10**12), default=0) or 0,
+        io_intensity_kb_s=_rate(parameters, "ioIntensity"),
+        disk_io_kb_s=_rate(parameters, "diskIO"),
+        fixed=_fixed(parameters),
+        **_memory(parameters, cores),
+        **_disk(parameters),
+        **_time(parameters, hours),
     )
 
 
 def changed_walltime(parameters: Mapping[str, Any]) -> int:
     """Seconds that were set since the submission (attribute wallTime, server-api.md 1.2); 0 when none were."""
     return fields.number(parameters, "wallTime", JOB_LIMITS["maxWalltime"], default=0) or 0
+
+
+def _memory(parameters: Mapping[str, Any], cores: int) -> dict[str, Any]:
+    limits = JOB_LIMITS["minRamCount"]
+    ram_mb = fields.number(parameters, "ramCount", limits, default=0) or 0
+    base_mb = fields.number(parameters, "baseRamCount", limits, default=0) or 0
+    if _unit(parameters, "ramCountUnit", _RAM_UNITS).startswith("MBPerCore"):
+        ram_mb *= cores
+    if ram_mb + base_mb > limits[1]:
+        raise InvalidInput(f"{ram_mb + base_mb} MB in all is too much", field="ramCount", remedy="lower it")
+    return {"ram_mb": ram_mb + base_mb, "base_ram_mb": base_mb}
+
+
+def _disk(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Without a unit, and in kB or MB alone, outputs are per event; `kBFixed` and `MBFixed` are of the whole job."""
+    count = fields.number(parameters, "outDiskCount", (0, _MOST), default=0) or 0
+    unit = _unit(parameters, "outDiskUnit", _DISK_UNITS)
+    count_kb = count * 1000 if unit.startswith("MB") else count
+    work = fields.number(parameters, "workDiskCount", (0, _MOST), default=0) or 0
+    work_mb = -(-work // 1000) if _unit(parameters, "workDiskUnit", _WORK_UNITS) == "kB" else work
+    if work_mb > JOB_LIMITS["maxDiskCount"][1]:
+        raise InvalidInput(f"{work_mb} MB is too much", field="workDiskCount", remedy="lower it")
+    scale = unit.removeprefix("kB").removeprefix("MB").removesuffix("Fixed")
+    is_of_job = unit in ("kBFixed", "MBFixed")
+    return {
+        "disk_mb": -(-count_kb // 1000) if is_of_job else 0,
+        "disk_kb_per_event": count_kb if not is_of_job and scale in ("", "PerEvent") else 0,
+        "disk_kb_per_input_mb": count_kb if scale == "PerMB" else 0,
+        "work_disk_mb": work_mb,
+        "counts_input_on_disk": bool(count or work),
+    }
+
+
+def _time(parameters: Mapping[str, Any], hours: int) -> dict[str, Any]:
+    count = fields.number(parameters, "cpuTime", (0, _MOST), default=0) or 0
+    unit = _unit(parameters, "cpuTimeUnit", _CPU_UNITS)
+    efficiency = fields.number(parameters, "cpuEfficiency", (0, 100), default=90)
+    lowest = fields.number(parameters, "minCpuEfficiency", (0, 100), default=0) or 0
+    base_s = fields.number(parameters, "baseWalltime", JOB_LIMITS["maxWalltime"], default=0) or 0
+    _unit(parameters, "baseWalltimeUnit", _TIME_UNITS)
+    if hours and base_s > hours * 3600:
+        raise InvalidInput(
+            f"{base_s} s is longer than maxWalltime, {hours} h", field="baseWalltime", remedy="lower it, or raise that"
+        )
+    if efficiency and lowest > efficiency:
+        raise InvalidInput(
+            f"{lowest} % is more than cpuEfficiency, {efficiency} %", field="minCpuEfficiency", remedy="lower it"
+        )
+    return {
+        "cpu_time": count,
+        "hs06_s_per_event": count / 1000 if unit.startswith("m") else float(count),
+        "cpu_efficiency": efficiency,
+        "min_cpu_efficiency": lowest,
+        "base_walltime_s": base_s,
+    }
+
+
+def _rate(parameters: Mapping[str, Any], name: str) -> int:
+    """A rate in kB/s."""
+    count = fields.number(parameters, name, (0, 10**9), default=0) or 0
+    return count * 1000 if _unit(parameters, f"{name}Unit", _RATE_UNITS) == "MBPerS" else count
+
+
+def _fixed(parameters: Mapping[str, Any]) -> frozenset[str]:
+    units = {"ramCount": "ramCountUnit", "cpuTime": "cpuTimeUnit", "outDiskCount": "outDiskUnit"}
+    return frozenset(name for name, unit in units.items() if str(parameters.get(unit) or "").endswith("Fixed"))
 
 
 def _unit(parameters: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from core.taskengine.dialects.definition import (
     SplitRule,
     TaskDefinition,
 )
+from core.taskengine.dialects.goals import ending_flags
 from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.merging import read_merge, write_unmerged
 from core.taskengine.dialects.needs import read_needs
@@ -95,6 +96,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),
         scout_success_rate=scout_success_rate(parameters),
+        **ending_flags(parameters),
         ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,
         ram_unit=fields.text(parameters, "ramCountUnit", limit=40),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),

@@ -16,9 +16,6 @@ from core.taskbuffer.submission import JOB_LIMITS, NewFile, NewJob
 from core.taskengine.dialects.definition import Filling, TaskDefinition
 from core.taskengine.making.splitting import InputFile
 
-_LEAST_OUTPUT_MB = 500
-"""Scratch reserved for outputs at least (domain.md 3.4)."""
-
 
 @dataclass(frozen=True)
 class Library:
@@ -162,15 +159,12 @@ def _needs(definition: TaskDefinition, piece: Piece) -> dict[str, Any]:
     files = [*piece.master, *(file for group in piece.companions.values() for file in group)]
     data = [file for file in files if file.catalogue_file_id is not None]
     events = sum(file.n_events for file in piece.master)
-    disk_mb = needs.disk_mb
-    if needs.counts_input_on_disk:
-        made_mb = max(_LEAST_OUTPUT_MB, disk_mb + -(-needs.disk_kb_per_event * events // 1000))
-        disk_mb = made_mb + -(-sum(file.size_bytes or 0 for file in data) // 10**6)
+    disk_mb = needs.disk_for(events, sum(file.size_bytes or 0 for file in data))
     return {
         "core_count": needs.core_count,
         "min_ram_mb": needs.ram_mb,
         "max_disk_mb": min(disk_mb, JOB_LIMITS["maxDiskCount"][1]),
-        "max_walltime_s": needs.walltime_s,
+        "max_walltime_s": min(needs.walltime_for(events), JOB_LIMITS["maxWalltime"][1]),
         "looping_limit_s": needs.looping_limit_s,
         "n_input_data_files": len(data),
     }

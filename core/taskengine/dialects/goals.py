@@ -1,0 +1,53 @@
+"""What a submitter says of the end of a task: how much must succeed, who decides, who is told. Knows keys only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.errors import InvalidInput
+from core.taskengine.dialects import fields
+from core.taskengine.dialects.definition import Goal
+
+FAILS_BELOW = ("failGoalUnreached", "failWhenGoalUnreached")
+"""The name of the rule and that of upstream's task parameter."""
+EXHAUSTS_BELOW = ("useExhausted",)
+ALLOWS_PARTIAL = ("allowPartialFinish",)
+
+
+def read_goal(parameters: Mapping[str, Any]) -> Goal:
+    """`goal` in percent and the flags beside it. Raises InvalidInput naming the key, also for what contradicts."""
+    fails = any(fields.flag(parameters, name) for name in FAILS_BELOW)
+    exhausts = any(fields.flag(parameters, name) for name in EXHAUSTS_BELOW)
+    partial = any(fields.flag(parameters, name) for name in ALLOWS_PARTIAL)
+    if partial and (fails or exhausts):
+        raise InvalidInput(
+            f"{FAILS_BELOW[0] if fails else EXHAUSTS_BELOW[0]} is asked for too",
+            field=ALLOWS_PARTIAL[0],
+            remedy="a part is welcome or it is not: leave one of them out",
+        )
+    return Goal(_per_mille(parameters), fails, exhausts, partial)
+
+
+def ending_flags(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the definition that concern the end: the goal, disableAutoFinish and noEmail."""
+    return {
+        "goal": read_goal(parameters),
+        "finishes_by_itself": not fields.flag(parameters, "disableAutoFinish"),
+        "sends_mail": not fields.flag(parameters, "noEmail"),
+    }
+
+
+def _per_mille(parameters: Mapping[str, Any]) -> int:
+    value = parameters.get("goal")
+    if value is None or value == "":
+        return 1000
+    if isinstance(value, str) and len(value) <= 20:
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
+        given = str(parameters["goal"])[:50]
+        raise InvalidInput(f"{given!r} will not do", field="goal", remedy="percent, more than 0 and at most 100")
+    return max(1, int(value * 10))
