@@ -12,7 +12,7 @@ from core.models.errors import errors_of_job
 from core.monitor.job_rows import ALL_JOB_COLUMNS, job_row
 from core.monitor.job_sentence import job_sentence
 from core.monitor.reading import envelope
-from core.monitor.waiting import waiting_reason
+from core.why.waiting import waiting_reason
 
 _COLUMNS = ", ".join(ALL_JOB_COLUMNS)
 _STEPS = ("getjob", "stagein", "payload", "stageout", "initial_setup", "setup")

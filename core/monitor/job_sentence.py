@@ -9,6 +9,7 @@ from typing import Any
 from core.models.errors import primary_error
 from core.states import JOB_STATUS_MEANING, ON_WORKER_NODE, JobStatus
 from core.taskbuffer.killing import TO_BE_KILLED
+from core.wording import duration_words
 
 
 def job_sentence(
@@ -16,7 +17,7 @@ def job_sentence(
 ) -> str:
     """What happened to the job, where, for how long, and why.
 
-    `row`: its columns; `history`: oldest first; `waits_for`: why it does not run yet (waiting.py).
+    `row`: its columns; `history`: oldest first; `waits_for`: why it does not run yet (core/why/waiting.py).
     """
     status = JobStatus(row["job_status"])
     place = f" at {row['computing_site']}" if row["computing_site"] else ""
@@ -43,21 +44,6 @@ def _asked(row: Mapping[str, Any]) -> str:
         "A kill was requested; the pilot learns of it" if TO_BE_KILLED in command else f"The pilot is told {command!r}"
     )
     return f" {told} with its next heartbeat."
-
-
-def duration_words(seconds: float) -> str:
-    """A duration in the two largest units, as in `2 h 5 min`."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    units = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    first = next(index for index, (size, _) in enumerate(units) if whole >= size)
-    parts = []
-    for size, name in units[first : first + 2]:
-        count, whole = divmod(whole, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts)
 
 
 def _ran_for(row: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 
 from core.errors import UnknownObject
 from core.monitor.job import job_detail
-from core.monitor.job_sentence import duration_words
 from core.monitor.joblog import count_lines, job_log
+from core.wording import duration_words
 from tests.core.monitor.rows import NOW, insert, insert_jobs
 
 

@@ -1,0 +1,176 @@
+"""Statements about jobs on their way to a queue and its input to them: defined and assigned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from core.states import JobStatus
+from core.why.job_case import JobCase
+from core.why.reason import Reason, Responsible
+from core.wording import are, counted, duration_words, moment, named
+
+AGENT_PATIENCE_S = 60
+"""An agent that rests for longer says why nothing moves."""
+
+_RESPONSIBLE_FOR = {
+    **dict.fromkeys(("input", "input_local", "closed", "storage", "blacklist"), Responsible.DATA),
+    **dict.fromkeys(("status", "nopilot", "inactive", "overloaded", "transferring", "hospital"), Responsible.SITE),
+    "zeroshare": Responsible.OPERATORS,
+}
+"""By the criterion that left nobody; what a job asks for (memory, cores, ...) is its submitter's."""
+
+
+class NoQueueFits:
+    """Brokerage looked and found nobody."""
+
+    id = "no_queue"
+    sentence = "no queue fulfils all criteria of brokerage"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Look at what the last brokerage wrote on the job."""
+        said = str(case.job["brokerage_error_diag"]).strip().rstrip(".")
+        if case.status != JobStatus.DEFINED or not said:
+            return None
+        steps: list[dict[str, Any]] = list(case.decision["funnel"]) if case.decision else []
+        binding = next((step for step in steps if step["after"] == 0), None)
+        n_queues = int(steps[0]["before"]) if steps else 0
+        passed = f" Of {counted(n_queues, 'queue')} none is left" if steps else ""
+        stopped = f"; the last {binding['before']:,} failed at '{binding['sentence']}'" if binding and passed else ""
+        looked = case.job["brokerage_time"]
+        return Reason(
+            self.id,
+            _RESPONSIBLE_FOR.get(str(binding["criterion"]), Responsible.USER) if binding else Responsible.OPERATORS,
+            clause=said,
+            sentence=f"{said[:1].upper()}{said[1:]}.{passed}{stopped}{'.' if passed else ''}",
+            next_step="brokerage looks again every few seconds" + (f", last at {looked:%H:%M:%S}" if looked else ""),
+            next_time=_closing_time(case),
+            advice=("see the what-if below for the change that opens most queues",) if steps else (),
+            numbers={
+                "queues": n_queues,
+                "binding_step": binding["criterion"] if binding else "",
+                "left_before": binding["before"] if binding else 0,
+                "is_temporary": bool(case.decision["is_temporary"]) if case.decision else False,
+            },
+        )
+
+
+def _closing_time(case: JobCase) -> Any:
+    """User jobs wait until they expire; others are closed and made anew."""
+    if case.job["prod_source_label"] in ("user", "panda"):
+        return case.job["creation_time"] + timedelta(seconds=case.timeouts.unstarted_since_creation_s)
+    return case.job["state_change_time"] + timedelta(seconds=case.timeouts.defined_s)
+
+
+class SetupperRests:
+    """The agent that would choose a queue does not work."""
+
+    id = "setupper_rests"
+    sentence = "the agent that chooses queues does not run"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Look when the agent last ran."""
+        last = case.setupper_last_run
+        if case.status != JobStatus.DEFINED or last is None:
+            return None
+        if case.as_of - last <= timedelta(seconds=AGENT_PATIENCE_S):
+            return None
+        return Reason(
+            self.id,
+            Responsible.OPERATORS,
+            clause=f"the agent that chooses queues (setupper) last ran at {last:%Y-%m-%d %H:%M} UTC",
+            sentence=f"The agent that chooses queues (setupper) last ran at {last:%Y-%m-%d %H:%M} UTC.",
+            next_step="nothing, until the agents run again",
+            advice=("see `panda status`, and start the agents",),
+            numbers={"last_run": last},
+        )
+
+
+class QueueIsBeingChosen:
+    """Just defined; nobody has looked yet."""
+
+    id = "being_brokered"
+    sentence = "a queue is being chosen"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Look at the state alone: it comes after the statements that know more."""
+        if case.status != JobStatus.DEFINED or case.job["brokerage_error_diag"]:
+            return None
+        return Reason(
+            self.id,
+            Responsible.SYSTEM,
+            clause="",
+            sentence=f"It is defined since {duration_words(case.age_s)}; brokerage has not looked at it yet.",
+            next_step="brokerage chooses a queue within seconds",
+            numbers={"age_s": case.age_s},
+        )
+
+
+class InputIsMissing:
+    """Its queue is chosen; input is not at the storage of that queue."""
+
+    id = "input_missing"
+    sentence = "input is not at the storage of its queue"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Count the inputs without a replica there."""
+        if case.status != JobStatus.ASSIGNED:
+            return None
+        queue, name = case.queue.row, case.queue.name
+        if queue is None:
+            return _unusable(self.id, case, f"there is no queue {name}")
+        if not queue["storage_endpoint"]:
+            return _unusable(self.id, case, f"queue {name} has no storage endpoint, so input cannot get there")
+        missing = case.missing_input
+        if not missing:
+            return None
+        count, endpoint = int(missing[0]["count"]), queue["storage_endpoint"]
+        clause = f"{are(count, 'input file')} not at {endpoint}: {named([row['lfn'] for row in missing], count)}"
+        closes = case.job["state_change_time"] + timedelta(seconds=case.timeouts.assigned_s)
+        return Reason(
+            self.id,
+            Responsible.DATA,
+            clause=clause,
+            sentence=f"Queue {name} is chosen, but {clause}. It waits for {duration_words(case.age_s)} of at most "
+            f"{duration_words(case.timeouts.assigned_s)}.",
+            next_step="it becomes ready when the last file has arrived; at the time given it is closed, and its input "
+            "goes into another job",
+            next_time=closes,
+            advice=(
+                f"bring the files to {endpoint} and tell of them: POST /api/control/replicas",
+                "or leave the queue open, so that the job goes where its input is",
+            ),
+            numbers={"missing": count, "endpoint": endpoint, "age_s": case.age_s, "limit_s": case.timeouts.assigned_s},
+        )
+
+
+class InputIsComplete:
+    """Assigned, and everything has arrived."""
+
+    id = "input_arrived"
+    sentence = "its input has arrived; it becomes ready next"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Look at the state alone: it comes after `InputIsMissing`."""
+        if case.status != JobStatus.ASSIGNED or case.queue.row is None or case.missing_input:
+            return None
+        return Reason(
+            self.id,
+            Responsible.SYSTEM,
+            clause="",
+            sentence=f"All its input is at {case.queue.row['storage_endpoint']}; it becomes ready next.",
+            next_step="an agent (activator) makes it ready within seconds",
+        )
+
+
+def _unusable(identity: str, case: JobCase, clause: str) -> Reason:
+    closes = case.job["state_change_time"] + timedelta(seconds=case.timeouts.assigned_s)
+    return Reason(
+        identity,
+        Responsible.OPERATORS,
+        clause=clause,
+        sentence=f"{clause[:1].upper()}{clause[1:]}.",
+        next_step=f"it is closed at {moment(closes, case.as_of)}, and its input goes into another job",
+        next_time=closes,
+        advice=("ask the operators to mend the queue, or kill the job and name another queue",),
+    )

@@ -1,0 +1,49 @@
+"""The statements about a job, in the order they are asked (domain.md 5.5): the first true one is the answer."""
+
+from __future__ import annotations
+
+from core.why.job_case import JobCase
+from core.why.job_held import BeingInserted, KillRequested, TaskIsPaused, UserIsOverCap, WaitsForBuild
+from core.why.job_past import FailedBefore, HasEnded
+from core.why.job_placing import InputIsComplete, InputIsMissing, NoQueueFits, QueueIsBeingChosen, SetupperRests
+from core.why.job_queued import (
+    NoPilotCame,
+    PilotsAreBusy,
+    PilotsDoNotFit,
+    PilotTookAnother,
+    QueueIsClosed,
+    QueueIsGone,
+    QueueIsInTrouble,
+)
+from core.why.job_running import IsRunning, IsStarting, OutputsAreOnTheirWay
+from core.why.reason import Statement
+
+WAITING: list[Statement[JobCase]] = [
+    TaskIsPaused(),
+    UserIsOverCap(),
+    WaitsForBuild(),
+    BeingInserted(),
+    NoQueueFits(),
+    SetupperRests(),
+    QueueIsBeingChosen(),
+    InputIsMissing(),
+    InputIsComplete(),
+    QueueIsGone(),
+    QueueIsClosed(),
+    QueueIsInTrouble(),
+    PilotsAreBusy(),
+    NoPilotCame(),
+    PilotTookAnother(),
+    PilotsDoNotFit(),
+]
+"""Why no pilot has it yet."""
+
+JOB_STATEMENTS: list[Statement[JobCase]] = [
+    HasEnded(),
+    KillRequested(),
+    *WAITING,
+    IsStarting(),
+    IsRunning(),
+    OutputsAreOnTheirWay(),
+    FailedBefore(),
+]
