@@ -112,6 +112,18 @@ class LiveJob(JobColumns, table=True):
             postgresql_where=sql("job_status = 'activated'"),
         ),
         Index("ix_jobs_live_oldest", "computing_site", "panda_id", postgresql_where=sql("job_status = 'activated'")),
+        # dispatch: test work first, then users' jobs that jump over all others (domain.md 2.6): few, so an index of their own
+        Index(
+            "ix_jobs_live_urgent",
+            "computing_site",
+            sql("(prod_source_label IN ('test', 'prod_test')) DESC"),
+            sql("current_priority DESC"),
+            "panda_id",
+            postgresql_where=sql(
+                "job_status = 'activated' AND (prod_source_label IN ('test', 'prod_test') "
+                "OR (prod_source_label IN ('user', 'panda') AND current_priority >= 1500))"
+            ),
+        ),
         # setupper and activator: jobs that still need a queue or their input
         Index(
             "ix_jobs_live_unready",
@@ -123,6 +135,8 @@ class LiveJob(JobColumns, table=True):
         Index("ix_jobs_live_status", "job_status", "computing_site"),
         Index("ix_jobs_live_task", "jedi_task_id"),
         Index("ix_jobs_live_user", "prod_user_name", "panda_id"),
+        # what became of a job that was tried again
+        Index("ix_jobs_live_parent", "parent_id", postgresql_where=sql("parent_id IS NOT NULL")),
         # priorities and caps of working groups
         Index("ix_jobs_live_group", "working_group", "panda_id", postgresql_where=sql("working_group <> ''")),
         Index("ix_jobs_live_worker", "worker_id", postgresql_where=sql("worker_id <> ''")),
@@ -140,6 +154,7 @@ class ArchivedJob(JobColumns, table=True):
         Index("ix_jobs_archive_site", "computing_site", "state_change_time"),
         Index("ix_jobs_archive_user", "prod_user_name", "state_change_time"),
         Index("ix_jobs_archive_status", "job_status", "state_change_time"),
+        Index("ix_jobs_archive_parent", "parent_id", postgresql_where=sql("parent_id IS NOT NULL")),
         # exclusion of queues: their last test jobs
         Index(
             "ix_jobs_archive_tests",

@@ -51,10 +51,14 @@ class ShareUsage(SQLModel, table=True):
     """activated"""
     waiting_jobs: int = number(0)
     """pending, defined, waiting, assigned, throttled"""
+    executing_cores: int = number(0)
+    executing_ram_mb: int = number(0)
+    """Memory that the executing jobs asked for."""
     executing_power: float = Field(default=0.0, sa_type=Float, nullable=False, sa_column_kwargs={"server_default": "0"})
     """Cores times the queue's power of a core (parameters.corepower, 10 if not stated)."""
     queued_power: float = Field(default=0.0, sa_type=Float, nullable=False, sa_column_kwargs={"server_default": "0"})
     time: datetime = time_now()
+    """When one of the counts last changed."""
 
 
 class ShareSample(SQLModel, table=True):

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from core.database.migrations.retry_defaults import ACTIONS, AUTHOR, CLASSES, RULES
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -17,8 +19,8 @@ depends_on = None
 
 
 _NEW_COLUMNS = {
-    "tasks": ("campaign", "goal", "generate_at", "next_try_time", "frozen_time", "measured"),
-    "task_datasets": ("feed_cursor", "n_files", "n_events"),
+    "tasks": ("campaign", "goal", "n_pieces", "generate_at", "next_try_time", "frozen_time", "measured"),
+    "task_datasets": ("feed_cursor", "n_files", "n_events", "n_skipped"),
     "task_files": ("first_event", "max_failure", "ram_mb"),
     "queues": ("status_set_by",),
     "brokerage_decisions": ("kind", "candidate_count", "binding_step", "is_temporary", "weights"),
@@ -82,12 +84,16 @@ UPDATE task_files f SET first_event = n.before FROM (
     FROM task_files f JOIN task_datasets d USING (dataset_id) WHERE d.is_master
 ) n WHERE n.file_id = f.file_id AND n.before <> 0
 """
+# of numbers and given PFNs the cursor is how many were read
 _FED = """
-UPDATE task_datasets d SET n_files = c.files, n_events = c.events, feed_cursor = c.cursor FROM (
+UPDATE task_datasets d SET n_files = c.files, n_events = c.events,
+                           feed_cursor = CASE WHEN d.type = 'pseudo_input' THEN c.files ELSE c.cursor END
+FROM (
     SELECT dataset_id, count(*) AS files, sum(n_events) AS events, coalesce(max(catalogue_file_id), 0) AS cursor
     FROM task_files GROUP BY dataset_id
 ) c WHERE c.dataset_id = d.dataset_id
 """
+_PIECES = "UPDATE tasks SET n_pieces = next_serial - 1 WHERE next_serial > 1"
 _LOOK_AT_ALL = """
 UPDATE tasks SET generate_at = clock_timestamp()
 WHERE status IN ('defined', 'assigning', 'ready', 'scouting', 'scouted', 'running', 'merging', 'preprocessing')
@@ -99,14 +105,20 @@ def _task_engine() -> None:
         "tasks",
         *_texts("campaign"),
         *_counts("goal", default=1000),
+        *_counts("n_pieces"),
         *_times("generate_at", "next_try_time", "frozen_time"),
         _document("measured"),
     )
     op.create_index("ix_tasks_generate", "tasks", ["generate_at"], postgresql_where=sa.text("generate_at IS NOT NULL"))
-    _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events"))
+    _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events", "n_skipped"))
     _add("task_files", *_counts("first_event"), *_counts("max_failure", default=3), *_counts("ram_mb"))
-    for statement in (_FIRST_EVENTS, _FED, _LOOK_AT_ALL):
+    for statement in (_FIRST_EVENTS, _FED, _PIECES, _LOOK_AT_ALL):
         op.execute(statement)
+    in_catalogue = sa.text("catalogue_file_id IS NOT NULL")
+    op.create_index("ix_task_files_lfn", "task_files", ["dataset_id", "lfn"], postgresql_where=in_catalogue)
+    op.drop_index("ix_task_files_dataset", "task_files")
+    op.create_index("ix_task_files_dataset", "task_files", ["dataset_id", "attempt_nr", "position"])
+    op.create_index("ix_files_dataset", "files", ["dataset_id", "file_id"])
 
 
 def _dispatch() -> None:
@@ -122,6 +134,21 @@ def _dispatch() -> None:
         "jobs_live",
         ["computing_site", "panda_id"],
         postgresql_where=sa.text("job_status = 'activated'"),
+    )
+    # test work first, then what jumps over all others: few jobs, so an index of their own
+    op.create_index(
+        "ix_jobs_live_urgent",
+        "jobs_live",
+        [
+            "computing_site",
+            sa.text("(prod_source_label IN ('test', 'prod_test')) DESC"),
+            sa.text("current_priority DESC"),
+            "panda_id",
+        ],
+        postgresql_where=sa.text(
+            "job_status = 'activated' AND (prod_source_label IN ('test', 'prod_test') "
+            "OR (prod_source_label IN ('user', 'panda') AND current_priority >= 1500))"
+        ),
     )
     op.create_table(
         "queue_contact_hours",
@@ -146,7 +173,7 @@ def _shares() -> None:
     op.create_table(
         "share_usage",
         *(_key(name) for name in ("gshare", "computing_site", "resource_type")),
-        *_counts("executing_jobs", "queued_jobs", "waiting_jobs"),
+        *_counts("executing_jobs", "queued_jobs", "waiting_jobs", "executing_cores", "executing_ram_mb"),
         *_sums("executing_power", "queued_power"),
         _now("time"),
     )
@@ -254,11 +281,40 @@ def _retrial() -> None:
         _document("parameters"),
         _flag("is_active", "true"),
         *_texts("effect"),
+        _flag("is_counted"),
     )
     op.create_index("ix_retry_log_job", "retry_log", ["panda_id"])
     op.create_index("ix_retry_log_task", "retry_log", ["jedi_task_id", "deed_id"])
     op.create_index("ix_retry_log_rule", "retry_log", ["rule_id", "deed_id"])
     op.create_index("ix_retry_log_time", "retry_log", ["time"])
+    uncounted = sa.text("rule_id IS NOT NULL AND NOT is_counted")
+    op.create_index("ix_retry_log_uncounted", "retry_log", ["rule_id", "deed_id"], postgresql_where=uncounted)
+    op.create_table(
+        "retry_changes",
+        _serial("change_id"),
+        _now("time"),
+        *_texts("who", "kind", "key", "what"),
+        _document("before"),
+        _document("after"),
+    )
+    raised = sa.text("ram_mb > 0")
+    op.create_index("ix_task_files_ram", "task_files", ["jedi_task_id", "ram_mb"], postgresql_where=raised)
+    for table in ("jobs_live", "jobs_archive"):
+        has_parent = sa.text("parent_id IS NOT NULL")
+        op.create_index(f"ix_{table}_parent", table, ["parent_id"], postgresql_where=has_parent)
+    _insert_retry_defaults()
+
+
+def _insert_retry_defaults() -> None:
+    """What operators begin with; theirs to change from then on."""
+    actions = sa.table("retry_actions", sa.column("name"), sa.column("description"))
+    op.bulk_insert(actions, [{"name": name, "description": words} for name, words in ACTIONS])
+    columns = [sa.column(name) for name in ("error_source", "error_code", "action", "is_active", "description")]
+    rules = sa.table("retry_rules", *columns, sa.column("parameters", JSONB()), sa.column("modified_by"))
+    op.bulk_insert(rules, [{**rule, "modified_by": AUTHOR} for rule in RULES])
+    names = ("error_source", "error_code", "error_class", "description", "modified_by")
+    classes = sa.table("error_classes", *(sa.column(name) for name in names))
+    op.bulk_insert(classes, [{**entry, "modified_by": AUTHOR} for entry in CLASSES])
 
 
 def _brokerage() -> None:
@@ -281,17 +337,23 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back tables, columns and indexes; what they held is gone."""
     for table in (
-        *("retry_log", "error_classes", "retry_rules", "retry_actions", "queue_status_history", "usage_days"),
+        *("retry_changes", "retry_log", "error_classes", "retry_rules", "retry_actions", "queue_status_history", "usage_days"),
         *("timeout_counts", "account_limits", "share_samples", "share_usage", "global_shares", "queue_contact_hours"),
     ):
         op.drop_table(table)
     op.drop_index("ix_tasks_generate", "tasks")
+    op.drop_index("ix_files_dataset", "files")
+    op.drop_index("ix_task_files_lfn", "task_files")
+    op.drop_index("ix_task_files_dataset", "task_files")
+    op.create_index("ix_task_files_dataset", "task_files", ["dataset_id", "position"])
+    for table in ("jobs_live", "jobs_archive"):
+        op.drop_index(f"ix_{table}_parent", table)
     op.drop_index("ix_jobs_live_group", "jobs_live")
     op.drop_index("ix_jobs_archive_tests", "jobs_archive")
     for table, names in _NEW_COLUMNS.items():
         for name in names:
             op.drop_column(table, name)
-    for name in ("ix_jobs_live_activated", "ix_jobs_live_oldest"):
+    for name in ("ix_jobs_live_activated", "ix_jobs_live_oldest", "ix_jobs_live_urgent"):
         op.drop_index(name, "jobs_live")
     op.create_index(
         "ix_jobs_live_activated",
