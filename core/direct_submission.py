@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.accounts.admission import check_submission
 from core.database import Database, Transaction
 from core.dataservice.catalogue import dataset_files, ensure_dataset
 from core.errors import InvalidInput
@@ -10,7 +11,9 @@ from core.taskbuffer.submission import NewFile, NewJob, check_job, insert_jobs
 
 
 def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
-    """Check and insert jobs and return their PandaIDs in order. Raises InvalidInput, UnknownObject; nothing is kept then."""
+    """Check and insert jobs and return their PandaIDs in order. Raises InvalidInput, UnknownObject, and NotAllowed
+    for a banned account or one beyond its quota; nothing is kept then.
+    """
     for position, job in enumerate(jobs):
         if not any(file.type == "log" for file in job.files):
             name = "job.$PANDAID.log.tgz"
@@ -21,6 +24,8 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
             file.scope = file.scope or f"user.{job.prod_user_name}"
         check_job(job, f"jobs.{position}.")
     with database.transaction() as transaction:
+        for user_name, working_group, label in sorted({_submitter(job) for job in jobs}):
+            check_submission(transaction, user_name=user_name, working_group=working_group, label=label)
         catalogue: dict[str, dict[str, dict[str, object]]] = {}
         for position, job in enumerate(jobs):
             if job.computing_site:
@@ -28,6 +33,10 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
             _resolve_inputs(transaction, job, f"jobs.{position}.", catalogue)
         _ensure_output_datasets(transaction, jobs)
         return insert_jobs(transaction, jobs)
+
+
+def _submitter(job: NewJob) -> tuple[str, str, str]:
+    return job.prod_user_name, job.working_group, job.prod_source_label
 
 
 def _resolve_inputs(

@@ -41,8 +41,9 @@ from api.panda.task_lookup import (
     get_tasks_detailed_info_since,
     get_tasks_modified_since,
 )
+from core.accounts.admission import TooManyTasks
 from core.errors import PandaError, Unavailable
-from core.taskengine.submit import FAILED_TO_REGISTER, submit_task
+from core.taskengine.submit import FAILED_TO_REGISTER, TOO_MANY_TASKS, submit_task
 
 __all__ = [
     "avalanche",
@@ -84,7 +85,8 @@ __all__ = [
 def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None = None) -> Result:
     """Register a task from a parameter dictionary, or take an ended one of the same name up again; data is its id.
 
-    Refusals carry upstream's code: 1 queued, 2 active, 4 not registered, 11 no such parent, 60 no production role.
+    Refusals carry upstream's code: 1 queued, 2 active, 4 not registered, 10 too many active tasks, 11 no such parent,
+    60 no production role.
     """
     if task_parameters.get("prodSourceLabel") == "managed" and not call.caller.may(Access.PRODUCTION):
         return Refusal("task_parameters.prodSourceLabel: production role required for managed", data=60)
@@ -100,6 +102,8 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
         )
     except Unavailable:
         raise
+    except TooManyTasks as error:
+        return Refusal(str(error), data=TOO_MANY_TASKS)
     except PandaError as error:
         return Refusal(str(error), data=FAILED_TO_REGISTER)
     if submission.is_accepted:

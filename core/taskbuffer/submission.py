@@ -6,6 +6,7 @@ import posixpath
 import uuid
 from dataclasses import dataclass, field
 
+from core.accounts.priorities import priorities_of
 from core.database import Transaction
 from core.errors import InvalidInput
 from core.names import check_file_name
@@ -107,13 +108,18 @@ FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
 
 
 def insert_jobs(transaction: Transaction, jobs: list[NewJob]) -> list[int]:
-    """Insert checked jobs in their initial status and return their PandaIDs in the same order."""
+    """Insert checked jobs in their initial status and return their PandaIDs in the same order.
+
+    `current_priority` is what the job was given; jobs of users get less, the more their account has live (domain.md 2.6).
+    """
     if not jobs:
         return []
     panda_ids = sorted(row["panda_id"] for row in transaction.fetch(_NEXT_IDS, {"count": len(jobs)}))
     numbered = list(zip(panda_ids, jobs, strict=True))
+    priorities = priorities_of(transaction, jobs)
     transaction.insert_many(
-        f"INSERT INTO jobs_live ({_JOB_COLUMNS}) VALUES %s", [_job_row(panda_id, job) for panda_id, job in numbered]
+        f"INSERT INTO jobs_live ({_JOB_COLUMNS}) VALUES %s",
+        [_job_row(*row) for row in zip(panda_ids, jobs, priorities, strict=True)],
     )
     transaction.insert_many(
         "INSERT INTO job_parameters (panda_id, job_parameters) VALUES %s",
@@ -178,7 +184,7 @@ def new_guid() -> str:
     return str(uuid.uuid4())
 
 
-def _job_row(panda_id: int, job: NewJob) -> tuple[object, ...]:
+def _job_row(panda_id: int, job: NewJob, priority: int) -> tuple[object, ...]:
     return (
         panda_id,
         job.jedi_task_id,
@@ -194,7 +200,7 @@ def _job_row(panda_id: int, job: NewJob) -> tuple[object, ...]:
         clean(job.working_group, 64),
         clean(job.vo, 64),
         clean(job.prod_user_name, 255),
-        job.current_priority,
+        priority,
         job.attempt_nr,
         job.max_attempt,
         job.core_count,

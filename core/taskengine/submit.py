@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from core.accounts.admission import check_active_tasks, check_submission
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.names import ANY_QUEUE
@@ -28,6 +29,7 @@ QUEUED = 1
 ACTIVE = 2
 REACTIVATED = 3
 FAILED_TO_REGISTER = 4
+TOO_MANY_TASKS = 10
 NO_PARENT = 11
 _MAX_PARAMETERS_BYTES = 64 * 2**20
 
@@ -59,7 +61,7 @@ def submit_task(
     """Register a task and make its jobs, or take an ended one of the same name up again.
 
     `base_url` is where workers fetch the sandbox when the parameters do not say. Raises InvalidInput, UnknownObject or
-    NotAllowed naming the parameter; nothing is kept then.
+    NotAllowed naming the parameter, and TooManyTasks (upstream's code 10); nothing is kept then.
     """
     _check_size(parameters)
     official = is_production and fields.flag(parameters, "official")
@@ -72,6 +74,7 @@ def submit_task(
         assert row is not None
         task_id = int(row["id"])
         definition = read_definition(parameters, task_id=task_id, user_name=user_name, is_production=is_production)
+        _check_account(transaction, user_name, definition.working_group, definition.label)
         _check_sites(transaction, parameters, definition)
         parent = _parent(transaction, parent_tid)
         if parent_tid is not None and parent is None:
@@ -94,6 +97,7 @@ def _again(
     """A task of the same name is there."""
     task_id, status, name = task["jedi_task_id"], TaskStatus(task["status"]), task["task_name"]
     if status in REEXECUTABLE:
+        _check_account(transaction, user_name, task["working_group"], task["prod_source_label"])
         words = reexecute(transaction, task, parameters, user_name, is_production=is_production)
         return Submission(REACTIVATED, words, task_id)
     if status is TaskStatus.REGISTERED:
@@ -105,6 +109,11 @@ def _again(
         "Or you can retry the task once it goes into running/finished/failed/done status. "
     )
     return Submission(ACTIVE, words, task_id)
+
+
+def _check_account(transaction: Transaction, user_name: str, working_group: str, label: str) -> None:
+    check_submission(transaction, user_name=user_name, working_group=working_group, label=label)
+    check_active_tasks(transaction, user_name=user_name, working_group=working_group, label=label)
 
 
 def _check_sites(transaction: Transaction, parameters: dict[str, Any], definition: TaskDefinition) -> None:
