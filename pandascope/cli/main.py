@@ -24,6 +24,7 @@ COMMANDS = (
     Entry("token", "pandascope.cli.token", "Make access tokens.", SYSTEM),
     Entry("config", "pandascope.cli.config", "Show every setting, its value and where the value comes from.", SYSTEM),
     Entry("demo", "pandascope.cli.demo", "Process real files from start to end and check the result.", SYSTEM),
+    Entry("simulate", "pandascope.cli.simulate", "Try a change on a described grid in virtual time.", SYSTEM),
     Entry("run", "pandascope.cli.run", "Run a shell command over files as jobs, and collect the outputs.", WORK),
     Entry("jobs", "pandascope.cli.jobs", "List jobs.", WORK),
     Entry("job", "pandascope.cli.job", "Show one job: history, files, errors.", WORK),

@@ -1,0 +1,71 @@
+"""The pilots of the described grid: they ask for jobs, report them running, and report their end.
+
+They use the statements of production, for many jobs at once. Knows no share and no rule of who gets what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from core.database import Database, Row
+from core.dispatch.acquire import ContactBook, SlotOffer, acquire_jobs
+from core.dispatch.update import HEARTBEAT, JobReport, reports_parameters
+from core.simulation.grid import SimulatedQueue
+from core.states import JobStatus
+from core.taskbuffer.endings import Ending, JobError, end_jobs
+
+_BATCH = 2000
+_FAILURE = JobError("exe", 1, "the described rate of failure")
+
+T = TypeVar("T")
+
+
+class Pilots:
+    """All pilots of all queues."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._contacts = ContactBook(period_s=0.0)
+
+    def ask(self, queue: SimulatedQueue, count: int) -> list[Row]:
+        """So many pilots of a queue ask for a job; the jobs that they got."""
+        offer = SlotOffer(
+            queue.name,
+            prod_source_label="unified",
+            memory_mb=queue.kind.max_ram_mb or None,
+            disk_mb=queue.kind.max_disk_mb or None,
+            cores=queue.kind.cores,
+            remaining_s=queue.kind.max_walltime_s or None,
+            node="simulated",
+            job_count=count,
+        )
+        return [acquired.job for acquired in acquire_jobs(self._database, offer)]
+
+    def note_contact(self, queue: str, job_count: int) -> None:
+        """Pilots of a queue have called, and got so many jobs."""
+        self._contacts.note(self._database, queue, job_count)
+
+    def report_running(self, panda_ids: Sequence[int]) -> None:
+        """The payloads of these jobs run."""
+        self._report(panda_ids, "running")
+
+    def report_ends(self, finished: Sequence[int], failed: Sequence[int]) -> None:
+        """Payloads have ended; there are no outputs for the adder to account for."""
+        self._report(finished, "holding")
+        endings = [Ending(panda_id, JobStatus.FINISHED, "payload finished") for panda_id in finished]
+        endings += [Ending(panda_id, JobStatus.FAILED, "payload failed", error=_FAILURE) for panda_id in failed]
+        for batch in in_batches(endings, _BATCH):
+            with self._database.transaction() as transaction:
+                end_jobs(transaction, batch)
+
+    def _report(self, panda_ids: Sequence[int], status: str) -> None:
+        for batch in in_batches(panda_ids, _BATCH):
+            reports = [JobReport(panda_id, status) for panda_id in batch]
+            self._database.fetch_prepared(HEARTBEAT, reports_parameters(reports))
+
+
+def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, at most `size` at a time."""
+    for position in range(0, len(items), size):
+        yield items[position : position + size]
