@@ -46,12 +46,18 @@ class ScoutSettings(Documented):
     """Memory per core that a measurement never goes below."""
     max_ram_factor: PositiveFloat = 4.0
     """A task whose jobs measure more than so many times the memory it was submitted with is exhausted."""
+    max_cpu_factor: PositiveFloat = 10.0
+    """The same for the CPU time of an event."""
+    max_core_overuse: PositiveFloat = 1.5
+    """A task whose jobs keep more than so many times their cores busy is exhausted."""
+    max_disk_io_kb_s: PositiveFloat = 50_000.0
+    """Traffic on the node's disk that a measurement counts at most, in kB/s."""
     recompute_after_jobs: PositiveInt = 100
     """Finished jobs after the scouts at which the needs are measured once more."""
     short_job_s: PositiveFloat = 10 * _MINUTE_S
     """Jobs below it count as short."""
     max_short_jobs: PositiveInt = 1000
-    """A task that would make more short jobs than this is exhausted, unless it sets the size of its jobs."""
+    """A task that would make more short jobs than this is exhausted, if it sets the size of its jobs itself."""
     max_leak_kb_s: PositiveFloat = 1024.0
     """Memory leak per core that exhausts a task, in kB/s."""
 
@@ -91,17 +97,35 @@ class BrokerageSettings(Documented):
     max_transferring: PositiveInt = 2000
     """Jobs in transferring at a queue (or twice its running ones, whichever is more)."""
     storage_reserve_mb: PositiveInt = 200_000
-    """Free space an output endpoint must report, where it reports any."""
+    """Free space an output endpoint must have, where its queue states any (`space`, in GB)."""
     max_overloaded: PositiveFloat = 2.0
-    """Analysis: a queue with more queued than so many times its running jobs (at least 20) is overloaded."""
+    """A queue with more queued than so many times its running jobs is overloaded (analysis: of twenty at least)."""
     closed_hours: PositiveFloat = 12.0
     """Analysis: the window in which failed and closed jobs of a task at a queue count."""
     closed_minimum: PositiveInt = 20
     """Analysis: so many failed and closed jobs at least before a queue is avoided by the task."""
     user_queue_base: PositiveInt = 100
     """Analysis: queued jobs of one user at one queue that always pass."""
+    queue_base: PositiveInt = 1000
+    """Analysis: at queues with fewer queued jobs nobody's part is looked at."""
+    queue_base_hours: PositiveFloat = 2.0
+    """Analysis: nor at queues whose queued jobs would all start within so many hours at the rate of the last six,"""
+    queue_max_hours: PositiveFloat = 12.0
+    """and jobs for so many hours are shared out among users where they would not."""
     candidates: PositiveInt = 10
     """Queues among which the jobs of a bunch are spread."""
+    low_weight: float = Field(default=0.1, ge=0, le=1)
+    """Production: queues below this part of the best weight are not among them."""
+    max_queued: PositiveInt = 2000
+    """Production: queued jobs from which a queue stands back for others, unless it runs half as many."""
+    production_memory_part: float = Field(default=1.0, gt=0, le=1)
+    """Production: the part of the stated memory that must fit a queue. PanDA takes 0.9; pilots are given only what fits."""
+    no_locality_priority: int = 2000
+    """Priority from which jobs also go to queues that read their input from elsewhere."""
+    work_shortage: bool = False
+    """Production: whether work is short, so that queues beyond their pledge stand back."""
+    load_s: PositiveFloat = 5.0
+    """How long the counts of jobs at queues are kept; what brokerage adds itself is counted at once."""
 
 
 class ShareSettings(Documented):
@@ -132,6 +156,8 @@ class AccountSettings(Documented):
     """Live jobs of a user that lower the priority of the next one by one."""
     massage_factor: PositiveFloat = 3.0
     """Jobs that the priority massage lifts: the mean less the user's own, over this."""
+    massage_window_s: PositiveFloat = _HOUR_S
+    """How long a finished job counts for the massage as served."""
 
 
 class RebrokerageSettings(Documented):
