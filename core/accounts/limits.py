@@ -65,8 +65,8 @@ class Limits:
     boost_until: datetime | None = None
     banned_until: datetime | None = None
     reason: str = ""
-    is_decided: bool = False
-    """Whether an operator decided anything about the account."""
+    covers_all_work: bool = False
+    """Caps, quotas and bans that operators decided hold for all work; what follows the settings for users' own only."""
 
     def is_banned(self, now: datetime) -> bool:
         """Whether nothing is taken from it."""
@@ -101,7 +101,7 @@ class LimitTable:
         own = {Account(row["kind"], row["name"]): row for row in rows}
         written = own.pop(Account(DEFAULT, ""), None)
         usual = limits_of_settings(AccountSettings())
-        self.default = replace(_in_force(usual, written), is_decided=False) if written else usual
+        self.default = replace(_in_force(usual, written), covers_all_work=False) if written else usual
         self._own = {account: _in_force(self.default, row) for account, row in own.items()}
 
     def of(self, account: Account) -> Limits:
@@ -114,12 +114,16 @@ class LimitTable:
         return dict(self._own)
 
 
-_FIELDS = tuple(field.name for field in fields(Limits) if field.name != "is_decided")
+_RESTRICTING = (
+    *("max_running_jobs", "max_running_cores", "banned_until"),
+    *("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
+)
+_FIELDS = tuple(field.name for field in fields(Limits) if field.name != "covers_all_work")
 
 
 def _in_force(default: Limits, row: Row) -> Limits:
     own = {name: row[name] for name in _FIELDS if row[name] is not None and row[name] != ""}
-    return replace(default, **own, is_decided=True)
+    return replace(default, **own, covers_all_work=any(name in own for name in _RESTRICTING))
 
 
 # primary key; the default row is always among them

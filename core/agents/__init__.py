@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from core.agents.account_keeper import AccountKeeper
 from core.agents.activator import Activator
 from core.agents.adder import Adder
 from core.agents.base import Agent, run_loops
 from core.agents.cache_cleaner import CacheCleaner
 from core.agents.emitter import ChangeEmitter
 from core.agents.factory_news import FactoryNews
+from core.agents.massage import PriorityMassage
 from core.agents.partitions import PartitionKeeper
 from core.agents.releaser import Releaser
 from core.agents.rollups import RollUps
@@ -29,11 +31,13 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     """The agents of the core with their periods."""
     periods = settings.agents
     return [
-        Setupper(database, periods.setupper_s),
+        Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
         Watchdog(database, settings.timeouts, periods.watchdog_s),
+        AccountKeeper(database, settings.accounts, periods.accounts_s),
+        PriorityMassage(database, settings.accounts, periods.massage_s),
         RollUps(database, periods.rollup_s),
         ChangeEmitter(database, periods.emitter_s),
         PartitionKeeper(database, utc_now, periods.partitions_s),
