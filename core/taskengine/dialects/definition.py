@@ -197,20 +197,6 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Goal:
-    """When a part of the input is enough (server-api.md 5.7)."""
-
-    per_mille: int = 1000
-    """Part of the master input that must succeed."""
-    fails_below: bool = False
-    """failGoalUnreached: a part below the goal is as good as nothing."""
-    exhausts_below: bool = False
-    """useExhausted: a person decides what becomes of a task below its goal."""
-    allows_partial: bool = False
-    """allowPartialFinish: a part is welcome, whatever the goal says."""
-
-
-@dataclass(frozen=True)
 class BuildStep:
     """The job that makes the library of the run jobs first."""
 
@@ -275,7 +261,8 @@ class TaskDefinition:
     """Whether a few jobs go first and measure what the others need, when there are more than a few."""
     scout_success_rate: float | None = None
     """Part of the scouts that must succeed; None = as the system says."""
-    goal: Goal = Goal()
+    goal: int = 1000
+    """Per mille of the master input that must succeed; what happens below it is in `core.task_ends`."""
     finishes_by_itself: bool = True
     """Whether an exhausted task that nobody decides about is finished with what it has."""
     sends_mail: bool = True

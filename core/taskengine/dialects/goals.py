@@ -7,32 +7,27 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.taskengine.dialects import fields
-from core.taskengine.dialects.definition import Goal
 
-FAILS_BELOW = ("failGoalUnreached", "failWhenGoalUnreached")
+_FAILS_BELOW = ("failGoalUnreached", "failWhenGoalUnreached")
 """The name of the rule and that of upstream's task parameter."""
-EXHAUSTS_BELOW = ("useExhausted",)
-ALLOWS_PARTIAL = ("allowPartialFinish",)
 
 
-def read_goal(parameters: Mapping[str, Any]) -> Goal:
-    """`goal` in percent and the flags beside it. Raises InvalidInput naming the key, also for what contradicts."""
-    fails = any(fields.flag(parameters, name) for name in FAILS_BELOW)
-    exhausts = any(fields.flag(parameters, name) for name in EXHAUSTS_BELOW)
-    partial = any(fields.flag(parameters, name) for name in ALLOWS_PARTIAL)
-    if partial and (fails or exhausts):
+def ending(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the definition that concern the end: goal, disableAutoFinish and noEmail.
+
+    Raises InvalidInput naming the key, also for what contradicts: allowPartialFinish beside failGoalUnreached or
+    useExhausted.
+    """
+    fails = any(fields.flag(parameters, name) for name in _FAILS_BELOW)
+    exhausts = fields.flag(parameters, "useExhausted")
+    if fields.flag(parameters, "allowPartialFinish") and (fails or exhausts):
         raise InvalidInput(
-            f"{FAILS_BELOW[0] if fails else EXHAUSTS_BELOW[0]} is asked for too",
-            field=ALLOWS_PARTIAL[0],
+            f"{'failGoalUnreached' if fails else 'useExhausted'} is asked for too",
+            field="allowPartialFinish",
             remedy="a part is welcome or it is not: leave one of them out",
         )
-    return Goal(_per_mille(parameters), fails, exhausts, partial)
-
-
-def ending_flags(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of the definition that concern the end: the goal, disableAutoFinish and noEmail."""
     return {
-        "goal": read_goal(parameters),
+        "goal": _per_mille(parameters),
         "finishes_by_itself": not fields.flag(parameters, "disableAutoFinish"),
         "sends_mail": not fields.flag(parameters, "noEmail"),
     }
@@ -50,4 +45,4 @@ def _per_mille(parameters: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
         given = str(parameters["goal"])[:50]
         raise InvalidInput(f"{given!r} will not do", field="goal", remedy="percent, more than 0 and at most 100")
-    return max(1, int(value * 10))
+    return max(1, round(value * 10))

@@ -26,7 +26,7 @@ from core.taskengine.dialects.definition import (
     SplitRule,
     TaskDefinition,
 )
-from core.taskengine.dialects.goals import ending_flags
+from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.needs import changed_walltime
 from core.taskengine.dialects.panda import MAX_JOBS, task_name
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
@@ -103,7 +103,7 @@ def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_n
         site=fields.text(parameters, "site"),
         uses_scouts=uses_scouts(parameters, by_default=False),
         scout_success_rate=scout_success_rate(parameters),
-        **ending_flags(parameters),
+        **ending(parameters),
         max_attempt=fields.number(parameters, "maxAttempt", (1, 50), default=1) or 1,
     )
 

@@ -22,7 +22,7 @@ from core.taskengine.dialects.definition import (
     SplitRule,
     TaskDefinition,
 )
-from core.taskengine.dialects.goals import ending_flags
+from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.merging import read_merge, write_unmerged
 from core.taskengine.dialects.needs import read_needs
@@ -35,7 +35,8 @@ MAX_NAME_BYTES = 240
 """Leaves room for the number and the kind that make the names of datasets."""
 MAX_NUMBER = 10**12
 MAX_FILES = 10**9
-MAX_JOBS = 100_000
+MAX_JOBS = 2_000_000
+"""Of one task that says how many."""
 HIGHEST_USER_PRIORITY = 1100
 """What the client lets a user ask for; more would jump ahead of others."""
 _HOUSE_KEYS = ("inputDataset", "sandboxDataset", "outputs", "nJobs")
@@ -96,7 +97,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),
         scout_success_rate=scout_success_rate(parameters),
-        **ending_flags(parameters),
+        **ending(parameters),
         ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,
         ram_unit=fields.text(parameters, "ramCountUnit", limit=40),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),

@@ -69,7 +69,7 @@ class Measurement:
 
 def measure(jobs: Sequence[JobFacts], needs: Needs, settings: ScoutSettings) -> Measurement:
     """The values of domain.md 3.5 from finished jobs. `needs`: base memory, base time and efficiency of the task."""
-    timed = [job for job in jobs if job.wall_s > 0]
+    timed = [job for job in jobs if job.wall_s >= 1]
     long_enough = [job for job in timed if job.wall_s >= _LEAST_WALL_S and job.cpu_s > 0]
     return Measurement(
         cpu_time=_cpu_time(timed, needs),
@@ -149,7 +149,8 @@ def _disk_io(jobs: Sequence[JobFacts], settings: ScoutSettings) -> int | None:
 
 
 def _up(value: float | None) -> int | None:
-    return None if value is None else math.ceil(value)
+    """Rounded up, but not for the sake of what floating point adds."""
+    return None if value is None else math.ceil(round(value, 6))
 
 
 def _down(value: float | None) -> int | None:
