@@ -1,15 +1,23 @@
-"""Runs the criteria over the candidates and weighs what is left. Knows the order and the weight, no SQL."""
+"""Runs the criteria over the candidates and weighs what is left. Knows the order and what-if questions, no SQL, no rule."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from core.brokerage.candidates import Candidate, Request, Step
-from core.brokerage.criteria import CRITERIA, Criterion
+from core.brokerage.candidates import ANALYSIS, Candidate, Request, Step
+from core.brokerage.criteria import criteria_for
+from core.brokerage.criterion import Criterion
+from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
+
+__all__ = ["BEST", "Decision", "broker", "take_best", "weight"]
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
+BEST = 10
+"""Queues among which the jobs of a bunch are spread (domain.md 5.2), unless the settings say otherwise."""
+_LOW_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,13 @@ class Decision:
 
     accepted: list[Candidate]
     steps: list[Step]
+    request: Request
+    kind: str = ""
+    """The list of criteria that ran: production, analysis or pinned."""
+    candidate_count: int = 0
+    is_without_locality: bool = False
+    """Whether queues that read from elsewhere were admitted because no other was left."""
+    criteria: Sequence[Criterion] = field(default=(), compare=False, repr=False)
 
     @property
     def binding_step(self) -> Step | None:
@@ -26,61 +41,120 @@ class Decision:
             return None
         return next((step for step in self.steps if step.after == 0), None)
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the binding reason goes by itself."""
+        step = self.binding_step
+        return step is not None and step.is_temporary
+
     def explanation(self) -> str:
         """Why no queue was found, in one sentence."""
-        step = self.binding_step
-        if step is None:
+        if self.accepted:
             return ""
-        if step.before == 0:
+        step = self.binding_step
+        if step is None or step.before == 0:
             return "there is no queue"
         examples = "; ".join(f"{entry['queue']} {entry['reason']}" for entry in step.excluded[:3])
         return f"no queue is left after '{step.sentence}': {examples}"
 
+    def best(self, most: int = BEST, low_weight: float = _LOW_WEIGHT) -> list[Candidate]:
+        """The queues among which jobs are spread: the first `most`, without those far lighter than the best."""
+        first = self.accepted[:most]
+        if self.request.kind == ANALYSIS or not first:
+            return first
+        least = low_weight * weight(first[0], self.request)
+        return [queue for queue in first if weight(queue, self.request) >= least]
 
-def broker(request: Request, candidates: list[Candidate], criteria: list[Criterion] = CRITERIA) -> Decision:
-    """Choose among `candidates`. A pinned queue is taken as it is: the submitter decided (relocationFlag=1).
+    def weights(self, most: int = BEST) -> list[Weight]:
+        """The weights of the best accepted queues, with the numbers they are made of."""
+        return [weigh(self.request, queue) for queue in self.accepted[:most]]
 
-    Included queues with AUTO among them come first, and others only if none of them can take the jobs.
+    def funnel(self) -> list[dict[str, object]]:
+        """All steps as they are stored and shown."""
+        return [step.as_dict() for step in self.steps]
+
+
+def broker(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion] | None = None) -> Decision:
+    """Choose among `candidates` by the list for the kind of request, or by `criteria`.
+
+    A pinned queue is taken as it is: the submitter decided (relocationFlag=1). Included queues with AUTO among them
+    come first, and others only if none of them can take the jobs. The queue that jobs were cut for is asked before all
+    others. Users' jobs that only lack their input everywhere may then be read from elsewhere (domain.md 5.3).
     """
     if request.pinned_queue:
-        pinned = [queue for queue in candidates if queue.queue_name == request.pinned_queue]
-        others = [
-            {"queue": queue.queue_name, "reason": f"is not {request.pinned_queue}, which the submitter chose"}
-            for queue in candidates
-            if queue not in pinned
-        ]
-        step = Step(
-            "pinned", "the submitter chose this queue", len(candidates), len(pinned), others[:_SHOWN_EXCLUSIONS]
-        )
-        return Decision(pinned, [step])
+        return _pinned(request, candidates)
+    rules = criteria_for(request.kind) if criteria is None else criteria
+    if request.first_queue:
+        cut_for = [queue for queue in candidates if queue.queue_name == request.first_queue]
+        anywhere = replace(request, first_queue="")
+        first = broker(anywhere, cut_for, rules)
+        return first if first.accepted else broker(anywhere, candidates, rules)
     if ANY_QUEUE in request.included:
         named = tuple(name for name in request.included if name != ANY_QUEUE)
-        wanted = broker(replace(request, included=named), candidates, criteria)
-        return wanted if wanted.accepted or not named else broker(replace(request, included=()), candidates, criteria)
+        wanted = broker(replace(request, included=named), candidates, rules)
+        return wanted if wanted.accepted or not named else broker(replace(request, included=()), candidates, rules)
+    decision = _judged(request, candidates, rules)
+    if decision.accepted or decision.is_temporary or request.kind != ANALYSIS or not _may_read_elsewhere(request):
+        return decision
+    wider = _judged(replace(request, ignores_locality=True), candidates, rules)
+    return replace(wider, is_without_locality=True) if wider.accepted else decision
+
+
+def _may_read_elsewhere(request: Request) -> bool:
+    return request.has_input and request.is_everywhere and request.allows_wan and not request.ignores_locality
+
+
+def _pinned(request: Request, candidates: list[Candidate]) -> Decision:
+    pinned = [queue for queue in candidates if queue.queue_name == request.pinned_queue]
+    others = [
+        {"queue": queue.queue_name, "reason": f"is not {request.pinned_queue}, which the submitter chose"}
+        for queue in [queue for queue in candidates if queue not in pinned][:_SHOWN_EXCLUSIONS]
+    ]
+    step = Step("pinned", "the submitter chose this queue", len(candidates), len(pinned), others)
+    return Decision(pinned, [step], request, "pinned", len(candidates))
+
+
+def _judged(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion]) -> Decision:
     left = candidates
     steps: list[Step] = []
     for criterion in criteria:
-        reasons = [(queue, criterion.reason(request, queue)) for queue in left]
-        excluded = [{"queue": queue.queue_name, "reason": reason} for queue, reason in reasons if reason is not None]
-        kept = [queue for queue, reason in reasons if reason is None]
-        steps.append(Step(criterion.name, criterion.sentence, len(left), len(kept), excluded[:_SHOWN_EXCLUSIONS]))
-        left = kept
+        left, step = _passed(criterion, request, left)
+        steps.append(step)
         if not left:
             break
-    return Decision(sorted(left, key=_rank), steps)
+    ranked = sorted(left, key=lambda queue: (-weight(queue, request), queue.queue_name))
+    return Decision(ranked, steps, request, request.kind, len(candidates), criteria=criteria)
 
 
-def weight(queue: Candidate) -> float:
-    """Running over waiting: a queue that drains its work fast gets more of it (domain.md 5.2, first form)."""
-    return (queue.running + 1) / (queue.waiting + 1)
+def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> tuple[list[Candidate], Step]:
+    kept: list[Candidate] = []
+    excluded: list[dict[str, str]] = []
+    for queue in queues:
+        reason = criterion.reason(request, queue)
+        if reason is None:
+            kept.append(queue)
+        elif len(excluded) < _SHOWN_EXCLUSIONS:
+            excluded.append({"queue": queue.queue_name, "reason": reason})
+    does_not_count = criterion.is_preference and not kept and bool(queues)
+    kept = queues if does_not_count else kept
+    step = Step(
+        criterion.name,
+        criterion.sentence,
+        len(queues),
+        len(kept),
+        excluded,
+        criterion.is_temporary,
+        criterion.parameters if excluded else {},
+        "it would leave no queue, so it does not count" if does_not_count else "",
+    )
+    return kept, step
 
 
-def take_best(accepted: list[Candidate]) -> Candidate:
+def take_best(accepted: list[Candidate], request: Request | None = None) -> Candidate:
     """The best queue for one more job, counting it in at once so that a bunch of jobs spreads."""
-    best = min(accepted, key=_rank)
-    best.waiting += 1
+    if request is None:
+        best = min(accepted, key=lambda queue: (-weight(queue), queue.queue_name))
+    else:
+        best = min(accepted, key=lambda queue: (-weight(queue, request), queue.queue_name))
+    best.activated += 1
     return best
-
-
-def _rank(queue: Candidate) -> tuple[float, str]:
-    return -weight(queue), queue.queue_name

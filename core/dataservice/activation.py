@@ -30,11 +30,18 @@ WHERE j.job_status = 'assigned' AND (%(panda_ids)s::bigint[] IS NULL OR j.panda_
 ORDER BY j.panda_id LIMIT 2000 FOR UPDATE OF j SKIP LOCKED
 """
 
+# ix_job_files_job, then primary keys; the queue's own storage comes first, another only where brokerage let the queue
+# read from elsewhere
 _PLACE_INPUTS = """
-UPDATE job_files f SET endpoint = r.endpoint, pfn = r.pfn, status = 'ready'
-FROM jobs_live j, queues q, replicas r
-WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('input', 'sandbox') AND j.panda_id = f.panda_id
-  AND q.queue_name = j.computing_site AND r.file_id = f.file_id AND r.endpoint = q.storage_endpoint
+UPDATE job_files f SET endpoint = p.endpoint, pfn = p.pfn, status = 'ready'
+FROM (
+    SELECT DISTINCT ON (i.row_id) i.row_id, r.endpoint, r.pfn
+    FROM job_files i JOIN jobs_live j ON j.panda_id = i.panda_id JOIN queues q ON q.queue_name = j.computing_site
+    JOIN replicas r ON r.file_id = i.file_id JOIN storage_endpoints e ON e.name = r.endpoint
+    WHERE i.panda_id = ANY(%(panda_ids)s) AND i.type IN ('input', 'sandbox')
+      AND (r.endpoint = q.storage_endpoint OR e.state = 'online')
+    ORDER BY i.row_id, (r.endpoint = q.storage_endpoint) DESC, r.endpoint
+) p WHERE f.row_id = p.row_id
 """
 
 # A job writes under its own PandaID, so that a lost attempt that wakes up can never overwrite a later one; at a

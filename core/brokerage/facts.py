@@ -1,0 +1,160 @@
+"""Reads all queues with everything the criteria look at, in three statements. Knows tables, no rule.
+
+The counts of jobs are the dear part (an index-only scan of all live jobs); a LoadBook keeps them for some seconds, and
+what brokerage itself adds in between stays counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core.brokerage.candidates import Candidate
+from core.brokerage.stated import read_stated
+from core.database import Row, Transaction
+
+log = logging.getLogger("panda.brokerage")
+
+# short tables by primary key; per queue one step into ix_jobs_live_oldest and one into ix_harvester_slots' primary key
+_QUEUES = """
+SELECT q.queue_name, q.status, q.storage_endpoint, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
+       q.parameters, q.modification_time, coalesce(e.state = 'online', false) AS storage_is_online,
+       extract(epoch FROM clock_timestamp() - c.last_request_time)::float AS pilot_age_s,
+       extract(epoch FROM clock_timestamp() - coalesce(c.last_job_time, q.creation_time))::float AS job_age_s,
+       extract(epoch FROM clock_timestamp() - o.state_change_time)::float AS oldest_activated_s,
+       coalesce(w.workers, 0)::bigint AS workers, s.slots::bigint AS slots
+FROM queues q
+LEFT JOIN storage_endpoints e ON e.name = q.storage_endpoint
+LEFT JOIN queue_contacts c ON c.queue_name = q.queue_name
+LEFT JOIN LATERAL (
+    SELECT j.state_change_time FROM jobs_live j
+    WHERE j.computing_site = q.queue_name AND j.job_status = 'activated' ORDER BY j.panda_id LIMIT 1
+) o ON true
+LEFT JOIN (
+    SELECT computing_site, sum(worker_count) AS workers FROM harvester_worker_counts
+    WHERE status IN ('running', 'ready', 'submitted') GROUP BY computing_site
+) w ON w.computing_site = q.queue_name
+LEFT JOIN (
+    SELECT computing_site, sum(slots) AS slots FROM harvester_slots
+    WHERE expiration_time IS NULL OR expiration_time > clock_timestamp() GROUP BY computing_site
+) s ON s.computing_site = q.queue_name
+ORDER BY q.queue_name
+"""
+
+# ix_jobs_live_status, index only
+_LOAD = """
+SELECT computing_site, job_status, count(*) AS n FROM jobs_live WHERE computing_site <> '' GROUP BY 1, 2
+"""
+
+# primary keys: six full hours of throughput_hours, the whole of share_usage (a row per share, queue and resource type)
+_FLOW = """
+SELECT computing_site, '' AS resource_type, sum(job_count)::bigint AS running, 0::bigint AS queued
+FROM throughput_hours
+WHERE bin_time >= date_trunc('hour', clock_timestamp()) - interval '6 hours' AND job_status = 'running'
+GROUP BY computing_site
+UNION ALL
+SELECT computing_site, resource_type, sum(executing_jobs)::bigint, sum(queued_jobs + waiting_jobs)::bigint
+FROM share_usage WHERE resource_type <> '' GROUP BY computing_site, resource_type
+"""
+
+# ix_jobs_live_status for the states, then the rows: asked only while an operator says that work is short
+_CORES = """
+SELECT computing_site, sum(core_count)::bigint AS n FROM jobs_live WHERE job_status = 'running' GROUP BY computing_site
+"""
+
+_COUNTED_AS = {
+    **dict.fromkeys(("stagein", "running", "stageout"), "running"),
+    **dict.fromkeys(("pending", "defined", "waiting", "throttled"), "defined"),
+    **dict.fromkeys(("sent", "starting"), "starting"),
+    **dict.fromkeys(("holding", "transferring", "merging"), "transferring"),
+    "assigned": "assigned",
+    "activated": "activated",
+}
+_LOAD_FIELDS = (
+    *("running", "defined", "assigned", "activated", "starting", "transferring", "running_cores"),
+    *("by_resource_type", "started_lately"),
+)
+_MB_OF_GB = 1000
+
+
+def read_candidates(transaction: Transaction, *, with_cores: bool = False) -> list[Candidate]:
+    """All queues as they are now, by name. `with_cores` counts running cores too."""
+    candidates = _queues(transaction)
+    _count(transaction, candidates, with_cores)
+    return candidates
+
+
+class LoadBook:
+    """Candidates for an agent that asks again and again: queues always fresh, counts of jobs for `load_s` seconds."""
+
+    def __init__(self, load_s: float, *, with_cores: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._load_s = load_s
+        self._with_cores = with_cores
+        self._clock = clock
+        self._candidates: dict[str, Candidate] = {}
+        self._counted_at = float("-inf")
+
+    def read(self, transaction: Transaction) -> list[Candidate]:
+        """The candidates; changes made to their counts stay until these are counted anew."""
+        candidates = _queues(transaction)
+        if self._clock() - self._counted_at >= self._load_s:
+            _count(transaction, candidates, self._with_cores)
+            self._counted_at = self._clock()
+        else:
+            for queue in candidates:
+                before = self._candidates.get(queue.queue_name)
+                for name in _LOAD_FIELDS if before is not None else ():
+                    setattr(queue, name, getattr(before, name))
+        self._candidates = {queue.queue_name: queue for queue in candidates}
+        return candidates
+
+
+def _queues(transaction: Transaction) -> list[Candidate]:
+    return [_candidate(row) for row in transaction.fetch(_QUEUES)]
+
+
+def _candidate(row: Row) -> Candidate:
+    values: dict[str, Any] = {name: value for name, value in row.items() if name in Candidate.__dataclass_fields__}
+    stated = read_stated(row["parameters"])
+    _warn_once(row, stated.unreadable)
+    free_mb = None if stated.space_gb is None else int(stated.space_gb * _MB_OF_GB)
+    return Candidate(**values, stated=stated, free_storage_mb=free_mb)
+
+
+_warned: dict[str, object] = {}
+"""The change of a queue about which somebody was told, by its name."""
+
+
+def _warn_once(row: Row, unreadable: tuple[str, ...]) -> None:
+    if unreadable and _warned.get(row["queue_name"]) != row["modification_time"]:
+        _warned[row["queue_name"]] = row["modification_time"]
+        log.warning(
+            "queue %s: brokerage cannot read its parameters %s and takes them as not stated",
+            row["queue_name"],
+            ", ".join(unreadable)[:200],
+            extra={"component": "brokerage"},
+        )
+
+
+def _count(transaction: Transaction, candidates: list[Candidate], with_cores: bool) -> None:
+    by_name = {queue.queue_name: queue for queue in candidates}
+    for row in transaction.fetch(_LOAD):
+        queue, field = by_name.get(row["computing_site"]), _COUNTED_AS.get(row["job_status"])
+        if queue is not None and field is not None:
+            setattr(queue, field, getattr(queue, field) + row["n"])
+    for row in transaction.fetch(_FLOW):
+        queue = by_name.get(row["computing_site"])
+        if queue is None:
+            continue
+        if row["resource_type"]:
+            queue.by_resource_type = {
+                **queue.by_resource_type,
+                row["resource_type"]: (row["queued"], row["running"]),
+            }
+        else:
+            queue.started_lately = row["running"]
+    for row in transaction.fetch(_CORES) if with_cores else ():
+        if (queue := by_name.get(row["computing_site"])) is not None:
+            queue.running_cores = row["n"]
