@@ -35,7 +35,7 @@ from core.models.operations import (
     ThroughputTotal,
 )
 from core.models.queue import Queue, QueueContact, QueueContactHour
-from core.models.retrial import ErrorClass, RetryAction, RetryDeed, RetryRule
+from core.models.retrial import ErrorClass, RetryAction, RetryChange, RetryDeed, RetryRule
 from core.models.shares import GlobalShare, ShareSample, ShareUsage
 from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
 from core.models.worker_node import WorkerNode, WorkerNodeGpu, WorkerNodeQueue
@@ -83,6 +83,7 @@ __all__ = [
     "RefreshToken",
     "Replica",
     "RetryAction",
+    "RetryChange",
     "RetryDeed",
     "RetryRule",
     "ShareSample",

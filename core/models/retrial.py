@@ -71,6 +71,8 @@ class ErrorClass(SQLModel, table=True):
     """system, user or unknown."""
     is_active: bool = _is_active("true")
     description: str = words()
+    disabled_reason: str = words()
+    """As of a rule."""
     modified_by: str = words()
     modification_time: datetime = time_now()
 
@@ -84,6 +86,13 @@ class RetryDeed(SQLModel, table=True):
         Index("ix_retry_log_task", "jedi_task_id", "deed_id"),
         Index("ix_retry_log_rule", "rule_id", "deed_id"),
         Index("ix_retry_log_time", "time"),
+        # the counter: deeds of rules that are not counted in n_matched and n_acted yet
+        Index(
+            "ix_retry_log_uncounted",
+            "rule_id",
+            "deed_id",
+            postgresql_where=sql("rule_id IS NOT NULL AND NOT is_counted"),
+        ),
     )
 
     deed_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
@@ -100,3 +109,24 @@ class RetryDeed(SQLModel, table=True):
     is_active: bool = _is_active("true")
     effect: str = words()
     """What changed, in words."""
+    has_acted: bool = _is_active("false")
+    """Whether it changed anything: another rule may have gone before, or there was nothing left to change."""
+    is_counted: bool = _is_active("false")
+    """Whether its rule's n_matched and n_acted hold it; ending jobs never wait for each other at the row of a rule."""
+
+
+class RetryChange(SQLModel, table=True):
+    """Who changed a rule, a class or an action, and how."""
+
+    __tablename__ = "retry_changes"
+
+    change_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
+    time: datetime = time_now()
+    who: str = words()
+    kind: str = words()
+    """rule, class or action."""
+    key: str = words()
+    what: str = words()
+    """added, changed, removed or disabled."""
+    before: dict[str, object] = document()
+    after: dict[str, object] = document()

@@ -78,6 +78,8 @@ class Task(SQLModel, table=True):
     campaign: str = words()
     goal: int = number(1000)
     """Per mille of the master input that must succeed for the task to count as done enough."""
+    n_pieces: int = number(0)
+    """Pieces of input that jobs were made of, a piece that is tried again counted once: what maxNumJobs limits."""
     generate_at: datetime | None = time_or_none()
     """When the generator shall look at it; set in the transaction that makes input ready, None while there is nothing to do."""
     next_try_time: datetime | None = time_or_none()
@@ -109,16 +111,19 @@ class TaskDataset(SQLModel, table=True):
     is_master: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
     """The input that drives splitting."""
     status: str = words("defined")
+    """Of input: toupdate until all of it is in `task_files`, then ready; of the marker `parent`, mutable while that works."""
     template: str = words()
     """Of outputs and logs: the file name with its placeholders."""
     attributes: dict[str, object] = document()
     """The rest of the submitted item: offset, nFilesPerJob, ratio, include, exclude, reusable, ..."""
     feed_cursor: int = number(0)
-    """How far the feeder has read the dataset of the catalogue (its last file_id)."""
+    """How far it has been read: the last file_id of the catalogue's dataset; of numbers and given PFNs, how many."""
     n_files: int = number(0)
     """Rows of `task_files` that were fed."""
     n_events: int = number(0)
     """The sum of their events."""
+    n_skipped: int = number(0)
+    """Files that were left out at the beginning, because an offset asks for it."""
     creation_time: datetime = time_now()
 
 
@@ -131,7 +136,12 @@ class TaskFile(SQLModel, table=True):
         Index("ix_task_files_status", "jedi_task_id", "status", "dataset_id", "position"),
         # the end of a job: its files
         Index("ix_task_files_job", "panda_id", postgresql_where=sql("panda_id IS NOT NULL")),
-        Index("ix_task_files_dataset", "dataset_id", "position"),
+        # companions: those used least first
+        Index("ix_task_files_dataset", "dataset_id", "attempt_nr", "position"),
+        # feeding: what is there already; given PFNs are longer than an index takes
+        Index("ix_task_files_lfn", "dataset_id", "lfn", postgresql_where=sql("catalogue_file_id IS NOT NULL")),
+        # how many files of a task errors of memory have raised
+        Index("ix_task_files_ram", "jedi_task_id", "ram_mb", postgresql_where=sql("ram_mb > 0")),
     )
 
     file_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)

@@ -265,7 +265,7 @@ def _retrial() -> None:
         *_texts("error_diag"),
         *_texts("error_class", default="unknown"),
         _flag("is_active", "true"),
-        *_texts("description", "modified_by"),
+        *_texts("description", "disabled_reason", "modified_by"),
         _now("modification_time"),
     )
     op.create_index("ix_error_classes_error", "error_classes", ["error_source", "error_code"])
@@ -281,6 +281,7 @@ def _retrial() -> None:
         _document("parameters"),
         _flag("is_active", "true"),
         *_texts("effect"),
+        _flag("has_acted"),
         _flag("is_counted"),
     )
     op.create_index("ix_retry_log_job", "retry_log", ["panda_id"])
