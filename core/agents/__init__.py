@@ -16,6 +16,7 @@ from core.agents.massage import PriorityMassage
 from core.agents.partitions import PartitionKeeper
 from core.agents.releaser import Releaser
 from core.agents.rollups import RollUps
+from core.agents.scouts import Scouts
 from core.agents.setupper import Setupper
 from core.agents.watchdog import Watchdog
 from core.clock import utc_now
@@ -33,6 +34,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     return [
         Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
+        Scouts(database, settings.scouts, periods.scouts_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
         Watchdog(database, settings.timeouts, periods.watchdog_s),

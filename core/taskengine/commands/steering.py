@@ -11,6 +11,7 @@ from core.taskengine.commands.locking import LockedTask
 from core.taskengine.commands.stopping import end_jobs_of
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
+from core.taskengine.scouting.verdicts import skip_scouts
 from core.taskengine.status import change_status
 
 REASSIGNED = 51
@@ -55,6 +56,7 @@ def release(task: LockedTask) -> Done:
 
 def avalanche(task: LockedTask) -> Done:
     """Make all jobs without waiting for the rest of the scouts."""
+    skip_scouts(task.transaction, task.task_id, task.issuer.user_name)
     for status in (TaskStatus.SCOUTED, TaskStatus.RUNNING):
         _change(task, status, "avalanche asked for")
     return Done(counted(len(generate_jobs(task.transaction, task.task_id)), "job", "made"))
