@@ -10,6 +10,7 @@ from core.configuration import Timeouts
 from core.database import Row, Transaction
 from core.models.job import JobColumns
 from core.why.queue_facts import QueueFacts
+from core.why.share_facts import ShareStanding, share_standing
 from core.workload_settings import AccountSettings
 
 NAMED_FILES = 3
@@ -111,6 +112,11 @@ class JobCase:
     def queue(self) -> QueueFacts:
         """Its queue."""
         return QueueFacts(self.transaction, self.job["computing_site"], self.as_of)
+
+    @cached_property
+    def share(self) -> ShareStanding | None:
+        """Where its global share stands; None without one."""
+        return share_standing(self.transaction, self.job["gshare"]) if self.job["gshare"] else None
 
     @cached_property
     def setupper_last_run(self) -> datetime | None:

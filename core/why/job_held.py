@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.database import Row
+from core.accounts.holding import Load, judge
+from core.accounts.limits import GROUP, Account, account_of, read_limits
+from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.states import ON_WORKER_NODE, JobStatus, TaskStatus
 from core.taskbuffer.killing import TO_BE_KILLED
 from core.why.holding import last_task_step
 from core.why.job_case import JobCase
 from core.why.reason import Reason, Responsible
-from core.wording import are, counted, moment
+from core.wording import counted, moment
 
+_MOST_OF_ACCOUNT = 50_000
 # ix_jobs_live_user, no further than said
 _RUNNING_OF_USER = """
 SELECT count(*) AS jobs, coalesce(sum(core_count), 0)::bigint AS cores FROM (
-    SELECT core_count FROM jobs_live WHERE prod_user_name = %(user)s AND job_status = ANY(%(on_node)s) LIMIT %(most)s
+    SELECT core_count FROM jobs_live
+    WHERE prod_user_name = %(name)s AND working_group = '' AND job_status = ANY(%(on_node)s) LIMIT %(most)s
 ) running
 """
-_MOST_OF_USER = 50_000
-# primary key
-_LIMITS = """
-SELECT max_running_jobs, max_running_cores, reason FROM account_limits
-WHERE kind = %(kind)s AND name = %(name)s
+# ix_jobs_live_group, no further than said
+_RUNNING_OF_GROUP = """
+SELECT count(*) AS jobs, coalesce(sum(core_count), 0)::bigint AS cores FROM (
+    SELECT core_count FROM jobs_live
+    WHERE working_group = %(name)s AND working_group <> '' AND job_status = ANY(%(on_node)s) LIMIT %(most)s
+) running
 """
 
 
@@ -73,43 +78,54 @@ class TaskIsPaused:
         )
 
 
-class UserIsOverCap:
-    """An activated job is throttled while its user or group has too much running."""
+class AccountIsOverLimit:
+    """An activated job is throttled while its user or group has too much running, is over quota or banned."""
 
     id = "user_cap"
-    sentence = "its user, or working group, has as much running as may run at once"
+    sentence = "its user, or working group, has as much running as may run at once, or is over quota"
 
     def reason(self, case: JobCase) -> Reason | None:
-        """Count what runs of its user and compare with the cap, of a job that is throttled."""
+        """Count what runs of its account and compare with what may, of a job that is throttled."""
+        job = case.job
         if case.status != JobStatus.THROTTLED:
             return None
-        job, user = case.job, case.job["prod_user_name"]
-        values = {"user": user, "on_node": [str(status) for status in ON_WORKER_NODE], "most": _MOST_OF_USER}
-        running = case.transaction.fetch_one(_RUNNING_OF_USER, values) or {"jobs": 0, "cores": 0}
-        limits = self._limits(case, "user", user) or self._limits(case, "group", job["working_group"]) or {}
-        jobs = limits.get("max_running_jobs") or case.accounts.max_running_jobs
-        cores = limits.get("max_running_cores") or case.accounts.max_running_cores
-        said = str(case.last_step["reason"]) if case.last_step else ""
-        part = f"{case.accounts.release_below:.0%}"
+        account = account_of(job["prod_user_name"], job["working_group"])
+        limits = read_limits(case.transaction, {account}).of(account)
+        statement = _RUNNING_OF_GROUP if account.kind == GROUP else _RUNNING_OF_USER
+        values = {"name": account.name, "on_node": [str(status) for status in ON_WORKER_NODE], "most": _MOST_OF_ACCOUNT}
+        running = case.transaction.fetch_one(statement, values) or {"jobs": 0, "cores": 0}
+        load = Load(int(running["jobs"]), int(running["cores"]))
+        hold = judge(limits, load, account=account, quota_reason=self._quota(case, account), now=case.as_of)
+        said = str(case.last_step["reason"]).rstrip(".") if case.last_step else ""
+        clause = hold.reason if hold else said or f"{account} had too much running"
         expires = job["state_change_time"] + timedelta(seconds=case.timeouts.throttled_s)
         return Reason(
             self.id,
-            Responsible.USER,
-            clause=said or f"{user} has too much running",
-            sentence=f"It is held back ({said or 'over a cap'}): {are(running['jobs'], 'job')} running for {user} on "
-            f"{counted(running['cores'], 'core')}; allowed are {jobs:,} jobs and {cores:,} cores.",
-            next_step=f"it goes on when both are below {part} of that; at the latest time given it is closed",
+            Responsible.OPERATORS if limits.is_banned(case.as_of) else Responsible.USER,
+            clause=clause,
+            sentence=f"It is held back: {clause}. {account} has {counted(load.running_jobs, 'job')} running on "
+            f"{counted(load.running_cores, 'core')}; allowed are {limits.max_running_jobs:,} jobs and "
+            f"{limits.max_running_cores:,} cores.",
+            next_step=f"it goes on when both are below {case.accounts.release_below:.0%} of that; at the time given it is "
+            "closed",
             next_time=expires,
-            advice=("wait for your running jobs, or kill those you do not need", "ask the operators for a higher cap"),
+            advice=(
+                "wait for your running jobs, or kill those you do not need",
+                "ask the operators for a higher limit",
+            ),
             numbers={
-                **{"running_jobs": running["jobs"], "running_cores": running["cores"]},
-                **{"max_running_jobs": jobs, "max_running_cores": cores},
+                **{"running_jobs": load.running_jobs, "running_cores": load.running_cores},
+                **{"max_running_jobs": limits.max_running_jobs, "max_running_cores": limits.max_running_cores},
             },
         )
 
-    def _limits(self, case: JobCase, kind: str, name: str) -> Row | None:
-        row = case.transaction.fetch_one(_LIMITS, {"kind": kind, "name": name}) if name else None
-        return row if row and (row["max_running_jobs"] or row["max_running_cores"]) else None
+    def _quota(self, case: JobCase, account: Account) -> str:
+        today = case.as_of.date()
+        limits = read_limits(case.transaction, {account}).of(account)
+        if limits.quota_mode == "lower" or not limits.quotas:
+            return ""
+        full = used_up(quotas_of(limits, cpu_by_day(case.transaction, [account], today)[account], today))
+        return f"{account} has used {full.used:.1f} of {full.allowed} CPU hours" if full else ""
 
 
 class WaitsForBuild:

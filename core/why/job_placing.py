@@ -14,9 +14,9 @@ AGENT_PATIENCE_S = 60
 """An agent that rests for longer says why nothing moves."""
 
 _RESPONSIBLE_FOR = {
-    **dict.fromkeys(("input", "input_local", "closed", "storage", "blacklist"), Responsible.DATA),
-    **dict.fromkeys(("status", "nopilot", "inactive", "overloaded", "transferring", "hospital"), Responsible.SITE),
-    "zeroshare": Responsible.OPERATORS,
+    **dict.fromkeys(("input", "io", "space"), Responsible.DATA),
+    **dict.fromkeys(("status", "nopilot", "inactive", "transferring", "overloaded", "closed"), Responsible.SITE),
+    **dict.fromkeys(("storage", "type", "zero_share", "processing", "over_pledged"), Responsible.OPERATORS),
 }
 """By the criterion that left nobody; what a job asks for (memory, cores, ...) is its submitter's."""
 

@@ -116,7 +116,8 @@ class PilotsAreBusy:
             Responsible.SYSTEM,
             f"the pilots of {name} are busy: {are(on_node, 'job')} with them, {are(ahead, 'job')} ahead of it",
             f"It is number {ahead + 1:,} of the jobs{of_share} that wait at {name} (priority {job['current_priority']}); "
-            f"pilots of {name} have {on_node:,}{more} job{'' if on_node == 1 else 's'} in their hands. {pilots_words(case)}",
+            f"pilots of {name} have {on_node:,}{more} job{'' if on_node == 1 else 's'} in their hands. "
+            f"{share_words(case)}{pilots_words(case)}",
             next_step="the next pilot that is free and fits takes the first of the line",
             advice=(
                 "wait; the estimate below says how long like jobs waited",
@@ -124,6 +125,7 @@ class PilotsAreBusy:
             ),
             on_node=on_node,
             ahead=ahead,
+            **(case.share.numbers if case.share else {}),
         )
 
 
@@ -172,6 +174,10 @@ class PilotTookAnother:
         if case.status != JobStatus.ACTIVATED or queue is None or queue["last_request_time"] is None:
             return None
         if queue["last_job_time"] is None or queue["last_job_time"] < queue["last_request_time"]:
+            return None
+        if queue["last_request_time"] < case.job["state_change_time"]:
+            return None
+        if case.queue.on_node or case.queue.ahead_of(case.job):
             return None
         clause = f"the last pilot of {case.queue.name} that asked got another job, and none has asked since"
         return _queued(
@@ -228,6 +234,11 @@ def needs_words(job: Row) -> str:
     )
     needs = [text for value, text in stated if value]
     return ", ".join([*needs, f"a pilot for label {job['prod_source_label']}"])
+
+
+def share_words(case: JobCase) -> str:
+    """Where its share stands, with a space behind it; empty without a share."""
+    return f"{case.share.sentence} " if case.share else ""
 
 
 def pilots_words(case: JobCase) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.why.job_case import JobCase
-from core.why.job_held import BeingInserted, KillRequested, TaskIsPaused, UserIsOverCap, WaitsForBuild
+from core.why.job_held import AccountIsOverLimit, BeingInserted, KillRequested, TaskIsPaused, WaitsForBuild
 from core.why.job_past import FailedBefore, HasEnded
 from core.why.job_placing import InputIsComplete, InputIsMissing, NoQueueFits, QueueIsBeingChosen, SetupperRests
 from core.why.job_queued import (
@@ -20,7 +20,7 @@ from core.why.reason import Statement
 
 WAITING: list[Statement[JobCase]] = [
     TaskIsPaused(),
-    UserIsOverCap(),
+    AccountIsOverLimit(),
     WaitsForBuild(),
     BeingInserted(),
     NoQueueFits(),

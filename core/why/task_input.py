@@ -1,0 +1,130 @@
+"""Statements about the input of a task: not read yet, being listed, made by a parent, on tape, missing."""
+
+from __future__ import annotations
+
+from core.states import FINAL_TASK_STATUSES, TaskStatus
+from core.taskengine.making.streams import FOLLOWS_PARENT
+from core.why.reason import Reason, Responsible
+from core.why.task_case import MOST_FILES, TaskCase
+from core.wording import are, counted, moment, named
+
+_BEING_READ = (TaskStatus.REGISTERED, TaskStatus.TOINCEXEC, TaskStatus.REREFINE, TaskStatus.TORETRY)
+
+
+class IsNotParsed:
+    """Accepted, and its definition not read yet."""
+
+    id = "not_parsed"
+    sentence = "its definition is read, or read again, next"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Look at the status."""
+        if case.status not in _BEING_READ:
+            return None
+        return Reason(
+            self.id,
+            Responsible.SYSTEM,
+            clause="its definition has not been read yet",
+            sentence=f"It was submitted at {moment(case.task['creation_time'], case.as_of)} and is {case.status}: its "
+            "definition is read next.",
+            next_step="an agent (feeder) reads it within seconds, then lists its input",
+        )
+
+
+class WaitsForParent:
+    """Another task makes its input."""
+
+    id = "waits_for_parent"
+    sentence = "its parent task has not made its input yet"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Look for the marker of a parent that works, and whether anything came from it."""
+        follows = any(row["type"] == "parent" and row["status"] == FOLLOWS_PARENT for row in case.datasets)
+        parent = case.parent
+        if not follows or parent is None or case.n_active or case.status in FINAL_TASK_STATUSES:
+            return None
+        parent_id, status = parent["jedi_task_id"], parent["status"]
+        done = f"{parent['n_files_finished']:,} of {counted(parent['n_files'], 'file')} done"
+        return Reason(
+            self.id,
+            Responsible.SYSTEM if status not in FINAL_TASK_STATUSES else Responsible.DATA,
+            clause=f"its parent, task {parent_id}, is {status}",
+            sentence=f"It waits for its parent, task {parent_id}, which is {status} ({done}).",
+            next_step="it goes on when the parent has ended; when the parent fails it fails too",
+            advice=(f"see why that one does not run: panda why {parent_id}",),
+            numbers={
+                **{"parent": parent_id, "parent_status": status, "parent_files": parent["n_files"]},
+                **{"parent_files_finished": parent["n_files_finished"]},
+            },
+        )
+
+
+class WaitsForTape:
+    """Its input is being staged."""
+
+    id = "waits_for_tape"
+    sentence = "its input is being brought from tape"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Count the files that have a copy on a storage that is online."""
+        if case.status != TaskStatus.STAGING:
+            return None
+        files, staged = int(case.staged["files"]), int(case.staged["staged"])
+        return Reason(
+            self.id,
+            Responsible.DATA,
+            clause="its input is being brought from tape",
+            sentence=f"Its input is being brought from tape: {staged:,} of {counted(files, 'file')} have arrived.",
+            next_step="jobs are made when it is there",
+            advice=("retry it with `staged` to go on with what has arrived",),
+            numbers={"files": files, "staged": staged},
+        )
+
+
+class InputIsBeingListed:
+    """The feeder reads its datasets page by page."""
+
+    id = "being_listed"
+    sentence = "its input is being listed"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Compare what was fed with what the catalogue holds, of a task that is not beyond it."""
+        if case.status not in (TaskStatus.DEFINED, TaskStatus.ASSIGNING):
+            return None
+        fed = sum(int(row["n_files"]) for row in case.inputs)
+        there = case.catalogue_count([row["name"] for row in case.inputs]) if case.inputs else 0
+        return Reason(
+            self.id,
+            Responsible.SYSTEM,
+            clause="its input is being listed",
+            sentence=f"Its input is being listed: {fed:,} of {counted(max(fed, there), 'file')} so far.",
+            next_step="jobs are made when everything is listed",
+            numbers={"listed": fed, "files": max(fed, there)},
+        )
+
+
+class InputIsMissing:
+    """Files that the catalogue or the submitter named are nowhere."""
+
+    id = "input_missing"
+    sentence = "input is missing"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Count files that are missing."""
+        if case.status in FINAL_TASK_STATUSES:
+            return None
+        missing = case.count_files("missing")
+        if not missing:
+            return None
+        names, more = case.names_of_files("missing"), "+" if missing >= MOST_FILES else ""
+        clause = f"{are(missing, 'input file')} missing: {named(names, missing)}"
+        return Reason(
+            self.id,
+            Responsible.DATA,
+            clause=clause,
+            sentence=f"{missing:,}{more} of its {counted(case.task['n_files'], 'input file')} "
+            f"{'is' if missing == 1 else 'are'} missing: {named(names, missing)}.",
+            next_step="jobs are made of the rest; missing files are looked up again when the input is reloaded",
+            advice=("register the files, then reload the input: POST /api/v1/task/reload_input",),
+            numbers={"missing": missing, "files": case.task["n_files"]},
+        )

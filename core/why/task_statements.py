@@ -1,0 +1,38 @@
+"""The statements about a task, in the order they are asked (domain.md 5.5): the first true one is the answer."""
+
+from __future__ import annotations
+
+from core.why.reason import Statement
+from core.why.task_case import TaskCase
+from core.why.task_held import (
+    AccountIsStopped,
+    TaskHasEnded,
+    TaskIsClosing,
+    TaskIsExhausted,
+    TaskIsPausedByPerson,
+    TaskIsPending,
+    TaskIsThrottled,
+)
+from core.why.task_input import InputIsBeingListed, InputIsMissing, IsNotParsed, WaitsForParent, WaitsForTape
+from core.why.task_work import IsScouting, JobsAreBeingMade, JobsFailed, JobsRun, JobsWait, LaneIsFull
+
+TASK_STATEMENTS: list[Statement[TaskCase]] = [
+    TaskHasEnded(),
+    TaskIsClosing(),
+    IsNotParsed(),
+    WaitsForParent(),
+    WaitsForTape(),
+    InputIsBeingListed(),
+    AccountIsStopped(),
+    TaskIsThrottled(),
+    TaskIsPausedByPerson(),
+    TaskIsExhausted(),
+    TaskIsPending(),
+    LaneIsFull(),
+    IsScouting(),
+    JobsRun(),
+    JobsWait(),
+    JobsAreBeingMade(),
+    InputIsMissing(),
+    JobsFailed(),
+]
