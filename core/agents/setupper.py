@@ -62,7 +62,7 @@ class Setupper(Agent):
         self._database = database
         self.period_s = period_s
         self._settings = settings or BrokerageSettings()
-        self._load = LoadBook(self._settings.load_s, with_cores=self._settings.work_shortage)
+        self._load = LoadBook(self._settings.load_s)
         self._own_load = OwnLoad(self._settings)
         self._criteria = {kind: criteria_for(kind, self._settings) for kind in ("production", "analysis")}
 

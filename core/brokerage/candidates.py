@@ -125,6 +125,7 @@ class Candidate:
     transferring: int = 0
     """holding and transferring"""
     running_cores: int = 0
+    """As last counted."""
     by_resource_type: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Queued and running jobs of each resource type, as last counted."""
     user_count: int = 0

@@ -7,8 +7,6 @@ what brokerage itself adds in between stays counted.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from typing import Any
 
 from core.brokerage.candidates import Candidate
@@ -50,18 +48,14 @@ SELECT computing_site, job_status, count(*) AS n FROM jobs_live WHERE computing_
 
 # primary keys: six full hours of throughput_hours, the whole of share_usage (a row per share, queue and resource type)
 _FLOW = """
-SELECT computing_site, '' AS resource_type, sum(job_count)::bigint AS running, 0::bigint AS queued
+SELECT computing_site, '' AS resource_type, sum(job_count)::bigint AS running, 0::bigint AS queued, 0::bigint AS cores
 FROM throughput_hours
 WHERE bin_time >= date_trunc('hour', clock_timestamp()) - interval '6 hours' AND job_status = 'running'
 GROUP BY computing_site
 UNION ALL
-SELECT computing_site, resource_type, sum(executing_jobs)::bigint, sum(queued_jobs + waiting_jobs)::bigint
+SELECT computing_site, resource_type, sum(executing_jobs)::bigint, sum(queued_jobs + waiting_jobs)::bigint,
+       sum(executing_cores)::bigint
 FROM share_usage WHERE resource_type <> '' GROUP BY computing_site, resource_type
-"""
-
-# ix_jobs_live_status for the states, then the rows: asked only while an operator says that work is short
-_CORES = """
-SELECT computing_site, sum(core_count)::bigint AS n FROM jobs_live WHERE job_status = 'running' GROUP BY computing_site
 """
 
 _COUNTED_AS = {
@@ -79,29 +73,31 @@ _LOAD_FIELDS = (
 _MB_OF_GB = 1000
 
 
-def read_candidates(transaction: Transaction, *, with_cores: bool = False) -> list[Candidate]:
-    """All queues as they are now, by name. `with_cores` counts running cores too."""
+def read_candidates(transaction: Transaction) -> list[Candidate]:
+    """All queues as they are now, by name."""
     candidates = _queues(transaction)
-    _count(transaction, candidates, with_cores)
+    _count(transaction, candidates)
     return candidates
 
 
 class LoadBook:
-    """Candidates for an agent that asks again and again: queues always fresh, counts of jobs for `load_s` seconds."""
+    """Candidates for an agent that asks again and again: queues always fresh, counts of jobs for `load_s` seconds.
 
-    def __init__(self, load_s: float, *, with_cores: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    The clock is the database's, so that a simulation in virtual time counts when it should.
+    """
+
+    def __init__(self, load_s: float) -> None:
         self._load_s = load_s
-        self._with_cores = with_cores
-        self._clock = clock
         self._candidates: dict[str, Candidate] = {}
         self._counted_at = float("-inf")
 
     def read(self, transaction: Transaction) -> list[Candidate]:
         """The candidates; changes made to their counts stay until these are counted anew."""
         candidates = _queues(transaction)
-        if self._clock() - self._counted_at >= self._load_s:
-            _count(transaction, candidates, self._with_cores)
-            self._counted_at = self._clock()
+        now = database_time(transaction)
+        if not self._counted_at <= now < self._counted_at + self._load_s:
+            _count(transaction, candidates)
+            self._counted_at = now
         else:
             for queue in candidates:
                 before = self._candidates.get(queue.queue_name)
@@ -109,6 +105,12 @@ class LoadBook:
                     setattr(queue, name, getattr(before, name))
         self._candidates = {queue.queue_name: queue for queue in candidates}
         return candidates
+
+
+def database_time(transaction: Transaction) -> float:
+    """Seconds since 1970 by the clock of the database."""
+    [row] = transaction.fetch("SELECT extract(epoch FROM clock_timestamp())::float AS now")
+    return float(row["now"])
 
 
 def _queues(transaction: Transaction) -> list[Candidate]:
@@ -138,7 +140,7 @@ def _warn_once(row: Row, unreadable: tuple[str, ...]) -> None:
         )
 
 
-def _count(transaction: Transaction, candidates: list[Candidate], with_cores: bool) -> None:
+def _count(transaction: Transaction, candidates: list[Candidate]) -> None:
     by_name = {queue.queue_name: queue for queue in candidates}
     for row in transaction.fetch(_LOAD):
         queue, field = by_name.get(row["computing_site"]), _COUNTED_AS.get(row["job_status"])
@@ -146,15 +148,9 @@ def _count(transaction: Transaction, candidates: list[Candidate], with_cores: bo
             setattr(queue, field, getattr(queue, field) + row["n"])
     for row in transaction.fetch(_FLOW):
         queue = by_name.get(row["computing_site"])
-        if queue is None:
-            continue
-        if row["resource_type"]:
-            queue.by_resource_type = {
-                **queue.by_resource_type,
-                row["resource_type"]: (row["queued"], row["running"]),
-            }
-        else:
+        if queue is not None and row["resource_type"]:
+            counts = {row["resource_type"]: (row["queued"], row["running"])}
+            queue.by_resource_type = {**queue.by_resource_type, **counts}
+            queue.running_cores += row["cores"]
+        elif queue is not None:
             queue.started_lately = row["running"]
-    for row in transaction.fetch(_CORES) if with_cores else ():
-        if (queue := by_name.get(row["computing_site"])) is not None:
-            queue.running_cores = row["n"]

@@ -5,12 +5,12 @@ Asked only where it can matter: of tasks that lost enough jobs, at queues that a
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.brokerage.candidates import AtQueue, Candidate
+from core.brokerage.facts import database_time
 from core.database import Transaction
 from core.workload_settings import BrokerageSettings
 
@@ -47,12 +47,10 @@ class Owner:
 class OwnLoad:
     """Keeps what was counted for a minute: both statements read many rows where they read any."""
 
-    def __init__(
-        self, settings: BrokerageSettings, *, kept_s: float = 60.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: BrokerageSettings, *, kept_s: float = 60.0) -> None:
         self._settings = settings
         self._kept_s = kept_s
-        self._clock = clock
+        self._now = 0.0
         self._ended: dict[int, tuple[float, dict[str, tuple[int, int]]]] = {}
         self._users: dict[str, tuple[float, dict[str, tuple[int, int]]]] = {}
 
@@ -61,6 +59,7 @@ class OwnLoad:
     ) -> dict[Owner, Mapping[str, AtQueue]]:
         """By owner and queue; sets `user_count` of crowded candidates."""
         owners = set(owners)
+        self._now = database_time(transaction)
         ended = self._ended_of(transaction, {owner.jedi_task_id for owner in owners if owner.jedi_task_id is not None})
         users = self._users_at(
             transaction, [queue for queue in candidates if queue.waiting >= self._settings.queue_base]
@@ -78,8 +77,8 @@ class OwnLoad:
         return found
 
     def _ended_of(self, transaction: Transaction, ids: set[int]) -> dict[int, dict[str, tuple[int, int]]]:
-        now = self._clock()
-        self._ended = {task: kept for task, kept in self._ended.items() if now - kept[0] < self._kept_s}
+        now = self._now
+        self._ended = {task: kept for task, kept in self._ended.items() if 0 <= now - kept[0] < self._kept_s}
         asked = sorted(ids - set(self._ended))
         if asked:
             least = {"ids": asked, "least": self._settings.closed_minimum}
@@ -93,8 +92,8 @@ class OwnLoad:
         return {task: self._ended[task][1] for task in ids}
 
     def _users_at(self, transaction: Transaction, crowded: list[Candidate]) -> dict[str, dict[str, tuple[int, int]]]:
-        now = self._clock()
-        self._users = {name: kept for name, kept in self._users.items() if now - kept[0] < self._kept_s}
+        now = self._now
+        self._users = {name: kept for name, kept in self._users.items() if 0 <= now - kept[0] < self._kept_s}
         names = [queue.queue_name for queue in crowded]
         asked = [name for name in names if name not in self._users]
         if asked:
