@@ -50,6 +50,10 @@ class Timeouts(Documented):
 
     pending_s: PositiveFloat = HOUR_S
     """Being inserted or waiting for a build job; then reassigned."""
+    waiting_s: PositiveFloat = HOUR_S
+    """Waiting for an input that is registered nowhere; then reassigned."""
+    merge_input_gone_s: PositiveFloat = 30 * 60
+    """Merge job of which an input has no copy any more; then cancelled (kill code 52)."""
     defined_s: PositiveFloat = 4 * HOUR_S
     """Production job waiting for brokerage; then closed and reassigned (kill code 51)."""
     assigned_s: PositiveFloat = 12 * HOUR_S
@@ -82,6 +86,8 @@ class Timeouts(Documented):
     """Outputs of any other job not yet accounted for; then failed, jobDispatcherErrorCode 103 or 101."""
     holding_recoverable_s: PositiveFloat = 3 * DAY_S
     """Outputs left at the node for a later pilot to recover; then failed, jobDispatcherErrorCode 101."""
+    transferring_user_s: PositiveFloat = 2 * HOUR_S
+    """Outputs of a user job on their way to the destination; then failed, jobDispatcherErrorCode 104."""
     transferring_high_s: PositiveFloat = 2 * DAY_S
     """Outputs of an urgent job on their way to the destination; then failed, jobDispatcherErrorCode 104."""
     transferring_low_s: PositiveFloat = 4 * DAY_S
@@ -127,6 +133,8 @@ class AgentPeriods(Documented):
     """Priorities of users who have little running."""
     rebroker_s: PositiveFloat = 300.0
     """Taking queued jobs back from queues that do not start them."""
+    rule_counter_s: PositiveFloat = 5.0
+    """Counting what the rules for failed jobs did."""
     queue_tests_s: PositiveFloat = 30.0
     """Exclusion and return of queues by their test jobs."""
     cache_cleaner_s: PositiveFloat = HOUR_S

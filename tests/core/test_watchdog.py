@@ -8,14 +8,27 @@ from itertools import product
 
 import pytest
 
-from core.agents.watchdog import RULES, Watchdog
+from core.agents.watchdog import Watchdog
 from core.configuration import Timeouts
 from core.database import Database
 from core.direct_submission import submit_jobs
 from core.queues import set_queue
 from core.states import FINAL_JOB_STATUSES, JobStatus
 from core.taskbuffer.killing import Killer, kill_jobs
-from tests.support.builders import archived, live, make_older, make_queue, new_job, put_into, row_of, start, status_of
+from core.taskbuffer.submission import NewFile
+from core.taskbuffer.timeouts import RULES
+from tests.support.builders import (
+    archived,
+    live,
+    make_dataset,
+    make_older,
+    make_queue,
+    new_job,
+    put_into,
+    row_of,
+    start,
+    status_of,
+)
 
 FAR = 1e9
 NO_TIME = {"urgent_no_start_s", "urgent_priority", "heartbeat_by_workflow_s"}
@@ -56,7 +69,10 @@ def failed(code: int) -> tuple[str, str, str, int]:
 # which jobs a limit ends, and how (domain.md 2.3, server-api.md 5.5)
 EXPECTED: dict[str, Callable[[Case], tuple[str, str, str, int] | None]] = {
     "pending_s": lambda j: EXPIRED if j.status == "pending" else None,
-    "defined_s": lambda j: CLOSED_TO_REASSIGN if j.status in ("defined", "waiting") and j.label == "managed" else None,
+    "waiting_s": lambda j: EXPIRED if j.status == "waiting" else None,
+    # direct jobs: nothing takes their place
+    "defined_s": lambda j: EXPIRED if j.status == "defined" and j.label == "managed" else None,
+    "merge_input_gone_s": lambda j: None,
     "assigned_s": lambda j: CLOSED_TO_REASSIGN if j.status == "assigned" else None,
     "activated_s": lambda j: CLOSED_TO_REASSIGN if j.status == "activated" else None,
     "starting_s": lambda j: CLOSED_TO_REASSIGN if j.status == "starting" else None,
@@ -75,6 +91,7 @@ EXPECTED: dict[str, Callable[[Case], tuple[str, str, str, int] | None]] = {
     ),
     "holding_recoverable_s": lambda j: failed(101) if j.is_recoverable else None,
     "holding_s": lambda j: failed(103) if j.status in ("holding", "merging") and not j.is_recoverable else None,
+    "transferring_user_s": lambda j: failed(104) if j.status == "transferring" and j.label == "user" else None,
     "transferring_high_s": lambda j: failed(104) if j.status == "transferring" and j.priority >= 800 else None,
     "transferring_low_s": lambda j: failed(104) if j.status == "transferring" else None,
 }
@@ -100,7 +117,8 @@ def old_jobs(database: Database, cases: list[Case], age_s: float = 1000) -> list
     jobs = [new_job(prod_source_label=case.label, current_priority=case.priority) for case in cases]
     panda_ids = submit_jobs(database, jobs)
     for panda_id, case in zip(panda_ids, cases, strict=True):
-        put_into(database, panda_id, case.status, pilot_error_code=1137 if case.has_error else 0)
+        error = 1137 if case.has_error else 0
+        put_into(database, panda_id, case.status, pilot_error_code=error, current_priority=case.priority)
         if case.has_report:
             database.execute(
                 "INSERT INTO job_output_reports (panda_id, verdict) VALUES (%(id)s, 'finished')", {"id": panda_id}
@@ -229,6 +247,39 @@ def test_a_killed_job_whose_heartbeat_is_lost_counts_as_killed(site):
     assert watch(site, heartbeat_s=500) == 1
     row = row_of(site, panda_id)
     assert (row["job_status"], row["job_dispatcher_error_code"], row["task_buffer_error_code"]) == ("cancelled", 0, 100)
+
+
+def test_production_of_a_task_is_made_again_when_no_queue_is_found_for_long(site):
+    [panda_id] = old_jobs(site, [Case("defined", "managed", 1000, False, False)])
+    put_into(site, panda_id, "defined", jedi_task_id=10_000_000, job_index=1)
+    assert watch(site, defined_s=500) == 1
+    assert outcome(site, panda_id) == CLOSED_TO_REASSIGN
+
+
+def test_a_merge_job_without_its_input_is_cancelled(site):
+    make_dataset(site, "merge_in", ["m1", "m2"], at=["Q_DISK"])
+    job = new_job(processing_type="pmerge")
+    job.files += [NewFile("input", name, name, dataset="merge_in") for name in ("m1", "m2")]
+    [panda_id] = submit_jobs(site, [job])
+    make_older(site, panda_id, "state_change_time", 1000)
+    assert watch(site, merge_input_gone_s=500) == 0
+    site.execute(
+        "DELETE FROM replicas WHERE file_id = (SELECT file_id FROM job_files WHERE lfn = 'm2' AND type = 'input')"
+    )
+    assert watch(site, merge_input_gone_s=5000) == 0
+    assert watch(site, merge_input_gone_s=500) == 1
+    assert outcome(site, panda_id) == ("cancelled", "", "task_buffer", 100)
+
+
+def test_what_a_rule_did_is_counted(site):
+    site.execute("DELETE FROM timeout_counts")
+    old_jobs(site, [Case("sent", "user", 1000, False, False)] * 3)
+    watch(site, sent_s=500)
+    panda_ids = old_jobs(site, [Case("sent", "user", 1000, False, False)] * 2)
+    watch(site, sent_s=500)
+    [row] = site.fetch("SELECT * FROM timeout_counts")
+    assert (row["name"], row["ended_total"], row["last_ended"]) == ("sent without a reply", 5, 2)
+    assert row["last_panda_id"] == panda_ids[0]
 
 
 def test_a_job_whose_queue_is_not_chosen_yet_is_watched(site):
