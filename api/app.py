@@ -36,10 +36,12 @@ from api.routing import route_of, unknown_path
 from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database, migrate
-from core.dispatch.acquire import ContactBook
+from core.dispatch.contacts import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import Unavailable
+from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
+from core.why.explaining import Explainer
 
 log = logging.getLogger("panda.api")
 
@@ -65,8 +67,10 @@ def create_services(settings: Settings, database_url: str) -> Services:
         clock=utc_now,
         live=hub,
         contacts=ContactBook(),
+        ranking=Ranking(refresh_s=settings.shares.refresh_s, sloppy=settings.shares.sloppy),
         pilot_reports=PilotReports(database),
         task_facts=TaskFacts(database),
+        explainer=Explainer(settings),
     )
 
 

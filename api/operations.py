@@ -19,10 +19,12 @@ from api.live import ChangeHub
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
-from core.dispatch.acquire import ContactBook
+from core.dispatch.contacts import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
+from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
+from core.why.explaining import Explainer
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,10 @@ class Services:
     clock: Clock
     live: ChangeHub
     contacts: ContactBook
+    ranking: Ranking
     pilot_reports: PilotReports
     task_facts: TaskFacts
+    explainer: Explainer
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Operation:
     path_types: dict[str, TypeAdapter[Any]]
     takes_binary: bool
     """Cleans its texts itself; everywhere else a NUL character is refused at the door."""
+    answer_model: type[BaseModel] | None = None
+    """What the answer holds, for the OpenAPI page; None says that it is an object."""
 
     def arguments(self, path: dict[str, str], query: dict[str, Any], body: Any) -> dict[str, Any]:
         """The handler's keyword arguments. Raises InvalidInput naming the first field that is wrong."""
@@ -103,8 +109,15 @@ class Operation:
         return arguments
 
 
-def operation(method: str, path: str, *, access: Access, takes_binary: bool = False) -> Callable[[Handler], Handler]:
-    """Mark a function as an operation; its docstring's first line becomes the summary."""
+def operation(
+    method: str,
+    path: str,
+    *,
+    access: Access,
+    takes_binary: bool = False,
+    answers: type[BaseModel] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Mark a function as an operation; its docstring's first line becomes the summary, `answers` describes what it gives."""
 
     def mark(handler: Handler) -> Handler:
         hints = get_type_hints(handler)
@@ -119,6 +132,7 @@ def operation(method: str, path: str, *, access: Access, takes_binary: bool = Fa
             body_model=hints.get("body") if "body" in names else None,
             path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
             takes_binary=takes_binary,
+            answer_model=answers,
         )
         handler.__operation__ = declared  # type: ignore[attr-defined]
         return handler

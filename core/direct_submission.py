@@ -7,6 +7,7 @@ from core.database import Database, Transaction
 from core.dataservice.catalogue import dataset_files, ensure_dataset
 from core.errors import InvalidInput
 from core.queues import check_queue_exists
+from core.shares.tagging import ShareFacts, shares_of
 from core.taskbuffer.submission import NewFile, NewJob, check_job, insert_jobs
 
 
@@ -32,7 +33,19 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
                 check_queue_exists(transaction, job.computing_site, f"jobs.{position}.computingSite")
             _resolve_inputs(transaction, job, f"jobs.{position}.", catalogue)
         _ensure_output_datasets(transaction, jobs)
+        for job, share in zip(jobs, shares_of(transaction, [_share_facts(job) for job in jobs]), strict=True):
+            job.gshare = share
         return insert_jobs(transaction, jobs)
+
+
+def _share_facts(job: NewJob) -> ShareFacts:
+    return ShareFacts(
+        vo=job.vo,
+        prod_source_label=job.prod_source_label,
+        working_group=job.working_group,
+        processing_type=job.processing_type,
+        trans_path=job.transformation,
+    )
 
 
 def _submitter(job: NewJob) -> tuple[str, str, str]:

@@ -30,6 +30,7 @@ _GET_JOB = {
     "resourceType": "resource_type",
     "taskID": "task_id",
     "prodUserID": "prod_user_id",
+    "workingGroup": "working_group",
     "viaTopic": "via_topic",
     "nJobs": "n_jobs",
     "schedulerID": "scheduler_id",

@@ -58,11 +58,12 @@ def acquire_jobs(
     remaining_time: Any = None,
     cores: int | None = None,
     batch_id: str | None = None,
+    working_group: str | None = None,
 ) -> Result:
     """Hand out activated jobs (activated -> sent), best first.
 
-    `cores` and `batch_id` are ours. Taken and without effect: timeout, computing_element, get_proxy_key, background,
-    scheduler_id, job_type, via_topic.
+    `cores`, `batch_id` and `working_group` (of the old protocol) are ours. Taken and without effect: timeout,
+    computing_element, get_proxy_key, background, scheduler_id, job_type, via_topic.
     """
     if n_jobs < 1:
         return Refusal(f"n_jobs: {n_jobs} is out of range (1 or more; at most {MAX_JOBS} are given at once)")
@@ -80,13 +81,14 @@ def acquire_jobs(
         resource_type=resource_type or "",
         jedi_task_id=task_id,
         user_name=(prod_user_id or "") if is_pilot else call.caller.user_name,
+        working_group=working_group or "",
         node=(node or "")[:128],
         worker_id=worker_name(harvester_id, worker_id),
         batch_id=(batch_id or "")[:80],
         job_count=min(n_jobs, MAX_JOBS),
     )
     take = acquire_readable_jobs if call.is_legacy else take_jobs
-    jobs = take(call.services.database, offer)
+    jobs = take(call.services.database, offer, call.services.ranking)
     call.services.contacts.note(call.services.database, site_name, len(jobs))
     if not jobs:
         return Refusal(NO_JOBS)

@@ -149,6 +149,8 @@ def update_job(
         command = call.services.pilot_reports.update_job(report)
     except InvalidInput as error:  # a state that pilots do not report
         return Refusal(str(error), {"StatusCode": _INVALID, "command": None})
+    if site_name:
+        call.services.contacts.note_update(call.services.database, site_name[:100])
     return Success({"StatusCode": 0, "command": command})
 
 

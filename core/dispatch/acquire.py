@@ -6,17 +6,13 @@ number of pilots ask at the same time; a row taken by one is invisible to the ot
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from core.database import Database, Row
 from core.database.prepared import PreparedStatement
-from core.errors import Unavailable, UnknownObject
+from core.errors import UnknownObject
+from core.shares.ranking import DispatchOrder, Ranking, ranking_of
 from core.states import JobStatus, job_statuses_before
 
 LABEL_FAMILIES: dict[str, tuple[str, ...]] = {
@@ -45,6 +41,7 @@ class SlotOffer:
     resource_type: str = ""
     jedi_task_id: int | None = None
     user_name: str = ""
+    working_group: str = ""
     node: str = ""
     worker_id: str = ""
     batch_id: str = ""
@@ -60,29 +57,76 @@ class AcquiredJob:
     files: list[Row]
 
 
-# Bounds instead of "not stated or small enough", and the rare wishes apart: the kept plan of the common statement must
-# see that walking ix_jobs_live_activated in order finds a job at once, so that the depth of a queue does not matter.
+# The kept plan must see that walking an index in order finds a job at once, so that the depth of a queue does not matter.
+# It would multiply the guesses for many conditions to next to nothing and rather sort the queue; of what is wrapped in
+# coalesce it expects that half fits. Bounds instead of "not stated or small enough" are quick to compare.
 _FITS = """
-    j.job_status = 'activated' AND j.computing_site = %(site)s AND j.prod_source_label = ANY(%(labels)s)
-    AND j.min_ram_mb <= %(memory)s AND j.max_disk_mb <= %(disk)s AND j.core_count <= %(cores)s
-    AND j.max_walltime_s <= %(remaining)s
+    j.job_status = 'activated' AND j.computing_site = %(site)s AND coalesce(
+        j.prod_source_label = ANY(%(labels)s) AND j.min_ram_mb <= %(memory)s AND j.max_disk_mb <= %(disk)s
+        AND j.core_count <= %(cores)s AND j.max_walltime_s <= %(remaining)s
+        AND j.min_ram_mb <= %(ram_per_core)s * j.core_count AND j.gshare <> ALL(%(barred)s::text[]) AND {further}, false)
 """
 _WISHES = """
     AND (%(resource_type)s = '' OR j.resource_type = %(resource_type)s)
     AND (%(task)s = 0 OR j.jedi_task_id = %(task)s)
     AND (%(user)s = '' OR j.prod_user_name = %(user)s)
+    AND (%(group)s = '' OR j.working_group = %(group)s)
 """
 _NO_LIMIT = 2**62
+_NO_LIMIT_PER_CORE_MB = 2**40
+
+# user jobs of priority 1500 jump over everything but test work (domain.md 2.6); as ix_jobs_live_urgent writes it
+_IS_TEST = "(j.prod_source_label IN ('test', 'prod_test'))"
+_IS_URGENT = (
+    "(j.prod_source_label IN ('test', 'prod_test') "
+    "OR (j.prod_source_label IN ('user', 'panda') AND j.current_priority >= 1500))"
+)
+
+_NOT_URGENT = _FITS.format(further=f"NOT {_IS_URGENT}")
+
+# ix_jobs_live_urgent
+_URGENT = f"""
+    SELECT * FROM (
+        SELECT j.panda_id FROM jobs_live j WHERE {_FITS.format(further="true")} /* wishes */ AND {_IS_URGENT}
+        ORDER BY {_IS_TEST} DESC, j.current_priority DESC, j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
+    ) AS urgent
+"""
+# ix_jobs_live_activated, once for each share until one has something: rows are locked as they are found, not before
+_BY_SHARE = f"""
+    SELECT best.panda_id FROM unnest(%(leaves)s::text[]) WITH ORDINALITY AS leaf (gshare, place) CROSS JOIN LATERAL (
+        SELECT j.panda_id FROM jobs_live j WHERE {_NOT_URGENT} /* wishes */ AND j.gshare = leaf.gshare
+        ORDER BY j.current_priority DESC, j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
+    ) AS best
+"""
+# ix_jobs_live_oldest: shares that came up since the last ranking
+_UNRANKED = f"""
+    SELECT * FROM (
+        SELECT j.panda_id FROM jobs_live j
+        WHERE {_FITS.format(further=f"NOT {_IS_URGENT} AND j.gshare <> ALL(%(leaves)s::text[])")} /* wishes */
+        ORDER BY j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
+    ) AS unranked
+"""
+# ix_jobs_live_oldest
+_BY_AGE = f"""
+    SELECT * FROM (
+        SELECT j.panda_id FROM jobs_live j WHERE {_NOT_URGENT} /* wishes */
+        ORDER BY j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
+    ) AS oldest
+"""
+_SEARCHES = {
+    False: f"{_URGENT} UNION ALL {_BY_SHARE} UNION ALL {_UNRANKED}",
+    True: f"{_URGENT} UNION ALL {_BY_AGE}",
+}
+"""Where jobs are looked for, one place after the other until enough are found; True: purely by age."""
 
 
-def _statement(*, wishes: str, limit: str) -> str:
+def _statement(*, is_by_age: bool, wishes: str, most: str) -> str:
+    search = _SEARCHES[is_by_age].replace("/* wishes */", wishes).replace("/* most */", most)
     return f"""
 WITH candidate AS (
-    SELECT j.panda_id FROM jobs_live j
-    WHERE {_FITS} {wishes}
-      AND EXISTS (SELECT 1 FROM queues q WHERE q.queue_name = %(site)s AND q.status = ANY(%(open_statuses)s))
-    ORDER BY j.current_priority DESC, j.panda_id LIMIT {limit}
-    FOR UPDATE OF j SKIP LOCKED
+    SELECT found.panda_id, row_number() OVER () AS turn
+    FROM (SELECT * FROM ({search}) AS searched LIMIT {most}) AS found
+    WHERE EXISTS (SELECT 1 FROM queues q WHERE q.queue_name = %(site)s AND q.status = ANY(%(open_statuses)s))
 ), taken AS (
     UPDATE jobs_live j SET
         job_status = 'sent', state_change_time = clock_timestamp(), modification_time = clock_timestamp(),
@@ -100,39 +144,49 @@ SELECT to_jsonb(t) AS job, p.job_parameters, (
     SELECT coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('mover', e.mover) ORDER BY f.row_id), '[]')
     FROM job_files f LEFT JOIN storage_endpoints e ON e.name = f.endpoint WHERE f.panda_id = t.panda_id
 ) AS files
-FROM taken t LEFT JOIN job_parameters p USING (panda_id)
-ORDER BY t.current_priority DESC, t.panda_id
+FROM taken t JOIN candidate c USING (panda_id) LEFT JOIN job_parameters p USING (panda_id)
+ORDER BY c.turn
 """
 
 
+_TYPES = {
+    **dict.fromkeys(("site", "node", "worker_id", "batch_id"), "text"),
+    **dict.fromkeys(("memory", "disk", "cores", "remaining", "ram_per_core"), "bigint"),
+    **dict.fromkeys(("labels", "open_statuses", "sources", "barred"), "text[]"),
+}
 ACQUIRE = PreparedStatement(
-    "acquire_job",
-    _statement(wishes="", limit="1"),
-    {
-        **dict.fromkeys(("site", "node", "worker_id", "batch_id"), "text"),
-        **dict.fromkeys(("memory", "disk", "cores", "remaining"), "bigint"),
-        **dict.fromkeys(("labels", "open_statuses", "sources"), "text[]"),
-    },
+    "acquire_job", _statement(is_by_age=False, wishes="", most="1"), {**_TYPES, "leaves": "text[]"}
 )
-"""One job for a pilot without wishes: nearly every request."""
+"""One job by share for a pilot without wishes: nearly every request."""
+ACQUIRE_OLDEST = PreparedStatement("acquire_oldest_job", _statement(is_by_age=True, wishes="", most="1"), _TYPES)
 
-_ACQUIRE_AS_WISHED = _statement(wishes=_WISHES, limit="%(job_count)s")
+_AS_WISHED = {
+    is_by_age: _statement(is_by_age=is_by_age, wishes=_WISHES, most="%(job_count)s") for is_by_age in (False, True)
+}
 
 
-def acquire_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
+def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None = None) -> list[AcquiredJob]:
     """Give the best matching jobs to a pilot; an empty list when there is nothing for it.
 
+    Test work comes first, then urgent jobs of users, then the shares as `ranking` orders them (by default the one this
+    process keeps for the database), within a share by priority and age. A part of the requests is served by age alone.
     Raises UnknownObject when the queue does not exist.
     """
-    has_wishes = offer.job_count > 1 or offer.resource_type or offer.jedi_task_id or offer.user_name
-    values = acquire_parameters(offer)
-    rows = database.fetch(_ACQUIRE_AS_WISHED, values) if has_wishes else database.fetch_prepared(ACQUIRE, values)
+    ranking = ranking or ranking_of(database)
+    order = ranking.order_at(database, offer.site_name)
+    values = acquire_parameters(offer, order)
+    if offer.job_count > 1 or offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
+        rows = database.fetch(_AS_WISHED[order.is_by_age], values)
+    else:
+        rows = database.fetch_prepared(ACQUIRE_OLDEST if order.is_by_age else ACQUIRE, values)
     if not rows:
         _check_queue(database, offer.site_name)
+        return []
+    ranking.note_given(offer.site_name, [(row["job"]["gshare"], row["job"]["core_count"]) for row in rows])
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
 
 
-def acquire_parameters(offer: SlotOffer) -> dict[str, Any]:
+def acquire_parameters(offer: SlotOffer, order: DispatchOrder = DispatchOrder()) -> dict[str, Any]:  # noqa: B008
     """The bound parameters of `ACQUIRE` for an offer."""
     label = offer.prod_source_label
     return {
@@ -142,9 +196,13 @@ def acquire_parameters(offer: SlotOffer) -> dict[str, Any]:
         "disk": offer.disk_mb or _NO_LIMIT,
         "cores": offer.cores or _NO_LIMIT,
         "remaining": offer.remaining_s or _NO_LIMIT,
+        "ram_per_core": order.max_ram_per_core_mb or _NO_LIMIT_PER_CORE_MB,
+        "leaves": order.leaves,
+        "barred": order.barred,
         "resource_type": offer.resource_type,
         "task": offer.jedi_task_id or 0,
         "user": offer.user_name,
+        "group": offer.working_group,
         "node": offer.node,
         "worker_id": offer.worker_id,
         "batch_id": offer.batch_id,
@@ -159,59 +217,3 @@ def _check_queue(database: Database, name: str) -> None:
         raise UnknownObject(
             f"there is no queue {name[:100]!r}", field="site_name", remedy="see `panda queues` for the names"
         )
-
-
-_CONTACT = """
-INSERT INTO queue_contacts (queue_name, last_request_time, last_job_time, request_count, job_count)
-VALUES (%(queue)s, clock_timestamp(), CASE WHEN %(jobs)s > 0 THEN clock_timestamp() END, %(requests)s, %(jobs)s)
-ON CONFLICT (queue_name) DO UPDATE SET
-    last_request_time = excluded.last_request_time,
-    last_job_time = coalesce(excluded.last_job_time, queue_contacts.last_job_time),
-    request_count = queue_contacts.request_count + excluded.request_count,
-    job_count = queue_contacts.job_count + excluded.job_count
-"""
-
-
-class ContactBook:
-    """Remembers in memory that pilots called and writes it every few seconds: one hot row per request would not scale."""
-
-    def __init__(self, period_s: float = 2.0) -> None:
-        self._period_s = period_s
-        self._lock = threading.Lock()
-        self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        self._next_write = 0.0
-        self._is_due = False
-
-    def note(self, database: Database, queue: str, job_count: int) -> None:
-        """A pilot of `queue` asked and got `job_count` jobs."""
-        with self._lock:
-            counts = self._counts[queue]
-            counts[0] += 1
-            counts[1] += job_count
-            rest_s = self._next_write - time.monotonic()
-            if rest_s > 0:
-                # nobody may call for an hour after this one, and people would read that no pilot ever came
-                if not self._is_due:
-                    self._is_due = True
-                    _later(rest_s, self._write_later, database)
-                return
-        self._write(database)
-
-    def _write(self, database: Database) -> None:
-        with self._lock:
-            self._next_write = time.monotonic() + self._period_s
-            written, self._counts = self._counts, defaultdict(lambda: [0, 0])
-        for name in sorted(written):
-            parameters: dict[str, Any] = {"queue": name, "requests": written[name][0], "jobs": written[name][1]}
-            database.execute(_CONTACT, parameters)
-
-    def _write_later(self, database: Database) -> None:
-        self._is_due = False
-        with suppress(Unavailable):  # there will be further calls to count
-            self._write(database)
-
-
-def _later(seconds: float, call: Callable[[Database], None], database: Database) -> None:
-    timer = threading.Timer(seconds, call, (database,))
-    timer.daemon = True
-    timer.start()

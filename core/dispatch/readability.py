@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core.database import Database
 from core.dispatch.acquire import AcquiredJob, SlotOffer, acquire_jobs
+from core.shares.ranking import Ranking
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 
@@ -16,10 +17,10 @@ _PATIENCE = 10
 """Unreadable jobs put aside for one request before the pilot hears that there is nothing."""
 
 
-def acquire_readable_jobs(database: Database, offer: SlotOffer) -> list[AcquiredJob]:
+def acquire_readable_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None = None) -> list[AcquiredJob]:
     """Like `acquire_jobs`, for such a pilot; unreadable jobs that come first end as failed. Raises UnknownObject."""
     for _ in range(_PATIENCE):
-        taken = acquire_jobs(database, offer)
+        taken = acquire_jobs(database, offer, ranking)
         unreadable = {job.job["panda_id"]: name for job in taken if (name := _unreadable_name(job)) is not None}
         if unreadable:
             _end(database, unreadable)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from core.shares.reading import Reader
 
@@ -32,12 +31,6 @@ class ShareFacts:
     campaign: str = ""
     processing_type: str = ""
     trans_path: str = ""
-
-
-def facts_of_task(parameters: Mapping[str, Any], *, vo: str, label: str, working_group: str, kind: str) -> ShareFacts:
-    """Facts of a task: what its parameters say of campaign and transformation; `kind` is its processing type."""
-    said = {name: str(parameters.get(name) or "") for name in ("campaign", "transPath")}
-    return ShareFacts(vo, label, working_group, said["campaign"], kind, said["transPath"])
 
 
 _MATCHES = " AND ".join(f"(s.{name} = '' OR f.{name} ~ ('^(?:' || s.{name} || ')$'))" for name in EXPRESSIONS)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from core.database import Database
 from core.shares.reading import DEFAULT_CORE_POWER, read_loads, read_tree
+from core.states import AWAITING_PILOT, ON_WORKER_NODE, JobStatus
 
 SAMPLES_KEPT_DAYS = 30
 
-EXECUTING = ("sent", "starting", "stagein", "running", "stageout")
-"""With a pilot."""
-QUEUED = ("activated",)
-WAITING = ("pending", "defined", "waiting", "assigned", "throttled")
-"""On their way to a queue, or held there."""
+_STATUSES = {
+    "executing": sorted(ON_WORKER_NODE),
+    "queued": [str(JobStatus.ACTIVATED)],
+    "waiting": sorted(AWAITING_PILOT - {JobStatus.ACTIVATED}),
+}
+"""Which jobs count as what; those whose pilot is through count as nothing."""
 
 # a corepower that is no positive number, or beyond all machines, counts as not stated
 CORE_POWER = f"""CASE WHEN jsonb_typeof(q.parameters -> 'corepower') = 'number'
@@ -73,8 +75,7 @@ _FORGET = "DELETE FROM share_samples WHERE time < clock_timestamp() - make_inter
 
 def refresh(database: Database) -> int:
     """Count the jobs of every share, queue and resource type anew; returns how many counts changed."""
-    counted = {"executing": list(EXECUTING), "queued": list(QUEUED), "waiting": list(WAITING)}
-    return database.execute(_REFRESH, counted)
+    return database.execute(_REFRESH, _STATUSES)
 
 
 def keep_sample(database: Database, sample_s: float) -> int:

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from core.database import Database
-from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH, ContactBook
+from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH
+from core.dispatch.contacts import ContactBook
 from core.errors import UnknownObject
 from core.queues import QUEUE_STATUSES, set_queue
 from core.taskbuffer.submission import LABELS

@@ -11,6 +11,7 @@ from typing import Any
 from core.database import Database
 from core.errors import InvalidInput, Unavailable
 from core.resource_types import resource_type
+from core.shares.editing import check_share_exists
 from core.states import AWAITING_PILOT, TaskStatus
 from core.taskbuffer.submission import JOB_LIMITS
 from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
@@ -160,9 +161,13 @@ _SHARE_OF_JOBS = "UPDATE jobs_live SET gshare = %(share)s WHERE panda_id = ANY(%
 
 
 def reassign_global_share(database: Database, task_ids: list[int], share: str, *, running_too: bool) -> int:
-    """Put tasks and their waiting jobs (`running_too`: all live ones) under another share. Raises InvalidInput."""
+    """Put tasks and their waiting jobs (`running_too`: all live ones) under another share.
+
+    Raises InvalidInput, and UnknownObject or Conflict when there is a tree and no leaf of that name.
+    """
     if not share or clean(share, _MAX_SHARE) != share:
         raise InvalidInput("empty or not the name of a share", field="share", remedy=f"at most {_MAX_SHARE} characters")
+    check_share_exists(database, share, "share")
 
     def change(task: LockedTask) -> None:
         task.execute(_SHARE, share=share)

@@ -8,7 +8,7 @@ import pytest
 
 from core.clock import utc_now
 from core.database import Database
-from core.dispatch.acquire import ContactBook
+from core.dispatch.contacts import ContactBook
 from core.monitor.job import job_detail
 from core.queues import set_queue
 from tests.core.monitor.rows import insert

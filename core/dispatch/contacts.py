@@ -1,0 +1,94 @@
+"""How often pilots of a queue call and what they get: the "pilots seen" of brokerage and pages (domain.md 5.4)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from core.database import Database
+from core.errors import Unavailable
+
+# primary keys; what a pilot calls its queue in a report may be none
+_CONTACT = """
+WITH counted AS (
+    INSERT INTO queue_contact_hours AS h (queue_name, hour, request_count, job_count, empty_count, update_count)
+    SELECT q.queue_name, date_trunc('hour', clock_timestamp()), %(requests)s, %(jobs)s, %(empty)s, %(updates)s
+    FROM queues q WHERE q.queue_name = %(queue)s
+    ON CONFLICT (queue_name, hour) DO UPDATE SET
+        request_count = h.request_count + excluded.request_count, job_count = h.job_count + excluded.job_count,
+        empty_count = h.empty_count + excluded.empty_count, update_count = h.update_count + excluded.update_count
+)
+INSERT INTO queue_contacts (queue_name, last_request_time, last_job_time, request_count, job_count)
+SELECT %(queue)s, clock_timestamp(), CASE WHEN %(jobs)s > 0 THEN clock_timestamp() END, %(requests)s, %(jobs)s
+WHERE %(requests)s > 0
+ON CONFLICT (queue_name) DO UPDATE SET
+    last_request_time = excluded.last_request_time,
+    last_job_time = coalesce(excluded.last_job_time, queue_contacts.last_job_time),
+    request_count = queue_contacts.request_count + excluded.request_count,
+    job_count = queue_contacts.job_count + excluded.job_count
+"""
+
+
+@dataclass
+class _Counts:
+    requests: int = 0
+    jobs: int = 0
+    empty: int = 0
+    updates: int = 0
+
+
+class ContactBook:
+    """Remembers in memory that pilots called and writes it every few seconds: one hot row per request would not scale."""
+
+    def __init__(self, period_s: float = 2.0) -> None:
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._counts: dict[str, _Counts] = defaultdict(_Counts)
+        self._next_write = 0.0
+        self._is_due = False
+
+    def note(self, database: Database, queue: str, job_count: int) -> None:
+        """A pilot of `queue` asked and got `job_count` jobs."""
+        self._note(database, queue, _Counts(1, job_count, int(job_count == 0)))
+
+    def note_update(self, database: Database, queue: str) -> None:
+        """A pilot of `queue` reported on a job."""
+        self._note(database, queue, _Counts(updates=1))
+
+    def _note(self, database: Database, queue: str, added: _Counts) -> None:
+        with self._lock:
+            counts = self._counts[queue]
+            counts.requests += added.requests
+            counts.jobs += added.jobs
+            counts.empty += added.empty
+            counts.updates += added.updates
+            rest_s = self._next_write - time.monotonic()
+            if rest_s > 0:
+                # nobody may call for an hour after this one, and people would read that no pilot ever came
+                if not self._is_due:
+                    self._is_due = True
+                    _later(rest_s, self._write_later, database)
+                return
+        self._write(database)
+
+    def _write(self, database: Database) -> None:
+        with self._lock:
+            self._next_write = time.monotonic() + self._period_s
+            written, self._counts = self._counts, defaultdict(_Counts)
+        for name in sorted(written):  # so that two processes cannot deadlock
+            database.execute(_CONTACT, {"queue": name, **vars(written[name])})
+
+    def _write_later(self, database: Database) -> None:
+        self._is_due = False
+        with suppress(Unavailable):  # there will be further calls to count
+            self._write(database)
+
+
+def _later(seconds: float, call: Callable[[Database], None], database: Database) -> None:
+    timer = threading.Timer(seconds, call, (database,))
+    timer.daemon = True
+    timer.start()

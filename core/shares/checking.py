@@ -1,0 +1,108 @@
+"""What a tree of shares must be like, as sentences with the field and the remedy. Knows no database.
+
+Regular expressions are tried where they run (`core.shares.editing`); here is everything that can be said by looking.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from core.errors import Conflict, InvalidInput, UnknownObject
+from core.shares.tagging import EXPRESSIONS, UNDEFINED
+from core.shares.tree import MAX_DEPTH, ShareNode, ShareTree
+
+MAX_NODES = 500
+MAX_NAME = 100
+MAX_EXPRESSION = 200
+MAX_DESCRIPTION = 1000
+MAX_VALUE = 1e9
+_MAX_COUNT = 10**9
+_EVERYTHING = ("", ".*")
+
+
+def check_tree(nodes: Sequence[ShareNode]) -> None:
+    """Raise InvalidInput, UnknownObject or Conflict naming share and field unless the nodes make a sound tree."""
+    if len(nodes) > MAX_NODES:
+        raise InvalidInput(f"{len(nodes)} shares", field="shares", remedy=f"at most {MAX_NODES}")
+    for node in nodes:
+        _check_node(node)
+    twice = [name for name, count in Counter(node.name for node in nodes).items() if count > 1]
+    if twice:
+        raise InvalidInput(f"share {twice[0]!r} twice", field=f"{twice[0]}.name", remedy="give each its own name")
+    _check_parents(nodes)
+    _check_shadows(ShareTree(nodes).leaves)
+
+
+def _check_node(node: ShareNode) -> None:
+    field = node.name[:MAX_NAME] or "name"
+    allowed = all(character.isalnum() or character in " _-.+" for character in node.name)
+    if not node.name or len(node.name) > MAX_NAME or not allowed or node.name != node.name.strip():
+        raise InvalidInput(
+            f"{node.name[:MAX_NAME]!r} is no name of a share",
+            field="name",
+            remedy=f"letters, digits, spaces inside, '_', '-', '.' and '+', at most {MAX_NAME}",
+        )
+    if node.name == UNDEFINED:
+        raise InvalidInput(f"{UNDEFINED!r} means that no share matches", field="name", remedy="choose another name")
+    if not math.isfinite(node.value) or not 0 <= node.value <= MAX_VALUE:
+        raise InvalidInput(f"{node.value} is no weight", field=f"{field}.value", remedy=f"0 to {MAX_VALUE:g}")
+    for name in ("position", "max_queued_jobs"):
+        if not 0 <= getattr(node, name) <= _MAX_COUNT:
+            raise InvalidInput(
+                f"{getattr(node, name)} is out of range", field=f"{field}.{name}", remedy=f"0 to {_MAX_COUNT}"
+            )
+    for name in (*EXPRESSIONS, "rtype", "description"):
+        text, most = getattr(node, name), MAX_DESCRIPTION if name == "description" else MAX_EXPRESSION
+        if len(text) > most or "\x00" in text:
+            raise InvalidInput(
+                "too long, or with a NUL character", field=f"{field}.{name}", remedy=f"at most {most} characters"
+            )
+
+
+def _check_parents(nodes: Sequence[ShareNode]) -> None:
+    by_name = {node.name: node for node in nodes}
+    parents = {node.parent for node in nodes}
+    for node in nodes:
+        if node.parent and node.parent not in by_name:
+            raise UnknownObject(
+                f"there is no share {node.parent[:MAX_NAME]!r} to be its parent",
+                field=f"{node.name}.parent",
+                remedy="define the parent first, or leave it out for the top",
+            )
+        line = [node.name]
+        while by_name[line[-1]].parent:
+            line.append(by_name[line[-1]].parent)
+            if line[-1] == node.name or len(line) > MAX_DEPTH:
+                what = "goes round in a circle" if line[-1] == node.name else f"is deeper than {MAX_DEPTH} levels"
+                raise Conflict(
+                    f"the line of its parents {what}: {' < '.join(line)[:300]}",
+                    field=f"{node.name}.parent",
+                    remedy="choose a parent that is not below it",
+                )
+        stated = [name for name in (*EXPRESSIONS, "rtype") if getattr(node, name)]
+        if node.name in parents and stated:
+            raise Conflict(
+                f"has children, and work is matched with leaves only, so its {stated[0]} would never be looked at",
+                field=f"{node.name}.{stated[0]}",
+                remedy="write the expression into its children",
+            )
+
+
+def _check_shadows(leaves: Sequence[ShareNode]) -> None:
+    for place, later in enumerate(leaves):
+        for earlier in leaves[:place]:
+            if _takes_all_of(earlier, later):
+                raise Conflict(
+                    f"can never match: {earlier.name!r} comes before it (position {earlier.position}, "
+                    f"this one {later.position}) and takes everything that would",
+                    field=f"{later.name}.position",
+                    remedy=f"give it a position below {earlier.position}, or {earlier.name!r} narrower expressions",
+                )
+
+
+def _takes_all_of(earlier: ShareNode, later: ShareNode) -> bool:
+    """Whether every expression of the earlier one matches everything, or is the later one's own."""
+    pairs = ((getattr(earlier, name), getattr(later, name)) for name in EXPRESSIONS)
+    return all(first in _EVERYTHING or first == second for first, second in pairs)
