@@ -78,7 +78,7 @@ JOB_TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.WAITING: _UNSUCCESSFUL | {JobStatus.DEFINED},
     JobStatus.ASSIGNED: _UNSUCCESSFUL | {JobStatus.DEFINED, JobStatus.ACTIVATED},
     JobStatus.THROTTLED: _UNSUCCESSFUL | {JobStatus.ACTIVATED},
-    JobStatus.ACTIVATED: _UNSUCCESSFUL | {JobStatus.THROTTLED, JobStatus.SENT},
+    JobStatus.ACTIVATED: _UNSUCCESSFUL | {JobStatus.THROTTLED, JobStatus.SENT, JobStatus.DEFINED},
     JobStatus.SENT: _UNSUCCESSFUL | {JobStatus.STARTING, JobStatus.STAGEIN, JobStatus.RUNNING, JobStatus.HOLDING},
     JobStatus.STARTING: _UNSUCCESSFUL
     | {JobStatus.STAGEIN, JobStatus.RUNNING, JobStatus.STAGEOUT, JobStatus.HOLDING, JobStatus.TRANSFERRING},

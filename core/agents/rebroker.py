@@ -1,0 +1,226 @@
+"""Takes waiting jobs back from queues that do not start them, if another queue would (domain.md 2.3, server-api.md 5.5).
+
+Two reasons: a share is stuck at a queue while it waits elsewhere less (fast rebrokerage), and jobs of a user's task wait
+where nothing of the task moves. Jobs of tasks are closed and their input is ready for new ones; jobs without a task go
+back to brokerage as they are. Nothing is taken back that no other queue would take, or whose attempts are used up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.agents.base import Agent
+from core.brokerage.candidates import Candidate
+from core.brokerage.criteria import criteria_for
+from core.brokerage.elsewhere import Elsewhere, better_elsewhere
+from core.brokerage.facts import read_candidates
+from core.brokerage.requests import JOB_COLUMNS, requests_of_jobs
+from core.database import Database, Row, Transaction
+from core.states import JobStatus
+from core.taskbuffer.killing import Killer, kill_in
+from core.taskbuffer.transitions import advance_jobs
+from core.workload_settings import BrokerageSettings, RebrokerageSettings
+
+log = logging.getLogger("panda.rebroker")
+
+FAST_CODE, IDLE_CODE = 10, 51
+_BATCH = 1000
+_CLOSED_QUEUES = ("offline", "test")
+_NO_ACTIVITY_S = 3 * 3600
+_SELF = Killer("rebrokerage", is_manager=True)
+
+# share_usage whole, as the shares were last counted: only to know where to look
+_SUSPECTS = """
+WITH at AS (
+    SELECT gshare, computing_site, sum(queued_jobs) AS queued, sum(executing_jobs) AS running
+    FROM share_usage WHERE computing_site <> '' GROUP BY 1, 2
+), whole AS (
+    SELECT gshare, sum(queued) AS queued FROM at GROUP BY 1
+)
+SELECT at.gshare, at.computing_site, whole.queued::bigint AS of_share
+FROM at JOIN whole USING (gshare)
+WHERE at.queued > %(ratio)s * at.running AND at.queued > %(part)s * whole.queued AND at.queued > %(least)s
+ORDER BY at.computing_site, at.gshare
+"""
+
+# ix_jobs_live_activated for what waits, ix_jobs_live_status for what runs
+_COUNT = """
+SELECT (SELECT count(*) FROM jobs_live
+        WHERE job_status = 'activated' AND computing_site = %(site)s AND gshare = %(gshare)s) AS queued,
+       (SELECT count(*) FROM jobs_live
+        WHERE job_status IN ('sent', 'starting', 'stagein', 'running', 'stageout') AND computing_site = %(site)s
+          AND gshare = %(gshare)s) AS running
+"""
+
+_MAY_GO = """NOT site_is_pinned AND (jedi_task_id IS NULL OR attempt_nr < max_attempt AND job_index > 0)
+      AND NOT 'merge' = ANY(string_to_array(special_handling, ','))"""
+"""Build and merge jobs are tied to their place; a last attempt waits where it is."""
+
+# ix_jobs_live_oldest gives them in order
+_EXCESS = f"""
+SELECT {JOB_COLUMNS} FROM jobs_live
+WHERE job_status = 'activated' AND computing_site = %(site)s AND gshare = %(gshare)s AND {_MAY_GO}
+ORDER BY panda_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+# ix_jobs_live_status; per task and queue ix_jobs_live_task and ix_jobs_archive_site
+_IDLE = f"""
+WITH waiting AS (
+    SELECT j.panda_id, j.jedi_task_id, j.computing_site FROM jobs_live j
+    JOIN queues q ON q.queue_name = j.computing_site
+    WHERE j.job_status IN ('activated', 'assigned') AND j.prod_source_label IN ('user', 'panda')
+      AND q.status <> 'paused' AND (q.status = ANY(%(closed)s)
+          OR j.state_change_time < clock_timestamp() - make_interval(secs => %(idle_s)s))
+      AND {_MAY_GO.replace("site_is_pinned", "j.site_is_pinned")}
+    ORDER BY j.panda_id LIMIT %(limit)s
+), places AS (
+    SELECT DISTINCT jedi_task_id, computing_site FROM waiting
+), still AS (
+    SELECT p.* FROM places p JOIN queues q ON q.queue_name = p.computing_site
+    WHERE q.status = ANY(%(closed)s) OR p.jedi_task_id IS NULL OR NOT (
+        EXISTS (SELECT 1 FROM jobs_live j
+                WHERE j.jedi_task_id = p.jedi_task_id AND j.computing_site = p.computing_site
+                  AND j.job_status NOT IN ('pending', 'defined', 'waiting', 'assigned', 'throttled', 'activated')
+                  AND j.state_change_time > clock_timestamp() - make_interval(secs => %(activity_s)s))
+        OR EXISTS (SELECT 1 FROM jobs_archive a
+                   WHERE a.computing_site = p.computing_site AND a.jedi_task_id = p.jedi_task_id
+                     AND a.job_status IN ('finished', 'failed')
+                     AND a.state_change_time > clock_timestamp() - make_interval(secs => %(activity_s)s)))
+)
+SELECT {", ".join(f"j.{name.strip()}" for name in JOB_COLUMNS.split(","))} FROM jobs_live j
+JOIN waiting w USING (panda_id)
+JOIN still s ON s.computing_site = w.computing_site AND s.jedi_task_id IS NOT DISTINCT FROM w.jedi_task_id
+WHERE j.job_status IN ('activated', 'assigned')
+ORDER BY j.panda_id FOR UPDATE OF j SKIP LOCKED
+"""
+
+# ix_job_files_job; places that activation gave them mean another queue
+_FORGET_PLACES = """
+UPDATE job_files SET endpoint = '', pfn = '', status = CASE WHEN type IN ('input', 'sandbox') THEN 'pending' ELSE status END
+WHERE panda_id = ANY(%(panda_ids)s)
+"""
+# primary key
+_FORGET_QUEUE = "UPDATE jobs_live SET computing_site = '', brokerage_time = NULL WHERE panda_id = ANY(%(panda_ids)s)"
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """Why jobs are taken back: for the diagnosis, and its kill code."""
+
+    words: str
+    code: int
+
+
+class Rebroker(Agent):
+    """Both kinds of rebrokerage."""
+
+    name = "rebroker"
+
+    def __init__(
+        self,
+        database: Database,
+        settings: RebrokerageSettings,
+        period_s: float,
+        brokerage: BrokerageSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._brokerage = brokerage or BrokerageSettings()
+        self._criteria = {kind: criteria_for(kind, self._brokerage) for kind in ("production", "analysis")}
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Look at every stuck share, then at idle jobs. Always 0: what was taken back has the whole period to settle."""
+        settings = self._settings
+        asked = {
+            "ratio": settings.queued_to_running,
+            "part": settings.part_of_share,
+            "least": settings.min_queued,
+        }
+        for suspect in self._database.fetch(_SUSPECTS, asked):
+            with self._database.transaction() as transaction:
+                self._relieve(transaction, suspect)
+        with self._database.transaction() as transaction:
+            self._move_idle(transaction)
+        return 0
+
+    def _relieve(self, transaction: Transaction, suspect: Row) -> None:
+        """Take back what a queue has too much of one share, oldest first, counted anew under the eyes of this transaction."""
+        candidates = read_candidates(transaction)
+        site, gshare = suspect["computing_site"], suspect["gshare"]
+        here = next((queue for queue in candidates if queue.queue_name == site), None)
+        if here is None or here.status == "paused" or here.stated.keeps_its_jobs:
+            return
+        count = transaction.fetch_one(_COUNT, {"site": site, "gshare": gshare})
+        excess = self._excess(count, suspect["of_share"]) if count is not None else 0
+        if count is None or excess <= 0:
+            return
+        wanted = {"site": site, "gshare": gshare, "limit": min(excess, _BATCH)}
+        jobs = transaction.fetch(_EXCESS, wanted)
+        found = self._divided(transaction, jobs, candidates, by_weight=True)
+        name = f"share {gshare}" if gshare else "work without a share"
+        words = f"{name} has {count['queued']} jobs queued and {count['running']} running at {site}"
+        self._take_back(transaction, found, _Reason(words, FAST_CODE), site)
+
+    def _excess(self, count: Row, of_share: int) -> int:
+        """How many jobs are more than a queue should have of a share; the least that counts may stay while it runs any."""
+        settings, queued, running = self._settings, int(count["queued"]), int(count["running"])
+        is_stuck = (
+            queued > settings.queued_to_running * running
+            and queued > settings.part_of_share * of_share
+            and queued > settings.min_queued
+        )
+        return queued - int(settings.queued_to_running * running) if is_stuck else 0
+
+    def _move_idle(self, transaction: Transaction) -> None:
+        asked = {
+            "closed": list(_CLOSED_QUEUES),
+            "idle_s": self._settings.idle_s,
+            "activity_s": _NO_ACTIVITY_S,
+            "limit": _BATCH,
+        }
+        jobs = transaction.fetch(_IDLE, asked)
+        if not jobs:
+            return
+        candidates = read_candidates(transaction)
+        kept = {queue.queue_name for queue in candidates if queue.stated.keeps_its_jobs}
+        statuses = {queue.queue_name: queue.status for queue in candidates}
+        by_site: dict[str, list[Row]] = defaultdict(list)
+        for job in jobs:
+            if job["computing_site"] not in kept:
+                by_site[job["computing_site"]].append(job)
+        for site, members in sorted(by_site.items()):
+            found = self._divided(transaction, members, candidates, by_weight=False)
+            is_closed = statuses.get(site) in _CLOSED_QUEUES
+            hours = self._settings.idle_s / 3600
+            words = f"{site} is {statuses.get(site)}" if is_closed else f"waited {hours:.0f} h at {site}, nothing moved"
+            self._take_back(transaction, found, _Reason(words, IDLE_CODE), site)
+
+    def _divided(
+        self, transaction: Transaction, jobs: Sequence[Row], candidates: list[Candidate], *, by_weight: bool
+    ) -> Elsewhere:
+        groups = requests_of_jobs(transaction, jobs, candidates, self._brokerage)
+        return better_elsewhere(groups, candidates, self._criteria, by_weight=by_weight)
+
+    def _take_back(self, transaction: Transaction, found: Elsewhere, reason: _Reason, site: str) -> None:
+        if not found.better_off:
+            if found.staying:
+                log.info("%s: %d jobs stay, no other queue is better for them", reason.words, len(found.staying))
+            return
+        said = (len(found.better_off), reason.words, found.example)
+        if self._settings.is_dry_run:
+            log.warning("dry run: %d jobs would be taken back: %s; %s would take some", *said, extra=_EXTRA)
+            return
+        of_tasks = sorted(job["panda_id"] for job in found.better_off if job["jedi_task_id"] is not None)
+        alone = sorted(job["panda_id"] for job in found.better_off if job["jedi_task_id"] is None)
+        moved = advance_jobs(transaction, alone, JobStatus.DEFINED, reason=f"rebrokered: {reason.words}")
+        transaction.execute(_FORGET_QUEUE, {"panda_ids": moved})
+        transaction.execute(_FORGET_PLACES, {"panda_ids": moved})
+        kill_in(transaction, of_tasks, _SELF, reason.code, because=reason.words)
+        log.warning("%d jobs taken back from %s: %s; %s would take some", said[0], site, said[1], said[2], extra=_EXTRA)
+
+
+_EXTRA = {"component": "rebroker"}
