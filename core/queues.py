@@ -5,14 +5,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from core.database import Database, Row
+from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
+from core.queue_status import AUTOMATON, PERSON, record_status
 
 QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "paused")
 MOVERS = ("cp", "symlink")
 LOCAL_QUEUE = "LOCAL"
 LOCAL_ENDPOINT = "LOCAL_DISK"
 
+_DEFAULTS: dict[str, Any] = {
+    "status": "online",
+    "comment": "",
+    "max_ram_mb": 0,
+    "max_disk_mb": 0,
+    "max_core_count": 0,
+    "max_walltime_s": 0,
+    "storage_endpoint": "",
+    "parameters": {},
+}
+
+# primary key
+_LOCK_QUEUE = "SELECT * FROM queues WHERE queue_name = %(name)s FOR UPDATE"
 _SET_QUEUE = """
 INSERT INTO queues (queue_name, site, status, comment, max_ram_mb, max_disk_mb, max_core_count, max_walltime_s,
                     storage_endpoint, parameters)
@@ -35,22 +49,43 @@ RETURNING *
 """
 
 
-def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
-    """Create a queue or change some of its attributes. Raises InvalidInput, UnknownObject for a bad endpoint."""
+def set_queue(
+    database: Database,
+    name: str,
+    changes: dict[str, Any],
+    *,
+    who: str = "",
+    reason: str = "",
+    is_released: bool = False,
+) -> Row:
+    """Create a queue or change some of its attributes. Raises InvalidInput, UnknownObject for a bad endpoint.
+
+    `who`: the person whose word it is. A status that a person sets stays until a person sets another, or releases the
+    queue (`is_released`), which gives it back to the automaton (core/queue_status.py).
+    """
     _check_name(name, "queue_name")
-    present = database.fetch_one("SELECT * FROM queues WHERE queue_name = %(name)s", {"name": name})
-    default: dict[str, Any] = {
-        "site": name,
-        "status": "online",
-        "comment": "",
-        "max_ram_mb": 0,
-        "max_disk_mb": 0,
-        "max_core_count": 0,
-        "max_walltime_s": 0,
-        "storage_endpoint": "",
-        "parameters": {},
-    }
-    values = default | (present or {}) | changes | {"queue_name": name}
+    with database.transaction() as transaction:
+        present = transaction.fetch_one(_LOCK_QUEUE, {"name": name})
+        values = {"site": name} | _DEFAULTS | (present or {}) | changes | {"queue_name": name}
+        _check_values(transaction, values)
+        row = transaction.fetch_one(_SET_QUEUE, {**values, "parameters": json.dumps(values["parameters"])})
+        assert row is not None  # an upsert with RETURNING always answers
+        previous = present["status"] if present else ""
+        if who and "status" in changes:
+            record_status(transaction, name, previous, row["status"], who=who, reason=reason, set_by=PERSON)
+        if is_released:
+            words = reason or "given back to the automaton"
+            # in test it waits for test jobs, as if they had put it there
+            set_by = AUTOMATON if row["status"] == "test" else ""
+            record_status(transaction, name, row["status"], row["status"], who=who, reason=words, set_by=set_by)
+        elif row["status"] != previous and not who and present:
+            record_status(
+                transaction, name, previous, row["status"], who="", reason=reason, set_by=row["status_set_by"]
+            )
+        return transaction.fetch_one(_LOCK_QUEUE, {"name": name}) or row
+
+
+def _check_values(transaction: Transaction, values: dict[str, Any]) -> None:
     if values["status"] not in QUEUE_STATUSES:
         raise InvalidInput(
             f"unknown status {values['status']!r}", field="status", remedy="one of " + ", ".join(QUEUE_STATUSES)
@@ -62,7 +97,7 @@ def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
             remedy="rename it",
         )
     if values["storage_endpoint"]:
-        found = database.fetch_one(
+        found = transaction.fetch_one(
             "SELECT 1 FROM storage_endpoints WHERE name = %(name)s", {"name": values["storage_endpoint"]}
         )
         if found is None:
@@ -71,9 +106,6 @@ def set_queue(database: Database, name: str, changes: dict[str, Any]) -> Row:
                 field="storage_endpoint",
                 remedy="create it with PUT /api/control/endpoint/NAME",
             )
-    row = database.fetch_one(_SET_QUEUE, {**values, "parameters": json.dumps(values["parameters"])})
-    assert row is not None  # an upsert with RETURNING always answers
-    return row
 
 
 def set_endpoint(

@@ -25,6 +25,10 @@ class QueueBody(BaseModel):
     max_walltime_s: int | None = Field(None, ge=0, lt=2**40)
     storage_endpoint: str | None = None
     parameters: dict[str, Any] | None = None
+    reason: str = Field("", max_length=1000)
+    """Why the status is changed, for the history."""
+    release: bool = False
+    """Give the queue back to the automaton, which puts it into test and back by its test jobs."""
 
 
 class EndpointBody(BaseModel):
@@ -40,9 +44,13 @@ class EndpointBody(BaseModel):
 
 @operation("PUT", "/api/control/queue/{queue_name}", access=Access.OPERATOR)
 def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, Any]:
-    """Create a queue or change its attributes."""
-    changes = body.model_dump(exclude_none=True)
-    return {"queue": core.queues.set_queue(context.database, queue_name, changes)}
+    """Create a queue or change its attributes; the automaton leaves alone a status that was set."""
+    changes = body.model_dump(exclude_none=True, exclude={"reason", "release"})
+    who = context.caller.user_name
+    queue = core.queues.set_queue(
+        context.database, queue_name, changes, who=who, reason=body.reason, is_released=body.release
+    )
+    return {"queue": queue}
 
 
 @operation("PUT", "/api/control/endpoint/{name}", access=Access.OPERATOR)

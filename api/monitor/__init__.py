@@ -9,12 +9,14 @@ from starlette.concurrency import run_in_threadpool
 
 from api.monitor.incidents import incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
-from api.monitor.queues import queues
+from api.monitor.queues import queue_changes, queues
+from api.monitor.retries import retry_deeds, retry_rules_seen
 from api.monitor.search import search_everything
 from api.monitor.stream import stream
 from api.monitor.summary import summary_now
 from api.monitor.tasks import task, tasks
 from api.monitor.throughput import throughput_bins
+from api.monitor.why import why_job_is_so, why_task_is_so
 from api.operations import Handler, Services
 
 HANDLERS: list[Handler] = [
@@ -23,12 +25,17 @@ HANDLERS: list[Handler] = [
     job,
     job_log_text,
     queues,
+    queue_changes,
     tasks,
     task,
     incidents,
     incident,
     throughput_bins,
+    retry_rules_seen,
+    retry_deeds,
     search_everything,
+    why_job_is_so,
+    why_task_is_so,
     stream,
 ]
 

@@ -12,12 +12,19 @@ from core.agents.base import Agent, run_loops
 from core.agents.cache_cleaner import CacheCleaner
 from core.agents.emitter import ChangeEmitter
 from core.agents.factory_news import FactoryNews
+from core.agents.feeder import Feeder
+from core.agents.generator import Generator
 from core.agents.massage import PriorityMassage
 from core.agents.partitions import PartitionKeeper
+from core.agents.queue_tester import QueueTester
+from core.agents.rebroker import Rebroker
 from core.agents.releaser import Releaser
 from core.agents.rollups import RollUps
+from core.agents.rule_counter import RuleCounter
 from core.agents.scouts import Scouts
 from core.agents.setupper import Setupper
+from core.agents.share_keeper import ShareKeeper
+from core.agents.task_watchdog import TaskWatchdog
 from core.agents.watchdog import Watchdog
 from core.clock import utc_now
 from core.configuration import Settings
@@ -34,13 +41,20 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     return [
         Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
+        Feeder(database, settings.generation, periods.feeder_s),
+        Generator(database, settings.generation, settings.tasks, periods.generator_s),
         Scouts(database, settings.scouts, periods.scouts_s),
+        TaskWatchdog(database, settings.tasks, periods.task_watchdog_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
+        ShareKeeper(database, periods.shares_s, settings.shares.sample_s),
         Watchdog(database, settings.timeouts, periods.watchdog_s),
         AccountKeeper(database, settings.accounts, periods.accounts_s),
         PriorityMassage(database, settings.accounts, periods.massage_s),
+        QueueTester(database, settings.queue_tests, periods.queue_tests_s),
+        Rebroker(database, settings.rebrokerage, periods.rebroker_s, settings.brokerage),
         RollUps(database, periods.rollup_s),
+        RuleCounter(database, periods.rule_counter_s),
         ChangeEmitter(database, periods.emitter_s),
         PartitionKeeper(database, utc_now, periods.partitions_s),
         FactoryNews(database, periods.factory_news_s),

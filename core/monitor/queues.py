@@ -12,6 +12,8 @@ from core.monitor.filters import text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope, read
 from core.monitor.throughput import count_changes_by_queue
+from core.queue_status import status_history
+from core.queues import check_queue_exists
 
 SILENCE_S = 600
 """A queue with work for pilots and no pilot asking for so long is silent (docs/api.md)."""
@@ -26,11 +28,15 @@ QUEUE_GRAMMAR = Grammar(
     }
 )
 
-# queues and queue_contacts whole: they are short
+# queues and queue_contacts whole: they are short; queue_status_history by primary key
 _QUEUES = """
 SELECT q.queue_name, q.site, q.status, q.comment, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
-       q.storage_endpoint, c.last_request_time AS last_pilot_contact
+       q.storage_endpoint, c.last_request_time AS last_pilot_contact, q.status_set_by, h.time AS status_time,
+       h.who AS status_who, h.reason AS status_reason
 FROM queues q LEFT JOIN queue_contacts c USING (queue_name)
+LEFT JOIN LATERAL (
+    SELECT time, who, reason FROM queue_status_history s WHERE s.queue_name = q.queue_name ORDER BY time DESC LIMIT 1
+) h ON true
 WHERE {where} ORDER BY q.queue_name
 """
 
@@ -67,6 +73,13 @@ def queue_list(database: Database, question: Question) -> dict[str, Any]:
             }
         )
     return envelope(question.as_of, count=len(queues), warnings=question.warnings, queues=queues)
+
+
+def queue_history(database: Database, queue_name: str, as_of: datetime) -> dict[str, Any]:
+    """The changes of the status of a queue, the newest first. Raises UnknownObject."""
+    check_queue_exists(database, queue_name, "queue_name")
+    changes = status_history(database, queue_name)
+    return envelope(as_of, count=len(changes), queue_name=queue_name, changes=changes)
 
 
 def live_counts(database: Database) -> dict[str, dict[str, int]]:

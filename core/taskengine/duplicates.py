@@ -24,7 +24,7 @@ TAKEN_OVER = frozenset(
 
 # ix_tasks_name; a task whose definition was unusable stands in nobody's way
 _FIND = """
-SELECT jedi_task_id, task_name, status FROM tasks
+SELECT jedi_task_id, task_name, status, working_group, prod_source_label FROM tasks
 WHERE task_name = %(name)s AND (%(user)s = '' OR user_name = %(user)s) AND vo = %(vo)s
   AND prod_source_label = %(label)s AND status <> 'broken'
 ORDER BY jedi_task_id DESC LIMIT 1

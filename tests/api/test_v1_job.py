@@ -227,7 +227,8 @@ def positional(**attributes: Any) -> list[Any]:
     return [*values, [file]]
 
 
-def test_a_job_as_a_list_of_values_like_the_user_client_sends_it(alice):
+def test_a_job_as_a_list_of_values_like_the_user_client_sends_it(shared_system):
+    client = shared_system.client("positional")
     assert (len(JOB_ATTRIBUTES), len(FILE_ATTRIBUTES)) == (126, 18)
     job = positional(
         transformation="/bin/true",
@@ -238,9 +239,9 @@ def test_a_job_as_a_list_of_values_like_the_user_client_sends_it(alice):
         creationTime={"_datetime_object": "2026-11-21 08:15:58.000000"},
         creationHost="laptop",
     )
-    answer = call(alice, "job/submit", jobs=json.dumps([job]))
+    answer = call(client, "job/submit", jobs=json.dumps([job]))
     [[panda_id, *_]] = answer["data"]
-    [record] = describe(alice, panda_id)
+    [record] = describe(client, panda_id)
     assert record is not None
     assert (record["jobName"], record["currentPriority"]) == ("by position", 700)
     [output] = [file for file in record["Files"] if file["type"] == "output"]

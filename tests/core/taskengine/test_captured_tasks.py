@@ -82,7 +82,9 @@ def test_the_jobs_know_their_program_and_owner(site):
         "Test User",
         "defined",
     )
-    assert (job["attempt_nr"], job["max_attempt"], job["job_index"], job["current_priority"]) == (1, 10, 1, 1000)
+    assert (job["attempt_nr"], job["max_attempt"], job["job_index"]) == (1, 10, 1)
+    # less one for every five live jobs of this user, of whom other tests made some
+    assert 900 < job["current_priority"] <= 1000
 
 
 def test_input_is_cut_by_files(site):
