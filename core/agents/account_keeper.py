@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from core.accounts.holding import Holder
 from core.accounts.limits import Account, publish_settings
 from core.accounts.usage import USAGE_CURSOR, account_usage
 from core.agents.base import Agent
 from core.clock import Clock, utc_now
 from core.database import Database
+from core.taskbuffer.user_caps import Holder
 from core.workload_settings import AccountSettings
 
 log = logging.getLogger("panda.account_keeper")

@@ -7,7 +7,7 @@ from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
 from core.taskengine.commands.locking import LockedTask
 
-# primary key; what its owner's limits hold has a sub status (core/accounts/holding.py), and is not for a task to let go
+# primary key; what its owner's limits hold has a sub status (core/taskbuffer/user_caps.py), and is not for a task to let go
 _HELD = """
 SELECT panda_id FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s) AND job_sub_status <> 'userCap' ORDER BY panda_id
 """
@@ -21,7 +21,9 @@ def hold_jobs(task: LockedTask) -> int:
 
 def release_jobs(task: LockedTask) -> int:
     """Activate what the pause throttled, a ready task runs then; returns how many jobs."""
-    held = [row["panda_id"] for row in task.transaction.fetch(_HELD, {"panda_ids": task.jobs_in({JobStatus.THROTTLED})})]
+    held = [
+        row["panda_id"] for row in task.transaction.fetch(_HELD, {"panda_ids": task.jobs_in({JobStatus.THROTTLED})})
+    ]
     reason = f"task resumed by {task.issuer.user_name}"
     released = advance_jobs(task.transaction, held, JobStatus.ACTIVATED, reason=reason)
     run_tasks_of(task.transaction, released)
