@@ -62,6 +62,26 @@ def task(jedi_task_id: int) -> Call:
     return _read(f"task/{int(jedi_task_id)}")
 
 
+def why_job(panda_id: int) -> Call:
+    """Why a job does not run, with what would help."""
+    return _read(f"why/job/{int(panda_id)}")
+
+
+def why_task(jedi_task_id: int) -> Call:
+    """The same of a task."""
+    return _read(f"why/task/{int(jedi_task_id)}")
+
+
+def retry_rules() -> Call:
+    """The rules for failed jobs with what they did, the actions, the classes of errors, the last changes."""
+    return _read("retry-rules")
+
+
+def retry_log(**filters: Any) -> Call:
+    """What rules did, of a rule_id, jedi_task_id or panda_id."""
+    return _read("retry-log", filters)
+
+
 def throughput(**filters: Any) -> Call:
     """Ended jobs per time bin."""
     return _read("throughput", filters)
@@ -76,6 +96,41 @@ def change_incident(incident_id: int, action: str, comment: str | None) -> Call:
     """Acknowledge, resolve or reopen an incident; gives its row."""
     body = {"comment": comment} if comment else {}
     return _control("POST", f"incident/{int(incident_id)}/{action}", body, key="incident")
+
+
+def add_retry_rule(rule: Mapping[str, Any]) -> Call:
+    """Make a rule; gives its row."""
+    return _control("POST", "retry-rules", dict(rule), key="rule")
+
+
+def change_retry_rule(rule_id: int, changes: Mapping[str, Any]) -> Call:
+    """Change a rule; gives its row."""
+    return _control("PUT", f"retry-rule/{int(rule_id)}", dict(changes), key="rule")
+
+
+def remove_retry_rule(rule_id: int) -> Call:
+    """Take a rule away; gives the row it had."""
+    return _control("DELETE", f"retry-rule/{int(rule_id)}", key="rule")
+
+
+def try_retry_rule(rule: Mapping[str, Any], days: float) -> Call:
+    """How many of the jobs that failed lately a rule would have met."""
+    return _control("POST", "retry-rules/try", {**rule, "days": days}, timeout_s=60.0)
+
+
+def change_retry_action(name: str, is_active: bool) -> Call:
+    """Make an action active or passive for all rules; gives its row."""
+    return _control("PUT", f"retry-action/{quote(name, safe='')}", {"is_active": is_active}, key="action")
+
+
+def add_error_class(entry: Mapping[str, Any]) -> Call:
+    """Say whose fault an error is; gives the row."""
+    return _control("POST", "error-classes", dict(entry), key="error_class")
+
+
+def remove_error_class(class_id: int) -> Call:
+    """Say nothing of an error any more; gives the row there was."""
+    return _control("DELETE", f"error-class/{int(class_id)}", key="error_class")
 
 
 def register_dataset(name: str, kind: str, files: Sequence[Mapping[str, Any]], scope: str | None) -> Call:

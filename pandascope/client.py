@@ -87,6 +87,22 @@ class Client:
         """One task with its parameters, jobs by status and incidents."""
         return self._document(calls.task(jedi_task_id))
 
+    def why_job(self, panda_id: int) -> Document:
+        """Why a job does not run: the first true reason, who is responsible, what comes next, what would help."""
+        return self._document(calls.why_job(panda_id))
+
+    def why_task(self, jedi_task_id: int) -> Document:
+        """The same of a task."""
+        return self._document(calls.why_task(jedi_task_id))
+
+    def retry_rules(self) -> Document:
+        """The rules for failed jobs with what they did, the actions, the classes of errors, the last changes."""
+        return self._document(calls.retry_rules())
+
+    def retry_log(self, **filters: Any) -> Document:
+        """What rules did, newest first: of a rule_id, jedi_task_id or panda_id."""
+        return self._document(calls.retry_log(**filters))
+
     def throughput(self, **filters: Any) -> Document:
         """Ended jobs per time bin."""
         return self._document(calls.throughput(**filters))
@@ -175,6 +191,34 @@ class Client:
     def reopen(self, incident_id: int, comment: str | None = None) -> Document:
         """Say that an incident is not over; its row."""
         return self._document(calls.change_incident(incident_id, "reopen", comment))
+
+    def add_retry_rule(self, rule: Mapping[str, Any]) -> Document:
+        """Make a rule for failed jobs (operators)."""
+        return self._document(calls.add_retry_rule(rule))
+
+    def change_retry_rule(self, rule_id: int, changes: Mapping[str, Any]) -> Document:
+        """Change a rule; what is left out stays (operators)."""
+        return self._document(calls.change_retry_rule(rule_id, changes))
+
+    def remove_retry_rule(self, rule_id: int) -> Document:
+        """Take a rule away (operators)."""
+        return self._document(calls.remove_retry_rule(rule_id))
+
+    def try_retry_rule(self, rule: Mapping[str, Any], days: float = 7) -> Document:
+        """How many of the jobs that failed in the last days a rule would have met (operators)."""
+        return self._document(calls.try_retry_rule(rule, days))
+
+    def change_retry_action(self, name: str, is_active: bool) -> Document:
+        """Make an action active or passive for all rules (operators)."""
+        return self._document(calls.change_retry_action(name, is_active))
+
+    def add_error_class(self, entry: Mapping[str, Any]) -> Document:
+        """Say whose fault an error is (operators)."""
+        return self._document(calls.add_error_class(entry))
+
+    def remove_error_class(self, class_id: int) -> Document:
+        """Say nothing of an error any more (operators)."""
+        return self._document(calls.remove_error_class(class_id))
 
     def register_dataset(
         self, name: str, files: Sequence[Mapping[str, Any]], *, kind: str = "input", scope: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.control import data, incidents, queues, tasks, users, workers
+from api.control import data, incidents, queues, retry, tasks, users, workers
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -15,6 +15,15 @@ HANDLERS: list[Handler] = [
     queues.endpoints,
     workers.ended,
     users.set_user,
+    retry.retry_rules,
+    retry.add_retry_rule,
+    retry.try_retry_rule,
+    retry.change_retry_rule,
+    retry.remove_retry_rule,
+    retry.change_retry_action,
+    retry.add_error_class,
+    retry.change_error_class,
+    retry.remove_error_class,
     incidents.acknowledge,
     incidents.resolve,
     incidents.reopen,

@@ -12,6 +12,7 @@ from core.models.errors import errors_of_job
 from core.monitor.job_rows import ALL_JOB_COLUMNS, job_row
 from core.monitor.job_sentence import job_sentence
 from core.monitor.reading import envelope
+from core.monitor.retries import retries_of_job
 from core.why.waiting import waiting_reason
 
 _COLUMNS = ", ".join(ALL_JOB_COLUMNS)
@@ -79,6 +80,7 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         logs = transaction.fetch(_LOGS, key)
         incidents = transaction.fetch(_INCIDENTS, key)
         brokerage = transaction.fetch_one(_BROKERAGE, key)
+        retries = retries_of_job(transaction, row)
         waits_for = waiting_reason(transaction, row, as_of)
     errors = errors_of_job(row)
     return envelope(
@@ -95,6 +97,7 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         incidents=incidents,
         logs=logs,
         brokerage=brokerage,
+        retries=retries,
     )
 
 

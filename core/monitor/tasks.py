@@ -10,6 +10,7 @@ from core.errors import UnknownObject
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from core.monitor.retries import retries_of_task
 from core.monitor.selection import contains_text
 from core.taskengine.questions.columns import TASK_COLUMNS
 
@@ -128,5 +129,6 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
         jobs=jobs,
         incidents=incidents,
         datasets=read(database, _DATASETS, key),
+        retries=retries_of_task(database, jedi_task_id),
         history=[{name: row[name] for name in row if name != "history_id"} for row in database.fetch(_HISTORY, key)],
     )
