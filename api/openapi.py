@@ -86,7 +86,7 @@ def _own(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [operation.path.split("/")[2]],
         "x-access": operation.access.value,
         "parameters": parameters,
-        "responses": _responses(operation),
+        "responses": _responses(operation, schemas),
     }
     if operation.body_model is not None:
         schema = operation.body_model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -99,11 +99,17 @@ def _own(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     codes = {"4XX": "refused: the field and the remedy are named", "503": "the database does not answer"}
     answers = {code: {"description": text, **problem} for code, text in codes.items()}
-    done = {"description": "done", "content": {"application/json": {"schema": {"type": "object"}}}}
+    answer: dict[str, Any] = {"type": "object"}
+    if (model := operation.answer_model) is not None:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+        answer = {"$ref": f"#/components/schemas/{model.__name__}"}
+    done = {"description": "done", "content": {"application/json": {"schema": answer}}}
     return {"200": done, **({"201": done} if operation.method == "POST" else {}), **answers}
 
 

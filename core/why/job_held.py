@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.accounts.holding import Load, judge
 from core.accounts.limits import GROUP, Account, account_of, read_limits
 from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.states import ON_WORKER_NODE, JobStatus, TaskStatus
 from core.taskbuffer.killing import TO_BE_KILLED
+from core.taskbuffer.user_caps import Load, judge
 from core.why.holding import last_task_step
 from core.why.job_case import JobCase
 from core.why.reason import Reason, Responsible

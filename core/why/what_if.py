@@ -64,16 +64,20 @@ def changes_that_help(decision: Decision, candidates: list[Candidate], criteria:
     found = [
         Change(
             _DIMENSIONS.get(one.attribute, one.attribute),
-            f"with {one.proposed} {one.unit}",
+            _with(one.proposed, one.unit),
             *(one.asked, one.proposed, one.unit, one.accepted_now, one.accepted_then, one.candidate_count),
         )
         for one in adjustable
     ]
+    moves: list[Change] = []
     for dimension, words, request in _relaxed_wishes(decision.request):
-        then = len(broker(request, candidates, criteria).accepted)
-        found.append(Change(dimension, words, None, None, "", now, then, of_all))
+        accepted = broker(request, candidates, criteria).accepted
+        change = Change(dimension, words, None, None, "", now, len(accepted), of_all)
+        # a queue that was named is taken as it is, however unfit: any other is something new
+        is_move = request.pinned_queue != decision.request.pinned_queue and accepted and change.gain <= 0
+        (moves if is_move else found).append(change)
     found += _input_elsewhere(decision, candidates, criteria)
-    helping = [change for change in found if change.gain > 0]
+    helping = [change for change in found if change.gain > 0] or moves
     if not helping and not now:
         several = _several(decision, candidates, criteria)
         helping = [several] if several else []
@@ -91,6 +95,10 @@ def best_of(changes: Sequence[Change]) -> Change | None:
     """The first change, which is the smallest of its kind, that brings at least nine tenths of the largest gain."""
     most = max((change.gain for change in changes), default=0)
     return next((change for change in changes if change.gain >= 0.9 * most), None)
+
+
+def _with(value: int, unit: str) -> str:
+    return f"with {value} {unit.removesuffix('s') if value == 1 and len(unit) > 1 else unit}"
 
 
 def _relaxed_wishes(request: Request) -> list[tuple[str, str, Request]]:
@@ -161,4 +169,4 @@ def _opened(decision: Decision, candidates: list[Candidate]) -> tuple[str, Reque
         return None
     value = min(values, key=lambda one: (abs(one - asked), one))
     changed: dict[str, Any] = {criterion.adjusts: value}
-    return f"with {value} {criterion.unit}", replace(request, **changed)
+    return _with(value, criterion.unit), replace(request, **changed)

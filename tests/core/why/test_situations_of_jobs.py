@@ -6,15 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from core.accounts.holding import Holder
 from core.accounts.limits import Account, set_limits
 from core.clock import utc_now
 from core.dispatch.contacts import ContactBook
 from core.errors import UnknownObject
 from core.queues import set_queue
+from core.states import FINAL_JOB_STATUSES, JobStatus
 from core.taskbuffer.killing import Killer, kill_jobs
+from core.taskbuffer.user_caps import Holder
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
+from core.taskengine.making.generation import generate_jobs
 from tests.core.monitor.rows import insert
 from tests.core.why.asking import about_job, first
 from tests.support.builders import (
@@ -160,7 +162,8 @@ def test_a_job_that_waits_for_its_build_job(database):
     put_into(database, panda_id, "pending")
     (build,) = submit(database)
     database.execute(
-        "UPDATE jobs_live SET jedi_task_id = %(task)s, job_index = 0 WHERE panda_id = %(id)s", {"task": task, "id": build}
+        "UPDATE jobs_live SET jedi_task_id = %(task)s, job_index = 0 WHERE panda_id = %(id)s",
+        {"task": task, "id": build},
     )
     answer = about_job(database, panda_id)
     identity, sentence = first(answer)
@@ -182,7 +185,7 @@ def test_a_job_that_was_just_given_to_a_pilot(database):
 def test_a_running_job_tells_heartbeat_efficiency_and_end(database):
     make_queue(database)
     now = utc_now()
-    task = make_task(database, nJobs=7) if False else make_task(database)
+    task = make_task(database)
     (panda_id,) = jobs_of_task(database, task)
     done = {"jedi_task_id": task, "job_status": "finished", "computing_site": "Q", "state_change_time": now}
     rows = [
@@ -240,10 +243,7 @@ def test_failed_attempts_are_told_with_their_error_and_the_rule(database):
     report(database, one, "failed", pilot_error_code=1305, pilot_error_diag="boom")
     add_up(database)
     jobs = [panda_id for panda_id in jobs_of_task(database, task) if panda_id != one]
-    if not jobs:  # the generator makes it
-        from core.database import Transaction  # noqa: F401
-        from core.taskengine.making.generation import generate_jobs
-
+    if not jobs:  # the generator has not come by yet
         with database.transaction() as transaction:
             generate_jobs(transaction, task)
         jobs = [panda_id for panda_id in jobs_of_task(database, task) if panda_id != one]
@@ -269,8 +269,6 @@ def test_the_agent_that_rests_is_named(database):
 
 def test_every_state_has_a_reason(database):
     make_queue(database)
-    from core.states import FINAL_JOB_STATUSES, JobStatus
-
     (panda_id,) = submit(database)
     for status in JobStatus:
         if status not in FINAL_JOB_STATUSES:
