@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import psycopg2
+
 from core.agents.base import Agent
 from core.database import Database
-from core.errors import PandaError
+from core.errors import PandaError, Unavailable
 from core.states import TaskStatus
 from core.taskengine.scouting.verdicts import judge_scouts, measure_again
 from core.taskengine.status import lock_task, wake
@@ -49,9 +51,13 @@ class Scouts(Agent):
         """What is wrong with one task must not keep the others waiting."""
         try:
             return work(task_id)
+        except (Unavailable, psycopg2.Error):
+            raise
         except PandaError as error:
             log.warning("task %d: its scouts cannot be judged: %s", task_id, error, extra=_COMPONENT)
-            return False
+        except Exception:
+            log.exception("task %d: its scouts cannot be judged", task_id, extra=_COMPONENT)
+        return False
 
     def _judge(self, task_id: int) -> bool:
         with self._database.transaction() as transaction:

@@ -93,7 +93,7 @@ def _is_far_above_memory(situation: Situation) -> str | None:
         return None
     return (
         f"its jobs need {measured} MB per core, more than {factor:g} times the {per_core:.0f} MB it was submitted with: "
-        "retry it if that is right"
+        "have it retried if that is right"
     )
 
 
@@ -104,7 +104,7 @@ def _is_far_above_cpu(situation: Situation) -> str | None:
         return None
     return (
         f"an event takes {measured:.3g} HS06 s, more than {factor:g} times the {preset:.3g} it was submitted with: "
-        "retry it if that is right"
+        "have it retried if that is right"
     )
 
 
@@ -125,7 +125,7 @@ def _is_inefficient(situation: Situation) -> str | None:
 def _makes_too_many_short_jobs(situation: Situation) -> str | None:
     """Where the task leaves the size of jobs open, the engine makes larger ones by itself."""
     measured, settings, split = situation.measured, situation.settings, situation.definition.split
-    sets_size = bool(split.events_per_job or split.files_per_job or split.bytes_per_job or split.job_count)
+    sets_size = bool(split.events_per_job or split.files_per_job or split.bytes_per_job)
     most_are_short = measured.short_jobs * 2 > measured.jobs
     if not (sets_size and most_are_short) or situation.jobs_to_come <= settings.max_short_jobs:
         return None
