@@ -52,7 +52,8 @@ def set_share(database: Database, name: str, changes: Mapping[str, Any], *, who:
         if present is None:
             present = ShareNode(name, position=max((node.position for node in nodes), default=0) + _STEP)
         changed = replace(present, **changes)
-        _store(transaction, [*(node for node in nodes if node.name != name), changed], before=nodes, who=who)
+        # first, so that what is wrong with a line of parents is said of what was changed
+        _store(transaction, [changed, *(node for node in nodes if node.name != name)], before=nodes, who=who)
     _changed(database, f"share {name} was set by {who}")
     return changed
 

@@ -133,7 +133,9 @@ def test_targets_add_up_to_what_executes_at_every_level_and_no_target_is_beyond_
     for node in tree.nodes:
         below = [standings[child.name] for child in tree.children(node.name)]
         if below:
-            assert math.isclose(sum(one.target for one in below), standings[node.name].target, rel_tol=1e-6, abs_tol=1e-6)
+            assert math.isclose(
+                sum(one.target for one in below), standings[node.name].target, rel_tol=1e-6, abs_tol=1e-6
+            )
     assert all(one.target <= (one.executing + one.queued) * (1 + 1e-6) + 1e-6 for one in standings.values())
     assert sorted(tree.ranked_leaves(loads)) == sorted(loads)
 
