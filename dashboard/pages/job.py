@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ from dashboard.components.funnel import funnel
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.components.job_table import error_words
 from dashboard.components.job_tabs import job_tabs
+from dashboard.components.retries import job_retries
 from dashboard.components.timeline import timeline
+from dashboard.components.why import why
 from dashboard.links import Links
 from dashboard.page import Page, View
 from pandascope.addresses import Address
@@ -24,6 +27,7 @@ def _layout(address: Address, links: Links) -> html.Div:
         [
             html.Div(heading(f"Job {address.number}"), id="job-head"),
             job_tabs(address, links),
+            html.Div(id="job-why"),
             html.Div(panels.skeleton(60), id="job-failure"),
             html.Div(
                 [
@@ -38,10 +42,11 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer = await view.client.job(view.number)
+    answer, reasons = await asyncio.gather(view.client.job(view.number), view.client.why_job(view.number))
     job = answer["job"]
     left = [
         panels.panel("States", timeline(answer.get("history") or [])),
+        job_retries(answer.get("retries"), view.links),
         _files(answer.get("files") or []),
         _parameters(answer.get("parameters")),
     ]
@@ -51,7 +56,7 @@ async def _load(view: View) -> Sequence[Any]:
         below=[html.Span(answer.get("summary") or "", className="summary"), freshness(answer)],
         aside=copy_link(),
     )
-    return [head, _failure(answer, job, view.links), _present(left), _present(right)]
+    return [head, why(reasons, view.links), _failure(answer, job, view.links), _present(left), _present(right)]
 
 
 def _present(parts: list[Any]) -> list[Any]:
@@ -169,6 +174,7 @@ PAGE = Page(
     layout=_layout,
     regions=(
         ("job-head", "children"),
+        ("job-why", "children"),
         ("job-failure", "children"),
         ("job-left", "children"),
         ("job-right", "children"),

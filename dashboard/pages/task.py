@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,9 @@ from dash import html
 from dashboard import wording
 from dashboard.components import marks, panels
 from dashboard.components.heading import copy_link, freshness, heading
+from dashboard.components.retries import task_retries
 from dashboard.components.ribbon import job_ribbon
+from dashboard.components.why import why
 from dashboard.links import Links
 from dashboard.page import Page, View
 from pandascope.addresses import Address
@@ -28,14 +31,15 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer = await view.client.task(view.number)
+    answer, reasons = await asyncio.gather(view.client.task(view.number), view.client.why_task(view.number))
     task = answer.get("task") or answer
     head = heading(
         [html.Span(f"Task {view.address.number}"), marks.task_state(task["status"])],
         below=[html.Span(task.get("task_name") or "", className="summary"), freshness(answer)],
         aside=copy_link(),
     )
-    return [head, html.Div(_parts(answer, task, view), className="stack")]
+    parts = [part for part in (why(reasons, view.links), *_parts(answer, task, view)) if part is not None]
+    return [head, html.Div(parts, className="stack")]
 
 
 def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any]:
@@ -52,6 +56,9 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
             )
         )
     parts.append(panels.panel("Facts", _facts(task, view.links)))
+    retries = task_retries(answer.get("retries") or [], view.links)
+    if retries is not None:
+        parts.append(retries)
     if answer.get("history"):
         steps = html.Ol([_step(step) for step in answer["history"]], className="steps")
         parts.append(panels.panel("History", steps))

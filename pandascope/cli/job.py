@@ -54,6 +54,7 @@ def _show(terminal: Console, document: dict[str, Any]) -> None:
         )
     )
     _show_errors(terminal, document)
+    _show_retries(terminal, document.get("retries"))
     terminal.print(heading("history"))
     terminal.print(
         table(
@@ -93,6 +94,17 @@ def _show_errors(terminal: Console, document: dict[str, Any]) -> None:
     for incident in document["incidents"]:
         title = f"incident {incident['incident_id']} ({incident['state']}): {plain(incident['title'])}"
         terminal.print(Text(f"{title}   panda incidents {incident['incident_id']}", style="yellow"))
+
+
+def _show_retries(terminal: Console, retries: dict[str, Any] | None) -> None:
+    if not retries or not (retries["deeds"] or retries["next"] or retries["previous"]):
+        return
+    terminal.print(heading("retries"))
+    terminal.print(Text(plain(retries["sentence"])))
+    for deed in retries["deeds"]:
+        who = f"rule {deed['rule_id']}" if deed["rule_id"] else "class"
+        words = f"{who}  {deed['error_source']}:{deed['error_code']} {deed['action']}: {plain(deed['effect'])}"
+        terminal.print(Text(words, style="" if deed["has_acted"] else "dim"))
 
 
 def _clock(time: str) -> str:

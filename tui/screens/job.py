@@ -15,6 +15,7 @@ from pandascope.addresses import Address, Page, log_address
 from tui.keys import offered
 from tui.render import job as render
 from tui.render.columns import file_columns
+from tui.render.retries import retries
 from tui.screens.base import Answer, MonitorScreen
 from tui.screens.log_pane import ask_log, show_log
 from tui.text import plain, plain_lines, plural
@@ -48,6 +49,7 @@ class JobScreen(MonitorScreen):
                 yield Panel("Job", id="job-summary")
                 yield Panel("The line that failed", id="job-culprit", classes="bad")
                 yield Panel("Errors", id="job-errors")
+                yield Panel("Retries", id="job-retries")
                 yield Panel("Course", id="job-timeline")
                 yield Panel("Incidents", id="job-incidents")
                 yield Panel("What it is", id="job-facts")
@@ -92,6 +94,7 @@ class JobScreen(MonitorScreen):
         row, palette = dict(answer.get("job") or {}), self.palette
         self._show_row(row, str(answer.get("summary") or ""))
         self.query_one("#job-errors", Panel).show(render.errors(answer.get("errors") or [], palette))
+        self.query_one("#job-retries", Panel).show(retries(answer.get("retries"), palette))
         self.query_one("#job-timeline", Panel).show(render.timeline(answer.get("history") or [], palette))
         self.query_one("#job-incidents", Panel).show(
             render.incidents(answer.get("incidents") or [], palette), "e opens the first"
