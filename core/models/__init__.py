@@ -26,6 +26,7 @@ from core.models.job import (
     JobParameters,
     LiveJob,
 )
+from core.models.notices import TaskNotice
 from core.models.operations import (
     AgentRun,
     BrokerageDecision,
@@ -93,6 +94,7 @@ __all__ = [
     "TaskDataset",
     "TaskFile",
     "TaskHistory",
+    "TaskNotice",
     "ThroughputBin",
     "ThroughputTotal",
     "TimeoutCount",

@@ -27,6 +27,12 @@ class Task(SQLModel, table=True):
         Index("ix_tasks_name", "task_name", "user_name"),
         Index("ix_tasks_request", "req_id"),
         Index("ix_tasks_parent", "parent_tid", postgresql_where=sql("parent_tid IS NOT NULL")),
+        # notices: ends that nobody was told of; whoever ends a task puts it here by that
+        Index(
+            "ix_tasks_news",
+            "jedi_task_id",
+            postgresql_where=sql("end_time IS NOT NULL AND end_time IS DISTINCT FROM announced_end"),
+        ),
         # the generator: tasks that have something to be made of
         Index("ix_tasks_generate", "generate_at", postgresql_where=sql("generate_at IS NOT NULL")),
     )
@@ -88,6 +94,8 @@ class Task(SQLModel, table=True):
     """Since when it meets obstacles without having made a job."""
     measured: dict[str, object] = document()
     """What its scouts, or its first hundred jobs, needed, and how that changed its parameters."""
+    announced_end: datetime | None = time_or_none()
+    """The `end_time` of which its owner was told."""
     creation_time: datetime = time_now()
     modification_time: datetime = time_now()
     start_time: datetime | None = time_or_none()

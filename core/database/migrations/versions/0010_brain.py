@@ -19,7 +19,16 @@ depends_on = None
 
 
 _NEW_COLUMNS = {
-    "tasks": ("campaign", "goal", "n_pieces", "generate_at", "next_try_time", "frozen_time", "measured"),
+    "tasks": (
+        "campaign",
+        "goal",
+        "n_pieces",
+        "generate_at",
+        "next_try_time",
+        "frozen_time",
+        "measured",
+        "announced_end",
+    ),
     "task_datasets": ("feed_cursor", "n_files", "n_events", "n_skipped"),
     "task_files": ("first_event", "max_failure", "ram_mb"),
     "queues": ("status_set_by",),
@@ -119,6 +128,27 @@ def _task_engine() -> None:
     op.drop_index("ix_task_files_dataset", "task_files")
     op.create_index("ix_task_files_dataset", "task_files", ["dataset_id", "attempt_nr", "position"])
     op.create_index("ix_files_dataset", "files", ["dataset_id", "file_id"])
+
+
+def _notices() -> None:
+    """What has ended already is no news."""
+    _add("tasks", *_times("announced_end"))
+    op.execute("UPDATE tasks SET announced_end = end_time WHERE end_time IS NOT NULL")
+    is_news = sa.text("end_time IS NOT NULL AND end_time IS DISTINCT FROM announced_end")
+    op.create_index("ix_tasks_news", "tasks", ["jedi_task_id"], postgresql_where=is_news)
+    op.create_table(
+        "task_notices",
+        _serial("notice_id"),
+        sa.Column("jedi_task_id", sa.BigInteger(), nullable=False),
+        *_texts("status", "address", "state"),
+        _now("time"),
+        *_counts("attempts"),
+        *_times("next_try_time", "sent_time"),
+        *_texts("last_error"),
+    )
+    op.create_index("ix_task_notices_task", "task_notices", ["jedi_task_id"])
+    is_open = sa.text("state IN ('waiting', 'sending')")
+    op.create_index("ix_task_notices_due", "task_notices", ["next_try_time"], postgresql_where=is_open)
 
 
 def _dispatch() -> None:
@@ -331,17 +361,27 @@ def _brokerage() -> None:
 
 def upgrade() -> None:
     """Create what the models say."""
-    for subject in (_task_engine, _dispatch, _shares, _accounts, _queues, _retrial, _brokerage):
+    for subject in (_task_engine, _notices, _dispatch, _shares, _accounts, _queues, _retrial, _brokerage):
         subject()
 
 
 def downgrade() -> None:
     """Take back tables, columns and indexes; what they held is gone."""
     for table in (
-        *("retry_changes", "retry_log", "error_classes", "retry_rules", "retry_actions", "queue_status_history", "usage_days"),
-        *("timeout_counts", "account_limits", "share_samples", "share_usage", "global_shares", "queue_contact_hours"),
+        *(
+            "retry_changes",
+            "retry_log",
+            "error_classes",
+            "retry_rules",
+            "retry_actions",
+            "queue_status_history",
+            "usage_days",
+        ),
+        *("task_notices", "timeout_counts", "account_limits", "share_samples", "share_usage", "global_shares"),
+        "queue_contact_hours",
     ):
         op.drop_table(table)
+    op.drop_index("ix_tasks_news", "tasks")
     op.drop_index("ix_tasks_generate", "tasks")
     op.drop_index("ix_files_dataset", "files")
     op.drop_index("ix_task_files_lfn", "task_files")
