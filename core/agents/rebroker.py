@@ -70,10 +70,10 @@ ORDER BY panda_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 _IDLE = f"""
 WITH waiting AS (
     SELECT j.panda_id, j.jedi_task_id, j.computing_site FROM jobs_live j
-    JOIN queues q ON q.queue_name = j.computing_site
     WHERE j.job_status IN ('activated', 'assigned') AND j.prod_source_label IN ('user', 'panda')
-      AND q.status <> 'paused' AND (q.status = ANY(%(closed)s)
-          OR j.state_change_time < clock_timestamp() - make_interval(secs => %(idle_s)s))
+      AND j.computing_site IN (SELECT queue_name FROM queues WHERE status <> 'paused')
+      AND (j.computing_site IN (SELECT queue_name FROM queues WHERE status = ANY(%(closed)s))
+           OR j.state_change_time < clock_timestamp() - make_interval(secs => %(idle_s)s))
       AND {_MAY_GO.replace("site_is_pinned", "j.site_is_pinned")}
     ORDER BY j.panda_id LIMIT %(limit)s
 ), places AS (

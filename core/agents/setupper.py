@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
 from dataclasses import replace
 
 from core.agents.base import Agent
@@ -13,6 +12,7 @@ from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criteria import criteria_for
 from core.brokerage.criteria.storage import reads_from_elsewhere
 from core.brokerage.facts import LoadBook
+from core.brokerage.keeping import Outcome, keep_decisions
 from core.brokerage.own_load import OwnLoad
 from core.brokerage.requests import JOB_COLUMNS, owner_of, requests_of_jobs
 from core.database import Database, Row, Transaction
@@ -35,21 +35,10 @@ WHERE job_status = 'defined'
 ORDER BY panda_id LIMIT %(batch)s FOR UPDATE OF jobs_live SKIP LOCKED
 """
 
+# primary key
 _NO_QUEUE = """
-UPDATE jobs_live SET brokerage_time = clock_timestamp(), brokerage_error_code = 100, brokerage_error_diag = %(diag)s
-WHERE panda_id = ANY(%(panda_ids)s)
-"""
-
-_KEEP_DECISION = """
-INSERT INTO brokerage_decisions
-    (jedi_task_id, chosen, job_count, funnel, kind, candidate_count, binding_step, is_temporary, weights)
-VALUES (%(jedi_task_id)s, %(chosen)s, %(job_count)s, %(funnel)s::jsonb, %(kind)s, %(candidate_count)s, %(binding_step)s,
-        %(is_temporary)s, %(weights)s::jsonb)
-RETURNING decision_id
-"""
-_KEEP_JOBS = """
-INSERT INTO job_brokerage (panda_id, decision_id) VALUES %s
-ON CONFLICT (panda_id) DO UPDATE SET decision_id = excluded.decision_id
+UPDATE jobs_live j SET brokerage_time = clock_timestamp(), brokerage_error_code = 100, brokerage_error_diag = w.diag
+FROM unnest(%(panda_ids)s::bigint[], %(diags)s::text[]) AS w (panda_id, diag) WHERE j.panda_id = w.panda_id
 """
 
 
@@ -75,98 +64,76 @@ class Setupper(Agent):
             candidates = self._load.read(transaction)
             groups = requests_of_jobs(transaction, jobs, candidates, self._settings)
             own = self._own_load.read(transaction, {owner_of(request) for request in groups}, candidates)
-            placed = 0
-            for request, members in groups.items():
-                asked = replace(request, at_queues=own[owner_of(request)])
-                placed += self._place(transaction, asked, members, candidates)
-            return placed
+            outcomes = [
+                self._decide(replace(request, at_queues=own[owner_of(request)]), members, candidates)
+                for request, members in groups.items()
+            ]
+            placed = [outcome for outcome in outcomes if outcome.chosen]
+            waiting = [outcome for outcome in outcomes if not outcome.chosen]
+            keep_decisions(transaction, placed)
+            _move(transaction, placed)
+            _explain(transaction, waiting)
+            return sum(len(outcome.jobs) for outcome in placed)
 
-    def _place(self, transaction: Transaction, request: Request, jobs: list[Row], candidates: list[Candidate]) -> int:
+    def _decide(self, request: Request, jobs: list[Row], candidates: list[Candidate]) -> Outcome:
+        """One group; its jobs count at their queues at once, so that the next group sees them there."""
         decision = broker(request, candidates, self._criteria[request.kind])
         if not decision.accepted:
-            self._explain(transaction, decision, jobs)
-            return 0
+            return Outcome(decision, jobs)
         best = decision.best(self._settings.candidates, self._settings.low_weight)
         weights = decision.weights(self._settings.candidates)
         chosen = [take_best(best, decision.request) for _ in jobs]
-        names = sorted({queue.queue_name for queue in chosen})
-        self._keep(transaction, decision, jobs, names, [weight.as_dict() for weight in weights])
-        panda_ids = [job["panda_id"] for job in jobs]
-        here = [index for index, queue in enumerate(chosen) if _can_start(decision, queue)]
-        away = [index for index, queue in enumerate(chosen) if not _can_start(decision, queue)]
-        activate(
-            transaction,
-            [panda_ids[index] for index in here],
-            reason=_reason(decision.request, chosen),
-            sites=[chosen[index].queue_name for index in here],
+        return Outcome(decision, jobs, chosen, weights)
+
+
+def _move(transaction: Transaction, outcomes: list[Outcome]) -> None:
+    """Activate what can start where it goes, assign what must wait for its input."""
+    moves: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for outcome in outcomes:
+        for job, queue in zip(outcome.jobs, outcome.chosen, strict=True):
+            reason = _reason_to_activate(outcome.decision, queue)
+            if not reason:
+                queue.activated -= 1
+                queue.assigned += 1
+            moves[reason].append((job["panda_id"], queue.queue_name))
+    for reason, members in sorted(moves.items()):
+        panda_ids, sites = [panda_id for panda_id, _ in members], [site for _, site in members]
+        if reason:
+            activate(transaction, panda_ids, reason=reason, sites=sites)
+        else:
+            waiting = "queue chosen, waiting for input"
+            advance_jobs(transaction, panda_ids, JobStatus.ASSIGNED, reason=waiting, sites=sites)
+
+
+def _explain(transaction: Transaction, outcomes: list[Outcome]) -> None:
+    """Put the reason on jobs that must wait; a decision that says what they know already is not stored again."""
+    said = {job["panda_id"]: outcome.decision.explanation()[:500] for outcome in outcomes for job in outcome.jobs}
+    if said:
+        transaction.execute(_NO_QUEUE, {"panda_ids": list(said), "diags": list(said.values())})
+    new = [
+        outcome
+        for outcome in outcomes
+        if any(job["brokerage_error_diag"] != said[job["panda_id"]] for job in outcome.jobs)
+    ]
+    keep_decisions(transaction, new)
+    for outcome in new:
+        first = outcome.jobs[0]
+        whose = (
+            f"task {first['jedi_task_id']}" if first["jedi_task_id"] else f"{first['prod_user_name']}, without a task"
         )
-        advance_jobs(
-            transaction,
-            [panda_ids[index] for index in away],
-            JobStatus.ASSIGNED,
-            reason="queue chosen, waiting for input",
-            sites=[chosen[index].queue_name for index in away],
+        log.warning(
+            *("%d jobs of %s wait: %s", len(outcome.jobs), whose, said[first["panda_id"]]),
+            extra={"component": "brokerage"},
         )
-        for index in away:
-            chosen[index].activated -= 1
-            chosen[index].assigned += 1
-        return len(jobs)
-
-    def _explain(self, transaction: Transaction, decision: Decision, jobs: list[Row]) -> None:
-        """Put the reason on jobs that must wait; a decision that says what they know already is not stored again."""
-        explanation = decision.explanation()[:500]
-        transaction.execute(_NO_QUEUE, {"panda_ids": [job["panda_id"] for job in jobs], "diag": explanation})
-        if any(job["brokerage_error_diag"] != explanation for job in jobs):
-            self._keep(transaction, decision, jobs, [], [])
-            log.warning(
-                "%d jobs of task %s wait: %s",
-                len(jobs),
-                jobs[0]["jedi_task_id"],
-                explanation,
-                extra={"component": "brokerage"},
-            )
-
-    def _keep(
-        self,
-        transaction: Transaction,
-        decision: Decision,
-        jobs: list[Row],
-        chosen: list[str],
-        weights: Sequence[dict[str, object]],
-    ) -> None:
-        binding = decision.binding_step
-        row = transaction.fetch_one(
-            _KEEP_DECISION,
-            {
-                "jedi_task_id": jobs[0]["jedi_task_id"],
-                "chosen": ", ".join(chosen),
-                "job_count": len(jobs),
-                "funnel": json.dumps(decision.funnel()),
-                "kind": decision.kind,
-                "candidate_count": decision.candidate_count,
-                "binding_step": binding.criterion if binding is not None else "",
-                "is_temporary": decision.is_temporary,
-                "weights": json.dumps(list(weights)),
-            },
-        )
-        if row is not None:
-            transaction.insert_many(_KEEP_JOBS, [(job["panda_id"], row["decision_id"]) for job in jobs])
 
 
-def _is_complete(request: Request, queue: Candidate) -> bool:
-    return not request.has_input or queue.storage_endpoint in request.complete_at
-
-
-def _can_start(decision: Decision, queue: Candidate) -> bool:
-    """Whether the input is at the queue, or will be read from elsewhere; a pinned job waits for its input to come."""
-    if _is_complete(decision.request, queue):
-        return True
-    return decision.kind != "pinned" and reads_from_elsewhere(decision.request, queue)
-
-
-def _reason(request: Request, chosen: list[Candidate]) -> str:
+def _reason_to_activate(decision: Decision, queue: Candidate) -> str:
+    """Why a job can start at a queue now; empty when its input must come first, as a pinned job's may have to."""
+    request = decision.request
     if not request.has_input:
         return "queue chosen, no input needed"
-    if all(_is_complete(request, queue) for queue in chosen):
+    if queue.storage_endpoint in request.complete_at:
         return "queue chosen, input is there"
-    return "queue chosen, input is there or read from elsewhere"
+    if decision.kind != "pinned" and reads_from_elsewhere(request, queue):
+        return "queue chosen, input is read from elsewhere"
+    return ""

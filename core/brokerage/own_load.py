@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.brokerage.candidates import AtQueue, Candidate
 from core.brokerage.facts import database_time
@@ -26,14 +26,20 @@ FROM jobs_archive
 WHERE jedi_task_id = ANY(%(ids)s) AND state_change_time > clock_timestamp() - make_interval(hours => %(hours)s)
 GROUP BY 1, 2
 """
-# ix_jobs_live_status for each state and crowded queue, then the rows
+# jobs_live once, whole: the crowd is what it is about. Who has less than what always passes is only counted.
 _OF_USERS = """
-SELECT computing_site, prod_user_name, count(*) FILTER (WHERE job_status <> 'running') AS queued,
-       count(*) FILTER (WHERE job_status = 'running') AS running
-FROM jobs_live
-WHERE job_status IN ('assigned', 'activated', 'sent', 'starting', 'running') AND computing_site = ANY(%(queues)s)
-GROUP BY 1, 2
+SELECT computing_site, count(*) AS users,
+       coalesce(jsonb_object_agg(prod_user_name, jsonb_build_array(queued, running)) FILTER (WHERE queued > %(least)s), '{}')
+           AS heavy
+FROM (
+    SELECT computing_site, prod_user_name, count(*) FILTER (WHERE job_status <> 'running') AS queued,
+           count(*) FILTER (WHERE job_status = 'running') AS running
+    FROM jobs_live j JOIN unnest(%(queues)s::text[]) AS crowded (name) ON crowded.name = j.computing_site || ''
+    WHERE job_status || '' = ANY(%(statuses)s)
+    GROUP BY 1, 2
+) u GROUP BY computing_site
 """
+_STATUSES = ["assigned", "activated", "sent", "starting", "running"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,16 @@ class Owner:
 
     jedi_task_id: int | None
     user_name: str
+    is_user: bool = True
+    """Whether these are a user's own jobs."""
+
+
+@dataclass(frozen=True)
+class _Crowd:
+    """How many users a queue has, and what those have there who have much: queued, running."""
+
+    users: int = 0
+    heavy: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 class OwnLoad:
@@ -52,7 +68,7 @@ class OwnLoad:
         self._kept_s = kept_s
         self._now = 0.0
         self._ended: dict[int, tuple[float, dict[str, tuple[int, int]]]] = {}
-        self._users: dict[str, tuple[float, dict[str, tuple[int, int]]]] = {}
+        self._users: dict[str, tuple[float, _Crowd]] = {}
 
     def read(
         self, transaction: Transaction, owners: Iterable[Owner], candidates: Sequence[Candidate]
@@ -61,17 +77,17 @@ class OwnLoad:
         owners = set(owners)
         self._now = database_time(transaction)
         ended = self._ended_of(transaction, {owner.jedi_task_id for owner in owners if owner.jedi_task_id is not None})
-        users = self._users_at(
-            transaction, [queue for queue in candidates if queue.waiting >= self._settings.queue_base]
-        )
+        # only users' jobs are looked at so; a batch of production costs nothing here
+        crowded = [queue for queue in candidates if queue.waiting >= self._settings.queue_base]
+        users = self._users_at(transaction, crowded if any(owner.is_user for owner in owners) else [])
         for queue in candidates:
-            queue.user_count = len(users.get(queue.queue_name, ()))
+            queue.user_count = users[queue.queue_name].users if queue.queue_name in users else 0
         found: dict[Owner, Mapping[str, AtQueue]] = {}
         for owner in owners:
             lost = ended.get(owner.jedi_task_id or 0, {})
-            names = set(lost) | {name for name, counts in users.items() if owner.user_name in counts}
+            names = set(lost) | {name for name, crowd in users.items() if owner.user_name in crowd.heavy}
             found[owner] = {
-                name: AtQueue(*lost.get(name, (0, 0)), *users.get(name, {}).get(owner.user_name, (0, 0)))
+                name: AtQueue(*lost.get(name, (0, 0)), *users.get(name, _Crowd()).heavy.get(owner.user_name, (0, 0)))
                 for name in names
             }
         return found
@@ -91,14 +107,15 @@ class OwnLoad:
             self._ended.update({task: (now, counted.get(task, {})) for task in asked})
         return {task: self._ended[task][1] for task in ids}
 
-    def _users_at(self, transaction: Transaction, crowded: list[Candidate]) -> dict[str, dict[str, tuple[int, int]]]:
+    def _users_at(self, transaction: Transaction, crowded: list[Candidate]) -> dict[str, _Crowd]:
         now = self._now
         self._users = {name: kept for name, kept in self._users.items() if 0 <= now - kept[0] < self._kept_s}
         names = [queue.queue_name for queue in crowded]
         asked = [name for name in names if name not in self._users]
         if asked:
-            counted: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-            for row in transaction.fetch(_OF_USERS, {"queues": asked}):
-                counted[row["computing_site"]][row["prod_user_name"]] = (row["queued"], row["running"])
-            self._users.update({name: (now, counted.get(name, {})) for name in asked})
+            least = {"queues": asked, "statuses": _STATUSES, "least": self._settings.user_queue_base}
+            counted = {
+                row["computing_site"]: _Crowd(row["users"], row["heavy"]) for row in transaction.fetch(_OF_USERS, least)
+            }
+            self._users.update({name: (now, counted.get(name, _Crowd())) for name in asked})
         return {name: self._users[name][1] for name in names}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from core.brokerage.candidates import Candidate, Request
+from core.brokerage.candidates import ANALYSIS, Candidate, Request
 from core.brokerage.criteria.shares import priority_limits
 from core.brokerage.followers import is_build_job, needs_of_waiting
 from core.brokerage.own_load import Owner
@@ -112,7 +112,7 @@ def requests_of_jobs(
 
 def owner_of(request: Request) -> Owner:
     """Whose load at the queues counts."""
-    return Owner(request.jedi_task_id, request.user_name)
+    return Owner(request.jedi_task_id, request.user_name, request.kind == ANALYSIS)
 
 
 def request_of_jobs(

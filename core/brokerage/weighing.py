@@ -29,34 +29,43 @@ class Weight:
         return {"queue": self.queue_name, "weight": round(self.value, 6), **self.parts}
 
 
-def weigh(request: Request, queue: Candidate) -> Weight:
-    """The weight of a queue for one more job of the request."""
-    return _analysis(queue) if request.kind == ANALYSIS else _production(request, queue)
-
-
 def weight(queue: Candidate, request: Request = _PLAIN) -> float:
-    """The bare number of `weigh`: what sorts queues, and is asked for every job."""
-    return weigh(request, queue).value
-
-
-def _analysis(queue: Candidate) -> Weight:
-    waiting = queue.waiting
-    parts: dict[str, float] = {"running": queue.running, "waiting": waiting}
-    return Weight(queue.queue_name, (queue.running + 1) / (waiting + 1), parts)
-
-
-def _production(request: Request, queue: Candidate) -> Weight:
-    """(running + 1) / ((waiting + 10) x manyAssigned) x (available + total) / (total x (missing / 100 + 1))."""
-    is_local = not request.has_input or queue.storage_endpoint in request.complete_at
-    assigned = 0 if is_local else queue.assigned
+    """The weight of a queue for one more job of the request: what sorts queues, asked for every job."""
+    if request.kind == ANALYSIS:
+        return (queue.running + 1) / (queue.waiting + 1)
+    is_local, assigned, many_assigned = _assigned(request, queue)
     waiting = queue.activated + assigned + queue.starting + queue.defined
-    many_assigned = 1.0 if is_local else min(2.0, max(1.0, queue.assigned / max(queue.activated, 1)))
-    running = _running(request, queue)
-    total = max(request.input_count, 1)
-    nearness = 2.0 if is_local else 1 / (total / 100 + 1)
-    value = (running + 1) / ((waiting + 10) * many_assigned) * nearness
-    parts = {"running": running, "waiting": waiting, "many_assigned": many_assigned, "nearness": round(nearness, 4)}
+    return (_running(request, queue) + 1) / ((waiting + 10) * many_assigned) * _nearness(request, is_local)
+
+
+def weigh(request: Request, queue: Candidate) -> Weight:
+    """The weight with what it is made of.
+
+    Analysis: (running + 1) / (waiting + 1). Production: (running + 1) / ((waiting + 10) x manyAssigned)
+    x (available + total) / (total x (missing / 100 + 1)).
+    """
+    value = weight(queue, request)
+    if request.kind == ANALYSIS:
+        return Weight(queue.queue_name, value, {"running": queue.running, "waiting": queue.waiting})
+    is_local, assigned, many_assigned = _assigned(request, queue)
+    parts = {
+        "running": _running(request, queue),
+        "waiting": queue.activated + assigned + queue.starting + queue.defined,
+        "many_assigned": many_assigned,
+        "nearness": round(_nearness(request, is_local), 4),
+    }
     return Weight(queue.queue_name, value, parts)
+
+
+def _assigned(request: Request, queue: Candidate) -> tuple[bool, int, float]:
+    """Whether the input is there already; else the assigned jobs that wait for theirs, and how they slow a queue down."""
+    if not request.has_input or queue.storage_endpoint in request.complete_at:
+        return True, 0, 1.0
+    return False, queue.assigned, min(2.0, max(1.0, queue.assigned / max(queue.activated, 1)))
+
+
+def _nearness(request: Request, is_local: bool) -> float:
+    return 2.0 if is_local else 1 / (max(request.input_count, 1) / 100 + 1)
 
 
 def _running(request: Request, queue: Candidate) -> float:
