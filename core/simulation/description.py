@@ -113,13 +113,16 @@ class Work(Documented):
     name: Name
     user: Name = "user"
     users: int = Field(default=1, ge=1, le=10_000)
-    """With more than 1 they are called USER_001, ... and take turns."""
+    """With more than 1 they are called USER_001, ... and take turns, bunch by bunch."""
     jobs: int | None = Field(default=None, ge=1, le=MAX_JOBS)
     """So many at once, at `from_hour`."""
     jobs_per_hour: float | None = Field(default=None, gt=0, le=MAX_JOBS)
     """At random, with this mean."""
     keep_queued: int | None = Field(default=None, ge=1, le=MAX_JOBS)
     """As many as it takes for so many to wait: work without end, made as the task engine makes it."""
+    bunch: int | None = Field(default=None, ge=1, le=MAX_JOBS)
+    """Jobs that one user submits together; by default all of `jobs` over the users, single ones at a rate, and a tenth of
+    `keep_queued`, which is filled up whenever so many are missing."""
     from_hour: float = Field(default=0.0, ge=0)
     until_hour: float | None = Field(default=None, gt=0)
     """Hours after the start between which it comes; until the end when not given."""
@@ -139,6 +142,12 @@ class Work(Documented):
     vo: str = ""
     site: str = ""
     """A queue that the submitter chose."""
+
+    @property
+    def bunch_size(self) -> int:
+        """Jobs that one user submits together."""
+        usual = -(-self.jobs // self.users) if self.jobs else (self.keep_queued or 10) // 10
+        return self.bunch or max(1, usual)
 
     @model_validator(mode="after")
     def _comes_somehow(self) -> Self:
@@ -166,6 +175,8 @@ class Description(Documented):
     """Virtual days to run."""
     tick_s: float = Field(default=600, ge=10, le=6 * 3600)
     """Step of the time, in seconds: jobs start and end at its multiples."""
+    agent_period_s: float = Field(default=3600, ge=10, le=86400)
+    """Timeouts, caps, priority massage and rebrokerage are looked at no more often than this; brokerage and shares each tick."""
     steady_after_hours: float = Field(default=24.0, ge=0)
     """Deviations, utilisation and waste count from here on."""
     max_jobs: int = Field(default=MAX_JOBS, ge=1, le=MAX_JOBS)

@@ -5,12 +5,17 @@ They use the statements of production, for many jobs at once. Knows no share and
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from core.database import Database, Row
-from core.dispatch.acquire import ContactBook, SlotOffer, acquire_jobs
+from core.dispatch.acquire import SlotOffer, acquire_jobs
+from core.dispatch.contacts import ContactBook
 from core.dispatch.update import HEARTBEAT, JobReport, reports_parameters
+from core.shares.ranking import Ranking
+from core.simulation.clock import VirtualClock
+from core.simulation.description import Description
 from core.simulation.grid import SimulatedQueue
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
@@ -24,8 +29,17 @@ T = TypeVar("T")
 class Pilots:
     """All pilots of all queues."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: VirtualClock, description: Description) -> None:
         self._database = database
+        # the only chance in dispatch: which requests are served by age
+        chance = random.Random(f"{description.seed}/requests")
+        tried = description.settings.shares
+        self._ranking = Ranking(
+            refresh_s=tried.refresh_s,
+            sloppy=tried.sloppy,
+            clock=lambda: clock.now().timestamp(),
+            draw=chance.random,
+        )
         self._contacts = ContactBook(period_s=0.0)
 
     def ask(self, queue: SimulatedQueue, count: int) -> list[Row]:
@@ -40,7 +54,7 @@ class Pilots:
             node="simulated",
             job_count=count,
         )
-        return [acquired.job for acquired in acquire_jobs(self._database, offer)]
+        return [acquired.job for acquired in acquire_jobs(self._database, offer, self._ranking)]
 
     def note_contact(self, queue: str, job_count: int) -> None:
         """Pilots of a queue have called, and got so many jobs."""

@@ -67,11 +67,11 @@ class QueueIntegral:
 
 @dataclass
 class ShareState:
-    """A leaf at one moment: the power of its jobs in slots, what it is entitled to, jobs that wait for a slot."""
+    """A leaf at one moment: the power of its jobs in slots, what it is due, the power of jobs that wait for one."""
 
     executing_power: float
     target_power: float
-    queued_jobs: int
+    queued_power: float
 
 
 class Recorder:
@@ -127,4 +127,4 @@ class Recorder:
             share.executing += state.executing_power
             share.target += state.target_power
             share.samples += 1
-            share.with_work += state.queued_jobs > 0
+            share.with_work += state.queued_power > 0

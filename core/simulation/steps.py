@@ -19,16 +19,19 @@ from core.configuration import Settings, Timeouts
 from core.database import Database
 from core.dispatch.acquire import QUEUES_WITH_DISPATCH
 from core.queues import set_endpoint, set_queue
+from core.shares import usage
 from core.simulation.clock import VirtualClock
 from core.simulation.description import Description, QueueChange
 from core.simulation.grid import Grid, SimulatedQueue, changes_by_tick
 from core.simulation.pilots import Pilots, in_batches
 from core.simulation.record import Recorder
+from core.simulation.standing import SharesInUse
 from core.simulation.workload import Fate, Workload, job_of
 from core.taskbuffer.submission import insert_jobs
 
-AGENTS = ("share_keeper", "account_keeper", "massage", "rebroker", "watchdog")
-"""Those of the core's agents that decide about waiting jobs, beside brokerage; they run when their period is over."""
+AGENTS = ("account_keeper", "massage", "rebroker", "watchdog")
+"""Those of the core's agents that decide about waiting jobs, beside brokerage and shares; each in its period, or
+more seldom (`agent_period_s`)."""
 
 _NEVER_S = 1e9
 _AT_ONCE = 2000
@@ -85,7 +88,8 @@ class Stepper:
         self.seconds: dict[str, float] = defaultdict(float)
         self._database = database
         self._clock = clock
-        self._pilots = Pilots(database)
+        self._pilots = Pilots(database, clock, description)
+        self._shares = SharesInUse(database)
         self._changes = changes_by_tick(description)
         self._fates: dict[int, Fate] = {}
         self._running: dict[int, str] = {}
@@ -100,6 +104,7 @@ class Stepper:
 
     def prepare(self) -> None:
         """Enter queues and shares as described."""
+        self._shares.enter(self.description.shares)
         set_endpoint(self._database, _STORAGE, mover="cp", path="/simulated")
         for queue in self.grid.queues.values():
             kind = queue.kind
@@ -123,11 +128,16 @@ class Stepper:
         with self._timed("brokerage"):
             self._broker()
         self._run_agents(tick)
+        with self._timed("use of shares"):
+            usage.refresh(self._database)
+            self._shares.read()
         with self._timed("dispatch"):
             started = self._dispatch(tick)
         with self._timed("reports of starts"):
             self._pilots.report_running(sorted(started))
-        self.recorder.sample(tick, self.grid.queues.values(), {}, work_waits=any(self.workload.waiting.values()))
+        self.recorder.sample(
+            tick, self.grid.queues.values(), self._shares.states(), work_waits=any(self.workload.waiting.values())
+        )
 
     def unmatched(self) -> list[Unmatched]:
         """What was given up without a start, and what waits at the end and has no queue."""
@@ -149,12 +159,14 @@ class Stepper:
             set_queue(self._database, name, {"status": change.status})
 
     def _end_jobs(self, tick: int) -> None:
-        finished, failed = [], []
+        finished: list[int] = []
+        failed: list[int] = []
         for panda_id, name in self.grid.ended(tick):
             fate, share = self._fates.pop(panda_id, None), self._running.pop(panda_id, None)
             if fate is None or share is None:
                 continue
             queue = self.grid.queues[name]
+            self._shares.ended(share, fate.work.cores * queue.kind.power)
             has_failed = fate.fails_at(queue.failure_rate)
             (failed if has_failed else finished).append(panda_id)
             core_ticks = fate.work.cores * fate.ticks_at(queue.failure_rate)
@@ -166,7 +178,7 @@ class Stepper:
     def _submit(self, tick: int) -> None:
         for fates in in_batches(self.workload.due(tick), _AT_ONCE):
             with self._database.transaction() as transaction:
-                panda_ids = insert_jobs(transaction, [job_of(fate) for fate in fates])
+                panda_ids = insert_jobs(transaction, self._shares.tagged(transaction, [job_of(fate) for fate in fates]))
             self._fates.update(zip(panda_ids, fates, strict=True))
             self.recorder.submitted(fates)
 
@@ -179,7 +191,7 @@ class Stepper:
         now_s = tick * self.description.tick_s
         for agent in self._agents:
             if now_s >= self._next_runs[agent.name]:
-                self._next_runs[agent.name] = now_s + agent.period_s
+                self._next_runs[agent.name] = now_s + max(agent.period_s, self.description.agent_period_s)
                 with self._timed(agent.name):
                     _until_idle(agent)
         self._take_back(tick)
@@ -215,6 +227,7 @@ class Stepper:
         fate = self._fates[panda_id]
         self.workload.waiting[fate.work.name] -= 1
         self._running[panda_id] = share
+        self._shares.started(share, fate.work.cores * queue.kind.power)
         self.grid.start(panda_id, queue.name, fate.work.cores, tick + fate.ticks_at(queue.failure_rate))
         self.recorder.started(fate, share, queue.name, tick)
 

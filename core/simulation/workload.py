@@ -55,11 +55,21 @@ class Workload:
         self.submitted = 0
 
     def due(self, tick: int) -> list[Fate]:
-        """The jobs to submit at this tick: further attempts first, then what each work brings, in turns."""
+        """The jobs to submit at this tick: further attempts first, then the bunches of all work in an order by chance."""
         fates = [*self._again]
         self._again.clear()
-        new = [[self._new(work, tick) for _ in range(self._count(work, tick))] for work in self._description.work]
-        fates += _in_turns(new)
+        bunches = [
+            (work, min(work.bunch_size, count - done))
+            for work in self._description.work
+            for count in (self._count(work, tick),)
+            for done in range(0, count, work.bunch_size)
+        ]
+        self._chance.shuffle(bunches)
+        for work, size in bunches:
+            users = self._users[work.name]
+            user = users[self._turns[work.name] % len(users)]
+            self._turns[work.name] += 1
+            fates += [self._new(work, user, tick) for _ in range(size)]
         fates = fates[: max(0, self._description.max_jobs - self.submitted)]
         self.submitted += len(fates)
         for fate in fates:
@@ -70,22 +80,19 @@ class Workload:
         """Submit another attempt of a job with the next ones, if it has any left."""
         if fate.attempt >= fate.work.attempts:
             return False
-        again = self._new(fate.work, tick)
-        again.user, again.attempt, again.ticks = fate.user, fate.attempt + 1, fate.ticks
-        again.first_submitted_tick = fate.first_submitted_tick
+        again = self._new(fate.work, fate.user, tick)
+        again.attempt, again.ticks, again.first_submitted_tick = fate.attempt + 1, fate.ticks, fate.first_submitted_tick
         self._again.append(again)
         return True
 
-    def _new(self, work: Work, tick: int) -> Fate:
-        users = self._users[work.name]
-        turn = self._turns[work.name]
-        self._turns[work.name] = turn + 1
+    def _new(self, work: Work, user: str, tick: int) -> Fate:
         seconds = _walltime_s(work.walltime, self._chance)
         ticks = max(1, math.ceil(seconds / self._description.tick_s))
         luck, part = self._chance.random(), self._chance.random()
-        return Fate(work, users[turn % len(users)], tick, ticks, luck, part, first_submitted_tick=tick)
+        return Fate(work, user, tick, ticks, luck, part, first_submitted_tick=tick)
 
     def _count(self, work: Work, tick: int) -> int:
+        """Jobs of a work that come now: whole bunches, except the last one of a fixed number."""
         hour_ticks = 3600 / self._description.tick_s
         if work.jobs is not None:
             return work.jobs if tick == round(work.from_hour * hour_ticks) else 0
@@ -94,9 +101,10 @@ class Workload:
         )
         if not is_time:
             return 0
+        size = work.bunch_size
         if work.keep_queued is not None:
-            return max(0, work.keep_queued - self.waiting[work.name])
-        return _poisson((work.jobs_per_hour or 0.0) / hour_ticks, self._chance)
+            return max(0, (work.keep_queued - self.waiting[work.name]) // size) * size
+        return _poisson((work.jobs_per_hour or 0.0) / hour_ticks / size, self._chance) * size
 
 
 def job_of(fate: Fate) -> NewJob:
@@ -119,16 +127,6 @@ def job_of(fate: Fate) -> NewJob:
         max_disk_mb=work.disk_mb,
         max_walltime_s=work.max_walltime_s,
     )
-
-
-def _in_turns(lists: list[list[Fate]]) -> list[Fate]:
-    """All entries, spread evenly: nobody's jobs get the smaller PandaIDs for standing first in the file."""
-    keyed = [
-        ((position + 0.5) / len(fates), number, fate)
-        for number, fates in enumerate(lists)
-        for position, fate in enumerate(fates)
-    ]
-    return [fate for _, _, fate in sorted(keyed, key=lambda entry: entry[:2])]
 
 
 def _walltime_s(walltime: Walltime, chance: random.Random) -> float:
