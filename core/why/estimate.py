@@ -173,13 +173,19 @@ def _like(rows: Sequence[Row], job: Row) -> tuple[list[float], str]:
     return [max(0.0, row["wait_s"]) for row in chosen], basis
 
 
-def no_start_of(job: Row, reason: str, as_of: datetime) -> StartEstimate | None:
-    """The honest "unknown" for a job that is not ready yet; None for one that started or ended."""
-    if JobStatus(job["job_status"]) in ON_WORKER_NODE or job["job_status"] in ("holding", "merging", "transferring"):
-        return None
-    if job["job_status"] in ("finished", "failed", "cancelled", "closed"):
-        return None
-    return unknown(reason or "it is not ready yet", (as_of - job["state_change_time"]).total_seconds())
+_NOT_READY = {
+    JobStatus.PENDING: "it waits for its build job",
+    JobStatus.DEFINED: "it has no queue yet",
+    JobStatus.WAITING: "an input is registered nowhere yet",
+    JobStatus.ASSIGNED: "its input has not arrived yet",
+    JobStatus.THROTTLED: "it is held back",
+}
+
+
+def no_start_of(job: Row, as_of: datetime) -> StartEstimate:
+    """The honest "unknown" for a job that is not ready for pilots."""
+    reason = _NOT_READY.get(JobStatus(job["job_status"]), "it is not ready yet")
+    return unknown(reason, (as_of - job["state_change_time"]).total_seconds())
 
 
 def duration_of_like_jobs(transaction: Transaction, job: Row) -> Durations:

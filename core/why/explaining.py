@@ -22,7 +22,7 @@ from core.why.reason import Reason, true_reasons
 from core.why.task_case import TaskCase, task_row_of
 from core.why.task_statements import TASK_STATEMENTS
 
-_NO_START = frozenset({"queue_gone", "queue_closed"})
+_NO_START = frozenset({"task_paused", "queue_gone", "queue_closed"})
 """Reasons for which the waits of other jobs tell nothing."""
 
 
@@ -91,14 +91,13 @@ class Explainer:
             return self._brokerage.about_job(transaction, case.waiting_job.job, as_of)
         return None if case.n_on_node else self._brokerage.about_task(transaction, case.task, as_of)
 
-    def _start(self, case: JobCase, reasons: list[Reason]) -> StartEstimate | None:
+    def _start(self, case: JobCase, reasons: list[Reason]) -> StartEstimate:
         """By like jobs when it is ready and its queue gives out work; else why nothing can be said."""
         first = reasons[0] if reasons else None
-        said = first.clause.rstrip(".") if first else ""
-        if case.status != JobStatus.ACTIVATED:
-            return no_start_of(case.job, said or f"it is {case.status}", case.as_of)
         if first is not None and first.id in _NO_START:
-            return unknown(said, case.age_s)
+            return unknown(first.clause, case.age_s)
+        if case.status != JobStatus.ACTIVATED:
+            return no_start_of(case.job, case.as_of)
         return estimate_start(case.transaction, case.job, case.as_of)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.states import JobStatus
-from core.why.job_case import JobCase
+from core.why.job_case import NAMED_FILES, JobCase
 from core.why.reason import Reason, Responsible
 from core.wording import are, counted, duration_words, moment, named
 
@@ -35,15 +35,20 @@ class NoQueueFits:
         steps: list[dict[str, Any]] = list(case.decision["funnel"]) if case.decision else []
         binding = next((step for step in steps if step["after"] == 0), None)
         n_queues = int(steps[0]["before"]) if steps else 0
-        passed = f" Of {counted(n_queues, 'queue')} none is left" if steps else ""
-        stopped = f"; the last {binding['before']:,} failed at '{binding['sentence']}'" if binding and passed else ""
-        looked = case.job["brokerage_time"]
+        sentence = f"{said[:1].upper()}{said[1:]}."
+        if binding and binding["before"]:
+            examples = "; ".join(f"{out['queue']} {out['reason']}" for out in binding["excluded"][:NAMED_FILES])
+            sentence = (
+                f"None of {counted(n_queues, 'queue')} can take it: the last {binding['before']:,} fail at "
+                f"'{binding['sentence']}' ({examples})."
+            )
+        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S})" if case.job["brokerage_time"] else ""
         return Reason(
             self.id,
             _RESPONSIBLE_FOR.get(str(binding["criterion"]), Responsible.USER) if binding else Responsible.OPERATORS,
             clause=said,
-            sentence=f"{said[:1].upper()}{said[1:]}.{passed}{stopped}{'.' if passed else ''}",
-            next_step="brokerage looks again every few seconds" + (f", last at {looked:%H:%M:%S}" if looked else ""),
+            sentence=sentence,
+            next_step=f"brokerage looks again every few seconds{looked}; what never fits is closed at the time given",
             next_time=_closing_time(case),
             advice=("see the what-if below for the change that opens most queues",) if steps else (),
             numbers={

@@ -10,15 +10,15 @@ from dash import html
 from dashboard.components import marks
 
 
-def funnel(decision: Mapping[str, Any]) -> html.Div:
-    """One bar per criterion; the queues it took out are listed with the reason."""
+def funnel(decision: Mapping[str, Any], *, result: str = "Chosen") -> html.Div:
+    """One bar per criterion; the queues it took out are listed with the reason. `result` is the word for who is left."""
     steps = decision.get("funnel") or []
     top = max((int(step["before"]) for step in steps), default=1) or 1
     chosen = decision.get("chosen")
-    result = f"Chosen: {chosen}" if chosen else "No queue was left."
+    said = f"{result}: {chosen}" if chosen else "No queue was left."
     return html.Div(
         [
-            html.P([html.Strong(result), " ", marks.age(decision.get("time"))]),
+            html.P([html.Strong(said), " ", marks.age(decision.get("time"))]),
             html.Ol([_step(step, top) for step in steps], className="funnel"),
         ]
     )

@@ -16,7 +16,7 @@ from dashboard.components.job_table import error_words
 from dashboard.components.job_tabs import job_tabs
 from dashboard.components.retries import job_retries
 from dashboard.components.timeline import timeline
-from dashboard.components.why import why
+from dashboard.components.why import told, why
 from dashboard.links import Links
 from dashboard.page import Page, View
 from pandascope.addresses import Address
@@ -42,7 +42,7 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer, reasons = await asyncio.gather(view.client.job(view.number), view.client.why_job(view.number))
+    answer, reasons = await asyncio.gather(view.client.job(view.number), told(view.client.why_job(view.number)))
     job = answer["job"]
     left = [
         panels.panel("States", timeline(answer.get("history") or [])),

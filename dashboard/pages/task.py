@@ -14,7 +14,7 @@ from dashboard.components import marks, panels
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.components.retries import task_retries
 from dashboard.components.ribbon import job_ribbon
-from dashboard.components.why import why
+from dashboard.components.why import told, why
 from dashboard.links import Links
 from dashboard.page import Page, View
 from pandascope.addresses import Address
@@ -31,7 +31,7 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer, reasons = await asyncio.gather(view.client.task(view.number), view.client.why_task(view.number))
+    answer, reasons = await asyncio.gather(view.client.task(view.number), told(view.client.why_task(view.number)))
     task = answer.get("task") or answer
     head = heading(
         [html.Span(f"Task {view.address.number}"), marks.task_state(task["status"])],

@@ -56,6 +56,8 @@ def test_every_reading_call_answers_with_an_envelope(client: Client, failed_task
         client.queues(),
         client.tasks(),
         client.task(task_id),
+        client.why_job(panda_id),
+        client.why_task(task_id),
         client.throughput(hours=1),
         client.search(str(panda_id)),
     ):

@@ -20,6 +20,9 @@ JOB_ROW = {
     *("modification_host", "pilot_id", "transformation", "command_to_pilot", "cpu_consumption_time_s", "max_rss_kb"),
     *("error", "culprit_line", "incident_id"),
 }
+WHY = {
+    *("kind", "panda_id", "jedi_task_id", "status", "computing_site", "reason", "also", "brokerage", "start"),
+}
 PAGES = {
     "summary": {"jobs", "incidents", "worst", "throughput", "waits", "silent_queues", "agents", "sparkline"},
     "jobs": {"facets", "jobs"},
@@ -42,6 +45,8 @@ PAGES = {
         "timing",
     },
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
+    "why/job/17": WHY,
+    "why/task/10000000": WHY,
     "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets"},
     "incident/5": {"incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping"},
 }

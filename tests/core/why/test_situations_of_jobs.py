@@ -46,7 +46,8 @@ def test_no_queue_allows_the_memory(database):
     answer = about_job(database, panda_id)
     identity, sentence = first(answer)
     assert identity == "no_queue"
-    assert "Of 4 queues none is left; the last 4 failed at 'the queue allows the memory the job needs'." in sentence
+    assert sentence.startswith("None of 4 queues can take it: the last 4 fail at 'the queue allows the memory")
+    assert "(S0 allows 1000 MB, the job needs 6000 MB; S1 allows 2000 MB" in sentence
     reason = answer["reason"]
     assert (reason["responsible"], reason["numbers"]["binding_step"]) == ("user", "memory")
     assert reason["next_time"] is not None and reason["advice"]
