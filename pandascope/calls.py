@@ -52,6 +52,36 @@ def queues(**filters: Any) -> Call:
     return _read("queues", filters)
 
 
+def queue_history(queue_name: str) -> Call:
+    """The changes of a queue's status."""
+    return _read(f"queues/{quote(queue_name, safe='')}/history")
+
+
+def users(**filters: Any) -> Call:
+    """Users and working groups with what they run, may and used."""
+    return _read("users", filters)
+
+
+def user(name: str, kind: str) -> Call:
+    """One user or working group."""
+    return _read(f"users/{quote(name, safe='')}", {"kind": kind})
+
+
+def timeouts() -> Call:
+    """Every timeout with what it ended and whom it will."""
+    return _read("timeouts")
+
+
+def shares() -> Call:
+    """The tree of global shares as it stands."""
+    return _read("shares")
+
+
+def share_samples(hours: float) -> Call:
+    """Executing power and target of every share over the last hours."""
+    return _read("shares/samples", {"hours": hours})
+
+
 def tasks(**filters: Any) -> Call:
     """A page of tasks."""
     return _read("tasks", filters)
@@ -152,6 +182,46 @@ def dataset(name: str) -> Call:
 def endpoints() -> Call:
     """The storage endpoints."""
     return _control("GET", "endpoints", key="endpoints")
+
+
+def set_queue(queue_name: str, changes: Mapping[str, Any]) -> Call:
+    """Create a queue or change its attributes; gives its row."""
+    return _control("PUT", f"queue/{quote(queue_name, safe='')}", dict(changes), key="queue")
+
+
+def account(name: str, kind: str) -> Call:
+    """What was decided about a user or working group, and the limits in force."""
+    return _control("GET", f"account/{kind}/{quote(name, safe='')}")
+
+
+def set_account(name: str, kind: str, changes: Mapping[str, Any]) -> Call:
+    """Decide about a user or working group; gives what is decided now."""
+    return _control("PUT", f"account/{kind}/{quote(name, safe='')}", dict(changes), key="account")
+
+
+def share_tree() -> Call:
+    """All shares as they can be sent back."""
+    return _control("GET", "shares", key="shares")
+
+
+def set_share_tree(shares: Sequence[Mapping[str, Any]]) -> Call:
+    """Put a whole tree of shares in place; gives its shares."""
+    return _control("PUT", "shares", {"shares": list(shares)}, key="shares")
+
+
+def set_share(name: str, changes: Mapping[str, Any]) -> Call:
+    """Make a share or change some of its attributes; gives the share."""
+    return _control("PUT", f"share/{quote(name, safe='')}", dict(changes), key="share")
+
+
+def remove_share(name: str) -> Call:
+    """Take a leaf out of the tree of shares."""
+    return _control("DELETE", f"share/{quote(name, safe='')}")
+
+
+def retag(running_too: bool) -> Call:
+    """Give live work the shares that the tree gives it now."""
+    return _control("POST", "shares/retag", {"running_too": running_too}, timeout_s=600.0)
 
 
 def outputs(jedi_task_id: int) -> Call:

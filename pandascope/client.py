@@ -79,6 +79,30 @@ class Client:
         """Every queue with its jobs."""
         return self._document(calls.queues(**filters))
 
+    def queue_history(self, queue_name: str) -> Document:
+        """The changes of a queue's status: when, who, why; the newest first."""
+        return self._document(calls.queue_history(queue_name))
+
+    def users(self, **filters: Any) -> Document:
+        """Users and working groups: what they run, may and used; the busiest first."""
+        return self._document(calls.users(**filters))
+
+    def user(self, name: str, *, kind: str = "user") -> Document:
+        """One user (or kind="group"): limits, quotas, use by day and queue, tasks."""
+        return self._document(calls.user(name, kind))
+
+    def timeouts(self) -> Document:
+        """Every timeout: limit, effect, what it ended, live jobs past half of it."""
+        return self._document(calls.timeouts())
+
+    def shares(self) -> Document:
+        """The tree of global shares: value, target, use and deviation of each."""
+        return self._document(calls.shares())
+
+    def share_samples(self, hours: float = 24) -> Document:
+        """Executing power and target of every share over the last hours."""
+        return self._document(calls.share_samples(hours))
+
     def tasks(self, **filters: Any) -> Document:
         """A page of tasks."""
         return self._document(calls.tasks(**filters))
@@ -180,6 +204,26 @@ class Client:
         """Ask for the end of a task and its jobs."""
         return self._call(calls.kill_task(jedi_task_id))
 
+    def share_tree(self) -> list[Document]:
+        """All shares as `set_share_tree` takes them."""
+        return list(self._call(calls.share_tree()))
+
+    def set_share_tree(self, shares: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """Put a whole tree of shares in place of the one that is (operators); its shares."""
+        return list(self._call(calls.set_share_tree(shares)))
+
+    def set_share(self, name: str, **changes: Any) -> Document:
+        """Make a share or change some of its attributes (operators); the share."""
+        return self._document(calls.set_share(name, changes))
+
+    def remove_share(self, name: str) -> Document:
+        """Take a leaf out of the tree of shares (operators)."""
+        return self._document(calls.remove_share(name))
+
+    def retag(self, *, running_too: bool = False) -> Document:
+        """Give live tasks and jobs the shares that the tree gives them now (operators); how many changed."""
+        return self._document(calls.retag(running_too))
+
     def acknowledge(self, incident_id: int, comment: str | None = None) -> Document:
         """Say that somebody takes care of an incident; its row."""
         return self._document(calls.change_incident(incident_id, "acknowledge", comment))
@@ -229,6 +273,18 @@ class Client:
     def register_replicas(self, replicas: Sequence[Mapping[str, Any]]) -> Document:
         """Tell of copies of files that have arrived at an endpoint."""
         return self._document(calls.register_replicas(replicas))
+
+    def set_queue(self, queue_name: str, **changes: Any) -> Document:
+        """Create a queue or change its attributes (status=, reason=, release=True, ...); its row."""
+        return self._document(calls.set_queue(queue_name, changes))
+
+    def account(self, name: str, *, kind: str = "user") -> Document:
+        """What was decided about a user (or kind="group"), and the limits in force."""
+        return self._document(calls.account(name, kind))
+
+    def set_account(self, name: str, *, kind: str = "user", **changes: Any) -> Document:
+        """Decide about a user or working group (max_running_jobs=, banned_until=, ...); None: what the settings say."""
+        return self._document(calls.set_account(name, kind, changes))
 
     def stream(self, topics: Iterable[str] = (), since: int | str | None = None) -> Iterator[Event]:
         """The live stream, for ever: comes back by itself after a break and resumes there (events.py)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.control import data, incidents, queues, retry, tasks, users, workers
+from api.control import accounts, data, incidents, queues, retry, shares, tasks, users, workers
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -13,8 +13,15 @@ HANDLERS: list[Handler] = [
     queues.set_queue,
     queues.set_endpoint,
     queues.endpoints,
+    shares.tree_of_shares,
+    shares.set_tree_of_shares,
+    shares.set_share,
+    shares.delete_share,
+    shares.retag_live_work,
     workers.ended,
     users.set_user,
+    accounts.account,
+    accounts.set_account,
     retry.retry_rules,
     retry.add_retry_rule,
     retry.try_retry_rule,

@@ -12,10 +12,12 @@ from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
 from api.monitor.retries import retry_deeds, retry_rules_seen
 from api.monitor.search import search_everything
+from api.monitor.shares import samples_of_shares, shares
 from api.monitor.stream import stream
 from api.monitor.summary import summary_now
 from api.monitor.tasks import task, tasks
 from api.monitor.throughput import throughput_bins
+from api.monitor.users import timeouts, user, users
 from api.monitor.why import why_job_is_so, why_task_is_so
 from api.operations import Handler, Services
 
@@ -26,6 +28,11 @@ HANDLERS: list[Handler] = [
     job_log_text,
     queues,
     queue_changes,
+    shares,
+    samples_of_shares,
+    users,
+    user,
+    timeouts,
     tasks,
     task,
     incidents,
