@@ -15,6 +15,7 @@ from core.agents.factory_news import FactoryNews
 from core.agents.feeder import Feeder
 from core.agents.generator import Generator
 from core.agents.massage import PriorityMassage
+from core.agents.notices import Notices
 from core.agents.partitions import PartitionKeeper
 from core.agents.queue_tester import QueueTester
 from core.agents.rebroker import Rebroker
@@ -45,6 +46,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         Generator(database, settings.generation, settings.tasks, periods.generator_s),
         Scouts(database, settings.scouts, periods.scouts_s),
         TaskWatchdog(database, settings.tasks, periods.task_watchdog_s),
+        Notices(database, settings.mail, periods.task_watchdog_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),
         ShareKeeper(database, periods.shares_s, settings.shares.sample_s),
