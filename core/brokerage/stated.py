@@ -54,7 +54,7 @@ class Stated:
     architectures: frozenset[str] = frozenset()
     runs_containers: bool | None = None
     gpus: frozenset[str] = frozenset()
-    """Models, or `any`; empty says nothing."""
+    """Models, `any`, or `none`; empty says nothing."""
     allowed_processing: frozenset[str] = frozenset()
     excluded_processing: frozenset[str] = frozenset()
     expects_no_pilots: bool = False
@@ -95,7 +95,7 @@ def read_stated(parameters: object) -> Stated:
         releases=reader.names("releases", drops=_ANY_VERSION),
         architectures=reader.names("architectures", "cmtconfig", "platform", drops=_ANY_VERSION),
         runs_containers=reader.containers(),
-        gpus=reader.names("gpu", "gpus", drops=("", "none", "excl")),
+        gpus=reader.names("gpu", "gpus", drops=("",)),
         allowed_processing=reader.names("allowed_processing"),
         excluded_processing=reader.names("excluded_processing"),
         expects_no_pilots=bool(reader.flag("allow_no_pilot")),

@@ -18,7 +18,13 @@ from core.brokerage.criteria.load import (
 from core.brokerage.criteria.network import NetworkReaches
 from core.brokerage.criteria.pilots import PilotsCall, QueueStartsJobs
 from core.brokerage.criteria.shares import PledgeIsNotUsedUp, QueueIsPledged, ShareIsNotZero
-from core.brokerage.criteria.software import AcceleratorIsThere, ContainersRun, PlatformFits, ReleaseIsThere
+from core.brokerage.criteria.software import (
+    AcceleratorIsStated,
+    AcceleratorIsThere,
+    ContainersRun,
+    PlatformFits,
+    ReleaseIsThere,
+)
 from core.brokerage.criteria.status import ProcessingIsWelcome, QueueIsOnline, QueueTakesLabel
 from core.brokerage.criteria.storage import (
     DirectAccessIsPossible,
@@ -53,6 +59,7 @@ def production_criteria(settings: BrokerageSettings) -> list[Criterion]:
         PlatformFits(),
         ContainersRun(),
         AcceleratorIsThere(),
+        AcceleratorIsStated(),
         MemoryFits(settings.production_memory_part),
         MemoryIsUsed(),
         DirectAccessIsPossible(),
@@ -90,6 +97,7 @@ def analysis_criteria(settings: BrokerageSettings) -> list[Criterion]:
         PlatformFits(),
         ContainersRun(),
         AcceleratorIsThere(),
+        AcceleratorIsStated(),
         MemoryFits(),
         MemoryIsUsed(),
         DirectAccessIsPossible(),

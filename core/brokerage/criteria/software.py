@@ -49,8 +49,11 @@ class ContainersRun(Criterion):
         return None
 
 
+_GENERIC = ("any", "true", "yes", "1")
+
+
 class AcceleratorIsThere(Criterion):
-    """Jobs for GPUs need a queue that states them; here alone unknown means none."""
+    """Jobs for GPUs keep away from queues that state others, or none."""
 
     name = "gpu"
     sentence = "the queue has the accelerator the job needs"
@@ -58,14 +61,24 @@ class AcceleratorIsThere(Criterion):
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Any model does where none is named, on either side."""
         there = queue.stated.gpus
-        if not request.gpu:
+        if not request.gpu or not there or any(name.lower() in _GENERIC for name in there):
             return None
-        if not there:
-            return "states no GPU"
-        generic = ("any", "true", "yes", "1")
-        if request.gpu.lower() in generic or any(name.lower() in generic for name in there):
+        has_any = any(name.lower() not in ("none", "no", "false", "0") for name in there)
+        if has_any and (request.gpu.lower() in _GENERIC or _is_among(request.gpu, there)):
             return None
-        return None if _is_among(request.gpu, there) else f"has {', '.join(sorted(there)[:3])}, not {request.gpu}"
+        return f"has {', '.join(sorted(there)[:3])}, the job needs {request.gpu}"
+
+
+class AcceleratorIsStated(Criterion):
+    """Jobs for GPUs go to queues that state some before those that say nothing."""
+
+    name = "gpu_stated"
+    sentence = "the queue states an accelerator if the job needs one"
+    is_preference = True
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Look whether anything was stated."""
+        return "states no GPU" if request.gpu and not queue.stated.gpus else None
 
 
 def _is_among(wanted: str, there: frozenset[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.brokerage.candidates import ANALYSIS, PRODUCTION, Candidate, Request
+from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
 
 _TEST_LABELS = ("test", "prod_test", "ptest")
@@ -37,8 +37,7 @@ class QueueTakesLabel(Criterion):
         wanted = queue.stated.type
         if wanted in ("", "unified", request.kind) or is_test(request):
             return None
-        names = {ANALYSIS: "analysis", PRODUCTION: "production"}
-        return f"is a {wanted} queue, this is {names[request.kind]}"
+        return f"is for {wanted}, this is {request.kind}"
 
 
 class ProcessingIsWelcome(Criterion):
