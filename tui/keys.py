@@ -54,6 +54,9 @@ KEYS: tuple[Key, ...] = (
     Key("reopen", "U", "reopen", "Open a resolved incident again, with a comment.", 26, changes_state=True),
     Key("errors", "e", "errors", "What failed here: the failed jobs of the selection, or the incident of a job.", 28),
     Key("jobs_of", "j", "jobs", "The jobs of the selection.", 30),
+    Key(
+        "why", "w", "why", "Why does it not run: the reason, who is responsible, what comes next, what would help.", 31
+    ),
     Key("next_match", "n", "next", "Next match of the search; without a search, the next error line.", 32),
     Key("previous_match", "N", "previous", "Previous match, or previous error line.", 0),
     Key("follow", "f", "follow", "Stay at the end of the log while it grows.", 34),

@@ -14,6 +14,7 @@ from tui.screens.now import NowScreen
 from tui.screens.queues import QueuesScreen
 from tui.screens.task import TaskScreen
 from tui.screens.tasks import TasksScreen
+from tui.screens.users import UsersScreen
 
 SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.NOW: NowScreen,
@@ -25,6 +26,7 @@ SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.LOG: LogScreen,
     Page.TASKS: TasksScreen,
     Page.TASK: TaskScreen,
+    Page.USERS: UsersScreen,
 }
 
 

@@ -25,6 +25,7 @@ from tui.navigation import Place
 from tui.palette import Palette
 from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
+from tui.screens.why import WhyScreen
 from tui.suggester import LineSuggester
 from tui.widgets.crumbs import Crumbs
 from tui.widgets.key_hints import KeyHints
@@ -105,6 +106,10 @@ class MonitorScreen(Screen[None]):
 
     def jobs_target(self) -> Address | None:
         """The jobs of the selection."""
+        return None
+
+    def why_target(self) -> Address | None:
+        """The job or task of the selection, to be explained."""
         return None
 
     def selected_id(self) -> str:
@@ -348,6 +353,14 @@ class MonitorScreen(Screen[None]):
     def action_jobs_of(self) -> None:
         """`j`."""
         self._drill_or_say(self.jobs_target(), "There are no jobs here.")
+
+    def action_why(self) -> None:
+        """`w`."""
+        about = self.why_target()
+        if about is None:
+            self.notify("There is no job and no task here.", severity="warning")
+        else:
+            self.app.push_screen(WhyScreen(about))
 
     def _drill_or_say(self, address: Address | None, nothing: str) -> None:
         if address is None:

@@ -33,9 +33,12 @@ class JobColumn(VerticalScroll, can_focus=True):
 class JobScreen(MonitorScreen):
     """One job."""
 
-    HELP = "l opens the log at the line that failed, e the incident that the job belongs to, j all jobs of its task."
+    HELP = (
+        "l opens the log at the line that failed, e the incident that the job belongs to, j all jobs of its task; "
+        "w says why it does not run."
+    )
     FIRST_FOCUS = "#job-story"
-    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "jobs_of")
+    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "jobs_of", "why")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -120,6 +123,10 @@ class JobScreen(MonitorScreen):
     def log_target(self) -> Address | None:
         """The log with the failing line."""
         return log_address(int(self.address.number or 0))
+
+    def why_target(self) -> Address | None:
+        """This job."""
+        return self.address
 
     def errors_target(self) -> Address | None:
         """The incident of the job."""

@@ -35,7 +35,7 @@ class JobsScreen(ListingScreen):
     NOUN = ("job", "jobs")
     KEY = "panda_id"
     HAS_FACETS = True
-    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "sort")
+    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "sort", "why")
 
     _next_cursor: str | None = None
 
@@ -136,6 +136,11 @@ class JobsScreen(ListingScreen):
         """The log of the job under the cursor."""
         row = self.table.current
         return None if row is None else log_address(int(row["panda_id"]))
+
+    def why_target(self) -> Address | None:
+        """The job under the cursor."""
+        row = self.table.current
+        return None if row is None else Address(Page.JOB, int(row["panda_id"]))
 
     def errors_target(self) -> Address | None:
         """The incident of the job under the cursor."""

@@ -27,9 +27,12 @@ from tui.widgets.virtual_table import Row, VirtualTable
 class TaskScreen(MonitorScreen):
     """A task with its figures, parameters and incidents."""
 
-    HELP = "j lists the jobs of the task, e the failed ones, enter opens the incident under the cursor."
+    HELP = (
+        "j lists the jobs of the task, e the failed ones, enter opens the incident under the cursor; w says why the task "
+        "does not run."
+    )
     FIRST_FOCUS = "#task-incidents"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
+    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -103,6 +106,10 @@ class TaskScreen(MonitorScreen):
     @on(VirtualTable.Opened, "#task-incidents")
     def _opened(self, event: VirtualTable.Opened) -> None:
         self.console_app.drill(Address(Page.INCIDENT, int(event.row["incident_id"])), row=event.row)
+
+    def why_target(self) -> Address | None:
+        """This task."""
+        return self.address
 
     def jobs_target(self) -> Address | None:
         """The jobs of the task."""

@@ -22,7 +22,7 @@ class TasksScreen(ListingScreen):
     ROWS = "tasks"
     NOUN = ("task", "tasks")
     KEY = "jedi_task_id"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
+    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -45,6 +45,11 @@ class TasksScreen(ListingScreen):
         """The jobs of the task."""
         row = self.table.current
         return None if row is None else Address(Page.JOBS, filters={"jedi_task_id": str(row["jedi_task_id"])})
+
+    def why_target(self) -> Address | None:
+        """The task under the cursor."""
+        row = self.table.current
+        return None if row is None else Address(Page.TASK, int(row["jedi_task_id"]))
 
     def errors_target(self) -> Address | None:
         """The failed jobs of the task."""
