@@ -1,0 +1,102 @@
+"""Global shares: read and set by operators, one node or the whole tree at once; live work tagged anew."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.identity.access import Access
+from api.operations import Context, operation
+from core.shares.checking import MAX_NODES
+from core.shares.editing import remove_share, replace_tree
+from core.shares.editing import set_share as store_share
+from core.shares.reading import read_nodes
+from core.shares.retagging import retag
+
+
+class ShareBody(BaseModel):
+    """Attributes of a share; those left out stay. Expressions are regular expressions of the whole value, empty for all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parent: str | None = None
+    """Empty for the top."""
+    value: float | None = None
+    """Weight among its siblings."""
+    position: int | None = None
+    """Work goes to the first leaf that matches, in this order."""
+    vo: str | None = None
+    prod_source_label: str | None = None
+    working_group: str | None = None
+    campaign: str | None = None
+    processing_type: str | None = None
+    trans_path: str | None = None
+    rtype: str | None = None
+    """Kind of resource (`parameters.type` of a queue) at which alone it runs."""
+    max_queued_jobs: int | None = None
+    """Jobs of a resource type that may wait; 0: as the installation says."""
+    description: str | None = None
+
+
+class NamedShare(ShareBody):
+    """A share of a whole tree; what is left out is empty."""
+
+    name: str
+
+
+class TreeBody(BaseModel):
+    """A whole tree; shares without a position follow the order of the list. Without any share there is no tree."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shares: list[NamedShare] = Field(max_length=MAX_NODES)
+
+
+class RetagBody(BaseModel):
+    """Which live work is tagged anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    running_too: bool = False
+    """Also jobs that a pilot has."""
+
+
+@operation("GET", "/api/control/shares", access=Access.READER)
+def tree_of_shares(context: Context) -> dict[str, Any]:
+    """The tree as it can be sent back: all shares in order of position."""
+    return {"shares": [asdict(node) for node in read_nodes(context.database)]}
+
+
+@operation("PUT", "/api/control/shares", access=Access.OPERATOR)
+def set_tree_of_shares(context: Context, body: TreeBody) -> dict[str, Any]:
+    """Put a whole tree in place of the one that is, all or nothing."""
+    shares = [share.model_dump(exclude_none=True) for share in body.shares]
+    nodes = replace_tree(context.database, shares, who=context.caller.user_name)
+    context.services.ranking.forget()
+    return {"shares": [asdict(node) for node in nodes]}
+
+
+@operation("PUT", "/api/control/share/{name}", access=Access.OPERATOR)
+def set_share(context: Context, name: str, body: ShareBody) -> dict[str, Any]:
+    """Make a share or change some of its attributes."""
+    node = store_share(context.database, name, body.model_dump(exclude_none=True), who=context.caller.user_name)
+    context.services.ranking.forget()
+    return {"share": asdict(node)}
+
+
+@operation("DELETE", "/api/control/share/{name}", access=Access.OPERATOR)
+def delete_share(context: Context, name: str) -> dict[str, Any]:
+    """Take a leaf out of the tree; its work is served after that of the others until it is tagged anew."""
+    remove_share(context.database, name, who=context.caller.user_name)
+    context.services.ranking.forget()
+    return {"removed": name}
+
+
+@operation("POST", "/api/control/shares/retag", access=Access.OPERATOR)
+def retag_live_work(context: Context, body: RetagBody) -> dict[str, Any]:
+    """Give live tasks and jobs the shares that the tree gives them now."""
+    changed = retag(context.database, running_too=body.running_too)
+    context.services.ranking.forget()
+    return {"tasks": changed.tasks, "jobs": changed.jobs}
