@@ -24,6 +24,7 @@ _NAVIGATION = (
     ("jobs", "Jobs", ("jobs", "job", "log")),
     ("tasks", "Tasks", ("tasks", "task")),
     ("queues", "Queues", ("queues",)),
+    ("users", "Users", ("users",)),
 )
 _SET_TITLE = """function (title) {
     document.title = title ? title + " · pandascope" : "pandascope";

@@ -101,7 +101,7 @@ class LimitTable:
         own = {Account(row["kind"], row["name"]): row for row in rows}
         written = own.pop(Account(DEFAULT, ""), None)
         usual = limits_of_settings(AccountSettings())
-        self.default = replace(_in_force(usual, written), covers_all_work=False) if written else usual
+        self.default = replace(_in_force(usual, written), covers_all_work=False, reason="") if written else usual
         self._own = {account: _in_force(self.default, row) for account, row in own.items()}
 
     def of(self, account: Account) -> Limits:

@@ -57,6 +57,25 @@ def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, co
     return figure
 
 
+def hours_by_day(days: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Core hours of each day, those of failed jobs apart."""
+    figure = _blank()
+    shares = (
+        ("failed", [day["failed_core_hours"] for day in days]),
+        ("finished", [max(0.0, day["wall_core_hours"] - day["failed_core_hours"]) for day in days]),
+    )
+    for name, values in shares:
+        figure.add_bar(
+            x=[day["day"] for day in days],
+            y=values,
+            name="failed jobs" if name == "failed" else "other jobs",
+            marker={"color": palette.look(palette.JOB_STATES, name).colour, "line": {"width": 0}},
+            hovertemplate="%{y:.1f} core hours<br>%{x|%d %b}<extra></extra>",
+        )
+    figure.update_layout(bargap=0.15)
+    return figure
+
+
 def graph(component_id: str, *, height: int = 220) -> html.Div:
     """An empty plot that a callback fills; its place is kept while Plotly is still being loaded."""
     plot = dcc.Graph(id=component_id, figure=_blank(), style={"height": f"{height}px"}, className="plot", **_CONFIG)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.page import Page
-from dashboard.pages import incident, incidents, job, jobs, log, now, queues, task, tasks
+from dashboard.pages import incident, incidents, job, jobs, log, now, queues, task, tasks, users
 
 PAGES: tuple[Page, ...] = (
     now.PAGE,
@@ -15,4 +15,5 @@ PAGES: tuple[Page, ...] = (
     tasks.PAGE,
     task.PAGE,
     queues.PAGE,
+    users.PAGE,
 )

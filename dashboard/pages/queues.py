@@ -19,6 +19,7 @@ _RUNNING = ("sent", "starting", "stagein", "running", "stageout", "holding", "tr
 _HEADS = [
     "Queue",
     "State",
+    "Set by",
     "#Waiting",
     "#Running",
     "#Finished, 1 h",
@@ -70,6 +71,7 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
     return [
         html.Span([html.A(name, href=links.page("jobs", computing_site=name)), silent]),
         html.Span(marks.queue_state(row.get("status")), title=row.get("comment") or ""),
+        _set_by(row),
         _count_link(waiting, links.page("jobs", computing_site=name, job_status="|".join(_WAITING))),
         _count_link(running, links.page("jobs", computing_site=name, job_status="|".join(_RUNNING))),
         wording.count(row.get("finished_last_hour") or 0),
@@ -81,6 +83,15 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
         wording.size((row.get("max_ram_mb") or 0) * 1_000_000) if row.get("max_ram_mb") else "–",
         row.get("storage_endpoint") or "",
     ]
+
+
+def _set_by(row: dict[str, Any]) -> Any:
+    """Whose word the state is and since when; why is the tooltip."""
+    if not row.get("status_time"):
+        return ""
+    who = "test jobs" if row.get("status_who") == "queue_tester" else row.get("status_who") or "the system"
+    why = row.get("status_reason") or "no reason given"
+    return html.Span([f"{who}, ", marks.age(row["status_time"])], title=why, className="clip")
 
 
 def _count_link(number: int, href: str) -> Any:

@@ -121,8 +121,52 @@ def queue_columns(palette: Palette, now: Now) -> list[Column]:
         Column("site", 12, _named("site", palette.muted), flex=1, most=24, rank=5),
         Column("cores", 5, _named("max_core_count", palette.muted), rank=6, align="right"),
         Column("MB", 7, lambda row: _cell(number(row.get("max_ram_mb")), palette.muted), rank=7, align="right"),
-        Column("comment", 16, _named("comment", palette.muted, empty=""), flex=4, rank=8),
+        Column("status set", 16, lambda row: _set_by(row, palette, now), flex=4, most=50, rank=8),
+        Column("comment", 16, _named("comment", palette.muted, empty=""), flex=4, rank=9),
     ]  # fmt: skip
+
+
+def _set_by(row: Row, palette: Palette, now: Now) -> Text:
+    """Whose word the status is, since when and why."""
+    if not row.get("status_time"):
+        return _cell("", palette.muted)
+    who = "test jobs" if row.get("status_who") == "queue_tester" else row.get("status_who") or "the system"
+    why = f": {row['status_reason']}" if row.get("status_reason") else ""
+    return _cell(f"{who} {ago(row.get('status_time'), now())} ago{why}", palette.muted)
+
+
+def user_columns(palette: Palette) -> list[Column]:
+    """Users and groups: what they run, may and used."""
+    return [
+        Column("name", 16, _named("name", palette.strong), flex=3, most=40),
+        Column("kind", 5, _named("kind", palette.muted), rank=5),
+        Column("running", 8, lambda row: _some(row.get("running_jobs"), palette.active, palette), align="right"),
+        Column("of", 7, lambda row: _cell(number(_limit_of(row, "max_running_jobs")), palette.muted), rank=3, align="right"),
+        Column("queued", 8, lambda row: _some(row.get("queued_jobs"), palette.waiting, palette), align="right"),
+        Column("held", 6, lambda row: _some(row.get("held_jobs"), palette.bad, palette), rank=1, align="right"),
+        Column("tasks", 6, lambda row: _some(row.get("active_tasks"), palette.text, palette), rank=2, align="right"),
+        Column("CPU h/1d", 9, lambda row: _hours(row, "cpu_hours_1d", palette), rank=4, align="right"),
+        Column("7d", 9, lambda row: _hours(row, "cpu_hours_7d", palette), rank=6, align="right"),
+        Column("30d", 9, lambda row: _hours(row, "cpu_hours_30d", palette), rank=7, align="right"),
+        Column("standing", 18, lambda row: _standing(row, palette), flex=4, rank=8),
+    ]  # fmt: skip
+
+
+def _limit_of(row: Row, name: str) -> Any:
+    return (row.get("limits") or {}).get(name)
+
+
+def _hours(row: Row, name: str, palette: Palette) -> Text:
+    return _cell(f"{float(row.get(name) or 0):,.1f}", palette.text if row.get(name) else palette.muted)
+
+
+def _standing(row: Row, palette: Palette) -> Text:
+    limits = row.get("limits") or {}
+    if limits.get("is_banned"):
+        return _cell(f"✗ banned: {limits.get('reason') or ''}", palette.bad)
+    if limits.get("boost_priority") is not None:
+        return _cell(f"priority {limits['boost_priority']}: {limits.get('reason') or ''}", palette.active)
+    return _cell("", palette.muted)
 
 
 def _contact(row: Row, palette: Palette, now: Now) -> Text:
