@@ -18,7 +18,7 @@ from core.retrial.cputime import increase_cputime
 from core.retrial.effects import Deed, Effects, write_files, write_log, write_tasks
 from core.retrial.facts import Case, read_cases, read_held, read_tasks
 from core.retrial.inputs import reduce_input
-from core.retrial.memory import next_by_task, next_step, present_mb, raise_task
+from core.retrial.memory import looks_at_task, next_by_task, next_step, present_mb, raise_task
 from core.retrial.patterns import Matches, match_all
 from core.retrial.rules import PASSIVE, ErrorClass, Failure, Match, Rule, choose, class_of
 from core.retrial.table import disable, read_classes, read_rules
@@ -81,6 +81,9 @@ def _apply(transaction: Transaction, panda_ids: Sequence[int]) -> None:
     write_files(transaction, effects)
     write_tasks(transaction, effects)
     write_log(transaction, effects.deeds)
+    acted = sum(deed.has_acted for deed in effects.deeds)
+    if acted:
+        log.info("rules acted %d times on %d failed jobs", acted, len(cases), extra={"component": "retrial"})
 
 
 def _match(
@@ -155,7 +158,8 @@ def _change_memory(transaction: Transaction, cases: Sequence[Case], chosen: Chos
             raised.append((case, deed))
     if raised:
         write_files(transaction, Effects(rams_mb=effects.rams_mb))
-        said = raise_task(transaction, {case.task_id: case.task for case, _ in raised}.values(), effects)
+        looked_at = {case.task_id: case.task for case, _ in raised if looks_at_task(case)}
+        said = raise_task(transaction, looked_at.values(), effects)
         for case, deed in raised:
             deed.effect += f"; {said[case.task_id]}" if case.task_id in said else ""
 

@@ -16,6 +16,9 @@ PART_OF_TASK = 0.3
 _FACTOR_BELOW = 10
 """A step below it multiplies; 10 and more are MB."""
 
+_FILES_FOR_EVERY_LOOK = 5000
+"""Of larger tasks only some endings look, so that what they read does not grow with the task."""
+
 # ix_task_files_ram, backwards: the memory that more files have reached than the part of the task that counts
 _LEVEL = """
 SELECT v.task_id, l.ram_mb FROM unnest(%(task_ids)s::bigint[], %(spared)s::bigint[], %(above)s::bigint[])
@@ -48,6 +51,11 @@ def next_by_task(present: int, task: TaskFacts) -> int | None:
     grown = present * step if 1 < step < _FACTOR_BELOW and present else present + step
     wanted = int(min(max(grown, start), most) if most > 0 else max(grown, start))
     return wanted if wanted > present else None
+
+
+def looks_at_task(case: Case) -> bool:
+    """Whether this ending shall see how many files of the task were raised."""
+    return case.panda_id % max(1, case.task.n_files // _FILES_FOR_EVERY_LOOK) == 0
 
 
 def raise_task(transaction: Transaction, tasks: Iterable[TaskFacts], effects: Effects) -> dict[int, str]:

@@ -15,10 +15,9 @@ def job_retries(retries: dict[str, Any] | None, links: Links) -> html.Section | 
     """One sentence, the jobs before and after, and each deed; nothing for a first attempt that went well."""
     if not retries or not (retries.get("deeds") or retries.get("next") or retries.get("previous")):
         return None
-    parts: list[Any] = [
-        html.P(f"{_capital(retries.get('sentence') or '')}.", className="summary"),
-        _chain(retries, links),
-    ]
+    whose = f" A fault of the {retries['error_class']}." if retries.get("error_class") in ("system", "user") else ""
+    sentence = f"{_capital(retries.get('sentence') or '')}.{whose}"
+    parts: list[Any] = [html.P(sentence, className="summary"), _chain(retries, links)]
     if retries.get("deeds"):
         parts.append(html.Ul([_deed(deed) for deed in retries["deeds"]], className="errors"))
     return panels.panel("Retries", [part for part in parts if part is not None])

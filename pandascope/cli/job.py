@@ -100,7 +100,8 @@ def _show_retries(terminal: Console, retries: dict[str, Any] | None) -> None:
     if not retries or not (retries["deeds"] or retries["next"] or retries["previous"]):
         return
     terminal.print(heading("retries"))
-    terminal.print(Text(plain(retries["sentence"])))
+    whose = f"; a fault of the {retries['error_class']}" if retries["error_class"] in ("system", "user") else ""
+    terminal.print(Text(plain(retries["sentence"] + whose)))
     for deed in retries["deeds"]:
         who = f"rule {deed['rule_id']}" if deed["rule_id"] else "class"
         words = f"{who}  {deed['error_source']}:{deed['error_code']} {deed['action']}: {plain(deed['effect'])}"

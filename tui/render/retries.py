@@ -16,7 +16,8 @@ def retries(found: Mapping[str, Any] | None, palette: Palette) -> RenderableType
     """One sentence, then each deed; nothing for a first attempt that went well."""
     if not found or not (found.get("deeds") or found.get("next") or found.get("previous")):
         return None
-    parts: list[RenderableType] = [Text(plain(found.get("sentence"), limit=500), style=palette.text)]
+    whose = f"; a fault of the {found['error_class']}" if found.get("error_class") in ("system", "user") else ""
+    parts: list[RenderableType] = [Text(plain(f"{found.get('sentence')}{whose}", limit=500), style=palette.text)]
     if found.get("previous"):
         parts.append(Text(f"before it: job {found['previous']}", style=palette.muted))
     for deed in found.get("deeds") or []:

@@ -114,10 +114,9 @@ def test_errors_of_the_server_are_judged_too(site):
     with site.transaction() as transaction:
         end_jobs(transaction, [Ending(job, JobStatus.FAILED, "lost heartbeat", error=error)])
     assert [row["effect"] for row in log_of(site, job)] == ["this failure does not count: 2 are allowed now"]
-    assert (
-        job_detail(site, job, utc_now())["retries"]["sentence"]
-        == "attempt 1 of 10; 1 of 2 failures; will be tried again"
-    )
+    retries = job_detail(site, job, utc_now())["retries"]
+    assert retries["error_class"] == "system"
+    assert retries["sentence"] == "attempt 1 of 10; 1 of 2 failures; will be tried again"
 
 
 def test_jobs_that_do_not_fail_and_jobs_without_a_task_are_left_alone(site):
