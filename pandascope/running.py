@@ -46,6 +46,8 @@ class RunRequest:
     walltime_s: int | None = None
     disk_mb: int | None = None
     attempts: int | None = None
+    scouts: bool = False
+    """Whether ten jobs go first and measure what the others need."""
     name: str | None = None
     priority: int | None = None
 
@@ -96,6 +98,7 @@ def task_parameters(request: RunRequest, name: str, datasets: dict[str, str]) ->
         "maxWalltime": request.walltime_s,
         "maxDiskCount": request.disk_mb,
         "maxAttempt": request.attempts,
+        "useScout": True if request.scouts else None,
         "taskPriority": request.priority,
     }
     return {key: value for key, value in stated.items() if value is not None}

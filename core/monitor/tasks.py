@@ -8,6 +8,7 @@ from typing import Any
 from core.database import Database, Row
 from core.errors import UnknownObject
 from core.monitor.filters import number_column, text_column
+from core.monitor.measured import measured_in_words
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.monitor.retries import retries_of_task
@@ -36,7 +37,7 @@ _ROW = f"""
 """
 
 # primary key
-_TASK = f"SELECT {_ROW}, parameters FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
+_TASK = f"SELECT {_ROW}, goal, next_try_time, parameters, measured FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
 # ix_jobs_live_task, ix_jobs_archive_task
 _JOBS = """
 SELECT job_status, count(*) AS count FROM (
@@ -126,6 +127,7 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
         count=1,
         task=task,
         parameters=parameters,
+        measured=measured_in_words(task.pop("measured")),
         jobs=jobs,
         incidents=incidents,
         datasets=read(database, _DATASETS, key),

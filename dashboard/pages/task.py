@@ -12,6 +12,7 @@ from dash import html
 from dashboard import wording
 from dashboard.components import marks, panels
 from dashboard.components.heading import copy_link, freshness, heading
+from dashboard.components.measured import measured
 from dashboard.components.retries import task_retries
 from dashboard.components.ribbon import job_ribbon
 from dashboard.components.why import told, why
@@ -56,6 +57,9 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
             )
         )
     parts.append(panels.panel("Facts", _facts(task, view.links)))
+    needs = measured(answer.get("measured") or [])
+    if needs is not None:
+        parts.append(needs)
     retries = task_retries(answer.get("retries") or [], view.links)
     if retries is not None:
         parts.append(retries)
@@ -107,6 +111,8 @@ def _facts(task: dict[str, Any], links: Links) -> html.Dl:
             ("Created", wording.clock_time(task.get("creation_time"))),
             ("Changed", wording.clock_time(task.get("modification_time"))),
             ("Ended", wording.clock_time(task.get("end_time"))),
+            ("Goal", f"{task['goal'] / 10:g} %" if task.get("goal", 1000) < 1000 else None),
+            ("System acts next", wording.clock_time(task["next_try_time"]) if task.get("next_try_time") else None),
         ]
     )
 

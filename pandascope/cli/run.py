@@ -55,6 +55,9 @@ def command(
     walltime: Annotated[int | None, typer.Option(metavar="S", help="Longest run time of a job.")] = None,
     disk: Annotated[int | None, typer.Option(metavar="MB", help="Largest work directory of a job.")] = None,
     attempts: Annotated[int | None, typer.Option(metavar="N", help="Most attempts of a job.")] = None,
+    scouts: Annotated[
+        bool, typer.Option("--scouts", help="Ten jobs go first and measure what the others need.")
+    ] = False,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the task has ended.")] = False,
     timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Wait at most this long.")] = None,
@@ -92,6 +95,7 @@ def command(
         "walltime_s": walltime,
         "disk_mb": disk,
         "attempts": attempts,
+        "scouts": scouts,
         "name": name,
     }
     with connect(url, data) as client:

@@ -18,6 +18,7 @@ import pytest
 from pandascope import AsyncClient, Client, waiting
 from pandascope.cli.progress import TaskProgress
 from pandascope.errors import ClientError, TimedOut, Usage
+from pandascope.running import RunRequest, task_parameters
 from tests.support.builders import make_queue
 from tests.support.system import RunningSystem
 
@@ -237,3 +238,8 @@ def test_waiting_says_why_nothing_runs_once_for_each_reason(
     seen: list[dict[str, Any]] = []
     client.wait(sent.jedi_task_id, timeout_s=60, on_progress=seen.append)
     assert not seen[-1].get("waiting_reason")
+
+
+def test_scouts_are_asked_for_only_when_they_are_wanted() -> None:
+    assert task_parameters(RunRequest("true", n_jobs=20, scouts=True), "t", {})["useScout"] is True
+    assert "useScout" not in task_parameters(RunRequest("true", n_jobs=20), "t", {})

@@ -52,6 +52,7 @@ class TaskScreen(MonitorScreen):
         table.border_title = "Incidents of this task"
         yield table
         with VerticalScroll(id="task-parameters-box"):
+            yield Panel("Measured needs", id="task-measured")
             yield Panel("History", id="task-history")
             yield Panel("Parameters", id="task-parameters")
 
@@ -67,6 +68,7 @@ class TaskScreen(MonitorScreen):
         table = self.query_one("#task-incidents", VirtualTable)
         table.fill(list(answer.get("incidents") or []))
         table.border_subtitle = "" if table.rows else "none"
+        self.query_one("#task-measured", Panel).show(_measured(list(answer.get("measured") or [])))
         self.query_one("#task-history", Panel).show(self._history(list(answer.get("history") or [])))
         self.query_one("#task-parameters", Panel).show(_parameters(answer.get("parameters")))
 
@@ -83,6 +85,7 @@ class TaskScreen(MonitorScreen):
                 ("user", Text(plain(task.get("user_name")))),
                 ("created", Text(stamp(task.get("creation_time")))),
                 ("ended", Text(stamp(task.get("end_time")))),
+                ("acts next", Text(stamp(task["next_try_time"]) if task.get("next_try_time") else "")),
                 ("note", Text(plain(task.get("error_dialog")), style=palette.bad)),
             ],
             palette,
@@ -126,6 +129,18 @@ def _files(task: Row) -> Text:
         return Text("")
     done, failed = number(task.get("n_files_finished")), number(task.get("n_files_failed"))
     return Text(f"{done} done, {failed} failed of {number(task.get('n_files'))}")
+
+
+def _measured(entries: list[Row]) -> Text | None:
+    """What scouts measured, and what the jobs to come ask for by that."""
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry['stage']}, {stamp(entry.get('time'))}: {plain(entry.get('reason'))}")
+        lines += [f"  {value['name']}: {value['value']:,} {value['unit']}" for value in entry["values"]]
+        for change in entry["changed"]:
+            old, new = (plain(str(change[side])) for side in ("old", "new"))
+            lines.append(f"  {change['parameter']}: {old} -> {new}")
+    return Text("\n".join(lines)) if lines else None
 
 
 def _parameters(parameters: object) -> Text | None:
