@@ -33,12 +33,13 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
                 check_queue_exists(transaction, job.computing_site, f"jobs.{position}.computingSite")
             _resolve_inputs(transaction, job, f"jobs.{position}.", catalogue)
         _ensure_output_datasets(transaction, jobs)
-        for job, share in zip(jobs, shares_of(transaction, [_share_facts(job) for job in jobs]), strict=True):
+        for job, share in zip(jobs, shares_of(transaction, [facts_of_job(job) for job in jobs]), strict=True):
             job.gshare = share
         return insert_jobs(transaction, jobs)
 
 
-def _share_facts(job: NewJob) -> ShareFacts:
+def facts_of_job(job: NewJob) -> ShareFacts:
+    """What decides about the share of a job without a task."""
     return ShareFacts(
         vo=job.vo,
         prod_source_label=job.prod_source_label,

@@ -84,15 +84,18 @@ class Ranking:
         *,
         refresh_s: float = 10.0,
         sloppy: float = 0.1,
+        again_after: int = _RANK_AGAIN_AFTER,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`refresh_s`: how long what was read is kept; `sloppy`: part of requests served purely by age (domain.md 5.4).
 
-        `clock` gives seconds, `draw` a number from 0 to 1 for each request.
+        `again_after`: jobs given out after which the order is worked out anew from what is known. `clock` gives seconds,
+        `draw` a number from 0 to 1 for each request.
         """
         self._refresh_s = refresh_s
         self._sloppy = sloppy
+        self._again_after = again_after
         self._clock = clock
         self._draw = draw
         self._reading = threading.Lock()
@@ -124,7 +127,7 @@ class Ranking:
             for share, cores in jobs:
                 self._given[share] += cores * power
                 self._given_jobs += 1
-            if self._given_jobs >= _RANK_AGAIN_AFTER and self._known is known:
+            if self._given_jobs >= self._again_after and self._known is known:
                 self._known = _ranked_again(known, self._given)
                 self._given, self._given_jobs = defaultdict(float), 0
 

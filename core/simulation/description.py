@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from core.queues import QUEUE_STATUSES
 from core.settings_table import Documented
+from core.shares.tree import ShareNode
 from core.taskbuffer.submission import JOB_LIMITS, LABELS
 from core.workload_settings import AccountSettings, BrokerageSettings, RebrokerageSettings, ShareSettings
 
@@ -83,10 +84,10 @@ class QueueKind(Documented):
 class Share(Documented):
     """A node of the tree of global shares, as operators edit it."""
 
-    name: Name
+    name: str
     parent: str = ""
     """Empty at the top."""
-    value: float = Field(gt=0, le=1e9)
+    value: float
     """Weight among its siblings."""
     vo: str = ""
     prod_source_label: str = ""
@@ -96,6 +97,10 @@ class Share(Documented):
     trans_path: str = ""
     rtype: str = ""
     """Regular expressions of the work that belongs here; empty matches everything."""
+
+    def node(self, place: int) -> ShareNode:
+        """The node as it is stored; `place` counts from 1 in the order of the file."""
+        return ShareNode(**{**self.model_dump(), "position": 10 * place})
 
 
 class Walltime(Documented):
@@ -195,6 +200,11 @@ class Description(Documented):
         """Steps of the whole run."""
         return max(1, round(self.days * 86400 / self.tick_s))
 
+    @property
+    def share_nodes(self) -> list[ShareNode]:
+        """The tree of shares in the order of the file, which is the order in which work is matched."""
+        return [share.node(place) for place, share in enumerate(self.shares, start=1)]
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.tick_count > MAX_TICKS:
@@ -209,26 +219,11 @@ class Description(Documented):
             raise ValueError(f"more than {MAX_SLOTS} slots in all: take fewer")
         for table, names in (
             ("queues", [kind.name for kind in self.queues]),
-            ("shares", [share.name for share in self.shares]),
             ("work", [work.name for work in self.work]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{table}: the name {twice[0]} stands twice: give each its own")
-        self._check_tree()
         if self.start.tzinfo is None:
             object.__setattr__(self, "start", self.start.replace(tzinfo=UTC))
         return self
-
-    def _check_tree(self) -> None:
-        parents = {share.name: share.parent for share in self.shares}
-        for share in self.shares:
-            seen = {share.name}
-            parent = share.parent
-            while parent:
-                if parent not in parents:
-                    raise ValueError(f"shares: {share.name} has the parent {parent}, which is none of the shares")
-                if parent in seen:
-                    raise ValueError(f"shares: {share.name} is its own ancestor: break the circle")
-                seen.add(parent)
-                parent = parents[parent]

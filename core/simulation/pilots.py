@@ -21,6 +21,8 @@ from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 
 _BATCH = 2000
+_PORTION = 500
+"""Pilots that ask at once are at most one of so many slots of the grid."""
 _FAILURE = JobError("exe", 1, "the described rate of failure")
 
 T = TypeVar("T")
@@ -34,27 +36,37 @@ class Pilots:
         # the only chance in dispatch: which requests are served by age
         chance = random.Random(f"{description.seed}/requests")
         tried = description.settings.shares
+        slots = sum(kind.count * kind.slots for kind in description.queues)
+        self._at_once = max(1, slots // _PORTION)
         self._ranking = Ranking(
             refresh_s=tried.refresh_s,
             sloppy=tried.sloppy,
+            again_after=min(20, self._at_once),
             clock=lambda: clock.now().timestamp(),
             draw=chance.random,
         )
         self._contacts = ContactBook(period_s=0.0)
 
-    def ask(self, queue: SimulatedQueue, count: int) -> list[Row]:
-        """So many pilots of a queue ask for a job; the jobs that they got."""
-        offer = SlotOffer(
-            queue.name,
-            prod_source_label="unified",
-            memory_mb=queue.kind.max_ram_mb or None,
-            disk_mb=queue.kind.max_disk_mb or None,
-            cores=queue.kind.cores,
-            remaining_s=queue.kind.max_walltime_s or None,
-            node="simulated",
-            job_count=count,
-        )
-        return [acquired.job for acquired in acquire_jobs(self._database, offer, self._ranking)]
+    def ask(self, queue: SimulatedQueue, count: int) -> Iterator[Row]:
+        """So many pilots of a queue ask for a job; the jobs that they get.
+
+        A request for many is served from the share that is first just then, so they ask in small portions of the grid.
+        """
+        while count > 0:
+            portion = min(count, self._at_once)
+            offer = SlotOffer(
+                queue.name,
+                prod_source_label="unified",
+                memory_mb=queue.kind.max_ram_mb or None,
+                disk_mb=queue.kind.max_disk_mb or None,
+                cores=queue.kind.cores,
+                remaining_s=queue.kind.max_walltime_s or None,
+                node="simulated",
+                job_count=portion,
+            )
+            acquired = acquire_jobs(self._database, offer, self._ranking)
+            yield from (one.job for one in acquired)
+            count = count - portion if len(acquired) == portion else 0
 
     def note_contact(self, queue: str, job_count: int) -> None:
         """Pilots of a queue have called, and got so many jobs."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, PandaError
+from core.shares.checking import check_tree
 from core.simulation.description import Description
 
 _MAX_BYTES = 4 * 2**20
@@ -25,9 +26,14 @@ def read_description(path: Path, changes: Sequence[str] = ()) -> Description:
     for change in changes:
         _apply(document, change)
     try:
-        return Description.model_validate(document)
+        description = Description.model_validate(document)
     except ValidationError as error:
         raise _explained(error, document, path) from error
+    try:
+        check_tree(description.share_nodes)
+    except PandaError as error:
+        raise InvalidInput(error.detail, field=f"shares.{error.field}", remedy=error.remedy) from error
+    return description
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from core.database import Database, Transaction
+from core.direct_submission import facts_of_job
+from core.shares.editing import replace_tree
 from core.shares.reading import read_loads, read_tree
-from core.shares.tagging import ShareFacts, shares_of
-from core.shares.tree import Load, ShareTree
-from core.simulation.description import Share
+from core.shares.tagging import shares_of
+from core.shares.tree import Load, ShareNode, ShareTree
 from core.simulation.record import ShareState
 from core.taskbuffer.submission import NewJob
-
-_COLUMNS = (
-    *("name", "parent", "value", "position", "vo", "prod_source_label", "working_group", "campaign"),
-    *("processing_type", "trans_path", "rtype"),
-)
 
 
 class SharesInUse:
@@ -31,27 +28,14 @@ class SharesInUse:
         self._executing: dict[str, float] = defaultdict(float)
         self._queued: dict[str, float] = {}
 
-    def enter(self, shares: Sequence[Share]) -> None:
-        """Make the tree."""
-        rows = [
-            tuple(position if column == "position" else getattr(share, column) for column in _COLUMNS)
-            for position, share in enumerate(shares)
-        ]
-        with self._database.transaction() as transaction:
-            transaction.insert_many(f"INSERT INTO global_shares ({', '.join(_COLUMNS)}) VALUES %s", rows)
+    def enter(self, nodes: Sequence[ShareNode]) -> None:
+        """Make the tree; raises as `core.shares.editing` does."""
+        replace_tree(self._database, [asdict(node) for node in nodes], who="simulation")
         self._tree = read_tree(self._database)
 
     def tagged(self, transaction: Transaction, jobs: list[NewJob]) -> list[NewJob]:
         """The jobs, each with the share that it counts against."""
-        facts = [
-            ShareFacts(
-                vo=job.vo,
-                prod_source_label=job.prod_source_label,
-                working_group=job.working_group,
-                processing_type=job.processing_type,
-            )
-            for job in jobs
-        ]
+        facts = [facts_of_job(job) for job in jobs]
         for job, share in zip(jobs, shares_of(transaction, facts), strict=True):
             job.gshare = share
         return jobs

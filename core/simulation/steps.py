@@ -40,7 +40,8 @@ _CONTACT_S = 3600
 
 # ix_jobs_live_unready
 _UNTRIED = """
-SELECT 1 FROM jobs_live WHERE job_status = 'defined' AND (brokerage_time IS NULL OR brokerage_time < clock_timestamp()) LIMIT 1
+SELECT 1 FROM jobs_live WHERE job_status = 'defined'
+  AND (brokerage_time IS NULL OR brokerage_time < clock_timestamp() - make_interval(secs => %(retry_s)s)) LIMIT 1
 """
 
 # ix_jobs_live_status
@@ -104,7 +105,7 @@ class Stepper:
 
     def prepare(self) -> None:
         """Enter queues and shares as described."""
-        self._shares.enter(self.description.shares)
+        self._shares.enter(self.description.share_nodes)
         set_endpoint(self._database, _STORAGE, mover="cp", path="/simulated")
         for queue in self.grid.queues.values():
             kind = queue.kind
@@ -183,8 +184,8 @@ class Stepper:
             self.recorder.submitted(fates)
 
     def _broker(self) -> None:
-        """Until every job was looked at once: the agent pauses for less than a tick."""
-        while self._database.fetch_one(_UNTRIED) is not None:
+        """Until every job that is due was looked at once: the agent pauses for less than a tick."""
+        while self._database.fetch_one(_UNTRIED, {"retry_s": self.description.settings.brokerage.retry_s}) is not None:
             self._setupper.cycle()
 
     def _run_agents(self, tick: int) -> None:
@@ -215,11 +216,10 @@ class Stepper:
         started: list[int] = []
         for queue in queues:
             count = min(queue.free_slots, activated.get(queue.name, 0))
-            jobs = self._pilots.ask(queue, count) if count else []
-            for job in jobs:
+            for job in self._pilots.ask(queue, count):
                 self._start(job["panda_id"], job["gshare"], queue, tick)
                 started.append(job["panda_id"])
-            self._given[queue.name] += len(jobs)
+                self._given[queue.name] += 1
         self._note_contacts(tick, queues)
         return started
 
