@@ -8,10 +8,10 @@ from core.database import Database, Row
 from core.errors import Conflict, UnknownObject
 from core.taskengine import submit
 from core.taskengine.dialects.house import RUN_SHELL, fill_in, numbered_name
-from core.taskengine.making.splitting import MAX_JOBS_PER_TASK
+from core.taskengine.dialects.panda import MAX_JOBS
 
 __all__ = [
-    "MAX_JOBS_PER_TASK",
+    "MAX_JOBS",
     "RUN_SHELL",
     "fill_in",
     "numbered_name",

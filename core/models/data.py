@@ -45,7 +45,11 @@ class CatalogueFile(SQLModel, table=True):
     """A logical file: its name, size and checksum are facts that every replica must match."""
 
     __tablename__ = "files"
-    __table_args__ = (UniqueConstraint("dataset_id", "lfn", name="uq_files_dataset_lfn"),)
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "lfn", name="uq_files_dataset_lfn"),
+        # reading a dataset page by page, in order of registration
+        Index("ix_files_dataset", "dataset_id", "file_id"),
+    )
 
     file_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
     dataset_id: int = Field(sa_type=BIGINT, nullable=False, foreign_key="datasets.dataset_id")

@@ -28,7 +28,7 @@ KILL_CODES: dict[int, KillCode] = {
     3: KillCode("aborted", task_buffer_code=103),
     4: KillCode("expired while waiting", JobStatus.CLOSED, "toreassign", 102),
     7: KillCode("retried by the server", task_buffer_code=106),
-    8: KillCode("rebrokered", task_buffer_code=105),
+    8: KillCode("rebrokered", sub_status="toreassign", task_buffer_code=105),
     9: KillCode("killed by force", is_forced=True),
     10: KillCode("queue overloaded", JobStatus.CLOSED, "", 130),
     50: KillCode("killed by the task engine"),

@@ -82,6 +82,8 @@ class NewJob:
     special_handling: str = ""
     gshare: str = ""
     n_input_data_files: int = 0
+    site_is_pinned: bool | None = None
+    """Whether `computing_site` is a must; None: it is, where one is named."""
     initial_status: JobStatus = JobStatus.DEFINED
     """`pending` while another job must make its input first."""
     files: list[NewFile] = field(default_factory=list)
@@ -194,7 +196,7 @@ def _job_row(panda_id: int, job: NewJob, priority: int) -> tuple[object, ...]:
         clean(job.job_name, 255) or f"job.{panda_id}",
         job.initial_status.value,
         job.computing_site,
-        bool(job.computing_site),
+        bool(job.computing_site) if job.site_is_pinned is None else job.site_is_pinned,
         job.prod_source_label,
         clean(job.processing_type, 64),
         clean(job.working_group, 64),

@@ -9,22 +9,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.database import Row, Transaction
-from core.states import TASK_TRANSITIONS, JobStatus, TaskStatus
+from core.retrial.applying import apply_rules
+from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, JobStatus, TaskStatus
+from core.task_ends import final_status_of
 
 # Tasks are locked in order of their number, after the jobs.
 _LOCK_TASKS = "SELECT 1 FROM tasks WHERE jedi_task_id = ANY(%(ids)s) ORDER BY jedi_task_id FOR UPDATE"
 
+_CLOSING = tuple(
+    status.value
+    for status in (
+        *(TaskStatus.ABORTING, TaskStatus.TOABORT, TaskStatus.FINISHING, TaskStatus.PASSED, TaskStatus.PREPARED),
+        TaskStatus.TOBROKEN,
+    )
+)
+"""States in which nothing is tried again."""
+TASK_DONE = "taskdone"
+"""Sub status of jobs that were closed because their task needs no more of them (kill code 55)."""
+TO_REASSIGN = "toreassign"
+"""Sub status of jobs whose input is to be given to other jobs."""
+
 # ix_task_files_job; only what the job holds as input of its own, files lent to several jobs are never running.
-# What a task that is being moved takes back is ready for its new place.
-_FILES = """
+# Each end is an attempt; only failures of the job count as such (server-api.md 5.6). What a task that is being moved takes
+# back costs it nothing.
+_FILES = f"""
 UPDATE task_files f SET
-    status = CASE WHEN e.job_status IN ('finished', 'failed') THEN e.job_status
-                  WHEN e.is_moved AND t.status = 'toreassign' THEN 'ready' ELSE 'cancelled' END,
-    failed_attempt = f.failed_attempt + (e.job_status = 'failed')::int
-FROM unnest(%(panda_ids)s::bigint[], %(statuses)s::text[], %(moved)s::boolean[]) AS e (panda_id, job_status, is_moved),
-     tasks t
+    status = CASE
+        WHEN e.job_status = 'finished' THEN 'finished'
+        WHEN t.status = 'toreassign' AND e.is_returned THEN 'ready'
+        WHEN t.status IN {_CLOSING} THEN CASE e.job_status WHEN 'failed' THEN 'failed' ELSE 'cancelled' END
+        WHEN e.job_status = 'failed' THEN CASE
+            WHEN f.attempt_nr < f.max_attempt AND f.failed_attempt + 1 < f.max_failure THEN 'ready' ELSE 'failed' END
+        WHEN e.is_returned THEN CASE WHEN f.attempt_nr < f.max_attempt THEN 'ready' ELSE 'failed' END
+        ELSE 'cancelled' END,
+    failed_attempt = f.failed_attempt + (e.job_status = 'failed')::int,
+    max_attempt = CASE WHEN t.status = 'toreassign' AND e.is_returned THEN greatest(f.max_attempt, f.attempt_nr + 1)
+                       ELSE f.max_attempt END
+FROM unnest(%(panda_ids)s::bigint[], %(statuses)s::text[], %(returned)s::boolean[])
+     AS e (panda_id, job_status, is_returned), tasks t
 WHERE f.panda_id = e.panda_id AND f.status = 'running' AND t.jedi_task_id = f.jedi_task_id
-RETURNING f.panda_id
+RETURNING f.panda_id, f.status
+"""
+
+# ix_job_files_job, ix_task_datasets_task, ix_task_files_lfn; what was lent to a job that did not finish can be lent again
+_GIVE_BACK = """
+UPDATE task_files f SET attempt_nr = greatest(0, f.attempt_nr - l.times) FROM (
+    SELECT d.dataset_id, j.lfn, count(*) AS times FROM job_files j
+    JOIN task_datasets d ON d.jedi_task_id = j.jedi_task_id AND NOT d.is_master AND d.type = 'input'
+                        AND rtrim(d.name, '/') = j.dataset
+    WHERE j.panda_id = ANY(%(panda_ids)s) AND j.type = 'input'
+    GROUP BY 1, 2
+) l WHERE f.dataset_id = l.dataset_id AND f.lfn = l.lfn AND f.catalogue_file_id IS NOT NULL
 """
 
 # ix_task_files_status
@@ -33,54 +68,60 @@ SELECT t.jedi_task_id FROM unnest(%(ids)s::bigint[]) AS t (jedi_task_id)
 WHERE NOT EXISTS (SELECT 1 FROM task_files f WHERE f.jedi_task_id = t.jedi_task_id)
 """
 
-_SETTLED_BY_COUNTS = tuple(
-    sorted(
-        status.value
-        for status, targets in TASK_TRANSITIONS.items()
-        if {TaskStatus.DONE, TaskStatus.FINISHED, TaskStatus.FAILED} <= targets
-    )
+_SETTLED_BY_COUNTS = frozenset(
+    status
+    for status, targets in TASK_TRANSITIONS.items()
+    if {TaskStatus.DONE, TaskStatus.FINISHED, TaskStatus.FAILED} <= targets
 )
 """States from which a task may go to its end by itself; while a command is being carried out the command decides."""
 
-# The last job decides: no file failed -> done, none succeeded -> failed, else finished; what a parent did not make its
-# child cannot have got (server-api.md 5.7). An input to which the parent still adds keeps the task open.
-# primary keys; ix_task_datasets_task
+# primary keys; what is ready again, or still, has the generator look at the task
 _COUNT = """
-WITH counted AS (
-    SELECT n.*, k.status AS old_status, p.status AS parent_status,
-           k.n_finished + k.n_failed + k.n_cancelled + n.finished + n.failed + n.cancelled >= k.n_jobs
-           AND NOT EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = k.jedi_task_id AND d.status = 'mutable')
-               AS is_last
-    FROM unnest(%(task)s::bigint[], %(finished)s::bigint[], %(failed)s::bigint[], %(cancelled)s::bigint[],
-                %(files_finished)s::bigint[], %(files_failed)s::bigint[])
-         AS n (jedi_task_id, finished, failed, cancelled, files_finished, files_failed)
-    JOIN tasks k ON k.jedi_task_id = n.jedi_task_id
-    LEFT JOIN tasks p ON p.jedi_task_id = k.parent_tid AND p.jedi_task_id <> k.jedi_task_id
-), changed AS (
-    UPDATE tasks t SET
-        n_finished = t.n_finished + c.finished, n_failed = t.n_failed + c.failed,
-        n_cancelled = t.n_cancelled + c.cancelled,
-        n_files_finished = t.n_files_finished + c.files_finished, n_files_failed = t.n_files_failed + c.files_failed,
-        modification_time = clock_timestamp(),
-        end_time = CASE WHEN c.is_last THEN clock_timestamp() ELSE t.end_time END,
-        status = CASE
-            WHEN NOT c.is_last THEN CASE WHEN t.status IN ('registered', 'ready') THEN 'running' ELSE t.status END
-            WHEN t.status = 'aborting' THEN 'aborted'
-            WHEN NOT t.status = ANY(%(settled)s) THEN t.status
-            WHEN t.n_files_finished + c.files_finished = 0 OR c.parent_status IN ('failed', 'broken', 'aborted')
-                THEN 'failed'
-            WHEN t.n_files_finished + c.files_finished >= CASE WHEN t.n_files > 0 THEN t.n_files ELSE t.n_jobs END
-                 AND coalesce(c.parent_status, 'done') = 'done'
-                THEN 'done'
-            ELSE 'finished' END
-    FROM counted c WHERE t.jedi_task_id = c.jedi_task_id
-    RETURNING t.jedi_task_id, c.old_status, t.status
+UPDATE tasks t SET
+    n_finished = t.n_finished + c.finished, n_failed = t.n_failed + c.failed,
+    n_cancelled = t.n_cancelled + c.cancelled,
+    n_files_finished = t.n_files_finished + c.files_finished, n_files_failed = t.n_files_failed + c.files_failed,
+    generate_at = CASE WHEN c.files_ready > 0 THEN clock_timestamp() ELSE t.generate_at END,
+    modification_time = clock_timestamp()
+FROM unnest(%(task)s::bigint[], %(finished)s::bigint[], %(failed)s::bigint[], %(cancelled)s::bigint[],
+            %(files_finished)s::bigint[], %(files_failed)s::bigint[], %(files_ready)s::bigint[])
+     AS c (jedi_task_id, finished, failed, cancelled, files_finished, files_failed, files_ready)
+WHERE t.jedi_task_id = c.jedi_task_id
+RETURNING t.jedi_task_id, t.status, t.n_finished + t.n_failed + t.n_cancelled >= t.n_jobs AS is_idle
+"""
+
+# Of tasks without a live job: whether there is input for more, now (`is_ready`) or later (`is_open`: it is not all fed, or a
+# parent still adds to it). ix_task_datasets_task, ix_task_files_status
+_IDLE = """
+SELECT t.jedi_task_id, t.status, t.goal, t.parameters, t.split_rule, t.n_files_finished,
+       CASE WHEN t.n_files > 0 THEN t.n_files ELSE t.n_jobs END AS n_files, coalesce(p.status, '') AS parent_status,
+       EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
+               AND d.status IN ('mutable', 'toupdate')) AS is_open,
+       EXISTS (SELECT 1 FROM task_datasets d JOIN task_files f USING (dataset_id)
+               WHERE d.jedi_task_id = t.jedi_task_id AND d.is_master
+                 AND f.jedi_task_id = t.jedi_task_id AND f.status = 'ready') AS is_ready
+FROM tasks t LEFT JOIN tasks p ON p.jedi_task_id = t.parent_tid AND p.jedi_task_id <> t.jedi_task_id
+WHERE t.jedi_task_id = ANY(%(ids)s)
+"""
+
+# primary keys
+_CHANGE = """
+WITH changed AS (
+    UPDATE tasks t SET status = c.status, modification_time = clock_timestamp(),
+                       start_time = CASE WHEN c.status = 'running' THEN coalesce(t.start_time, clock_timestamp())
+                                         ELSE t.start_time END,
+                       end_time = CASE WHEN c.is_final THEN clock_timestamp() ELSE t.end_time END
+    FROM unnest(%(task)s::bigint[], %(before)s::text[], %(status)s::text[], %(is_final)s::boolean[])
+         AS c (jedi_task_id, before, status, is_final)
+    WHERE t.jedi_task_id = c.jedi_task_id
+    RETURNING t.jedi_task_id, c.before, t.status
 )
 INSERT INTO task_history (jedi_task_id, previous_status, status, who, reason)
-SELECT jedi_task_id, old_status, status, 'task engine',
+SELECT jedi_task_id, before, status, 'task engine',
        CASE WHEN status = 'running' THEN 'its first job has ended' ELSE 'its last job has ended' END
-FROM changed WHERE status <> old_status
+FROM changed
 """
+_LOOK_AT = "UPDATE tasks SET generate_at = clock_timestamp() WHERE jedi_task_id = ANY(%(ids)s)"
 
 
 @dataclass
@@ -90,10 +131,11 @@ class _Counts:
     cancelled: int = 0
     files_finished: int = 0
     files_failed: int = 0
+    files_ready: int = 0
 
 
 def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
-    """Count jobs that have just ended in their tasks and let their input follow.
+    """Count jobs that have just ended in their tasks, let their input follow, and end tasks that have nothing left.
 
     `ended`: panda_id, jedi_task_id, job_index, job_status and sub_status of each.
     """
@@ -102,26 +144,29 @@ def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
         return
     tasks = sorted({row["jedi_task_id"] for row in of_tasks})
     transaction.execute(_LOCK_TASKS, {"ids": tasks})
+    apply_rules(transaction, [row for row in of_tasks if row["job_status"] == JobStatus.FAILED])
     files = transaction.fetch(
         _FILES,
         {
             "panda_ids": [row["panda_id"] for row in of_tasks],
             "statuses": [row["job_status"] for row in of_tasks],
-            "moved": [row["sub_status"] == "toreassign" for row in of_tasks],
+            "returned": [_is_returned(row) for row in of_tasks],
         },
     )
-    counts = _counted(of_tasks, [row["panda_id"] for row in files], _tasks_without_files(transaction, of_tasks))
-    transaction.execute(
-        _COUNT,
-        {
-            "task": tasks,
-            "settled": list(_SETTLED_BY_COUNTS),
-            **{
-                name: [getattr(counts[task], name) for task in tasks]
-                for name in ("finished", "failed", "cancelled", "files_finished", "files_failed")
-            },
-        },
-    )
+    unfinished = [row["panda_id"] for row in of_tasks if row["job_status"] != JobStatus.FINISHED]
+    if unfinished:
+        transaction.execute(_GIVE_BACK, {"panda_ids": unfinished})
+    counts = _counted(of_tasks, files, _tasks_without_files(transaction, of_tasks))
+    names = ("finished", "failed", "cancelled", "files_finished", "files_failed", "files_ready")
+    values = {name: [getattr(counts[task], name) for task in tasks] for name in names}
+    counted = transaction.fetch(_COUNT, {"task": tasks, **values})
+    _settle(transaction, counted)
+
+
+def _is_returned(row: Row) -> bool:
+    """Whether the input of a job that did not run to its end goes to others: kill codes 2, 4, 8, 10, 51, 60."""
+    is_closed = row["job_status"] == JobStatus.CLOSED and row["sub_status"] != TASK_DONE
+    return is_closed or row["sub_status"] == TO_REASSIGN
 
 
 def _tasks_without_files(transaction: Transaction, ended: list[Row]) -> set[int]:
@@ -130,25 +175,77 @@ def _tasks_without_files(transaction: Transaction, ended: list[Row]) -> set[int]
     return {row["jedi_task_id"] for row in transaction.fetch(_WITHOUT_FILES, {"ids": numbered})}
 
 
-def _counted(ended: list[Row], jobs_of_files: list[int], without_files: set[int]) -> dict[int, _Counts]:
+def _counted(ended: list[Row], files: list[Row], without_files: set[int]) -> dict[int, _Counts]:
     """Jobs and files by task; where there are no files every job stands for one, except a build job."""
-    files = dict.fromkeys((row["panda_id"] for row in ended), 0)
-    for panda_id in jobs_of_files:
-        files[panda_id] += 1
-    counts: dict[int, _Counts] = {}
+    task_of = {row["panda_id"]: row["jedi_task_id"] for row in ended}
+    counts: dict[int, _Counts] = {task: _Counts() for task in task_of.values()}
     for row in ended:
-        entry = counts.setdefault(row["jedi_task_id"], _Counts())
+        entry = counts[row["jedi_task_id"]]
         stands_for_a_file = row["jedi_task_id"] in without_files and row["job_index"] > 0
-        number = 1 if stands_for_a_file else files[row["panda_id"]]
         if row["job_status"] == JobStatus.FINISHED:
             entry.finished += 1
-            entry.files_finished += number
+            entry.files_finished += stands_for_a_file
         elif row["job_status"] == JobStatus.FAILED:
             entry.failed += 1
-            entry.files_failed += number
+            entry.files_failed += stands_for_a_file
         else:
             entry.cancelled += 1
+    for file in files:
+        entry = counts[task_of[file["panda_id"]]]
+        entry.files_finished += file["status"] == "finished"
+        entry.files_failed += file["status"] == "failed"
+        entry.files_ready += file["status"] == "ready"
     return counts
+
+
+def _settle(transaction: Transaction, counted: list[Row]) -> None:
+    """Tasks whose first job ended run; tasks whose last one did end, unless there is input for more."""
+    changes = {
+        row["jedi_task_id"]: (row["status"], TaskStatus.RUNNING)
+        for row in counted
+        if not row["is_idle"] and row["status"] in (TaskStatus.REGISTERED, TaskStatus.READY)
+    }
+    idle = [row["jedi_task_id"] for row in counted if row["is_idle"]]
+    to_look_at = []
+    for task in transaction.fetch(_IDLE, {"ids": idle}) if idle else []:
+        target = _end_of(task)
+        if target is not None:
+            changes[task["jedi_task_id"]] = (task["status"], target)
+            continue
+        if task["is_ready"]:
+            to_look_at.append(task["jedi_task_id"])
+        if task["status"] == TaskStatus.READY:
+            changes[task["jedi_task_id"]] = (task["status"], TaskStatus.RUNNING)
+    if to_look_at:
+        transaction.execute(_LOOK_AT, {"ids": to_look_at})
+    if changes:
+        ordered = sorted(changes)
+        transaction.execute(
+            _CHANGE,
+            {
+                "task": ordered,
+                "before": [changes[task][0] for task in ordered],
+                "status": [changes[task][1].value for task in ordered],
+                "is_final": [changes[task][1] in FINAL_TASK_STATUSES for task in ordered],
+            },
+        )
+
+
+def _end_of(task: Row) -> TaskStatus | None:
+    """The status in which a task without live jobs rests now; None while it stays as it is."""
+    status = TaskStatus(task["status"])
+    if status is TaskStatus.TOBROKEN:
+        return TaskStatus.BROKEN
+    if task["is_ready"]:
+        return None
+    if status is TaskStatus.ABORTING:
+        return TaskStatus.ABORTED
+    if status is TaskStatus.FINISHING:
+        return final_status_of(task, task["parent_status"], by_command=True)
+    if task["is_open"] or status not in _SETTLED_BY_COUNTS:
+        return None
+    target = final_status_of(task, task["parent_status"])
+    return target if target is not status else None
 
 
 # primary keys; a task runs from its first job that pilots may take (server-api.md 5.7: ready -> running)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 
 from core.database import Database, Row, Transaction
-from core.errors import PandaError
+from core.errors import PandaError, Unavailable
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.dialects.reading import effective_parameters
+from core.taskengine.making.closing import settle
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
-from core.taskengine.making.streams import COMPLETE, FOLLOWS_PARENT
+from core.taskengine.making.streams import COMPLETE, FOLLOWS_PARENT, PARENT, TO_BE_FED
 from core.taskengine.status import change_status, lock_task
 from core.text import clean
 
@@ -26,24 +27,28 @@ PARENTS_THAT_WORK = frozenset(status.value for status in TaskStatus) - frozenset
 
 _MARKER = """
 INSERT INTO task_datasets (jedi_task_id, name, stream, type, status)
-VALUES (%(id)s, 'parent', 'PARENT', 'parent', %(status)s)
+VALUES (%(id)s, %(type)s, 'PARENT', %(type)s, %(status)s)
 """
 _DIALOG = "UPDATE tasks SET error_dialog = %(text)s WHERE jedi_task_id = %(id)s"
 # ix_task_datasets_task
-_PARENT_IS_DONE = "UPDATE task_datasets SET status = %(status)s WHERE jedi_task_id = %(id)s AND type = 'parent'"
+_MARK = "UPDATE task_datasets SET status = %(status)s WHERE jedi_task_id = %(id)s AND type = 'parent'"
+_IS_LAST_READING = """
+SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = 'parent' AND status = %(status)s
+"""
 
 # ix_tasks_parent, ix_task_datasets_task
 _CHILDREN = """
 SELECT t.jedi_task_id, p.status AS parent_status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
 WHERE t.parent_tid IS NOT NULL AND t.jedi_task_id > %(after)s AND NOT t.status = ANY(%(final)s)
-  AND EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id AND d.status = %(follows)s)
+  AND EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'parent'
+              AND d.status = ANY(%(follows)s))
 ORDER BY t.jedi_task_id LIMIT %(page)s
 """
 
 
 def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> None:
     """Let a new task follow its parent: `waits` until that has ended, or take what is there already."""
-    transaction.execute(_MARKER, {"id": task_id, "status": FOLLOWS_PARENT})
+    transaction.execute(_MARKER, {"id": task_id, "type": PARENT, "status": FOLLOWS_PARENT})
     if not waits and _feed_what_is_there(transaction, task_id):
         return
     change_status(transaction, task_id, TaskStatus.PENDING, who="task engine", reason="waits for its parent")
@@ -52,7 +57,8 @@ def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> N
 
 def follow_parents(database: Database, *, page: int = 500) -> int:
     """Give children what their parents made; returns how many tasks changed. `page`: tasks in one question."""
-    values = {"final": [status.value for status in FINAL_TASK_STATUSES], "follows": FOLLOWS_PARENT, "page": page}
+    final = [status.value for status in FINAL_TASK_STATUSES]
+    values = {"final": final, "follows": [FOLLOWS_PARENT, TO_BE_FED], "page": page}
     changed, after = 0, 0
     # page by page: those whose parents take long must not hide the others
     while children := database.fetch(_CHILDREN, {**values, "after": after}):
@@ -73,21 +79,32 @@ def _follow(database: Database, task_id: int, parent_status: str) -> bool:
                 waits = not effective_parameters(task).get("noWaitParent")
                 return False if waits else _feed_what_is_there(transaction, task_id)
             return _parent_has_ended(transaction, task)
+    except Unavailable:
+        raise
     except PandaError as error:
         return _break(database, task_id, error)
 
 
 def _feed_what_is_there(transaction: Transaction, task_id: int) -> bool:
-    if not feed_contents(transaction, task_id):
+    if not feed_contents(transaction, task_id, further=True).rows:
         return False
-    _wake(transaction, lock_task(transaction, task_id))
-    return bool(generate_jobs(transaction, task_id))
+    task = lock_task(transaction, task_id)
+    if task["status"] not in GENERATING_TASK_STATUSES | {TaskStatus.PENDING}:
+        return True
+    _wake(transaction, task)
+    generate_jobs(transaction, task_id)
+    return True
 
 
 def _parent_has_ended(transaction: Transaction, task: Row) -> bool:
+    """Read all that it made once more from the beginning, page by page: what two wrote at once may stand out of order."""
     task_id = task["jedi_task_id"]
-    transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
-    feed_contents(transaction, task_id)
+    is_last = transaction.fetch_one(_IS_LAST_READING, {"id": task_id, "status": TO_BE_FED}) is not None
+    fed = feed_contents(transaction, task_id, again=not is_last)
+    if not fed.is_complete:
+        transaction.execute(_MARK, {"id": task_id, "status": TO_BE_FED})
+        return True
+    transaction.execute(_MARK, {"id": task_id, "status": COMPLETE})
     _wake(transaction, task)
     generate_jobs(transaction, task_id)
     return True
@@ -103,10 +120,10 @@ def _wake(transaction: Transaction, task: Row) -> None:
 def _stop(transaction: Transaction, task: Row, parent_status: str) -> bool:
     """Jobs that run already end by themselves; the last one ends the task as failed (server-api.md 5.7)."""
     task_id, reason = task["jedi_task_id"], f"its parent, task {task['parent_tid']}, is {parent_status}"
-    transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
+    transaction.execute(_MARK, {"id": task_id, "status": COMPLETE})
     transaction.execute(_DIALOG, {"id": task_id, "text": reason})
-    if task["n_jobs"] <= task["n_finished"] + task["n_failed"] + task["n_cancelled"]:
-        change_status(transaction, task_id, TaskStatus.FAILED, who="task engine", reason=reason)
+    change_status(transaction, task_id, TaskStatus.FINISHING, who="task engine", reason=reason)
+    settle(transaction, task_id)
     return True
 
 
@@ -115,7 +132,7 @@ def _break(database: Database, task_id: int, error: PandaError) -> bool:
     log.warning("task %s cannot use what its parent made: %s", task_id, error)
     with database.transaction() as transaction:
         task = lock_task(transaction, task_id)
-        transaction.execute(_PARENT_IS_DONE, {"id": task_id, "status": COMPLETE})
+        transaction.execute(_MARK, {"id": task_id, "status": COMPLETE})
         transaction.execute(_DIALOG, {"id": task_id, "text": clean(error, 510)})
         if task["status"] == TaskStatus.PENDING:
             change_status(transaction, task_id, TaskStatus.BROKEN, who="task engine", reason=clean(error, 500))

@@ -10,22 +10,30 @@ from core.database import Row, Transaction
 from core.errors import UnknownObject
 from core.states import (
     FINAL_TASK_STATUSES,
+    GENERATING_TASK_STATUSES,
     TASK_HOLDS,
     TASK_TRANSITIONS,
     TaskStatus,
     check_transition,
 )
+from core.task_ends import final_status
 from core.text import clean
+
+__all__ = ["break_task", "change_status", "final_status", "lock_task", "log_status", "meet_obstacle", "wake"]
 
 # primary key
 _LOCK = "SELECT * FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE"
 
-# primary key; a hold remembers where to go back to, a hold of a hold what the first one remembered
+# primary key; a hold remembers where to go back to, a hold of a hold what the first one remembered; whatever lets a task
+# make jobs has the generator look at it
 _CHANGE = """
 UPDATE tasks SET
     status = %(status)s,
     old_status = CASE WHEN NOT %(is_hold)s THEN '' WHEN status = ANY(%(holds)s) THEN old_status ELSE status END,
     end_time = CASE WHEN %(is_final)s THEN clock_timestamp() END,
+    generate_at = CASE WHEN %(is_generating)s THEN clock_timestamp() ELSE generate_at END,
+    next_try_time = CASE WHEN %(is_hold)s THEN next_try_time END,
+    frozen_time = CASE WHEN %(is_final)s THEN NULL ELSE frozen_time END,
     modification_time = clock_timestamp()
 WHERE jedi_task_id = %(id)s
 """
@@ -65,6 +73,7 @@ def change_status(transaction: Transaction, task_id: int, target: TaskStatus, *,
             "is_hold": target in TASK_HOLDS,
             "holds": sorted(TASK_HOLDS),
             "is_final": target in FINAL_TASK_STATUSES,
+            "is_generating": target in GENERATING_TASK_STATUSES,
         },
     )
     log_status(transaction, task_id, current.value, target.value, who=who, reason=reason)
@@ -77,12 +86,55 @@ def log_status(transaction: Transaction, task_id: int, previous: str, status: st
     transaction.execute(_LOG, {**values, "reason": clean(reason, 500)})
 
 
-def final_status(n_files: int, n_finished: int, parent: str = "") -> TaskStatus:
-    """How a task ends whose input is through, by the counts of its master input (server-api.md 5.7, domain.md 3.3).
+# primary key
+_WAKE = "UPDATE tasks SET generate_at = clock_timestamp() WHERE jedi_task_id = %(id)s"
 
-    `parent`: the status of the parent task, empty without one: what a parent did not make, its child cannot have got.
+
+def wake(transaction: Transaction, task_id: int) -> None:
+    """Have the generator look at a task as soon as it can; for whoever made input ready, in the same transaction."""
+    transaction.execute(_WAKE, {"id": task_id})
+
+
+# primary key; frozen since the first obstacle that no job came after
+_OBSTACLE = """
+UPDATE tasks SET error_dialog = %(text)s, generate_at = NULL, frozen_time = coalesce(frozen_time, clock_timestamp()),
+                 next_try_time = clock_timestamp() + make_interval(secs => %(retry_s)s)
+WHERE jedi_task_id = %(id)s
+"""
+
+
+def meet_obstacle(
+    transaction: Transaction,
+    task_id: int,
+    reason: str,
+    *,
+    who: str,
+    retry_s: float,
+    status: TaskStatus = TaskStatus.PENDING,
+) -> None:
+    """Hold a task for a while as `pending` or `throttled`, with the reason people read (domain.md 3.3).
+
+    `retry_s`: seconds until the watchdog lets it go on. Raises what `change_status` raises.
     """
-    if n_finished <= 0 or parent in ("failed", "broken", "aborted"):
-        return TaskStatus.FAILED
-    is_complete = n_finished >= n_files and parent in ("", "done")
-    return TaskStatus.DONE if is_complete else TaskStatus.FINISHED
+    change_status(transaction, task_id, status, who=who, reason=reason)
+    transaction.execute(_OBSTACLE, {"id": task_id, "text": clean(reason, 510), "retry_s": retry_s})
+
+
+# primary key
+_SAY = "UPDATE tasks SET error_dialog = %(text)s, generate_at = NULL WHERE jedi_task_id = %(id)s"
+# ix_jobs_live_task
+_LIVE_JOB = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"
+
+
+def break_task(transaction: Transaction, task_id: int, reason: str, *, who: str) -> None:
+    """Give a task up whose definition or input cannot be used: tobroken, and broken once no job of it is live.
+
+    The reason is what people read; nothing happens to a task that has ended or is being closed.
+    """
+    status = TaskStatus(lock_task(transaction, task_id)["status"])
+    if TaskStatus.TOBROKEN not in TASK_TRANSITIONS[status]:
+        return
+    change_status(transaction, task_id, TaskStatus.TOBROKEN, who=who, reason=reason)
+    transaction.execute(_SAY, {"id": task_id, "text": clean(reason, 510)})
+    if transaction.fetch_one(_LIVE_JOB, {"id": task_id}) is None:
+        change_status(transaction, task_id, TaskStatus.BROKEN, who=who, reason=reason)

@@ -11,6 +11,7 @@ from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.names import ANY_QUEUE
 from core.queues import check_queue_exists
+from core.shares.tagging import ShareFacts, share_of
 from core.states import TaskStatus
 from core.taskengine.commands.reopening import REEXECUTABLE
 from core.taskengine.dialects import fields
@@ -81,8 +82,7 @@ def submit_task(
             return Submission(NO_PARENT, f"parent task jediTaskID={parent_tid} not found")
         submitted = _Submitted(task_id, parameters, definition, user_name, definition.vo or vo, base_url)
         _insert_task(transaction, submitted, parent_tid)
-        log_status(transaction, task_id, "", "ready", who=user_name, reason="submitted")
-        _start(transaction, task_id, parameters, parent)
+        _start(transaction, task_id, parameters, parent, user_name)
     return Submission(NEW_TASK, f"succeeded. new jediTaskID={task_id}", task_id)
 
 
@@ -143,8 +143,26 @@ def _check_one_exists(transaction: Transaction, sites: tuple[str, ...], name: st
 _PARENT = "SELECT jedi_task_id, status FROM tasks WHERE jedi_task_id = %(id)s"
 
 
+# primary keys; UNION, not UNION ALL, so that a circle ends
+_ANCESTORS = """
+WITH RECURSIVE line AS (
+    SELECT parent_tid FROM tasks WHERE jedi_task_id = %(id)s AND parent_tid <> jedi_task_id
+    UNION SELECT t.parent_tid FROM tasks t JOIN line l ON t.jedi_task_id = l.parent_tid WHERE t.parent_tid <> t.jedi_task_id
+)
+SELECT 1 FROM line WHERE parent_tid = %(id)s
+"""
+
+
 def _parent(transaction: Transaction, parent_tid: int | None) -> Row | None:
-    return None if parent_tid is None else transaction.fetch_one(_PARENT, {"id": parent_tid})
+    """The parent, None when there is no such task. Raises Conflict when its own parents lead back to it."""
+    if parent_tid is None:
+        return None
+    parent = transaction.fetch_one(_PARENT, {"id": parent_tid})
+    if parent is not None and transaction.fetch_one(_ANCESTORS, {"id": parent_tid}) is not None:
+        raise Conflict(
+            f"the parents of task {parent_tid} lead back to it", field="parent_tid", remedy="choose another parent"
+        )
+    return parent
 
 
 @dataclass(frozen=True)
@@ -162,11 +180,12 @@ class _Submitted:
 _INSERT_TASK = """
 INSERT INTO tasks (jedi_task_id, req_id, parent_tid, task_name, task_type, status, user_name, vo, working_group,
                    prod_source_label, processing_type, task_priority, current_priority, core_count, ram_count, ram_unit,
-                   wall_time_s, cpu_time, cpu_time_unit, site, parameters, split_rule, error_dialog)
+                   wall_time_s, cpu_time, cpu_time_unit, site, parameters, split_rule, error_dialog, goal, campaign,
+                   gshare)
 VALUES (%(task_id)s, nextval('request_id_seq'), %(parent_tid)s, %(name)s, %(task_type)s, 'ready', %(user_name)s, %(vo)s,
         %(working_group)s, %(label)s, %(processing_type)s, %(priority)s, %(priority)s, %(core_count)s, %(ram_count)s,
         %(ram_unit)s, %(walltime_s)s, %(cpu_time)s, %(cpu_time_unit)s, %(site)s, %(parameters)s, %(split_rule)s,
-        %(error_dialog)s)
+        %(error_dialog)s, %(goal)s, %(campaign)s, %(gshare)s)
 """
 
 
@@ -197,19 +216,49 @@ def _insert_task(transaction: Transaction, submitted: _Submitted, parent_tid: in
             "parameters": submitted.parameters,
             "split_rule": split_rule if is_panda_dialect(submitted.parameters) else {},
             "error_dialog": clean("; ".join(definition.notes), 510),
+            "goal": definition.goal,
+            "campaign": fields.text(submitted.parameters, "campaign", limit=200),
+            "gshare": share_of(transaction, _share_facts(submitted)),
         },
     )
 
 
-def _start(transaction: Transaction, task_id: int, parameters: dict[str, Any], parent: Row | None) -> None:
-    """Look up the input and make jobs, unless a parent must make that input first."""
+def _share_facts(submitted: _Submitted) -> ShareFacts:
+    definition = submitted.definition
+    return ShareFacts(
+        vo=submitted.vo,
+        prod_source_label=definition.label,
+        working_group=definition.working_group,
+        campaign=fields.text(submitted.parameters, "campaign", limit=200),
+        processing_type=definition.processing_type,
+        trans_path=fields.text(submitted.parameters, "transPath"),
+    )
+
+
+# primary key; before anybody has seen the task
+_BE_LISTED_LATER = "UPDATE tasks SET status = 'defined' WHERE jedi_task_id = %(id)s"
+
+
+def _start(
+    transaction: Transaction, task_id: int, parameters: dict[str, Any], parent: Row | None, user_name: str
+) -> None:
+    """Look up the input and make the first jobs, unless a parent must make that input first.
+
+    Of a large task that is the beginning: the feeder goes on with its input, the generator with its jobs.
+    """
     if parent is not None and parent["status"] in PARENTS_THAT_STOP:
         raise Conflict(
             f"the parent {parent['jedi_task_id']} is {parent['status']}", field="parent_tid", remedy="retry it first"
         )
     if parent is not None and parent["status"] in PARENTS_THAT_WORK:
+        log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
         waits = not fields.flag(parameters, "noWaitParent")
         wait_for_parent(transaction, task_id, waits=waits)
         return
-    feed_contents(transaction, task_id)
+    fed = feed_contents(transaction, task_id)
+    if not fed.is_complete:
+        transaction.execute(_BE_LISTED_LATER, {"id": task_id})
+        log_status(transaction, task_id, "", TaskStatus.DEFINED, who=user_name, reason="submitted; its input is listed")
+        return
+    log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
     generate_jobs(transaction, task_id)

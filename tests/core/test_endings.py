@@ -112,7 +112,7 @@ ENDS = [
     (["failed", "failed"], "failed"),
     (["finished", "failed"], "finished"),
     (["finished", "cancelled"], "finished"),
-    (["cancelled", "closed"], "failed"),
+    (["cancelled", "cancelled"], "failed"),
 ]
 
 

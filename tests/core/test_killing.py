@@ -34,7 +34,7 @@ MEANT = {
     3: ("cancelled", "", 103),
     4: ("closed", "toreassign", 102),
     7: ("cancelled", "", 106),
-    8: ("cancelled", "", 105),
+    8: ("cancelled", "toreassign", 105),
     9: ("cancelled", "", 100),
     10: ("closed", "", 130),
     50: ("cancelled", "", 100),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.database import Database
 from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, UnknownObject
 from core.taskbuffer.killing import Killer
-from core.tasks import MAX_JOBS_PER_TASK, fill_in, numbered_name, submit_task, task_outputs, task_status
+from core.tasks import MAX_JOBS, fill_in, numbered_name, submit_task, task_outputs, task_status
 from tests.support.builders import (
     acquire,
     activate,
@@ -175,7 +175,7 @@ WRONG = [
     ("vo", {"vo": ["x"]}),
     ("prodSourceLabel", {"prodSourceLabel": "production"}),
     ("nJobs", {"nJobs": 0}),
-    ("nJobs", {"nJobs": MAX_JOBS_PER_TASK + 1}),
+    ("nJobs", {"nJobs": MAX_JOBS + 1}),
     ("nJobs", {"nJobs": 2, "inputDataset": "ten"}),
     ("nFilesPerJob", {"nFilesPerJob": 0}),
     ("nFilesPerJob", {"nFilesPerJob": "²"}),
@@ -217,11 +217,11 @@ def test_every_refusal_names_its_field_and_keeps_nothing(site, field, wrong):
     assert everything(site) == before
 
 
-def test_too_many_jobs_are_refused_before_any_is_made(site, monkeypatch):
-    monkeypatch.setattr("core.taskengine.making.splitting.MAX_JOBS_PER_TASK", 9)
+def test_too_many_pieces_are_refused_before_any_is_made(site, monkeypatch):
+    monkeypatch.setattr("core.taskengine.making.contents.MAX_ROWS_PER_TASK", 9)
     with pytest.raises(InvalidInput) as refused:
         make_task(site, inputDataset="ten", nFilesPerJob=1)
-    assert refused.value.field == "nFilesPerJob"
+    assert refused.value.field == "nFiles"
 
 
 @pytest.mark.parametrize(

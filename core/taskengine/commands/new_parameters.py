@@ -19,7 +19,7 @@ _KEPT = frozenset(
 # primary key
 _STORE = """
 UPDATE tasks SET parameters = %(parameters)s, split_rule = %(split_rule)s, site = %(site)s, ram_count = %(ram_count)s,
-                 ram_unit = %(ram_unit)s, core_count = %(core_count)s, current_priority = %(priority)s,
+                 ram_unit = %(ram_unit)s, core_count = %(core_count)s, goal = %(goal)s, current_priority = %(priority)s,
                  modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
 """
@@ -50,6 +50,7 @@ def take_over(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str =
         ram_count=definition.ram_count or definition.needs.ram_mb,
         ram_unit=definition.ram_unit,
         core_count=definition.needs.core_count,
+        goal=definition.goal,
         # what production set stays unless it is asked for anew, within the limits of who asks
         priority=definition.priority if "currentPriority" in new_parameters else task.row["current_priority"],
     )

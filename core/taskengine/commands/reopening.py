@@ -13,7 +13,7 @@ from core.taskengine.commands.holding import release_jobs
 from core.taskengine.commands.locking import LockedTask
 from core.taskengine.commands.new_parameters import take_over
 from core.taskengine.dialects.reading import definition_of
-from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.contents import feed_contents, waits_for_feeder
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.progress import recount
 from core.taskengine.status import change_status
@@ -55,6 +55,16 @@ WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('finished', 'failed', 'cance
 """
 
 
+# primary key; what maxNumJobs counts
+_FROM_BEGINNING = "UPDATE tasks SET n_pieces = 0 WHERE jedi_task_id = %(task_id)s"
+
+# ix_task_files_status
+_READY = """
+SELECT 1 FROM task_files f JOIN task_datasets d USING (dataset_id)
+WHERE f.jedi_task_id = %(task_id)s AND f.status = 'ready' AND d.is_master LIMIT 1
+"""
+
+
 def retry(task: LockedTask, **_qualifiers: bool) -> Done:
     """Open failed and cancelled files again and make jobs of them.
 
@@ -64,7 +74,7 @@ def retry(task: LockedTask, **_qualifiers: bool) -> Done:
     if task.status in MORE_ATTEMPTS_IN:
         more_attempts(task, RETRY_ATTEMPTS)
         return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
-    if not _reopen(task):
+    if not _reopen(task) and not waits_for_feeder(task.transaction, task.task_id) and not _was_held_back(task):
         return Done(note="nothing is left to retry")
     return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
 
@@ -75,7 +85,7 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
     Raises InvalidInput or UnknownObject naming the parameter, with `prefix` before it.
     """
     definition = take_over(task, new_parameters, prefix=prefix)
-    feed_contents(task.transaction, task.task_id)
+    feed_contents(task.transaction, task.task_id, again=True)
     task.execute(_REOPEN, attempts=definition.max_attempt)
     names = ", ".join(sorted(new_parameters))
     reason = f"resubmitted by {task.issuer.user_name} with {names}"
@@ -88,16 +98,18 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
 
 def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
     """Look up the input datasets again; new files and what failed become jobs. Without either nothing changes."""
-    came = feed_contents(task.transaction, task.task_id)
-    if not came + _reopen(task):
+    fed = feed_contents(task.transaction, task.task_id, again=True)
+    if not fed.rows + _reopen(task) and fed.is_complete:
         return Done(note="no new input, and nothing is left to retry")
-    reason = f"input loaded again by {task.issuer.user_name}, {came} new files"
+    reason = f"input loaded again by {task.issuer.user_name}, {fed.rows} new files"
     return _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
 
 
 def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
     task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
+    if not keep_attempt_nr:
+        task.execute(_FROM_BEGINNING)
     done = _go_on(task, (), f"reactivated by {task.issuer.user_name}")
     release_jobs(task)
     return done
@@ -116,8 +128,23 @@ def _reopen(task: LockedTask) -> int:
     return task.execute(_REOPEN, attempts=definition_of(task.row).max_attempt)
 
 
+def _was_held_back(task: LockedTask) -> bool:
+    """Whether an exhausted task has input that the system only did not go on with: a retry accepts what it objected to."""
+    found = task.transaction.fetch_one(_READY, {"task_id": task.task_id})
+    return task.status is TaskStatus.EXHAUSTED and (found is not None or bool(task.jobs))
+
+
+def _way(task: LockedTask, via: tuple[TaskStatus, ...]) -> tuple[TaskStatus, ...]:
+    """To where jobs are made; first to where input is listed, when that was not done to its end."""
+    if not waits_for_feeder(task.transaction, task.task_id):
+        return (*via, TaskStatus.READY)
+    if task.status in REEXECUTABLE:
+        return TaskStatus.TOINCEXEC, TaskStatus.REREFINE, TaskStatus.DEFINED
+    return (TaskStatus.DEFINED,)
+
+
 def _go_on(task: LockedTask, via: tuple[TaskStatus, ...], reason: str) -> Done:
-    for status in (*via, TaskStatus.READY):
+    for status in _way(task, via):
         change_status(task.transaction, task.task_id, status, who=task.issuer.user_name, reason=reason)
     recount(task.transaction, task.task_id)
     jobs = generate_jobs(task.transaction, task.task_id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from core.errors import InvalidInput
 from core.queues import check_queue_exists
-from core.states import AWAITING_PILOT, JobStatus, TaskStatus
+from core.states import AWAITING_PILOT, TASK_HOLDS, JobStatus, TaskStatus
 from core.taskengine.commands.answers import Done, counted
 from core.taskengine.commands.holding import hold_jobs, release_jobs
 from core.taskengine.commands.locking import LockedTask
 from core.taskengine.commands.stopping import end_jobs_of
-from core.taskengine.making.contents import feed_contents
+from core.taskengine.making.contents import feed_contents, waits_for_feeder
 from core.taskengine.making.generation import generate_jobs
+from core.taskengine.making.streams import FOLLOWS_PARENT
 from core.taskengine.scouting.verdicts import skip_scouts
 from core.taskengine.status import change_status
 
@@ -23,6 +24,12 @@ _ASK_AGAIN = "UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(
 _MOVE = """
 UPDATE tasks SET site = %(site)s, parameters = parameters || %(changes)s::jsonb, modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
+"""
+# ix_task_datasets_task
+_FOLLOWS = "SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND status = %(status)s"
+# primary key; a hold that was held on goes back to where it came from
+_KEEP_WAY_BACK = """
+UPDATE tasks SET old_status = %(old_status)s, next_try_time = %(next_try_time)s WHERE jedi_task_id = %(task_id)s
 """
 
 
@@ -46,11 +53,18 @@ def resume(task: LockedTask) -> Done:
 
 
 def release(task: LockedTask) -> Done:
-    """Ask brokerage at once for jobs that no queue could take; a pending task looks for input again."""
+    """Ask brokerage at once for jobs that no queue could take; a pending task looks for input again and goes on.
+
+    One that waits for its parent goes on if there is input by now.
+    """
     count = _ask_brokerage_again(task)
-    if task.status is TaskStatus.PENDING and feed_contents(task.transaction, task.task_id):
-        _change(task, TaskStatus(task.row["old_status"] or TaskStatus.READY), "released")
-        generate_jobs(task.transaction, task.task_id)
+    if task.status is TaskStatus.PENDING:
+        fed = feed_contents(task.transaction, task.task_id, further=True)
+        if fed.rows or task.transaction.fetch_one(_FOLLOWS, {"id": task.task_id, "status": FOLLOWS_PARENT}) is None:
+            listed_later = not fed.is_complete and waits_for_feeder(task.transaction, task.task_id)
+            before = TaskStatus(task.row["old_status"] or TaskStatus.READY)
+            _change(task, TaskStatus.DEFINED if listed_later else before, "released")
+            generate_jobs(task.transaction, task.task_id)
     return Done(counted(count, "job", "looked at again")) if count else Done()
 
 
@@ -89,6 +103,8 @@ def reassign(
     # at once: the input of these jobs goes to the new place in this transaction; their pilots are told with their next report
     count = end_jobs_of(task, panda_ids, REASSIGNED, f"task {task.task_id} moved to {where}", at_once=True)
     _change(task, task.status, f"moved to {where}")
+    if task.status in TASK_HOLDS:
+        task.execute(_KEEP_WAY_BACK, old_status=task.row["old_status"], next_try_time=task.row["next_try_time"])
     generate_jobs(task.transaction, task.task_id)
     return Done(counted(count, "job", "made again")) if count else Done()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from core.database import Transaction
 from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, TaskStatus
 from core.taskbuffer.killing import Killer, kill_in
 from core.taskengine.commands.answers import Done, counted
 from core.taskengine.commands.locking import LockedTask
-from core.taskengine.making.progress import recount
-from core.taskengine.status import change_status, final_status, lock_task
+from core.taskengine.making.closing import settle
+from core.taskengine.status import change_status
 
 KILLED_BY_ENGINE = 50
 KILLED_BY_FORCE = 52
@@ -52,37 +51,3 @@ def end_jobs_of(task: LockedTask, panda_ids: list[int], code: int, because: str,
     """Kill jobs of a task for its issuer, whoever they belong to; returns how many ended or will."""
     killer = Killer(task.issuer.user_name, is_manager=True)
     return len(kill_in(task.transaction, panda_ids, killer, code, because=because, at_once=at_once))
-
-
-# ix_jobs_live_task
-_LIVE_JOB = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"
-
-# ix_task_files_status
-_CLOSE_FILES = """
-UPDATE task_files SET status = 'cancelled' WHERE jedi_task_id = %(id)s AND status IN ('ready', 'running')
-"""
-
-# primary key
-_PARENT = """
-SELECT p.status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
-WHERE t.jedi_task_id = %(id)s AND t.parent_tid <> t.jedi_task_id
-"""
-
-
-def settle(transaction: Transaction, task_id: int) -> TaskStatus:
-    """End a task that is being closed once none of its jobs is live; returns the status it has then.
-
-    Input that was not reached is cancelled: a later retry takes it up again.
-    """
-    row = lock_task(transaction, task_id)
-    status = TaskStatus(row["status"])
-    if status not in (TaskStatus.ABORTING, TaskStatus.FINISHING) or transaction.fetch_one(_LIVE_JOB, {"id": task_id}):
-        return status
-    transaction.execute(_CLOSE_FILES, {"id": task_id})
-    progress = recount(transaction, task_id)
-    parent = transaction.fetch_one(_PARENT, {"id": task_id})
-    target = TaskStatus.ABORTED
-    if status is TaskStatus.FINISHING:
-        target = final_status(progress.n_files, progress.n_finished, "" if parent is None else parent["status"])
-    change_status(transaction, task_id, target, who="task engine", reason="its last job has ended")
-    return target

@@ -122,7 +122,6 @@ class SplitRule:
     events_per_job: int | None = None
     files_per_job: int | None = None
     bytes_per_job: int | None = None
-    job_count: int | None = None
     max_files_per_job: int = DEFAULT_MAX_FILES_PER_JOB
     max_jobs: int | None = None
     max_files: int | None = None

@@ -104,7 +104,9 @@ def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_n
         uses_scouts=uses_scouts(parameters, by_default=False),
         scout_success_rate=scout_success_rate(parameters),
         **ending(parameters),
-        max_attempt=fields.number(parameters, "maxAttempt", (1, 50), default=1) or 1,
+        max_attempt=fields.number(parameters, "maxAttempt", (1, 50), default=3) or 3,
+        # an error of the payload ends it at once; one of the system does not count as a failure
+        max_failure=fields.number(parameters, "maxFailure", (1, 50), default=1) or 1,
     )
 
 

@@ -85,7 +85,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         priority=priority_of(parameters, is_production=is_production),
         site=_site(parameters),
         max_attempt=attempts if retries_by_itself else 1,
-        max_failure=fields.number(parameters, "maxFailure", (1, 50), default=3) or 3,
+        max_failure=(fields.number(parameters, "maxFailure", (1, 50), default=3) or 3) if retries_by_itself else 1,
         container_name=fields.text(parameters, "container_name", limit=2000),
         special_handling="debug" if fields.flag(parameters, "debugMode") else "",
         source_url=fields.text(parameters, "sourceURL", limit=2000),

@@ -61,6 +61,19 @@ def library_of(transaction: Transaction, task: Row, definition: TaskDefinition) 
     return library, _build_job(task, definition, definition.build, library, attempt_nr=count + 1)
 
 
+# ix_job_files_task, primary key of jobs_archive
+_LAST_BUILD = """
+SELECT j.job_status FROM job_files f JOIN jobs_archive j USING (panda_id)
+WHERE f.jedi_task_id = %(task)s AND f.type = 'lib' ORDER BY j.panda_id DESC LIMIT 1
+"""
+
+
+def is_build_hopeless(transaction: Transaction, task_id: int) -> bool:
+    """Whether the last build job of a task ended in a way that another would not mend; closed ones were only moved."""
+    last = transaction.fetch_one(_LAST_BUILD, {"task": task_id})
+    return last is not None and last["job_status"] != JobStatus.CLOSED
+
+
 def _build_job(task: Row, definition: TaskDefinition, build: BuildStep, library: Library, *, attempt_nr: int) -> NewJob:
     log = library.lfn.removesuffix(".lib.tgz") + ".lib.log.tgz"
     facts = common(task, definition)
@@ -114,19 +127,24 @@ RETURNING w.panda_id
 def release_waiting_jobs(database: Database) -> int:
     """Let run jobs go whose build job finished, cancel those whose build job did not; returns how many moved."""
     with database.transaction() as transaction:
-        waiting = [row["panda_id"] for row in transaction.fetch(_WAITING, {"batch": _BATCH})]
+        found = transaction.fetch(_WAITING, {"batch": _BATCH})
+        waiting = [row["panda_id"] for row in found]
         if not waiting:
             return 0
         resolved = {row["panda_id"] for row in transaction.fetch(_RESOLVE, {"panda_ids": waiting})}
         go = [panda_id for panda_id in waiting if panda_id in resolved]
         moved = advance_jobs(transaction, go, JobStatus.DEFINED, reason="the build job made the library")
-        error = JobError("task_buffer", 100, UPSTREAM_FAILED)
-        ended = end_jobs(
-            transaction,
-            [
-                Ending(panda_id, JobStatus.CANCELLED, UPSTREAM_FAILED, error=error)
-                for panda_id in waiting
-                if panda_id not in resolved
-            ],
-        )
+        left = [row for row in found if row["panda_id"] not in resolved]
+        hopeless = {
+            task_id: is_build_hopeless(transaction, task_id) for task_id in {row["jedi_task_id"] for row in left}
+        }
+        ended = end_jobs(transaction, [_ending(row, hopeless[row["jedi_task_id"]]) for row in left])
     return len(moved) + len(ended)
+
+
+def _ending(job: Row, is_hopeless: bool) -> Ending:
+    """Jobs of a build job that was only moved give their input back; it will be built again."""
+    error = JobError("task_buffer", 100, UPSTREAM_FAILED)
+    if is_hopeless:
+        return Ending(job["panda_id"], JobStatus.CANCELLED, UPSTREAM_FAILED, error=error)
+    return Ending(job["panda_id"], JobStatus.CLOSED, "the build job was moved", "toreassign")

@@ -1,236 +1,301 @@
-"""What the input of a task holds: looks it up and keeps it in `task_files`. Knows no job."""
+"""What the input of a task holds: looks it up and keeps it in `task_files`, page by page. Knows no job.
+
+How far it has come stands in `task_datasets` and moves in the transaction that adds the rows: whoever goes on begins there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
 from core.database import Row, Transaction
-from core.dataservice.catalogue import find_dataset
-from core.errors import InvalidInput, UnknownObject
-from core.patterns import users_patterns
-from core.taskengine.dialects.definition import InputStream, SplitRule, TaskDefinition
+from core.errors import InvalidInput
+from core.taskengine.dialects.definition import InputStream, TaskDefinition
 from core.taskengine.dialects.reading import definition_of
-from core.taskengine.making.streams import register_streams
+from core.taskengine.making import input_pages
+from core.taskengine.making.event_ranges import check_events_are_known, count_ranges, ranges_of
+from core.taskengine.making.input_pages import Source
+from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED, register_streams
 from core.taskengine.status import lock_task
+from core.workload_settings import GenerationSettings
 
-MAX_ROWS_PER_TASK = 1_000_000
-_PATTERN_LIMIT_S = 5.0
-
-# uq_files_dataset_lfn
-_FILES = """
-SELECT file_id, lfn, guid, size_bytes, checksum, n_events FROM files
-WHERE dataset_id = %(dataset_id)s
-  AND (%(wanted)s::text[] = '{}' OR lfn = ANY(%(wanted)s))
-  AND (%(include)s::text[] = '{}' OR lfn ~ ANY(%(include)s))
-  AND NOT lfn ~ ANY(%(exclude)s::text[])
-ORDER BY file_id
-"""
-
-# ix_task_files_status
-_USED_ELSEWHERE = """
-SELECT DISTINCT catalogue_file_id FROM task_files
-WHERE jedi_task_id = ANY(%(tasks)s) AND status IN ('ready', 'running', 'finished') AND catalogue_file_id IS NOT NULL
-"""
-# ix_task_files_dataset
-_KNOWN = "SELECT dataset_id, lfn, n_events, position FROM task_files WHERE dataset_id = ANY(%(datasets)s)"
+MAX_ROWS_PER_TASK = 10_000_000
+FILES_AT_ONCE = GenerationSettings().files_per_cycle
+_ROWS_PER_INSERT = 2000
 
 _INSERT = """
 INSERT INTO task_files (jedi_task_id, dataset_id, position, catalogue_file_id, lfn, scope, guid, size_bytes, checksum,
-                        n_events, start_event, end_event, max_attempt)
+                        n_events, start_event, end_event, first_event, max_attempt, max_failure)
 VALUES %s
+"""
+
+# ix_task_datasets_task; what was read once is read again: from its beginning, or only what came behind
+_READ_AGAIN = """
+UPDATE task_datasets SET status = %(to_be_fed)s,
+    feed_cursor = CASE WHEN %(from_beginning)s AND type = 'input' THEN 0 ELSE feed_cursor END,
+    n_skipped = CASE WHEN %(from_beginning)s AND type = 'input' THEN 0 ELSE n_skipped END
+WHERE jedi_task_id = %(id)s AND type IN ('input', 'pseudo_input') AND status <> %(to_be_fed)s
+"""
+# primary keys
+_MOVE = """
+UPDATE task_datasets SET feed_cursor = %(feed_cursor)s, n_files = %(n_files)s, n_events = %(n_events)s,
+                         n_skipped = %(n_skipped)s, status = %(status)s
+WHERE dataset_id = %(dataset_id)s
+"""
+_COUNT = """
+UPDATE tasks SET n_files = n_files + %(rows)s, n_input_files = n_input_files + %(files)s WHERE jedi_task_id = %(id)s
+"""
+# ix_task_files_dataset
+_PFNS = "SELECT lfn FROM task_files WHERE dataset_id = %(id)s"
+# ix_task_datasets_task
+_WAITS = """
+SELECT coalesce(bool_or(status = %(to_be_fed)s), false)
+       AND NOT coalesce(bool_or(type = %(parent)s AND status <> %(complete)s), false) AS waits
+FROM task_datasets WHERE jedi_task_id = %(id)s
 """
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A row to be: a file, a part of one, a number or a given PFN."""
+class Fed:
+    """What one feeding did: rows that came, and whether all of the input is there now."""
 
-    dataset_id: int
-    position: int
-    lfn: str
-    n_events: int = 0
-    start_event: int | None = None
-    file: Row | None = None
-    scope: str = ""
+    rows: int
+    is_complete: bool
 
 
-def feed_contents(transaction: Transaction, task_id: int) -> int:
-    """Add what is in the input of a task and not in `task_files` yet, as `ready`; returns how many rows came.
+@dataclass
+class _Feed:
+    """One feeding under way."""
 
-    Datasets that the parameters name by now are added too. Raises InvalidInput or UnknownObject naming the field.
+    transaction: Transaction
+    task: Row
+    definition: TaskDefinition
+    limit: int
+    came: int = 0
+    master_rows: int = 0
+    master_files: int = 0
+    waiting: list[tuple[object, ...]] = field(default_factory=list)
+
+    def add(self, dataset: Row, stream: InputStream, values: tuple[object, ...], events: int) -> None:
+        """One more row; `values` are those of the columns between position and first_event."""
+        known = self.definition
+        first_event = dataset["events_before"] if stream is known.master else 0
+        row = (self.task["jedi_task_id"], dataset["dataset_id"], *values)
+        self.waiting.append((*row, first_event, known.max_attempt, known.max_failure))
+        dataset["n_files"] += 1
+        dataset["n_events"] += events
+        dataset["events_before"] += events
+        self.came += 1
+        self.master_rows += stream is known.master
+        self.check_room(0)
+        if len(self.waiting) >= _ROWS_PER_INSERT:
+            self.flush()
+
+    def check_room(self, pieces: int) -> None:
+        """Raise InvalidInput when so many more pieces are more than the system takes."""
+        if self.task["n_files"] + self.master_rows + pieces > MAX_ROWS_PER_TASK:
+            raise too_many_pieces(self.definition)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self.transaction.insert_many(_INSERT, self.waiting)
+        self.waiting.clear()
+
+    def move(self, dataset: Row, cursor: int, *, is_complete: bool) -> None:
+        """Keep how far a dataset was read, and what was counted."""
+        self.flush()
+        dataset.update(feed_cursor=cursor, status=COMPLETE if is_complete else TO_BE_FED)
+        self.transaction.execute(_MOVE, dataset)
+
+
+def too_many_pieces(definition: TaskDefinition) -> InvalidInput:
+    """The refusal of input that makes more pieces than the system takes."""
+    return InvalidInput(
+        f"the input makes more than {MAX_ROWS_PER_TASK} pieces",
+        field="nEventsPerJob" if definition.split.events_per_job else "nFiles",
+        remedy="put more into a job, or take less input",
+    )
+
+
+def feed_contents(
+    transaction: Transaction, task_id: int, *, limit: int = FILES_AT_ONCE, again: bool = False, further: bool = False
+) -> Fed:
+    """Add what is in the input of a task and not in `task_files` yet, as `ready`: about `limit` files of each stream.
+
+    Datasets that the parameters name by now are added too. `again`: read all of it once more from the beginning, as input
+    may have come since; `further`: only what came behind. Raises InvalidInput or UnknownObject naming the field.
     """
     task = lock_task(transaction, task_id)
     definition = definition_of(task)
+    if again or further:
+        values = {"id": task_id, "to_be_fed": TO_BE_FED, "from_beginning": again}
+        transaction.execute(_READ_AGAIN, values)
     datasets = register_streams(transaction, task, definition)
-    rows: list[tuple[object, ...]] = []
+    feed = _Feed(transaction, task, definition, limit)
+    is_complete = True
     for stream in definition.inputs:
-        if stream.is_whole or (stream.kind == "pseudo_input" and stream is not definition.master):
-            continue
         own = [row for row in datasets if row["stream"] == stream.name and row["type"] == stream.kind]
-        entries = _new_entries(transaction, definition, stream, own, task["parent_tid"])
-        # one too many is enough to know: a few numbers can ask for more pieces than there is memory
-        rows += [_row(task_id, entry, definition.max_attempt) for entry in islice(entries, MAX_ROWS_PER_TASK + 1)]
-        if len(rows) > MAX_ROWS_PER_TASK:
-            raise InvalidInput(
-                f"the input makes more than {MAX_ROWS_PER_TASK} pieces",
-                field="nEventsPerJob" if definition.split.events_per_job else "nFiles",
-                remedy="put more into a job, or take less input",
-            )
-    transaction.insert_many(_INSERT, rows)
-    return len(rows)
+        is_complete &= _feed_stream(feed, stream, own)
+    if feed.master_rows:
+        values = {"id": task_id, "rows": feed.master_rows, "files": feed.master_files}
+        transaction.execute(_COUNT, values)
+    return Fed(feed.came, is_complete)
 
 
-def _row(task_id: int, entry: _Entry, max_attempt: int) -> tuple[object, ...]:
-    file = entry.file or {}
-    end = None if entry.start_event is None else entry.start_event + entry.n_events - 1
-    return (
-        *(task_id, entry.dataset_id, entry.position, file.get("file_id"), entry.lfn, entry.scope),
-        *(file.get("guid", ""), file.get("size_bytes"), file.get("checksum", "")),
-        *(entry.n_events, entry.start_event, end, max_attempt),
-    )
+def waits_for_feeder(transaction: Transaction, task_id: int) -> bool:
+    """Whether a part of the input of a task must still be read; who follows a parent is fed with that."""
+    values = {"id": task_id, "to_be_fed": TO_BE_FED, "parent": PARENT, "complete": COMPLETE}
+    return bool(transaction.fetch(_WAITS, values)[0]["waits"])
 
 
-def _new_entries(
-    transaction: Transaction, definition: TaskDefinition, stream: InputStream, datasets: list[Row], parent: int | None
-) -> Iterator[_Entry]:
-    known = transaction.fetch(_KNOWN, {"datasets": [row["dataset_id"] for row in datasets]})
-    is_master = stream is definition.master
+def _feed_stream(feed: _Feed, stream: InputStream, datasets: list[Row]) -> bool:
+    """Feed one stream, and tell whether it is complete."""
+    events = sum(row["n_events"] for row in datasets)
+    for row in datasets:
+        row["events_before"] = events
+    if stream.is_whole or (stream.kind == "pseudo_input" and stream is not feed.definition.master):
+        if stream.kind == "input":
+            input_pages.sources_of(feed.transaction, stream, datasets)
+        for row in datasets:
+            if row["status"] == TO_BE_FED:
+                feed.move(row, row["feed_cursor"], is_complete=True)
+        return True
+    if all(row["status"] != TO_BE_FED for row in datasets):
+        return True
     if stream.kind == "pseudo_input":
-        yield from _pseudo_entries(stream, definition.split, datasets[0]["dataset_id"], known)
-        return
-    files = _files(transaction, definition, stream, datasets, may_be_empty=parent is not None)
-    seen = {(row["dataset_id"], row["lfn"]) for row in known}
-    fresh = [(dataset, file) for dataset, file in files if (dataset["dataset_id"], file["lfn"]) not in seen]
-    if is_master:
-        limit = definition.split.max_files
-        fresh = fresh[: max(0, limit - len(seen))] if limit else fresh
-        events = sum(row["n_events"] for row in known)
-        yield from _numbered(_in_ranges(fresh, definition.split, events), start=len(known) + 1)
-    else:
-        yield from _numbered(((dataset, file, 0, None) for dataset, file in fresh), start=len(known) + 1)
+        return _feed_given(feed, stream, datasets[0]) if stream.pfns else _feed_numbers(feed, stream, datasets[0])
+    return _FilesOfStream(feed, stream, datasets).feed()
 
 
-_Piece = tuple[Row, Row, int, int | None]
+def _feed_given(feed: _Feed, stream: InputStream, dataset: Row) -> bool:
+    most = feed.definition.split.max_files
+    wanted = stream.pfns[:most] if most else stream.pfns
+    known = {row["lfn"] for row in feed.transaction.fetch(_PFNS, {"id": dataset["dataset_id"]})}
+    for position, pfn in enumerate(wanted, start=1):
+        if pfn not in known:
+            feed.add(dataset, stream, (position, None, pfn, "", "", None, "", 0, None, None), 0)
+    feed.move(dataset, len(wanted), is_complete=True)
+    return True
 
 
-def _numbered(pieces: Iterator[_Piece], start: int) -> Iterator[_Entry]:
-    for position, (dataset, file, n_events, first) in enumerate(pieces, start=start):
-        yield _Entry(dataset["dataset_id"], position, file["lfn"], n_events, first, file, file["scope"])
+def _feed_numbers(feed: _Feed, stream: InputStream, dataset: Row) -> bool:
+    rule = feed.definition.split
+    per_job, total = rule.events_per_job or rule.max_events or 0, rule.max_events or 0
+    # what a limit on the number of jobs would leave out again
+    count = min(stream.numbers, rule.max_jobs or stream.numbers)
+    begin = dataset["feed_cursor"]
+    end = min(count, begin + feed.limit)
+    for index in range(begin, end):
+        number, events = stream.offset + index, max(0, min(per_job, total - index * per_job))
+        feed.add(dataset, stream, (number, None, str(number), "", "", None, "", events, None, None), events)
+    feed.move(dataset, max(begin, end), is_complete=end >= count)
+    return end >= count
 
 
-def _in_ranges(files: list[tuple[Row, Row]], rule: SplitRule, used_events: int) -> Iterator[_Piece]:
-    """Files as they are, or in parts of `events_per_job` events; `max_events` ends it. Raises InvalidInput."""
-    left = None if rule.max_events is None else rule.max_events - used_events
-    for dataset, file in files:
-        if left is not None and left <= 0:
-            return
-        events = rule.events_per_file or file["n_events"]
-        if events is None:
-            _check_that_events_do_not_matter(rule, file["lfn"])
-            yield dataset, file, 0, None
-            continue
-        available = events if left is None else min(events, left)
-        size = rule.events_per_job or available
-        if available == events <= size:
-            yield dataset, file, available, None
-        else:
-            for first in range(0, available, size):
-                yield dataset, file, min(size, available - first), first
-        left = None if left is None else left - available
+class _FilesOfStream:
+    """The files of a stream of input, dataset after dataset."""
 
+    def __init__(self, feed: _Feed, stream: InputStream, datasets: list[Row]) -> None:
+        self._feed = feed
+        self._stream = stream
+        self._is_master = stream is feed.definition.master
+        self._sources = input_pages.sources_of(feed.transaction, stream, datasets)
+        # one more than the page, so that input that just fits is seen to be complete
+        self._budget = feed.limit + 1
+        self._rows_before = feed.came
 
-def _check_that_events_do_not_matter(rule: SplitRule, lfn: str) -> None:
-    for name, value in (("nEventsPerJob", rule.events_per_job), ("nEvents", rule.max_events)):
-        if value:
-            raise InvalidInput(
-                f"the number of events in {lfn[:200]!r} is not known",
-                field=name,
-                remedy="give nEventsPerFile too, or register the dataset with n_events of every file",
-            )
+    def feed(self) -> bool:
+        """Read on; whether all of it is there. Raises InvalidInput when all of it is nothing."""
+        for at, source in enumerate(self._sources):
+            if source.row["status"] == TO_BE_FED and not self._feed_source(at, source):
+                break
+        is_complete = all(source.row["status"] != TO_BE_FED for source in self._sources)
+        if self._feed.task["parent_tid"] is None and not any(source.row["n_files"] for source in self._sources):
+            if is_complete:
+                raise self._nothing()
+            input_pages.check_anything_fits(self._feed.transaction, self._stream, self._sources)
+        return is_complete
 
+    def _feed_source(self, at: int, source: Source) -> bool:
+        """Whether the dataset is read to its end."""
+        if source.is_repeated or self._is_enough():
+            self._feed.move(source.row, source.row["feed_cursor"], is_complete=True)
+            return True
+        limit = self._budget
+        if limit <= 0:
+            return False
+        known = self._feed.definition
+        page = input_pages.read_page(self._feed.transaction, known, self._stream, self._sources, at, limit)
+        self._budget -= page.n_read
+        cursor, is_end = page.last_file_id, page.n_read < limit
+        for file in self._fresh(source, page.chosen):
+            self._add(source, file)
+            if self._is_enough():
+                is_end = True
+                break
+            if self._feed.came - self._rows_before > self._feed.limit:
+                # a file of many events may be many rows
+                cursor, is_end, self._budget = file["file_id"], False, 0
+                break
+        self._feed.move(source.row, cursor, is_complete=is_end)
+        return is_end
 
-def _pseudo_entries(stream: InputStream, rule: SplitRule, dataset_id: int, known: list[Row]) -> Iterator[_Entry]:
-    if stream.pfns:
-        seen = {row["lfn"] for row in known}
-        wanted = stream.pfns[: rule.max_files] if rule.max_files else stream.pfns
-        for position, pfn in enumerate(wanted, start=1):
-            if pfn not in seen:
-                yield _Entry(dataset_id, position, pfn)
-        return
-    per_job, left = rule.events_per_job or rule.max_events or 0, rule.max_events or 0
-    taken = {row["position"] for row in known}
-    for index in range(stream.numbers):
-        number = stream.offset + index
-        if number not in taken:
-            yield _Entry(dataset_id, number, str(number), max(0, min(per_job, left - index * per_job)))
-
-
-def _files(
-    transaction: Transaction,
-    definition: TaskDefinition,
-    stream: InputStream,
-    datasets: list[Row],
-    *,
-    may_be_empty: bool,
-) -> list[tuple[Row, Row]]:
-    """(task dataset, file with its scope) in order, patterns and offset applied. Raises when there is nothing."""
-    used = set()
-    if definition.skips_files_of and stream is definition.master:
-        values = {"tasks": list(definition.skips_files_of)}
-        used = {row["catalogue_file_id"] for row in transaction.fetch(_USED_ELSEWHERE, values)}
-    # files of one name are dealt to different jobs if they drive the splitting; beside others only one can stand
-    key = "file_id" if stream is definition.master else "lfn"
-    found: dict[object, tuple[Row, Row]] = {}
-    for dataset in datasets:
-        present = find_dataset(transaction, dataset["name"])
-        if present is None:
-            raise _unknown(dataset["name"], stream.field)
-        for file in _matching(transaction, present["dataset_id"], stream):
-            if file["file_id"] not in used:
-                found.setdefault(file[key], (dataset, {**file, "scope": present["scope"]}))
-    files = list(found.values())[stream.offset :]
-    if not files and not may_be_empty:
-        raise _nothing(stream, any_file=bool(found))
-    if definition.split.skips_empty_files and stream is definition.master:
-        return _with_events(files, may_be_empty=may_be_empty)
-    return files
-
-
-def _with_events(files: list[tuple[Row, Row]], *, may_be_empty: bool) -> list[tuple[Row, Row]]:
-    """Without the files that are known to hold no event."""
-    kept = [(dataset, file) for dataset, file in files if file["n_events"] != 0]
-    if not kept and not may_be_empty:
-        raise InvalidInput(
-            f"none of the {len(files)} files holds an event", field="skipEmptyInput", remedy="choose others"
+    def _fresh(self, source: Source, chosen: list[Row]) -> Iterator[Row]:
+        known = set()
+        if source.row["n_files"] and chosen:
+            known = input_pages.known_names(self._feed.transaction, source.row["dataset_id"], chosen)
+        before = sum(other.row["n_skipped"] for other in self._sources)
+        return (
+            file
+            for file in input_pages.skip(chosen, source, self._stream.offset, before)
+            if file["lfn"] not in known and not self._is_left_out(file)
         )
-    return kept
 
+    def _is_left_out(self, file: Row) -> bool:
+        return self._is_master and self._feed.definition.split.skips_empty_files and file["n_events"] == 0
 
-def _unknown(name: str, field: str) -> UnknownObject:
-    return UnknownObject(
-        f"there is no dataset {name[:200]!r}", field=field, remedy="register it with POST /api/control/datasets"
-    )
+    def _is_enough(self) -> bool:
+        """Whether a limit on files or events ends the input here."""
+        if not self._is_master:
+            return False
+        rule = self._feed.definition.split
+        files = self._feed.task["n_input_files"] + self._feed.master_files
+        if rule.max_files and files >= rule.max_files:
+            return True
+        return rule.max_events is not None and self._events() >= rule.max_events
 
+    def _events(self) -> int:
+        return sum(int(source.row["n_events"]) for source in self._sources)
 
-def _nothing(stream: InputStream, *, any_file: bool) -> InvalidInput:
-    names = ", ".join(stream.datasets)[:200]
-    if any_file:
-        where = stream.field.removesuffix(".dataset") + ".offset"
-        return InvalidInput(f"{stream.offset} files are skipped and none is left", field=where, remedy="skip fewer")
-    chosen = stream.include or stream.files or len(stream.exclude) > 1
-    said = f"no file of {names!r} fits" if chosen else f"dataset {names!r} is empty"
-    return InvalidInput(said, field=stream.field, remedy="register files with it, or choose others")
+    def _add(self, source: Source, file: Row) -> None:
+        rule = self._feed.definition.split
+        facts = (file["file_id"], file["lfn"], source.scope, file["guid"], file["size_bytes"], file["checksum"])
+        position = sum(other.row["n_files"] for other in self._sources) + 1
+        if not self._is_master:
+            self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0)
+            return
+        self._feed.master_files += 1
+        available = rule.events_per_file or file["n_events"]
+        if available is None:
+            check_events_are_known(rule, file["lfn"])
+            self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0)
+            return
+        left = None if rule.max_events is None else rule.max_events - self._events()
+        source.row["events_before"] = self._events()
+        # a few numbers can ask for more pieces than there is room: said before any is made
+        self._feed.check_room(count_ranges(available, left, rule))
+        for events, start in ranges_of(available, left, rule):
+            end = None if start is None else start + events - 1
+            self._feed.add(source.row, self._stream, (position, *facts, events, start, end), events)
+            position += 1
 
-
-def _matching(transaction: Transaction, dataset_id: int, stream: InputStream) -> list[Row]:
-    values = {
-        "dataset_id": dataset_id,
-        "wanted": list(stream.files),
-        "include": list(stream.include),
-        "exclude": list(stream.exclude),
-    }
-    where = stream.field.removesuffix(".dataset") + (".include" if stream.include else ".exclude")
-    with users_patterns(transaction, where, _PATTERN_LIMIT_S):
-        return transaction.fetch(_FILES, values)
+    def _nothing(self) -> InvalidInput:
+        stream, rule = self._stream, self._feed.definition.split
+        if any(source.row["n_skipped"] for source in self._sources):
+            where = stream.field.removesuffix(".dataset") + ".offset"
+            said = f"{stream.offset} files are skipped and none is left"
+            return InvalidInput(said, field=where, remedy="skip fewer")
+        if self._is_master and rule.skips_empty_files and not self._feed.definition.skips_files_of:
+            input_pages.check_anything_fits(self._feed.transaction, stream, self._sources)
+            return InvalidInput("none of the files holds an event", field="skipEmptyInput", remedy="choose others")
+        return input_pages.nothing_fits(stream)

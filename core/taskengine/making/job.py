@@ -162,7 +162,7 @@ def _needs(definition: TaskDefinition, piece: Piece) -> dict[str, Any]:
     disk_mb = needs.disk_for(events, sum(file.size_bytes or 0 for file in data))
     return {
         "core_count": needs.core_count,
-        "min_ram_mb": needs.ram_mb,
+        "min_ram_mb": max([needs.ram_mb, *(file.ram_mb * needs.core_count for file in piece.master)]),
         "max_disk_mb": min(disk_mb, JOB_LIMITS["maxDiskCount"][1]),
         "max_walltime_s": min(needs.walltime_for(events), JOB_LIMITS["maxWalltime"][1]),
         "looping_limit_s": needs.looping_limit_s,

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from core.errors import InvalidInput
 from core.taskengine.dialects.definition import InputStream, SplitRule
 
-MAX_JOBS_PER_TASK = 100_000
-
 
 @dataclass(frozen=True)
 class InputFile:
@@ -32,6 +30,8 @@ class InputFile:
     attempt_nr: int = 0
     last_panda_id: int | None = None
     """The job that had it last."""
+    ram_mb: int = 0
+    """Memory per core its next job needs at least, because one ran out of it; 0 = as the task says."""
 
     @property
     def is_part(self) -> bool:
@@ -41,9 +41,6 @@ class InputFile:
 
 def cut(files: Sequence[InputFile], rule: SplitRule) -> list[list[InputFile]]:
     """Pieces in the order of the files; every file is in exactly one."""
-    if rule.job_count and not (rule.events_per_job or rule.files_per_job or rule.bytes_per_job):
-        size = max(1, -(-len(files) // rule.job_count))
-        return [list(files[start : start + size]) for start in range(0, len(files), size)]
     pieces: list[list[InputFile]] = []
     events = size = 0
     for file in files:
@@ -75,24 +72,19 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
     return len(piece) >= rule.max_files_per_job
 
 
-def check_job_count(count: int, rule: SplitRule) -> None:
-    """Raise InvalidInput naming the rule to change when a task would make more jobs than the system takes."""
-    if count > MAX_JOBS_PER_TASK:
-        name = "nEventsPerJob" if rule.events_per_job else "nFilesPerJob"
-        raise InvalidInput(
-            f"makes {count} jobs", field=name, remedy=f"at most {MAX_JOBS_PER_TASK}: put more into a job"
-        )
-
-
 class Companions:
     """Deals the files of a second stream out to jobs: those used least first, so that none is used twice early."""
 
-    def __init__(self, stream: InputStream, files: Sequence[InputFile], *, may_repeat: bool) -> None:
+    def __init__(
+        self, stream: InputStream, files: Sequence[InputFile], *, may_repeat: bool, total: int | None = None
+    ) -> None:
+        """`files`: as many as are needed at most; `total`: how many the stream has."""
         self._stream = stream
         self._files = sorted(files, key=lambda file: (file.attempt_nr, file.position))
         self._next = 0
         self._fresh = sum(file.attempt_nr == 0 for file in files)
         self._may_repeat = may_repeat or stream.is_reusable
+        self._total = len(files) if total is None else total
         self.used: dict[int, int] = {}
         """How often each file was given out, by file id."""
 
@@ -114,7 +106,7 @@ class Companions:
         total = len(self._files)
         if wanted > total or (not self._may_repeat and self._next + wanted > self._fresh):
             raise InvalidInput(
-                f"the {total} files of ${{{self._stream.name}}} are not enough: a job takes {wanted}",
+                f"the {self._total} files of ${{{self._stream.name}}} are not enough: a job takes {wanted}",
                 field=self._stream.field,
                 remedy="add files, ask for fewer, or let them be used again (reusable)",
             )

@@ -6,11 +6,16 @@ import json
 
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
+from core.errors import Conflict
 from core.taskengine.dialects.definition import UNMERGED, InputStream, OutputStream, TaskDefinition
 from core.taskengine.dialects.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
 """Status of an input dataset to which the parent task still adds files."""
+PARENT = "parent"
+"""Type of the row that stands for the parent task: mutable while that works, to be fed while its output is read."""
+TO_BE_FED = "toupdate"
+"""Status of an input dataset of which more may have to be read into `task_files`."""
 COMPLETE = "ready"
 LIBRARY_STREAM = "LIB"
 MERGE_STREAM = "MERGE"
@@ -25,7 +30,8 @@ def library_dataset(definition: TaskDefinition, task_id: int) -> str:
 
 # ix_task_datasets_task
 _PRESENT = """
-SELECT dataset_id, stream, name, type, is_master FROM task_datasets WHERE jedi_task_id = %(id)s ORDER BY dataset_id
+SELECT dataset_id, stream, name, type, is_master, status, feed_cursor, n_files, n_events, n_skipped
+FROM task_datasets WHERE jedi_task_id = %(id)s ORDER BY dataset_id
 """
 _INSERT = """
 INSERT INTO task_datasets (jedi_task_id, name, container, stream, type, is_master, status, template, attributes)
@@ -36,9 +42,10 @@ VALUES %s RETURNING dataset_id
 def register_streams(transaction: Transaction, task: Row, definition: TaskDefinition) -> list[Row]:
     """Add the datasets of the definition that the task does not have yet; all its datasets in order of registration.
 
-    Raises NotAllowed or Conflict when an output dataset is somebody else's or holds input.
+    Raises NotAllowed or Conflict when an output dataset is somebody else's, holds input, or is read by the task itself.
     """
     task_id = task["jedi_task_id"]
+    _check_no_circle(definition)
     present = {(row["stream"], row["name"]) for row in transaction.fetch(_PRESENT, {"id": task_id})}
     rows: list[tuple[object, ...]] = []
     for stream in definition.inputs:
@@ -62,8 +69,9 @@ def _input_rows(
     task_id: int, stream: InputStream, *, is_master: bool, present: set[tuple[str, str]]
 ) -> list[tuple[object, ...]]:
     attributes = json.dumps({**stream.attributes, "offset": stream.offset})
+    status = TO_BE_FED if stream.kind in ("input", "pseudo_input") else COMPLETE
     return [
-        (task_id, name, name, stream.name, stream.kind, is_master, "defined", "", attributes)
+        (task_id, name, name, stream.name, stream.kind, is_master, status, "", attributes)
         for name in stream.datasets
         if (stream.name, name) not in present
     ]
@@ -75,10 +83,22 @@ def _output_row(task_id: int, output: OutputStream) -> tuple[object, ...]:
     return task_id, output.dataset, container, output.name, kind, False, "defined", output.template, attributes
 
 
-def _make_dataset(transaction: Transaction, task: Row, output: OutputStream) -> None:
+def _check_no_circle(definition: TaskDefinition) -> None:
+    read = {name.rstrip("/") for stream in definition.inputs for name in stream.datasets}
+    for output in definition.outputs:
+        if output.dataset.rstrip("/") in read:
+            raise Conflict(
+                f"the task reads {output.dataset[:200]!r} itself", field=_field_of(output), remedy="choose another name"
+            )
+
+
+def _field_of(output: OutputStream) -> str:
     is_item = output.field.endswith(".value")
-    field = output.field.removesuffix(".value") + ".dataset" if is_item else "taskName"
-    _ensure(transaction, task, output.dataset, output.kind, output.scope, field)
+    return output.field.removesuffix(".value") + ".dataset" if is_item else "taskName"
+
+
+def _make_dataset(transaction: Transaction, task: Row, output: OutputStream) -> None:
+    _ensure(transaction, task, output.dataset, output.kind, output.scope, _field_of(output))
 
 
 def _ensure(transaction: Transaction, task: Row, name: str, kind: str, scope: str, field: str) -> None:

@@ -33,7 +33,7 @@ def site(database: Database) -> Database:
 
 def child_of(database: Database, parent: int, *, waits: bool, **changes: object) -> int:
     """A task that reads the outputs of `parent`."""
-    parameters = captured("child", noWaitParent=not waits, nFilesPerJob=1, **changes)
+    parameters = captured("child", noWaitParent=not waits, nFilesPerJob=1, skipScout=True, **changes)
     for item in parameters["jobParameters"]:
         if item.get("param_type") == "input":
             item["dataset"] = parameters["dsForIN"] = "user.testuser.njobs_out.txt/"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.taskengine.dialects.definition import InputStream, SplitRule
-from core.taskengine.making.splitting import Companions, InputFile, check_job_count, cut
+from core.taskengine.making.splitting import Companions, InputFile, cut
 
 SIZES = st.lists(st.integers(0, 50), max_size=60)
 RULES = st.builds(
@@ -16,7 +16,6 @@ RULES = st.builds(
     events_per_job=st.none() | st.integers(1, 100),
     files_per_job=st.none() | st.integers(1, 70),
     bytes_per_job=st.none() | st.integers(1, 200),
-    job_count=st.none() | st.integers(1, 70),
     max_files_per_job=st.integers(1, 70),
 )
 
@@ -43,9 +42,7 @@ def test_no_piece_is_larger_than_the_first_rule_that_is_set(sizes, rule):
             assert len(piece) <= rule.files_per_job
         elif rule.bytes_per_job:
             assert len(piece) == 1 or sum(file.size_bytes or 0 for file in piece) <= rule.bytes_per_job
-    if rule.job_count and not (rule.events_per_job or rule.files_per_job or rule.bytes_per_job):
-        assert len(pieces) <= rule.job_count
-    elif not rule.files_per_job:
+    if not rule.files_per_job:
         assert all(len(piece) <= rule.max_files_per_job for piece in pieces)
 
 
@@ -81,13 +78,3 @@ def test_companions_that_may_not_repeat_run_out():
     with pytest.raises(InvalidInput) as refused:
         group.take(1)
     assert refused.value.field == "jobParameters.7.dataset"
-
-
-@pytest.mark.parametrize(
-    ("rule", "field"), [(SplitRule(), "nFilesPerJob"), (SplitRule(events_per_job=1), "nEventsPerJob")]
-)
-def test_too_many_jobs_are_refused(rule, field):
-    check_job_count(100_000, rule)
-    with pytest.raises(InvalidInput) as refused:
-        check_job_count(100_001, rule)
-    assert refused.value.field == field

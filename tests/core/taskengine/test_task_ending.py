@@ -46,7 +46,7 @@ def fail(database: Database, panda_id: int) -> None:
     ],
 )
 def test_the_last_job_decides(site, ends, status):
-    task_id = accept(site, captured("njobs"))
+    task_id = accept(site, captured("njobs", disableAutoRetry=True))
     place(site)
     for end, job in zip(ends, jobs(site, task_id), strict=True):
         assert row_of_task(site, task_id)["status"] == "running"
@@ -66,7 +66,7 @@ def test_the_last_job_decides(site, ends, status):
 
 
 def test_all_files_of_a_job_share_its_fate(site):
-    task_id = accept(site, captured("files"))
+    task_id = accept(site, captured("files", disableAutoRetry=True))
     place(site)
     first, second, third = (job["panda_id"] for job in jobs(site, task_id))
     run(site, first)

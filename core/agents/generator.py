@@ -1,0 +1,108 @@
+"""Makes jobs of tasks that have input for them, bunch by bunch, the most urgent first (domain.md 3.1, 3.8: JobGenerator).
+
+Knows which tasks are due and what holds them back; how jobs are made is in `core.taskengine.making.generation`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from core.agents.base import Agent
+from core.database import Database, Row, Transaction
+from core.errors import PandaError, Unavailable
+from core.states import TaskStatus
+from core.taskengine.making.closing import settle
+from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_jobs
+from core.taskengine.status import change_status, meet_obstacle
+from core.workload_settings import GenerationSettings, TaskTimes
+
+log = logging.getLogger("panda.generator")
+
+_TASKS_PER_CYCLE = 50
+_URGENT, _HIGH = 950, 900
+
+# ix_tasks_generate; whoever had a bunch stands behind those of the same priority who wait longer
+_DUE = """
+SELECT jedi_task_id FROM tasks WHERE generate_at <= clock_timestamp()
+ORDER BY current_priority DESC, generate_at LIMIT %(limit)s
+"""
+# primary key; a task that somebody holds is looked at again in the next cycle
+_TAKE = """
+SELECT * FROM tasks WHERE jedi_task_id = %(id)s AND generate_at <= clock_timestamp() FOR UPDATE SKIP LOCKED
+"""
+_LATER = """
+UPDATE tasks SET generate_at = clock_timestamp() + make_interval(secs => %(after_s)s) WHERE jedi_task_id = %(id)s
+"""
+_REST = "UPDATE tasks SET generate_at = NULL WHERE jedi_task_id = %(id)s"
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What came of one task: jobs made, or why none were."""
+
+    made: int = 0
+    is_moved: bool = False
+
+
+class Generator(Agent):
+    """One bunch of every task that is due, in each cycle."""
+
+    name = "generator"
+
+    def __init__(self, database: Database, settings: GenerationSettings, times: TaskTimes, period_s: float) -> None:
+        self._database = database
+        self._settings = settings
+        self._times = times
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Give each task that is due its turn; returns how many jobs were made and tasks moved on."""
+        due = self._database.fetch(_DUE, {"limit": _TASKS_PER_CYCLE})
+        turns = [self._turn(row["jedi_task_id"]) for row in due]
+        return sum(turn.made + turn.is_moved for turn in turns)
+
+    def _turn(self, task_id: int) -> _Turn:
+        try:
+            with self._database.transaction() as transaction:
+                task = transaction.fetch_one(_TAKE, {"id": task_id})
+                return _Turn() if task is None else self._serve(transaction, task)
+        except Unavailable:
+            raise
+        except PandaError as error:
+            self._hold(task_id, str(error))
+        except Exception as error:  # one task must not keep the others from their jobs
+            log.exception("no jobs could be made of task %s", task_id, extra={"component": self.name})
+            self._hold(task_id, f"an error of the system: {type(error).__name__}: {error}")
+        return _Turn(is_moved=True)
+
+    def _serve(self, transaction: Transaction, task: Row) -> _Turn:
+        task_id, status = task["jedi_task_id"], TaskStatus(task["status"])
+        if status in (TaskStatus.ABORTING, TaskStatus.FINISHING):
+            transaction.execute(_REST, {"id": task_id})
+            return _Turn(is_moved=settle(transaction, task_id) is not status)
+        if status not in MAKING_TASK_STATUSES:
+            transaction.execute(_REST, {"id": task_id})
+            return _Turn()
+        made = generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle, builds_again=False)
+        return _Turn(made=len(made))
+
+    def _hold(self, task_id: int, reason: str) -> None:
+        """Jobs cannot be made now: the task waits, and says why."""
+        log.warning("task %s is held: %s", task_id, reason, extra={"component": self.name})
+        with self._database.transaction() as transaction:
+            task = transaction.fetch_one("SELECT * FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE", {"id": task_id})
+            if task is None or TaskStatus(task["status"]) not in MAKING_TASK_STATUSES:
+                transaction.execute(_REST, {"id": task_id})
+                return
+            retry_s = self._retry_s(task["current_priority"])
+            if task["status"] == TaskStatus.SCOUTED:
+                # the way from there leads over running
+                change_status(transaction, task_id, TaskStatus.RUNNING, who=self.name, reason="its scouts are through")
+            meet_obstacle(transaction, task_id, reason, who=self.name, retry_s=retry_s)
+
+    def _retry_s(self, priority: int) -> float:
+        """Urgent tasks are tried again sooner (domain.md 3.3)."""
+        if priority >= _URGENT:
+            return self._times.pending_retry_urgent_s
+        return self._times.pending_retry_s / 2 if priority >= _HIGH else self._times.pending_retry_s

@@ -1,0 +1,154 @@
+"""Reads the datasets of the catalogue that a task takes as input, page by page (domain.md 3.1: ContentsFeeder).
+
+Knows patterns, offsets and what a task has already; does not know how files are cut nor that anything is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.database import Row, Transaction
+from core.dataservice.catalogue import find_dataset
+from core.errors import InvalidInput, UnknownObject
+from core.patterns import users_patterns
+from core.taskengine.dialects.definition import InputStream, TaskDefinition
+
+_PATTERN_LIMIT_S = 5.0
+
+# ix_files_dataset gives the page; names are looked at in it only. A name that an earlier dataset of the stream has stands
+# for that one (uq_files_dataset_lfn): patterns look at names alone, so that file was chosen as well.
+_PAGE = """
+SELECT p.file_id, p.lfn, p.guid, p.size_bytes, p.checksum, p.n_events,
+       (%(wanted)s::text[] = '{}' OR p.lfn = ANY(%(wanted)s))
+       AND (%(include)s::text[] = '{}' OR p.lfn ~ ANY(%(include)s)) AND NOT p.lfn ~ ANY(%(exclude)s::text[])
+       AND NOT EXISTS (SELECT 1 FROM files o WHERE o.dataset_id = ANY(%(earlier)s::bigint[]) AND o.lfn = p.lfn)
+           AS is_chosen
+FROM (
+    SELECT * FROM files WHERE dataset_id = %(dataset_id)s AND file_id > %(after)s ORDER BY file_id LIMIT %(limit)s
+) p ORDER BY p.file_id
+"""
+# uq_files_dataset_lfn
+_ANY = """
+SELECT 1 FROM files WHERE dataset_id = ANY(%(datasets)s) AND (%(wanted)s::text[] = '{}' OR lfn = ANY(%(wanted)s))
+  AND (%(include)s::text[] = '{}' OR lfn ~ ANY(%(include)s)) AND NOT lfn ~ ANY(%(exclude)s::text[]) LIMIT 1
+"""
+# ix_task_files_lfn
+_KNOWN = """
+SELECT DISTINCT lfn FROM task_files
+WHERE dataset_id = %(dataset)s AND lfn = ANY(%(lfns)s) AND catalogue_file_id IS NOT NULL
+"""
+# ix_task_datasets_task, ix_task_files_lfn
+_USED_ELSEWHERE = """
+SELECT DISTINCT f.catalogue_file_id FROM task_datasets d JOIN task_files f USING (dataset_id)
+WHERE d.jedi_task_id = ANY(%(tasks)s) AND d.type = 'input' AND f.lfn = ANY(%(lfns)s)
+  AND f.catalogue_file_id = ANY(%(ids)s) AND f.status IN ('ready', 'running', 'finished')
+"""
+
+
+@dataclass
+class Source:
+    """A dataset of a stream: the row in `task_datasets`, and what the catalogue calls it."""
+
+    row: Row
+    catalogue_id: int
+    scope: str
+    is_repeated: bool
+    """Whether the same dataset of the catalogue stands before it under another name."""
+
+
+def sources_of(transaction: Transaction, stream: InputStream, datasets: list[Row]) -> list[Source]:
+    """The datasets of a stream in order. Raises UnknownObject naming the field of one that is not there."""
+    sources: list[Source] = []
+    seen: set[int] = set()
+    for row in datasets:
+        present = find_dataset(transaction, row["name"])
+        if present is None:
+            raise UnknownObject(
+                f"there is no dataset {row['name'][:200]!r}",
+                field=stream.field,
+                remedy="register it with POST /api/control/datasets",
+            )
+        sources.append(Source(row, present["dataset_id"], present["scope"], present["dataset_id"] in seen))
+        seen.add(present["dataset_id"])
+    return sources
+
+
+@dataclass(frozen=True)
+class Page:
+    """Files in order of registration: all that were read, and those of them that a task takes."""
+
+    last_file_id: int
+    n_read: int
+    chosen: list[Row]
+
+
+def read_page(
+    transaction: Transaction,
+    definition: TaskDefinition,
+    stream: InputStream,
+    sources: list[Source],
+    at: int,
+    limit: int,
+) -> Page:
+    """The next `limit` files of `sources[at]` behind its cursor; chosen are those that fit and are not used elsewhere."""
+    source = sources[at]
+    is_master = stream is definition.master
+    earlier = [] if is_master else [before.catalogue_id for before in sources[:at]]
+    values = {"dataset_id": source.catalogue_id, "after": source.row["feed_cursor"], "limit": limit, "earlier": earlier}
+    with users_patterns(transaction, _where(stream), _PATTERN_LIMIT_S):
+        rows = transaction.fetch(_PAGE, {**values, **_choice(stream)})
+    chosen = [row for row in rows if row["is_chosen"]]
+    if definition.skips_files_of and is_master and chosen:
+        used = _used_elsewhere(transaction, definition.skips_files_of, chosen)
+        chosen = [row for row in chosen if row["file_id"] not in used]
+    return Page(rows[-1]["file_id"] if rows else source.row["feed_cursor"], len(rows), chosen)
+
+
+def known_names(transaction: Transaction, dataset_id: int, files: list[Row]) -> set[str]:
+    """Which of these files stand under a dataset of the task already."""
+    rows = transaction.fetch(_KNOWN, {"dataset": dataset_id, "lfns": [file["lfn"] for file in files]})
+    return {row["lfn"] for row in rows}
+
+
+def check_anything_fits(transaction: Transaction, stream: InputStream, sources: list[Source]) -> None:
+    """Raise InvalidInput naming the field when no file of the datasets fits, however long they are."""
+    with users_patterns(transaction, _where(stream), _PATTERN_LIMIT_S):
+        values = {"datasets": [source.catalogue_id for source in sources], **_choice(stream)}
+        if transaction.fetch_one(_ANY, values) is None:
+            raise nothing_fits(stream)
+
+
+def nothing_fits(stream: InputStream) -> InvalidInput:
+    """The refusal of an empty or badly chosen input."""
+    names = ", ".join(stream.datasets)[:200]
+    chosen = stream.include or stream.files or len(stream.exclude) > 1
+    said = f"no file of {names!r} fits" if chosen else f"dataset {names!r} is empty"
+    return InvalidInput(said, field=stream.field, remedy="register files with it, or choose others")
+
+
+def _used_elsewhere(transaction: Transaction, tasks: tuple[int, ...], files: list[Row]) -> set[int]:
+    values = {
+        "tasks": list(tasks),
+        "lfns": [file["lfn"] for file in files],
+        "ids": [file["file_id"] for file in files],
+    }
+    return {row["catalogue_file_id"] for row in transaction.fetch(_USED_ELSEWHERE, values)}
+
+
+def _choice(stream: InputStream) -> dict[str, list[str]]:
+    return {"wanted": list(stream.files), "include": list(stream.include), "exclude": list(stream.exclude)}
+
+
+def _where(stream: InputStream) -> str:
+    return stream.field.removesuffix(".dataset") + (".include" if stream.include else ".exclude")
+
+
+def skip(files: list[Row], source: Source, offset: int, skipped_before: int) -> Iterator[Row]:
+    """The files behind the offset of the stream; counts what it leaves out in the row of the dataset."""
+    for file in files:
+        if skipped_before < offset:
+            skipped_before += 1
+            source.row["n_skipped"] += 1
+            continue
+        yield file
