@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from core.accounts.limits import account_of, read_limits
 from core.accounts.quotas import cpu_by_day, quotas_of, used_up
-from core.states import FINAL_TASK_STATUSES, TASK_STATUS_MEANING, TaskStatus
+from core.brokerage.throttle import task_throttle
+from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TASK_STATUS_MEANING, TaskStatus
 from core.why.holding import last_task_step
 from core.why.reason import Reason, Responsible
 from core.why.task_case import TaskCase
@@ -110,6 +111,36 @@ class AccountIsStopped:
             next_time=quota.free_again,
             advice=("wait, or ask the operators for a larger quota",),
             numbers={"used_hours": quota.used, "allowed_hours": quota.allowed, "days": quota.days},
+        )
+
+
+class CapIsReached:
+    """A cap of its user or group, or its share is above its target: computed anew, by what the generator asks."""
+
+    id = "cap_reached"
+    sentence = "its user or working group has as much as it may have, or its share is above its target"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Ask brokerage's throttle, of a task that is held or has input left."""
+        if case.status not in _HELD and not (case.status in GENERATING_TASK_STATUSES and case.count_files("ready")):
+            return None
+        throttle = task_throttle(case.transaction, case.task)
+        if throttle is None:
+            return None
+        is_share = throttle.kind == "share"
+        return Reason(
+            self.id,
+            Responsible.SYSTEM if is_share else Responsible.USER,
+            clause=throttle.reason.rstrip("."),
+            sentence=f"No further jobs are made of it: {throttle.reason.rstrip('.')}.",
+            next_step=throttle.next_step,
+            next_time=case.task["next_try_time"] or case.task["generate_at"],
+            advice=("wait until the share has room",)
+            if is_share
+            else ("let running work end, or kill what you do not need", "ask the operators for a higher limit"),
+            numbers={
+                **{"kind": throttle.kind, "whose": throttle.whose, "number": throttle.number, "limit": throttle.limit},
+            },
         )
 
 

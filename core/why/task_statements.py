@@ -6,6 +6,7 @@ from core.why.reason import Statement
 from core.why.task_case import TaskCase
 from core.why.task_held import (
     AccountIsStopped,
+    CapIsReached,
     TaskHasEnded,
     TaskIsClosing,
     TaskIsExhausted,
@@ -24,6 +25,7 @@ TASK_STATEMENTS: list[Statement[TaskCase]] = [
     WaitsForTape(),
     InputIsBeingListed(),
     AccountIsStopped(),
+    CapIsReached(),
     TaskIsThrottled(),
     TaskIsPausedByPerson(),
     TaskIsExhausted(),

@@ -139,6 +139,18 @@ def test_a_throttled_task_says_the_cap(site):
     assert "alice runs 10000 of 10000 jobs; 1 job is under way" in answer["reason"]["sentence"]
 
 
+def test_a_user_at_the_cap_gets_no_further_jobs(site):
+    make_dataset(site, "in", [f"f{n}" for n in range(6)], at=["Q_DISK"])
+    task = make_task(site, inputDataset="in", nFilesPerJob=1)
+    site.execute("UPDATE task_files SET status = 'ready' WHERE jedi_task_id = %(id)s AND position = 6", {"id": task})
+    set_limits(site, Account("user", "alice"), {"max_running_jobs": 2}, who="op", now=utc_now())
+    answer = about_task(site, task)
+    identity, sentence = first(answer)
+    assert identity == "cap_reached"
+    assert sentence == "No further jobs are made of it: user alice has 6 queued jobs, 4 are allowed."
+    assert answer["reason"]["numbers"]["limit"] == 4
+
+
 def test_a_banned_user_s_held_task_names_the_ban(site):
     task = make_task(site)
     bring(site, task, TaskStatus.RUNNING)
