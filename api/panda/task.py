@@ -99,6 +99,7 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
             is_production=call.is_production,
             parent_tid=parent_tid,
             base_url=call.base_url,
+            scouts=call.services.settings.scouts,
         )
     except Unavailable:
         raise

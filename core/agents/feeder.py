@@ -13,8 +13,9 @@ from core.errors import PandaError, Unavailable
 from core.states import TaskStatus
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
+from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import break_task, change_status
-from core.workload_settings import GenerationSettings
+from core.workload_settings import GenerationSettings, ScoutSettings
 
 log = logging.getLogger("panda.feeder")
 
@@ -36,9 +37,12 @@ class Feeder(Agent):
 
     name = "feeder"
 
-    def __init__(self, database: Database, settings: GenerationSettings, period_s: float) -> None:
+    def __init__(
+        self, database: Database, settings: GenerationSettings, period_s: float, scouts: ScoutSettings = DEFAULT_SCOUTS
+    ) -> None:
         self._database = database
         self._settings = settings
+        self._scouts = scouts
         self.period_s = period_s
 
     def cycle(self) -> int:
@@ -56,7 +60,7 @@ class Feeder(Agent):
                 if fed.is_complete:
                     change_status(transaction, task_id, TaskStatus.READY, who=self.name, reason="its input is listed")
                     # a task whose input is through already ends here
-                    generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle)
+                    generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle, scouts=self._scouts)
         except Unavailable:
             raise
         except PandaError as error:

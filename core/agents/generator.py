@@ -9,13 +9,17 @@ import logging
 from dataclasses import dataclass
 
 from core.agents.base import Agent
+from core.brokerage.throttle import task_throttle
 from core.database import Database, Row, Transaction
 from core.errors import PandaError, Unavailable
+from core.resource_types import resource_type
+from core.shares.lanes import lane_state
 from core.states import TaskStatus
 from core.taskengine.making.closing import settle
 from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_jobs
+from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import change_status, meet_obstacle
-from core.workload_settings import GenerationSettings, TaskTimes
+from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
 
 log = logging.getLogger("panda.generator")
 
@@ -30,6 +34,11 @@ ORDER BY current_priority DESC, generate_at LIMIT %(limit)s
 # primary key; a task that somebody holds is looked at again in the next cycle
 _TAKE = """
 SELECT * FROM tasks WHERE jedi_task_id = %(id)s AND generate_at <= clock_timestamp() FOR UPDATE SKIP LOCKED
+"""
+# ix_jobs_live_status; only of lanes that are full, once in a cycle
+_MOST_URGENT = """
+SELECT coalesce(max(current_priority), 0) AS priority FROM jobs_live
+WHERE job_status IN ('defined', 'assigned', 'activated') AND gshare = %(gshare)s
 """
 _LATER = """
 UPDATE tasks SET generate_at = clock_timestamp() + make_interval(secs => %(after_s)s) WHERE jedi_task_id = %(id)s
@@ -50,14 +59,25 @@ class Generator(Agent):
 
     name = "generator"
 
-    def __init__(self, database: Database, settings: GenerationSettings, times: TaskTimes, period_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: GenerationSettings,
+        times: TaskTimes,
+        period_s: float,
+        scouts: ScoutSettings = DEFAULT_SCOUTS,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._times = times
+        self._scouts = scouts
+        self._full_lanes: dict[tuple[str, str], float | None] = {}
+        """Of the present cycle: the highest priority that waits in a lane that is full, None in one that is not."""
         self.period_s = period_s
 
     def cycle(self) -> int:
         """Give each task that is due its turn; returns how many jobs were made and tasks moved on."""
+        self._full_lanes.clear()
         due = self._database.fetch(_DUE, {"limit": _TASKS_PER_CYCLE})
         turns = [self._turn(row["jedi_task_id"]) for row in due]
         return sum(turn.made + turn.is_moved for turn in turns)
@@ -84,8 +104,41 @@ class Generator(Agent):
         if status not in MAKING_TASK_STATUSES:
             transaction.execute(_REST, {"id": task_id})
             return _Turn()
-        made = generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle, builds_again=False)
+        if self._is_lane_full(transaction, task):
+            transaction.execute(_LATER, {"id": task_id, "after_s": self._settings.throttled_retry_s})
+            return _Turn()
+        throttle = task_throttle(transaction, task)
+        if throttle is not None:
+            self._throttle(transaction, task, f"{throttle.reason}; {throttle.next_step}")
+            return _Turn(is_moved=True)
+        made = generate_jobs(
+            transaction, task_id, limit=self._settings.jobs_per_cycle, builds_again=False, scouts=self._scouts
+        )
         return _Turn(made=len(made))
+
+    def _is_lane_full(self, transaction: Transaction, task: Row) -> bool:
+        """Whether enough jobs of the share and resource type wait already; what is more urgent than all of them passes."""
+        lane = (task["gshare"], resource_type(task["core_count"], task["ram_count"]))
+        if lane not in self._full_lanes:
+            state = lane_state(transaction, *lane)
+            is_full = state.is_full(
+                default_limit=self._settings.max_queued_jobs, queued_to_running=self._settings.queued_to_running
+            )
+            waiting = transaction.fetch(_MOST_URGENT, {"gshare": lane[0]})[0]["priority"] if is_full else None
+            self._full_lanes[lane] = waiting
+        most_urgent = self._full_lanes[lane]
+        return most_urgent is not None and task["current_priority"] <= most_urgent
+
+    def _throttle(self, transaction: Transaction, task: Row, reason: str) -> None:
+        """Caps of the account or the share: the task says so while it waits."""
+        if task["status"] == TaskStatus.SCOUTED:
+            change_status(
+                transaction, task["jedi_task_id"], TaskStatus.RUNNING, who=self.name, reason="its scouts are through"
+            )
+        running = (TaskStatus.RUNNING, TaskStatus.SCOUTED)
+        status = TaskStatus.THROTTLED if task["status"] in running else TaskStatus.PENDING
+        retry_s = self._times.pending_retry_urgent_s
+        meet_obstacle(transaction, task["jedi_task_id"], reason, who=self.name, retry_s=retry_s, status=status)
 
     def _hold(self, task_id: int, reason: str) -> None:
         """Jobs cannot be made now: the task waits, and says why."""

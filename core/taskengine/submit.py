@@ -22,8 +22,10 @@ from core.taskengine.duplicates import find_duplicate, reexecute
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
+from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import log_status
 from core.text import clean
+from core.workload_settings import ScoutSettings
 
 NEW_TASK = 0
 QUEUED = 1
@@ -58,6 +60,7 @@ def submit_task(
     is_production: bool = False,
     parent_tid: int | None = None,
     base_url: str = "",
+    scouts: ScoutSettings = DEFAULT_SCOUTS,
 ) -> Submission:
     """Register a task and make its jobs, or take an ended one of the same name up again.
 
@@ -82,7 +85,7 @@ def submit_task(
             return Submission(NO_PARENT, f"parent task jediTaskID={parent_tid} not found")
         submitted = _Submitted(task_id, parameters, definition, user_name, definition.vo or vo, base_url)
         _insert_task(transaction, submitted, parent_tid)
-        _start(transaction, task_id, parameters, parent, user_name)
+        _start(transaction, submitted, parent, scouts)
     return Submission(NEW_TASK, f"succeeded. new jediTaskID={task_id}", task_id)
 
 
@@ -239,20 +242,19 @@ def _share_facts(submitted: _Submitted) -> ShareFacts:
 _BE_LISTED_LATER = "UPDATE tasks SET status = 'defined' WHERE jedi_task_id = %(id)s"
 
 
-def _start(
-    transaction: Transaction, task_id: int, parameters: dict[str, Any], parent: Row | None, user_name: str
-) -> None:
+def _start(transaction: Transaction, submitted: _Submitted, parent: Row | None, scouts: ScoutSettings) -> None:
     """Look up the input and make the first jobs, unless a parent must make that input first.
 
     Of a large task that is the beginning: the feeder goes on with its input, the generator with its jobs.
     """
+    task_id, user_name = submitted.task_id, submitted.user_name
     if parent is not None and parent["status"] in PARENTS_THAT_STOP:
         raise Conflict(
             f"the parent {parent['jedi_task_id']} is {parent['status']}", field="parent_tid", remedy="retry it first"
         )
     if parent is not None and parent["status"] in PARENTS_THAT_WORK:
         log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
-        waits = not fields.flag(parameters, "noWaitParent")
+        waits = not fields.flag(submitted.parameters, "noWaitParent")
         wait_for_parent(transaction, task_id, waits=waits)
         return
     fed = feed_contents(transaction, task_id)
@@ -261,4 +263,4 @@ def _start(
         log_status(transaction, task_id, "", TaskStatus.DEFINED, who=user_name, reason="submitted; its input is listed")
         return
     log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
-    generate_jobs(transaction, task_id)
+    generate_jobs(transaction, task_id, scouts=scouts)

@@ -32,7 +32,7 @@ UPDATE task_files f SET status = 'ready', failed_attempt = 0,
                         max_attempt = f.attempt_nr + greatest(1, f.max_attempt - f.attempt_nr, %(attempts)s)
 FROM task_datasets d
 WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('failed', 'cancelled')
-  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
+  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input', 'merge_input')
 """
 
 # ix_task_files_status, primary key of task_datasets
@@ -41,7 +41,7 @@ UPDATE task_files f SET status = CASE WHEN f.status = 'failed' THEN 'ready' ELSE
                         max_attempt = greatest(f.max_attempt, f.attempt_nr) + %(increase)s, failed_attempt = 0
 FROM task_datasets d
 WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('ready', 'running', 'failed')
-  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
+  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input', 'merge_input')
 """
 
 # ix_task_files_status, primary key of task_datasets; what a live job has goes on
@@ -55,13 +55,18 @@ WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('finished', 'failed', 'cance
 """
 
 
+# ix_task_datasets_task, ix_task_files_dataset; what is made anew is merged anew
+_FORGET_MERGES = """
+DELETE FROM task_files f USING task_datasets d
+WHERE d.jedi_task_id = %(task_id)s AND d.type = 'merge_input' AND f.dataset_id = d.dataset_id AND f.status <> 'running'
+"""
 # primary key; what maxNumJobs counts
 _FROM_BEGINNING = "UPDATE tasks SET n_pieces = 0 WHERE jedi_task_id = %(task_id)s"
 
 # ix_task_files_status
 _READY = """
 SELECT 1 FROM task_files f JOIN task_datasets d USING (dataset_id)
-WHERE f.jedi_task_id = %(task_id)s AND f.status = 'ready' AND d.is_master LIMIT 1
+WHERE f.jedi_task_id = %(task_id)s AND f.status = 'ready' AND (d.is_master OR d.type = 'merge_input') LIMIT 1
 """
 
 
@@ -107,6 +112,7 @@ def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
 
 def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
+    task.execute(_FORGET_MERGES)
     task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
     if not keep_attempt_nr:
         task.execute(_FROM_BEGINNING)

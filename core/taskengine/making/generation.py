@@ -20,12 +20,13 @@ from core.taskengine.dialects.reading import definition_of
 from core.taskengine.making.building import is_build_hopeless, library_of
 from core.taskengine.making.closing import end_if_idle, settle
 from core.taskengine.making.job import Library, Piece, make_job
+from core.taskengine.making.merging import is_all_run, merge_jobs
 from core.taskengine.making.pieces import Bunch, next_bunch
 from core.taskengine.making.ready_input import least_used, whole_datasets
 from core.taskengine.making.splitting import Companions, InputFile
-from core.taskengine.scouting.gate import as_scouts, begin_scouting, jobs_allowed
+from core.taskengine.scouting.gate import DEFAULT_SCOUTS, as_scouts, begin_scouting, jobs_allowed
 from core.taskengine.status import change_status, lock_task
-from core.workload_settings import GenerationSettings
+from core.workload_settings import GenerationSettings, ScoutSettings
 
 JOBS_AT_ONCE = GenerationSettings().jobs_per_cycle
 GATE_RETRY_S = 60.0
@@ -87,7 +88,12 @@ class _Scouting:
 
 
 def generate_jobs(
-    transaction: Transaction, task_id: int, *, limit: int | None = None, builds_again: bool = True
+    transaction: Transaction,
+    task_id: int,
+    *,
+    limit: int | None = None,
+    builds_again: bool = True,
+    scouts: ScoutSettings = DEFAULT_SCOUTS,
 ) -> list[int]:
     """Make at most one bunch of jobs (`limit`) of ready input, by the present parameters; returns their PandaIDs.
 
@@ -101,16 +107,17 @@ def generate_jobs(
         transaction.execute(_REST, {"id": task_id})
         return []
     definition = definition_of(task)
-    scouting = _Scouting(jobs_allowed(transaction, task, definition), task["status"] == TaskStatus.SCOUTING)
+    scouting = _Scouting(jobs_allowed(transaction, task, definition, scouts), task["status"] == TaskStatus.SCOUTING)
     if scouting.places == 0:
         transaction.execute(_LOOK_AGAIN, {"id": task_id, "after_s": GATE_RETRY_S})
         return []
     most = (limit or JOBS_AT_ONCE) if scouting.places is None else scouting.places
     bunch = next_bunch(transaction, task, definition, most)
     if not bunch.pieces:
-        transaction.execute(_REST, {"id": task_id})
-        end_if_idle(transaction, task)
-        return []
+        merges = _merge(transaction, task, definition, most)
+        if not merges:
+            end_if_idle(transaction, task)
+        return merges
     if definition.site:
         check_queue_exists(transaction, definition.site, "site")
     _check_names_of_outputs(task, definition, bunch)
@@ -158,6 +165,29 @@ def _make(
         transaction.execute(_REST, {"id": task_id})
     if are_scouts:
         begin_scouting(transaction, task_id, len(runs))
+    return panda_ids
+
+
+def _merge(transaction: Transaction, task: Row, definition: TaskDefinition, most: int) -> list[int]:
+    """Jobs that merge what the run jobs made, once none of these can be made now; returns their PandaIDs."""
+    task_id = task["jedi_task_id"]
+    if definition.merge is None:
+        transaction.execute(_REST, {"id": task_id})
+        return []
+    library, _ = library_of(transaction, task, definition)
+    is_last = is_all_run(transaction, task_id)
+    merges = merge_jobs(transaction, task, definition, library, is_last=is_last, limit=most)
+    panda_ids = insert_jobs(transaction, [merge.job for merge in merges])
+    pairs = [(row, panda_id) for panda_id, merge in zip(panda_ids, merges, strict=True) for row in merge.file_ids]
+    transaction.execute(_GIVE, {"file_ids": [pair[0] for pair in pairs], "panda_ids": [pair[1] for pair in pairs]})
+    transaction.execute(_COUNT, {"id": task_id, "serials": len(merges), "jobs": len(merges), "fresh": 0})
+    if is_last and merges and task["status"] == TaskStatus.RUNNING:
+        change_status(transaction, task_id, TaskStatus.MERGING, who="task engine", reason="its run jobs are through")
+    if is_last and len(merges) < most:
+        transaction.execute(_REST, {"id": task_id})
+    else:
+        # what is not enough for a job yet is not forgotten, should nobody wake the task
+        transaction.execute(_LOOK_AGAIN, {"id": task_id, "after_s": 0.0 if len(merges) >= most else GATE_RETRY_S})
     return panda_ids
 
 

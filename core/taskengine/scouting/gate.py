@@ -20,7 +20,8 @@ SCOUT = "scout"
 LEAST_SCOUT_PRIORITY = 901
 """Scouts start before the ordinary jobs of everybody: the rest of their task waits for them."""
 
-_DEFAULT = ScoutSettings()
+DEFAULT_SCOUTS = ScoutSettings()
+"""For commands, which know no settings."""
 _BEFORE_SCOUTS = frozenset({TaskStatus.REGISTERED, TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.READY})
 
 # ix_task_files_status: each status apart, so that the files nobody has touched are never read
@@ -31,7 +32,7 @@ WHERE f.jedi_task_id = %(id)s AND d.is_master AND f.status = ANY(%(statuses)s)
 
 
 def jobs_allowed(
-    transaction: Transaction, task: Row, definition: TaskDefinition, settings: ScoutSettings = _DEFAULT
+    transaction: Transaction, task: Row, definition: TaskDefinition, settings: ScoutSettings = DEFAULT_SCOUTS
 ) -> int | None:
     """How many jobs may be made of a task now, build jobs not counted; None = as many as there are, 0 = wait.
 

@@ -297,3 +297,11 @@ def test_a_task_that_cannot_be_read_any_more_keeps_nobody_waiting(site, caplog):
         assert judge(site) == 1
     assert row_of_task(site, sound)["status"] == "running"
     assert "ramCount" in caplog.text
+
+
+def test_an_operator_says_how_many_scouts_there_are(site):
+    parameters = captured("memory", taskName="user.testuser.few/", nEvents=30, nEventsPerJob=1, coreCount=1, site="Q")
+    task_id = accept(site, parameters, scouts=ScoutSettings(jobs=3))
+    assert len(jobs_of_task(site, task_id)) == 3
+    end(site, jobs_of_task(site, task_id)[:2])
+    assert judge(site) == 1
