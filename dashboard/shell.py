@@ -24,6 +24,7 @@ _NAVIGATION = (
     ("jobs", "Jobs", ("jobs", "job", "log")),
     ("tasks", "Tasks", ("tasks", "task")),
     ("queues", "Queues", ("queues",)),
+    ("shares", "Shares", ("shares",)),
     ("users", "Users", ("users",)),
 )
 _SET_TITLE = """function (title) {

@@ -1,7 +1,7 @@
 """One grammar for the addresses of pages, shared by the web monitor, the console and links in a terminal.
 
     /   /jobs/?job_status=failed&hours=6   /job/17/   /job/17/log/?name=payload.stderr&line=12
-    /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /users/
+    /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /shares/   /users/
 
 Knows nothing of what a page shows. A full URL, with or without the monitor's prefix, means the same page.
 """
@@ -33,6 +33,7 @@ class Page(StrEnum):
     TASKS = "tasks"
     TASK = "task"
     QUEUES = "queues"
+    SHARES = "shares"
     USERS = "users"
 
 
@@ -46,6 +47,7 @@ PATHS: dict[Page, str] = {
     Page.TASKS: "/tasks/",
     Page.TASK: "/task/{number}/",
     Page.QUEUES: "/queues/",
+    Page.SHARES: "/shares/",
     Page.USERS: "/users/",
 }
 _PATTERNS = {page: re.compile(path.replace("{number}", "([0-9]{1,18})")) for page, path in PATHS.items()}

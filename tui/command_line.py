@@ -24,6 +24,7 @@ LISTS: dict[str, Page] = {
     "queues": Page.QUEUES,
     "sites": Page.QUEUES,
     "tasks": Page.TASKS,
+    "shares": Page.SHARES,
     "users": Page.USERS,
 }
 OBJECTS: dict[str, Page] = {"job": Page.JOB, "incident": Page.INCIDENT, "inc": Page.INCIDENT, "task": Page.TASK}
@@ -37,6 +38,7 @@ WORDS = (
     "queues",
     "tasks",
     "task",
+    "shares",
     "users",
     "find",
     "theme",
@@ -66,6 +68,7 @@ FIELDS: dict[Page, tuple[str, ...]] = {
     Page.INCIDENTS: ("state", "severity", "kind", "component", "computing_site", "jedi_task_id", "owner", "q", "hours"),
     Page.TASKS: ("status", "user_name", "q", "hours", "days"),
     Page.QUEUES: (),
+    Page.SHARES: (),
     Page.USERS: ("kind", "name"),
 }  # fmt: skip
 """Filters offered for completion; the server says which it takes."""

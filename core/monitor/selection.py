@@ -9,7 +9,7 @@ from core.monitor.question import Grammar, Question
 
 _TEXTS = (
     *("job_name", "job_status", "job_sub_status", "computing_site", "prod_source_label", "processing_type"),
-    *("working_group", "vo", "prod_user_name", "resource_type", "transformation", "destination_dataset"),
+    *("working_group", "vo", "prod_user_name", "gshare", "resource_type", "transformation", "destination_dataset"),
     *("modification_host", "pilot_id", "worker_id", "batch_id", "command_to_pilot"),
 )
 _NUMBERS = (

@@ -76,6 +76,23 @@ def hours_by_day(days: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure
 
 
+def lines(curves: Mapping[str, Sequence[tuple[str, float]]], *, unit: str) -> go.Figure:
+    """Curves of (time, value) by name, around a line at zero."""
+    figure = _blank()
+    for index, (name, points) in enumerate(curves.items()):
+        figure.add_scatter(
+            x=[time for time, _ in points],
+            y=[value for _, value in points],
+            name=_no_markup(name),
+            mode="lines+markers" if len(points) < 3 else "lines",
+            line={"color": palette.SERIES[index % len(palette.SERIES)], "width": 2},
+            hovertemplate="%{y:+.1f} " + unit + " " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
+        )
+    figure.update_yaxes(rangemode="normal", zeroline=True, zerolinecolor="rgba(128,128,128,.6)", ticksuffix=f" {unit}")
+    figure.update_layout(legend={"traceorder": "normal"})
+    return figure
+
+
 def graph(component_id: str, *, height: int = 220) -> html.Div:
     """An empty plot that a callback fills; its place is kept while Plotly is still being loaded."""
     plot = dcc.Graph(id=component_id, figure=_blank(), style={"height": f"{height}px"}, className="plot", **_CONFIG)

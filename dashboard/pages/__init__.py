@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.page import Page
-from dashboard.pages import incident, incidents, job, jobs, log, now, queues, task, tasks, users
+from dashboard.pages import incident, incidents, job, jobs, log, now, queues, shares, task, tasks, users
 
 PAGES: tuple[Page, ...] = (
     now.PAGE,
@@ -15,5 +15,6 @@ PAGES: tuple[Page, ...] = (
     tasks.PAGE,
     task.PAGE,
     queues.PAGE,
+    shares.PAGE,
     users.PAGE,
 )

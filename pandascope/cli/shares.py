@@ -75,7 +75,8 @@ def _row(share: dict[str, Any]) -> tuple[Any, ...]:
 def _off(deviation: float | None, *, has_work: bool) -> Any:
     if deviation is None:
         return "–"
-    return Text(f"{deviation:+.0%}", style="red" if has_work and deviation < -_FAR else "")
+    per_cent = round(100 * deviation)
+    return Text(f"{per_cent:+d}%" if per_cent else "0%", style="red" if has_work and deviation < -_FAR else "")
 
 
 @app.command("set")

@@ -12,6 +12,7 @@ from tui.screens.jobs import JobsScreen
 from tui.screens.log import LogScreen
 from tui.screens.now import NowScreen
 from tui.screens.queues import QueuesScreen
+from tui.screens.shares import SharesScreen
 from tui.screens.task import TaskScreen
 from tui.screens.tasks import TasksScreen
 from tui.screens.users import UsersScreen
@@ -26,6 +27,7 @@ SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.LOG: LogScreen,
     Page.TASKS: TasksScreen,
     Page.TASK: TaskScreen,
+    Page.SHARES: SharesScreen,
     Page.USERS: UsersScreen,
 }
 
