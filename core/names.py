@@ -6,6 +6,8 @@ from core.errors import InvalidInput
 
 ANY_QUEUE = "AUTO"
 """Stands for any queue; beside names of queues: any other, if none of these can take the jobs (prun's help to --site)."""
+UNMERGED = "panda.um."
+"""What the names of transient files and datasets begin with, which wait to be merged; as upstream's."""
 MAX_NAME_BYTES = 1024
 """Far below what a row of a PostgreSQL index can hold (2704 bytes); a path on Linux may be longer, a name of ours not."""
 

@@ -5,7 +5,7 @@ Knows counts and what the submitter said of the goal; knows no table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from core.states import TaskStatus
@@ -23,17 +23,19 @@ def final_status(
     goal: int = WHOLE,
     fails_below: bool = False,
     exhausts_below: bool = False,
+    merges: Collection[str] = (),
 ) -> TaskStatus:
     """The status in which a task with these counts of its master input rests (domain.md 3.3).
 
     `parent`: the status of the parent task, empty without one: what a parent did not make, its child cannot have got.
     `goal`: per mille of the input that must succeed; below it the task fails (`fails_below`) or waits for a person as
-    exhausted (`exhausts_below`).
+    exhausted (`exhausts_below`). `merges`: statuses that occur among what was to be merged: what could not be is not there.
     """
-    if n_finished <= 0 or parent in LOST_PARENTS:
+    lost = bool(set(merges) - {"finished"})
+    if n_finished <= 0 or parent in LOST_PARENTS or (lost and "finished" not in merges):
         return TaskStatus.FAILED
     if n_finished >= n_files:
-        return TaskStatus.DONE if parent in ("", "done") else TaskStatus.FINISHED
+        return TaskStatus.DONE if parent in ("", "done") and not lost else TaskStatus.FINISHED
     if n_finished * WHOLE < goal * n_files:
         if fails_below:
             return TaskStatus.FAILED
@@ -48,7 +50,7 @@ def is_set(parameters: Mapping[str, Any], *names: str) -> bool:
 
 
 def final_status_of(task: Mapping[str, Any], parent: str = "", *, by_command: bool = False) -> TaskStatus:
-    """`final_status` of a row of tasks (n_files, n_files_finished, goal, parameters, split_rule).
+    """`final_status` of a row of tasks (n_files, n_files_finished, goal, parameters, split_rule, merges if it does).
 
     `by_command`: a person ends it with what is done, so it does not wait for a person.
     """
@@ -60,4 +62,5 @@ def final_status_of(task: Mapping[str, Any], parent: str = "", *, by_command: bo
         goal=task["goal"],
         fails_below=is_set(said, "failGoalUnreached", "failWhenGoalUnreached"),
         exhausts_below=is_set(said, "useExhausted") and not by_command,
+        merges=task.get("merges") or (),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.database import Row, Transaction
+from core.names import UNMERGED
 from core.retrial.applying import apply_rules
 from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, JobStatus, TaskStatus
 from core.task_ends import final_status_of
@@ -46,9 +47,26 @@ UPDATE task_files f SET
     max_attempt = CASE WHEN t.status = 'toreassign' AND e.is_returned THEN greatest(f.max_attempt, f.attempt_nr + 1)
                        ELSE f.max_attempt END
 FROM unnest(%(panda_ids)s::bigint[], %(statuses)s::text[], %(returned)s::boolean[])
-     AS e (panda_id, job_status, is_returned), tasks t
+     AS e (panda_id, job_status, is_returned), tasks t, task_datasets d
 WHERE f.panda_id = e.panda_id AND f.status = 'running' AND t.jedi_task_id = f.jedi_task_id
-RETURNING f.panda_id, f.status
+  AND d.dataset_id = f.dataset_id
+RETURNING f.panda_id, f.status, d.is_master
+"""
+
+# ix_task_datasets_task, ix_job_files_job: what run jobs made waits to be merged from the moment they end, a row for each
+# (core.taskengine.making.merging); merge jobs make nothing transient
+_TO_MERGE = f"""
+INSERT INTO task_files (jedi_task_id, dataset_id, position, lfn, size_bytes, n_events, status)
+SELECT d.jedi_task_id, d.dataset_id, e.panda_id, 'outputs of job ' || e.panda_id, sum(coalesce(f.size_bytes, 0)), (
+           SELECT coalesce(sum(m.n_events), 0) FROM task_files m WHERE m.panda_id = e.panda_id),
+       CASE WHEN t.status IN {_CLOSING} THEN 'cancelled' ELSE 'ready' END
+FROM unnest(%(panda_ids)s::bigint[], %(tasks)s::bigint[]) AS e (panda_id, jedi_task_id)
+JOIN tasks t USING (jedi_task_id)
+JOIN task_datasets d ON d.jedi_task_id = e.jedi_task_id AND d.type = 'merge_input'
+JOIN job_files f ON f.panda_id = e.panda_id AND f.type = 'output' AND f.status = 'ready'
+                AND starts_with(f.dataset, '{UNMERGED}')
+GROUP BY d.jedi_task_id, d.dataset_id, e.panda_id, t.status
+RETURNING position AS panda_id, status, false AS is_master
 """
 
 # ix_job_files_job, ix_task_datasets_task, ix_task_files_lfn; what was lent to a job that did not finish can be lent again
@@ -98,8 +116,12 @@ SELECT t.jedi_task_id, t.status, t.goal, t.parameters, t.split_rule, t.n_files_f
        EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
                AND d.status IN ('mutable', 'toupdate')) AS is_open,
        EXISTS (SELECT 1 FROM task_datasets d JOIN task_files f USING (dataset_id)
-               WHERE d.jedi_task_id = t.jedi_task_id AND d.is_master
-                 AND f.jedi_task_id = t.jedi_task_id AND f.status = 'ready') AS is_ready
+               WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input')
+                 AND f.jedi_task_id = t.jedi_task_id AND f.status = 'ready') AS is_ready,
+       (SELECT array_agg(s.status) FROM task_datasets d, unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
+        WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'merge_input' AND EXISTS (
+            SELECT 1 FROM task_files f
+            WHERE f.jedi_task_id = t.jedi_task_id AND f.status = s.status AND f.dataset_id = d.dataset_id)) AS merges
 FROM tasks t LEFT JOIN tasks p ON p.jedi_task_id = t.parent_tid AND p.jedi_task_id <> t.jedi_task_id
 WHERE t.jedi_task_id = ANY(%(ids)s)
 """
@@ -153,6 +175,10 @@ def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
             "returned": [_is_returned(row) for row in of_tasks],
         },
     )
+    finished = [row for row in of_tasks if row["job_status"] == JobStatus.FINISHED and row["job_index"] > 0]
+    if finished:
+        made = {"panda_ids": [row["panda_id"] for row in finished], "tasks": [row["jedi_task_id"] for row in finished]}
+        files += transaction.fetch(_TO_MERGE, made)
     unfinished = [row["panda_id"] for row in of_tasks if row["job_status"] != JobStatus.FINISHED]
     if unfinished:
         transaction.execute(_GIVE_BACK, {"panda_ids": unfinished})
@@ -166,7 +192,7 @@ def account_to_tasks(transaction: Transaction, ended: Sequence[Row]) -> None:
 def _is_returned(row: Row) -> bool:
     """Whether the input of a job that did not run to its end goes to others: kill codes 2, 4, 8, 10, 51, 60."""
     is_closed = row["job_status"] == JobStatus.CLOSED and row["sub_status"] != TASK_DONE
-    return is_closed or row["sub_status"] == TO_REASSIGN
+    return is_closed or bool(row["sub_status"] == TO_REASSIGN)
 
 
 def _tasks_without_files(transaction: Transaction, ended: list[Row]) -> set[int]:
@@ -192,8 +218,8 @@ def _counted(ended: list[Row], files: list[Row], without_files: set[int]) -> dic
             entry.cancelled += 1
     for file in files:
         entry = counts[task_of[file["panda_id"]]]
-        entry.files_finished += file["status"] == "finished"
-        entry.files_failed += file["status"] == "failed"
+        entry.files_finished += file["is_master"] and file["status"] == "finished"
+        entry.files_failed += file["is_master"] and file["status"] == "failed"
         entry.files_ready += file["status"] == "ready"
     return counts
 

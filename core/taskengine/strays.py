@@ -20,7 +20,7 @@ _ASLEEP = """
 SELECT t.jedi_task_id FROM tasks t
 WHERE t.status = ANY(%(making)s) AND t.generate_at IS NULL
   AND EXISTS (SELECT 1 FROM task_files f JOIN task_datasets d USING (dataset_id)
-              WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND d.is_master)
+              WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND (d.is_master OR d.type = 'merge_input'))
   AND (t.status <> 'scouting' OR NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id))
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
@@ -37,7 +37,8 @@ ORDER BY t.jedi_task_id LIMIT %(batch)s
 # ix_task_files_status, ix_jobs_live_task
 _RELEASE_FILES = """
 UPDATE task_files f SET status = 'ready' FROM task_datasets d
-WHERE f.jedi_task_id = %(id)s AND f.status = 'running' AND d.dataset_id = f.dataset_id AND d.is_master
+WHERE f.jedi_task_id = %(id)s AND f.status = 'running' AND d.dataset_id = f.dataset_id
+  AND (d.is_master OR d.type = 'merge_input')
   AND NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.panda_id = f.panda_id)
 """
 _IS_LIVE = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"

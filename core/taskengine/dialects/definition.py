@@ -13,8 +13,6 @@ from core.names import check_file_name
 PSEUDO_DATASET = "seq_number"
 PFN_DATASET = "pseudo_dataset"
 """The name under which a list of given PFNs stands among the datasets of a task."""
-UNMERGED = "panda.um."
-"""What the names of transient files and datasets begin with, which wait to be merged; as upstream's."""
 DEFAULT_MAX_FILES_PER_JOB = 200
 """domain.md 3.4."""
 _LEAST_OUTPUT_MB = 500

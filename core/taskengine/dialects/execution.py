@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.taskengine.dialects.definition import UNMERGED
+from core.names import UNMERGED
 
 _STEPS = ("preprocess", "postprocess", "coprocess")
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import InvalidInput
+from core.names import UNMERGED
 from core.taskengine.dialects import fields
-from core.taskengine.dialects.definition import UNMERGED, MergedStream, MergeStep, OutputStream
+from core.taskengine.dialects.definition import MergedStream, MergeStep, OutputStream
 from core.taskengine.dialects.items import Items, read_output
 from core.taskengine.dialects.quoting import QuoteState
 from core.taskengine.dialects.transformations import merge_transformation

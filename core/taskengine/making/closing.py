@@ -27,9 +27,15 @@ _CLOSE_FILES = """
 UPDATE task_files SET status = 'cancelled' WHERE file_id IN (
     SELECT f.file_id FROM task_files f JOIN task_datasets d USING (dataset_id)
     WHERE f.jedi_task_id = %(id)s AND f.status = ANY(%(statuses)s) AND d.jedi_task_id = %(id)s
-      AND d.type IN ('input', 'pseudo_input') AND d.is_master
+      AND (d.type IN ('input', 'pseudo_input') AND d.is_master OR d.type = 'merge_input')
     LIMIT %(page)s
 )
+"""
+# ix_task_datasets_task, ix_task_files_status
+_MERGES = """
+SELECT DISTINCT f.status FROM task_datasets d JOIN task_files f USING (dataset_id)
+WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input' AND f.jedi_task_id = %(id)s
+  AND f.status IN ('finished', 'failed', 'cancelled')
 """
 # primary key
 _PARENT = """
@@ -81,4 +87,5 @@ def _final_status(transaction: Transaction, task_id: int, *, by_command: bool = 
     recount(transaction, task_id)
     parent = transaction.fetch_one(_PARENT, {"id": task_id})
     status = "" if parent is None else parent["status"]
-    return final_status_of(lock_task(transaction, task_id), status, by_command=by_command)
+    merges = [row["status"] for row in transaction.fetch(_MERGES, {"id": task_id})]
+    return final_status_of({**lock_task(transaction, task_id), "merges": merges}, status, by_command=by_command)

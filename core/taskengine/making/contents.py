@@ -160,7 +160,7 @@ def _feed_stream(feed: _Feed, stream: InputStream, datasets: list[Row]) -> bool:
             if row["status"] == TO_BE_FED:
                 feed.move(row, row["feed_cursor"], is_complete=True)
         return True
-    if all(row["status"] != TO_BE_FED for row in datasets):
+    if not any(row["status"] == TO_BE_FED for row in datasets):
         return True
     if stream.kind == "pseudo_input":
         return _feed_given(feed, stream, datasets[0]) if stream.pfns else _feed_numbers(feed, stream, datasets[0])
@@ -188,8 +188,9 @@ def _feed_numbers(feed: _Feed, stream: InputStream, dataset: Row) -> bool:
     for index in range(begin, end):
         number, events = stream.offset + index, max(0, min(per_job, total - index * per_job))
         feed.add(dataset, stream, (number, None, str(number), "", "", None, "", events, None, None), events)
-    feed.move(dataset, max(begin, end), is_complete=end >= count)
-    return end >= count
+    is_complete = bool(end >= count)
+    feed.move(dataset, max(begin, end), is_complete=is_complete)
+    return is_complete
 
 
 class _FilesOfStream:
@@ -262,7 +263,7 @@ class _FilesOfStream:
         files = self._feed.task["n_input_files"] + self._feed.master_files
         if rule.max_files and files >= rule.max_files:
             return True
-        return rule.max_events is not None and self._events() >= rule.max_events
+        return bool(rule.max_events) and self._events() >= (rule.max_events or 0)
 
     def _events(self) -> int:
         return sum(int(source.row["n_events"]) for source in self._sources)

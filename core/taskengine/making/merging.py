@@ -36,6 +36,17 @@ ORDER BY panda_id, row_id
 """
 
 
+# ix_task_datasets_task, ix_task_files_status
+_TO_RUN = """
+SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = %(id)s AND (d.status IN ('mutable', 'toupdate') OR d.is_master AND (
+    EXISTS (SELECT 1 FROM task_files f
+            WHERE f.jedi_task_id = %(id)s AND f.status = 'ready' AND f.dataset_id = d.dataset_id)
+    OR EXISTS (SELECT 1 FROM task_files f
+               WHERE f.jedi_task_id = %(id)s AND f.status = 'running' AND f.dataset_id = d.dataset_id)))
+LIMIT 1
+"""
+
+
 @dataclass
 class Part:
     """What one run job made: its row in the MERGE dataset, and its files by the name of their dataset."""
@@ -58,13 +69,17 @@ class MergeJob:
     file_ids: list[int]
 
 
+def is_all_run(transaction: Transaction, task_id: int) -> bool:
+    """Whether no run job is live or will be made: nothing more will come to be merged."""
+    return transaction.fetch_one(_TO_RUN, {"id": task_id}) is None
+
+
 def merge_jobs(
     transaction: Transaction,
     task: Row,
     definition: TaskDefinition,
     library: Library | None,
     *,
-    first_serial: int,
     is_last: bool,
     limit: int,
 ) -> list[MergeJob]:
@@ -80,7 +95,7 @@ def merge_jobs(
     names = {stream.name: stream.dataset for stream in definition.outputs}
     return [
         MergeJob(
-            _job(task, definition, step, group, names, library, first_serial + number),
+            _job(task, definition, step, group, names, library, task["next_serial"] + number),
             [part.file_id for part in group],
         )
         for number, group in enumerate(groups)

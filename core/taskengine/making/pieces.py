@@ -6,16 +6,19 @@ The last piece of what was read is held back while more ready input follows it, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.brokerage.capacity import Capacity, capacities
 from core.database import Row, Transaction
 from core.taskengine.dialects.definition import SplitRule, TaskDefinition
 from core.taskengine.making.ready_input import ready_files
-from core.taskengine.making.splitting import InputFile, cut
+from core.taskengine.making.splitting import InputFile, Room, cut
 from core.taskengine.making.streams import COMPLETE, PARENT
 from core.workload_settings import GenerationSettings
 
 FILES_AT_ONCE = GenerationSettings().files_per_cycle
+MOST_FILES_IN_ALL = 1000
+"""Input of one job over all datasets, where nobody says how large jobs shall be (domain.md 3.4)."""
 
 # ix_task_datasets_task
 _IS_OPEN = """
@@ -44,13 +47,13 @@ def next_bunch(transaction: Transaction, task: Row, definition: TaskDefinition, 
     """At most so many pieces, from the first ready file on."""
     task_id = task["jedi_task_id"]
     is_open = transaction.fetch_one(_IS_OPEN, {"id": task_id, "parent": PARENT, "complete": COMPLETE}) is not None
-    rule = definition.split
+    rule, places = _default_size(transaction, task, definition)
     are_numbers = definition.master.kind == "pseudo_input" and not definition.master.pfns
     wanted = 1 + (most if are_numbers else min(FILES_AT_ONCE, most * largest_piece(rule)))
     while True:
         files = ready_files(transaction, task_id, wanted)
         is_cut_off = len(files) >= wanted
-        pieces = [[file] for file in files] if are_numbers else cut(files, rule)
+        pieces, place = ([[file] for file in files], "") if are_numbers else _cut_to_fit(files, rule, places)
         if are_numbers:
             break
         if pieces and is_cut_off:
@@ -63,7 +66,36 @@ def next_bunch(transaction: Transaction, task: Row, definition: TaskDefinition, 
             pieces.pop()
         break
     taken = pieces[:most]
-    return _limited(task, rule, taken, is_more=is_cut_off or len(taken) < len(pieces), is_open=is_open)
+    bunch = _limited(task, rule, taken, is_more=is_cut_off or len(taken) < len(pieces), is_open=is_open)
+    return replace(bunch, cut_for=place)
+
+
+def _default_size(
+    transaction: Transaction, task: Row, definition: TaskDefinition
+) -> tuple[SplitRule, Sequence[Capacity]]:
+    """For a task that says nothing of the size of its jobs: as large as the queues that would take them allow, within
+    the default caps (domain.md 3.4)."""
+    rule = definition.split
+    is_sized = rule.events_per_job or rule.files_per_job or rule.bytes_per_job
+    if is_sized or definition.master.kind == "pseudo_input":
+        return rule, ()
+    others = [stream for stream in definition.inputs if stream is not definition.master and not stream.is_whole]
+    beside = sum(stream.files_per_job or 0 for stream in others)
+    per_file = 1 + sum(stream.ratio or 1 for stream in others if not stream.files_per_job and stream.kind == "input")
+    most = max(1, (MOST_FILES_IN_ALL - beside) // per_file)
+    sized = replace(rule, max_files_per_job=min(rule.max_files_per_job, most))
+    return sized, capacities(transaction, task, definition)
+
+
+def _cut_to_fit(
+    files: Sequence[InputFile], rule: SplitRule, places: Sequence[Capacity]
+) -> tuple[list[list[InputFile]], str]:
+    """Pieces for the best queue, and its name if it is what made them smaller."""
+    pieces = cut(files, rule)
+    if not places:
+        return pieces, ""
+    fitting = cut(files, rule, Room(places[0].max_input_bytes, places[0].max_events))
+    return fitting, places[0].queue_name if len(fitting) > len(pieces) else ""
 
 
 def largest_piece(rule: SplitRule) -> int:

@@ -39,20 +39,36 @@ class InputFile:
         return self.start_event is not None
 
 
-def cut(files: Sequence[InputFile], rule: SplitRule) -> list[list[InputFile]]:
-    """Pieces in the order of the files; every file is in exactly one."""
+@dataclass(frozen=True)
+class Room:
+    """What one job may have where the task sets no size of its jobs; None = as much as there is."""
+
+    most_bytes: int | None = None
+    most_events: int | None = None
+
+    def has_no(self, events: int, size: int) -> bool:
+        """Whether so much is too much for one job."""
+        is_too_large = self.most_bytes is not None and size > self.most_bytes
+        return is_too_large or (self.most_events is not None and events > self.most_events)
+
+
+UNLIMITED = Room()
+
+
+def cut(files: Sequence[InputFile], rule: SplitRule, room: Room = UNLIMITED) -> list[list[InputFile]]:
+    """Pieces in the order of the files; every file is in exactly one. A file that is too large for `room` stands alone."""
     pieces: list[list[InputFile]] = []
     events = size = 0
     for file in files:
         events, size = events + file.n_events, size + (file.size_bytes or 0)
-        if not pieces or _is_full(pieces[-1], file, rule, events, size):
+        if not pieces or _is_full(pieces[-1], file, rule, events, size, room):
             pieces.append([])
             events, size = file.n_events, file.size_bytes or 0
         pieces[-1].append(file)
     return pieces
 
 
-def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: int, size: int) -> bool:
+def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: int, size: int, room: Room) -> bool:
     """Whether `file` must begin a new piece; `events` and `size` are of the piece with it."""
     if file.dataset != piece[-1].dataset and not rule.crosses_datasets:
         return True
@@ -67,7 +83,7 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
         )
     if rule.files_per_job:
         return len(piece) >= rule.files_per_job
-    if rule.bytes_per_job and size > rule.bytes_per_job:
+    if size > (rule.bytes_per_job or size) or room.has_no(events, size):
         return True
     return len(piece) >= rule.max_files_per_job
 

@@ -7,7 +7,8 @@ import json
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
 from core.errors import Conflict
-from core.taskengine.dialects.definition import UNMERGED, InputStream, OutputStream, TaskDefinition
+from core.names import UNMERGED
+from core.taskengine.dialects.definition import InputStream, OutputStream, TaskDefinition
 from core.taskengine.dialects.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
