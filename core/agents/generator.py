@@ -17,8 +17,9 @@ from core.shares.lanes import lane_state
 from core.states import TaskStatus
 from core.taskengine.making.closing import settle
 from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_jobs
+from core.taskengine.making.ready_input import ready_files
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
-from core.taskengine.status import change_status, meet_obstacle
+from core.taskengine.status import meet_obstacle
 from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
 
 log = logging.getLogger("panda.generator")
@@ -100,17 +101,20 @@ class Generator(Agent):
         task_id, status = task["jedi_task_id"], TaskStatus(task["status"])
         if status in (TaskStatus.ABORTING, TaskStatus.FINISHING):
             transaction.execute(_REST, {"id": task_id})
-            return _Turn(is_moved=settle(transaction, task_id) is not status)
+            settle(transaction, task_id)
+            return _Turn(is_moved=True)
         if status not in MAKING_TASK_STATUSES:
             transaction.execute(_REST, {"id": task_id})
             return _Turn()
-        if self._is_lane_full(transaction, task):
-            transaction.execute(_LATER, {"id": task_id, "after_s": self._settings.throttled_retry_s})
-            return _Turn()
-        throttle = task_throttle(transaction, task)
-        if throttle is not None:
-            self._throttle(transaction, task, f"{throttle.reason}; {throttle.next_step}")
-            return _Turn(is_moved=True)
+        # a task without ready input is only to be ended, which nothing holds back
+        if ready_files(transaction, task_id, 1):
+            if self._is_lane_full(transaction, task):
+                transaction.execute(_LATER, {"id": task_id, "after_s": self._settings.throttled_retry_s})
+                return _Turn()
+            throttle = task_throttle(transaction, task)
+            if throttle is not None:
+                self._throttle(transaction, task, f"{throttle.reason}; {throttle.next_step}")
+                return _Turn(is_moved=True)
         made = generate_jobs(
             transaction, task_id, limit=self._settings.jobs_per_cycle, builds_again=False, scouts=self._scouts
         )
@@ -131,12 +135,7 @@ class Generator(Agent):
 
     def _throttle(self, transaction: Transaction, task: Row, reason: str) -> None:
         """Caps of the account or the share: the task says so while it waits."""
-        if task["status"] == TaskStatus.SCOUTED:
-            change_status(
-                transaction, task["jedi_task_id"], TaskStatus.RUNNING, who=self.name, reason="its scouts are through"
-            )
-        running = (TaskStatus.RUNNING, TaskStatus.SCOUTED)
-        status = TaskStatus.THROTTLED if task["status"] in running else TaskStatus.PENDING
+        status = TaskStatus.THROTTLED if task["status"] == TaskStatus.RUNNING else TaskStatus.PENDING
         retry_s = self._times.pending_retry_urgent_s
         meet_obstacle(transaction, task["jedi_task_id"], reason, who=self.name, retry_s=retry_s, status=status)
 
@@ -149,9 +148,6 @@ class Generator(Agent):
                 transaction.execute(_REST, {"id": task_id})
                 return
             retry_s = self._retry_s(task["current_priority"])
-            if task["status"] == TaskStatus.SCOUTED:
-                # the way from there leads over running
-                change_status(transaction, task_id, TaskStatus.RUNNING, who=self.name, reason="its scouts are through")
             meet_obstacle(transaction, task_id, reason, who=self.name, retry_s=retry_s)
 
     def _retry_s(self, priority: int) -> float:
