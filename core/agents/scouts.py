@@ -19,8 +19,10 @@ log = logging.getLogger("panda.scouts")
 
 _COMPONENT = {"component": "scouts"}
 
-# ix_tasks_status
-_SCOUTING = "SELECT jedi_task_id FROM tasks WHERE status = 'scouting' ORDER BY jedi_task_id"
+# ix_tasks_status; the counts change whenever a job ends
+_SCOUTING = """
+SELECT jedi_task_id, n_jobs, n_finished, n_failed, n_cancelled FROM tasks WHERE status = 'scouting' ORDER BY jedi_task_id
+"""
 # ix_tasks_status; once for each task
 _TO_MEASURE_AGAIN = """
 SELECT jedi_task_id FROM tasks
@@ -38,13 +40,17 @@ class Scouts(Agent):
     def __init__(self, database: Database, settings: ScoutSettings, period_s: float) -> None:
         self._database = database
         self._settings = settings
+        self._seen: dict[int, tuple[int, ...]] = {}
+        """Counts of jobs of the tasks in scouting when they were judged last: until one ends nothing is to be read again."""
         self.period_s = period_s
 
     def cycle(self) -> int:
         """Look at every task in scouting and every one due for the second measuring; returns how many changed."""
-        scouting = [row["jedi_task_id"] for row in self._database.fetch(_SCOUTING)]
+        counts = {row["jedi_task_id"]: tuple(row.values()) for row in self._database.fetch(_SCOUTING)}
+        scouting = [task_id for task_id, seen in counts.items() if self._seen.get(task_id) != seen]
         late = self._database.fetch(_TO_MEASURE_AGAIN, {"count": self._settings.recompute_after_jobs})
         judged = sum(self._safely(self._judge, task_id) for task_id in scouting)
+        self._seen = counts
         return judged + sum(self._safely(self._measure_again, row["jedi_task_id"]) for row in late)
 
     def _safely(self, work: Callable[[int], bool], task_id: int) -> bool:

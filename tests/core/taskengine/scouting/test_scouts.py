@@ -305,3 +305,16 @@ def test_an_operator_says_how_many_scouts_there_are(site):
     assert len(jobs_of_task(site, task_id)) == 3
     end(site, jobs_of_task(site, task_id)[:2])
     assert judge(site) == 1
+
+
+def test_a_task_is_read_again_when_one_of_its_jobs_has_ended(site):
+    task_id = of_house(site)
+    scouts = jobs_of_task(site, task_id)
+    agent = Scouts(site, SETTINGS, 1)
+    assert agent.cycle() == 0
+    for panda_id in scouts[:4]:
+        end(site, [panda_id])
+        assert agent.cycle() == 0
+    end(site, scouts[4:5])
+    assert agent.cycle() == 1
+    assert row_of_task(site, task_id)["status"] == "running"
