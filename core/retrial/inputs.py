@@ -30,7 +30,7 @@ def reduce_input(case: Case, parameters: dict[str, Any], effects: Effects) -> tu
     first = before if isinstance(before, dict) else _first(case)
     wanted = {name: _reduced(float(value), part, name) for name, value in first.items()}
     present = {name: effects.setting(task, name) for name in wanted}
-    changes = {name: value for name, value in wanted.items() if not present[name] or value < present[name]}
+    changes = {name: value for name, value in wanted.items() if value < (present[name] or first[name])}
     if not changes:
         return "left alone: jobs are as small already", False
     effects.set_of_task(task, changes, {_REMEMBERED: first})

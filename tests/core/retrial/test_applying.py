@@ -286,6 +286,15 @@ def test_what_jobs_got_at_first_is_remembered(site):
     assert log_of(site, late)[0]["effect"] == "left alone: jobs are as small already"
 
 
+def test_jobs_of_one_file_cannot_get_less(site):
+    add_rule(site, "reduce_input_per_job")
+    task_id = make_task(site)
+    panda_id = fail(site, task_id, files=1)
+    judge(site, panda_id)
+    assert settings_of(site, task_id) == {}
+    assert log_of(site, panda_id)[0]["effect"] == "left alone: jobs are as small already"
+
+
 @pytest.mark.parametrize("name", ["nEventsPerJob", "nFilesPerJob"])
 def test_a_task_that_sets_the_size_of_its_jobs_keeps_it(site, name):
     add_rule(site, "reduce_input_per_job")

@@ -15,6 +15,7 @@ from core.retrial.applying import apply_rules
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskengine.making.generation import generate_jobs
+from core.tasks import submit_task
 from tests.core.retrial.failing import add_class, add_rule, log_of, no_rules
 from tests.core.taskengine.rows import insert_task
 from tests.core.taskengine.submitting import accept, captured, prepare, row_of_task, task_files
@@ -162,3 +163,25 @@ def test_thousands_of_jobs_that_fail_together_take_a_few_statements(site, monkey
     assert [tuple(row.values()) for row in rows] == [(5, 4, 1000, 5000)]
     assert site.fetch("SELECT count(*) AS n FROM retry_log WHERE has_acted")[0]["n"] == 10_000
     assert {row["ram_count"] for row in site.fetch("SELECT ram_count FROM tasks")} == {1000}
+
+
+def test_what_fails_with_too_much_input_is_tried_again_in_smaller_jobs(site):
+    add_rule(site, "reduce_input_per_job", 1168)
+    task_id = accept(site, captured("files", nFilesPerJob=None, nMaxFilesPerJob=4))
+    first = jobs_of_task(site, task_id)[0]
+    assert [row["panda_id"] for row in task_files(site, task_id)].count(first) == 4
+    fail(site, first, 1168)
+    again = generate(site, task_id)
+    assert [[row["panda_id"] for row in task_files(site, task_id)].count(job) for job in again] == [2, 2]
+
+
+def test_a_payload_of_panda_run_that_wants_memory_gets_another_try(site):
+    """`panda run` allows no failure; that one is not the payload's."""
+    add_rule(site, "increase_memory", 1212)
+    task_id = submit_task(
+        site, {"taskName": "count", "jobParameters": "true", "site": "Q"}, user_name="alice", vo="testvo"
+    )
+    [first] = jobs_of_task(site, task_id)
+    fail(site, first, 1212, max_rss_kb=1_500_000)
+    [second] = generate(site, task_id)
+    assert (live(site, second)["min_ram_mb"], live(site, second)["attempt_nr"]) == (2000, 2)

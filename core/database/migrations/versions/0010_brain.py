@@ -6,6 +6,8 @@ Revises: 0009
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -80,7 +82,7 @@ def _document(name: str, default: str = "{}") -> sa.Column[object]:
     return sa.Column(name, JSONB(), server_default=sa.text(f"'{default}'::jsonb"), nullable=False)
 
 
-def _add(table: str, *columns: sa.Column[object]) -> None:
+def _add(table: str, *columns: sa.Column[Any]) -> None:
     for column in columns:
         op.add_column(table, column)
 
@@ -340,7 +342,9 @@ def _insert_retry_defaults() -> None:
     """What operators begin with; theirs to change from then on."""
     actions = sa.table("retry_actions", sa.column("name"), sa.column("description"))
     op.bulk_insert(actions, [{"name": name, "description": words} for name, words in ACTIONS])
-    columns = [sa.column(name) for name in ("error_source", "error_code", "action", "is_active", "description")]
+    columns: list[Any] = [
+        sa.column(name) for name in ("error_source", "error_code", "action", "is_active", "description")
+    ]
     rules = sa.table("retry_rules", *columns, sa.column("parameters", JSONB()), sa.column("modified_by"))
     op.bulk_insert(rules, [{**rule, "modified_by": AUTHOR} for rule in RULES])
     names = ("error_source", "error_code", "error_class", "description", "modified_by")
