@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from core.brokerage.broker import Decision, broker
-from core.brokerage.candidates import Candidate, Request
+from core.brokerage.candidates import ANALYSIS, Candidate, Request
 from core.brokerage.criteria import criteria_for
 from core.brokerage.facts import LoadBook
 from core.brokerage.own_load import OwnLoad
@@ -23,6 +23,8 @@ from core.why.what_if import best_of, changes_that_help, sentence_of
 from core.workload_settings import BrokerageSettings
 
 _LOAD_KEPT_S = 10.0
+_OWN_LOAD_KEPT_S = 300.0
+"""Jobs of users at crowded queues take a second to count where a million wait; they only make brokerage prefer queues."""
 _SHOWN_QUEUES = 10
 
 
@@ -34,7 +36,7 @@ class BrokerageAsked:
         self._settings = settings
         self._lock = threading.Lock()
         self._loads = LoadBook(load_kept_s)
-        self._own = OwnLoad(settings)
+        self._own = OwnLoad(settings, kept_s=min(_OWN_LOAD_KEPT_S, 30 * load_kept_s))
 
     def about_job(self, transaction: Transaction, job: Row, as_of: datetime) -> dict[str, Any]:
         """What brokerage would say of a live job now, whichever queue it has. `job`: all its columns."""
@@ -60,9 +62,10 @@ class BrokerageAsked:
     ) -> dict[str, Any]:
         # a queue that jobs were cut for is only asked first; people want to know of all
         request = replace(request, first_queue="")
-        owner = owner_of(request)
-        with self._lock:
-            request = replace(request, at_queues=self._own.read(transaction, [owner], candidates)[owner])
+        if request.kind == ANALYSIS:
+            owner = owner_of(request)
+            with self._lock:
+                request = replace(request, at_queues=self._own.read(transaction, [owner], candidates)[owner])
         criteria = criteria_for(request.kind, self._settings)
         decision = broker(request, candidates, criteria)
         changes = changes_that_help(decision, candidates, criteria)

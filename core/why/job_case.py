@@ -53,7 +53,7 @@ WITH RECURSIVE earlier AS (
     SELECT %(parent)s::bigint AS panda_id, 1 AS n
     UNION ALL
     SELECT j.parent_id, e.n + 1 FROM earlier e JOIN jobs_archive j ON j.panda_id = e.panda_id
-    WHERE j.parent_id IS NOT NULL AND e.n < %(most)s
+    WHERE e.n < %(most)s
 )
 SELECT {", ".join(f"j.{name}" for name in JobColumns.model_fields)} FROM earlier e
 JOIN jobs_archive j ON j.panda_id = e.panda_id ORDER BY e.n

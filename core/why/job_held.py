@@ -170,6 +170,8 @@ class BeingInserted:
         """Look at the state."""
         if case.status not in (JobStatus.PENDING, JobStatus.WAITING):
             return None
+        if case.status == JobStatus.PENDING and case.job["jedi_task_id"]:
+            return None
         limit = case.timeouts.pending_s if case.status == JobStatus.PENDING else case.timeouts.defined_s
         is_waiting = case.status == JobStatus.WAITING
         return Reason(

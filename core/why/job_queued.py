@@ -9,7 +9,7 @@ from core.database import Row
 from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH
 from core.states import JobStatus
 from core.why.job_case import JobCase
-from core.why.queue_facts import MOST_COUNTED
+from core.why.queue_facts import MOST_AHEAD, MOST_COUNTED
 from core.why.reason import Reason, Responsible
 from core.wording import are, counted, moment
 
@@ -110,12 +110,13 @@ class PilotsAreBusy:
             return None
         of_share = f" of its share {job['gshare']}" if job["gshare"] else ""
         more = "+" if on_node >= MOST_COUNTED else ""
+        place = f"behind at least {MOST_AHEAD:,}" if ahead >= MOST_AHEAD else f"number {ahead + 1:,}"
         return _queued(
             self.id,
             case,
             Responsible.SYSTEM,
             f"the pilots of {name} are busy: {are(on_node, 'job')} with them, {are(ahead, 'job')} ahead of it",
-            f"It is number {ahead + 1:,} of the jobs{of_share} that wait at {name} (priority {job['current_priority']}); "
+            f"It is {place} of the jobs{of_share} that wait at {name} (priority {job['current_priority']}); "
             f"pilots of {name} have {on_node:,}{more} job{'' if on_node == 1 else 's'} in their hands. "
             f"{share_words(case)}{pilots_words(case)}",
             next_step="the next pilot that is free and fits takes the first of the line",

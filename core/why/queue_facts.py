@@ -13,7 +13,8 @@ MOST_COUNTED = 100_000
 """Jobs are counted no further; what is beyond is told as that number and a plus."""
 _FRESH_S = 600
 """An incident that was last seen before says nothing about now."""
-_AHEAD_COUNTED = 10_000
+MOST_AHEAD = 10_000
+"""Of those that come before a job, by priority and by age each."""
 
 # queues and queue_contacts by primary key
 _QUEUE = """
@@ -111,12 +112,12 @@ class QueueFacts:
         return int(row["count"]) if row else 0
 
     def ahead_of(self, job: Row) -> int:
-        """Activated jobs of its share that come before it here, counted up to 10 000 in either range."""
+        """Activated jobs of its share that come before it here, counted up to `MOST_AHEAD` in either range."""
         row = self._one(
             _AHEAD,
             gshare=job["gshare"],
             priority=job["current_priority"],
             panda_id=job["panda_id"],
-            most=_AHEAD_COUNTED,
+            most=MOST_AHEAD,
         )
         return int(row["ahead"]) if row else 0

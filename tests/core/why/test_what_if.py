@@ -11,7 +11,7 @@ from core.direct_submission import submit_jobs
 from core.queues import set_queue
 from core.taskbuffer.submission import NewFile
 from tests.core.why.asking import about_job
-from tests.support.builders import broker, make_dataset, make_queue, new_job, submit
+from tests.support.builders import broker, jobs_of_task, make_dataset, make_queue, make_task, new_job, submit
 
 
 def asked(database: Database, **job: Any) -> dict[str, Any]:
@@ -96,6 +96,20 @@ def test_a_queue_that_was_named_and_does_not_work(database):
     set_queue(database, "NAMED", {"status": "offline"})
     brokerage = about_job(database, panda_id)["brokerage"]
     assert change(brokerage, "queues") == [("without naming queue NAMED", 4)]
+
+
+def test_queues_that_the_submitter_excluded_or_left_out(database):
+    for name in ("A1", "A2", "B1", "B2", "B3"):
+        make_queue(database, name)
+    task = make_task(database, site="")
+    (panda_id,) = jobs_of_task(database, task)
+    wish = "UPDATE tasks SET parameters = parameters || %(wish)s::jsonb WHERE jedi_task_id = %(id)s"
+    database.execute(wish, {"id": task, "wish": '{"excludedSite": ["B*"]}'})
+    brokerage = about_job(database, panda_id)["brokerage"]
+    assert (brokerage["accepted_count"], change(brokerage, "queues")) == (2, [("without excludedSite", 5)])
+    database.execute(wish, {"id": task, "wish": '{"excludedSite": [], "includedSite": ["A1"]}'})
+    brokerage = about_job(database, panda_id)["brokerage"]
+    assert brokerage["sentence"] == "Accepted by 1 of 5 queues; without includedSite by 5."
 
 
 def test_nothing_helps_where_all_is_closed(database):
