@@ -10,11 +10,17 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from core.agents.feeder import Feeder
+from core.agents.generator import Generator
 from core.database import Database
-from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, TaskStatus
+from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TASK_TRANSITIONS, TaskStatus
+from core.taskbuffer.killing import KILL_CODES, Killer, kill_jobs
 from core.taskengine.commands.changing import increase_attempts
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import COMMANDS, run_command
+from core.taskengine.making import contents, generation, pieces
+from core.taskengine.status import change_status
+from core.workload_settings import GenerationSettings, TaskTimes
 from tests.support.builders import (
     acquire,
     add_up,
@@ -41,6 +47,9 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "resubmit": st.builds(lambda n: {"new_parameters": {"nFilesPerJob": n}}, st.integers(1, 3)),
     "reactivate": st.fixed_dictionaries({"keep_attempt_nr": st.booleans()}),
 }
+PAGE, BUNCH = 4, 2
+"""Of the agents and of the door: a task of five files takes two pages, and up to three bunches."""
+FILES = ["a", "b", "c", "d", "e"]
 ALICE, BOB, CAROL = Issuer("alice"), Issuer("bob"), Issuer("carol", is_production=True)
 
 
@@ -56,12 +65,49 @@ class Tasks(RuleBasedStateMachine):
         self.database.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE")
         make_queue(self.database, "Q")
         make_queue(self.database, "R", endpoint="Q_DISK")
-        make_dataset(self.database, "in", ["a", "b", "c"], at=["Q_DISK"])
+        make_dataset(self.database, "small", FILES[:3], at=["Q_DISK"])
+        make_dataset(self.database, "large", FILES, at=["Q_DISK"])
+        settings = GenerationSettings(files_per_cycle=PAGE, jobs_per_cycle=BUNCH)
+        self.feeder = Feeder(self.database, settings, 1)
+        self.generator = Generator(self.database, settings, TaskTimes(), 1)
 
-    @rule(target=tasks, per_job=st.integers(1, 3))
-    def submit(self, per_job: int) -> int:
-        """A task of one to three jobs."""
-        return make_task(self.database, inputDataset="in", nFilesPerJob=per_job, outputs=["o"])
+    @rule(
+        target=tasks,
+        per_job=st.integers(1, 3),
+        dataset=st.sampled_from(["small", "large"]),
+        failures=st.integers(1, 2),
+        goal=st.sampled_from([{}, {"goal": 50, "failGoalUnreached": True}, {"useExhausted": True}]),
+    )
+    def submit(self, per_job: int, dataset: str, failures: int, goal: dict[str, Any]) -> int:
+        """A task of one to five jobs."""
+        known = {"outputs": ["o"], "maxFailure": failures, **goal}
+        return make_task(self.database, inputDataset=dataset, nFilesPerJob=per_job, **known)
+
+    @rule()
+    def agents_list_input(self) -> None:
+        """One page of every task."""
+        self.feeder.cycle()
+
+    @rule()
+    def agents_make_jobs(self) -> None:
+        """One bunch of every task."""
+        self.generator.cycle()
+
+    @rule(task_id=tasks)
+    def an_obstacle_comes_and_goes(self, task_id: int) -> None:
+        """Whatever makes jobs may be held, and what is pending is let go by the watchdog."""
+        with self.database.transaction() as transaction:
+            row = self.row(task_id)
+            if row["status"] in GENERATING_TASK_STATUSES:
+                change_status(transaction, task_id, TaskStatus.PENDING, who="test", reason="an obstacle")
+            elif row["status"] == TaskStatus.PENDING:
+                change_status(transaction, task_id, TaskStatus(row["old_status"]), who="test", reason="it is gone")
+
+    @rule(count=st.integers(1, 3), code=st.sampled_from([None, *sorted(KILL_CODES)]))
+    def jobs_are_killed(self, count: int, code: int | None) -> None:
+        """By people, watchdogs and rebrokerage."""
+        rows = self.database.fetch("SELECT panda_id FROM jobs_live ORDER BY panda_id LIMIT %(n)s", {"n": count})
+        kill_jobs(self.database, [row["panda_id"] for row in rows], Killer("carol", is_manager=True), code)
 
     @rule(task_id=tasks, data=st.data())
     def command_that_fits(self, task_id: int, data: st.DataObject) -> None:
@@ -141,23 +187,27 @@ class Tasks(RuleBasedStateMachine):
 
     @invariant()
     def an_ended_task_has_no_live_job_and_another_has_something_to_do(self) -> None:
-        """Ends and live jobs exclude each other."""
+        """Ends and live jobs exclude each other; whoever is not through has jobs, input for more, or waits for a person."""
         for task in self.database.fetch("SELECT * FROM tasks"):
             live = self.count("jobs_live", task["jedi_task_id"])
             has_ended = task["status"] in FINAL_TASK_STATUSES
-            assert has_ended is (live == 0), task
+            assert not (has_ended and live), task
             assert has_ended is (task["end_time"] is not None), task
             assert task["n_jobs"] == live + self.count("jobs_archive", task["jedi_task_id"])
+            if has_ended or live or task["status"] in ("exhausted", "paused", "pending", "defined"):
+                continue
+            assert "ready" in self.statuses(task["jedi_task_id"]), task
+            # and an agent knows of it
+            assert task["generate_at"] is not None, task
 
     @invariant()
     def counts_are_those_of_the_files(self) -> None:
-        """Progress is what the files say, and a running file has a live job."""
+        """Progress is what the files say, each is in one state, and a running file has a live job of its own."""
         for task in self.database.fetch("SELECT * FROM tasks"):
-            files = self.database.fetch(
-                "SELECT status, panda_id FROM task_files WHERE jedi_task_id = %(id)s", {"id": task["jedi_task_id"]}
-            )
+            files = self.files(task["jedi_task_id"])
             statuses = [file["status"] for file in files]
-            assert task["n_files"] == 3
+            assert len({file["lfn"] for file in files}) == len(files) == task["n_files"] == task["n_input_files"]
+            assert set(statuses) <= {"ready", "running", "finished", "failed", "cancelled"}
             assert (task["n_files_finished"], task["n_files_failed"]) == (
                 *(statuses.count("finished"), statuses.count("failed")),
             )
@@ -165,6 +215,8 @@ class Tasks(RuleBasedStateMachine):
             assert {file["panda_id"] for file in files if file["status"] == "running"} == live
             if task["status"] == "done":
                 assert set(statuses) == {"finished"}
+            if task["status"] in FINAL_TASK_STATUSES:
+                assert not {"ready", "running"} & set(statuses), task
 
     @invariant()
     def nothing_of_a_paused_task_waits_for_a_pilot(self) -> None:
@@ -181,6 +233,28 @@ class Tasks(RuleBasedStateMachine):
         """The live jobs of a task."""
         return self.database.fetch("SELECT * FROM jobs_live WHERE jedi_task_id = %(id)s", {"id": task_id})
 
+    def files(self, task_id: int) -> list[dict[str, Any]]:
+        """The input of a task."""
+        return self.database.fetch("SELECT * FROM task_files WHERE jedi_task_id = %(id)s", {"id": task_id})
+
+    def statuses(self, task_id: int) -> set[str]:
+        """What became of it."""
+        return {row["status"] for row in self.files(task_id)}
+
+    def teardown(self) -> None:
+        """Left alone, with pilots that finish whatever they get, every task ends that nobody holds."""
+        for _ in range(40):
+            moved = self.feeder.cycle() + self.generator.cycle()
+            self.brokerage()
+            self.pilots_take("Q", 5)
+            self.pilots_take("R", 5)
+            self.pilots_report(["finished"] * 10)
+            resting = "SELECT 1 FROM tasks WHERE NOT status = ANY(%(rest)s)"
+            rest = [*FINAL_TASK_STATUSES, "paused", "pending", "exhausted"]
+            if not moved and not self.database.fetch(resting, {"rest": rest}):
+                return
+        raise AssertionError(self.database.fetch("SELECT * FROM tasks"))
+
     def count(self, table: str, task_id: int) -> int:
         """Jobs of a task in a table."""
         rows = self.database.fetch(f"SELECT count(*) AS n FROM {table} WHERE jedi_task_id = %(id)s", {"id": task_id})
@@ -188,8 +262,11 @@ class Tasks(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(280)
-def test_commands_on_tasks(shared_database: Database):
+def test_commands_on_tasks(shared_database: Database, monkeypatch: pytest.MonkeyPatch):
     Tasks.database = shared_database
+    monkeypatch.setitem(contents.feed_contents.__kwdefaults__, "limit", PAGE)
+    monkeypatch.setattr(generation, "JOBS_AT_ONCE", BUNCH)
+    monkeypatch.setattr(pieces, "FILES_AT_ONCE", PAGE)
     machine = Tasks.TestCase
     machine.settings = settings(
         max_examples=25,
