@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +141,26 @@ def test_a_failure_names_its_line(user):
         return [row["culprit_line"] for row in rows]
 
     assert eventually(lines, what="an incident") == ["ValueError: no such column"]
+
+
+def test_outputs_are_merged_into_one(user):
+    words = ("--outputs", "out.txt", "--noBuild", "--nJobs", "3", "--mergeOutput", "--mergeLog")
+    task_id = user.submit("merged", "./run.sh %RNDM:10 > out.txt", *words)
+    assert user.ended(task_id) == "done", user.jobs(task_id)
+    merged, logs = (row for row in user.files(task_id) if not row["lfn"].startswith("panda.um."))
+    assert merged["dataset"] == "user.testuser.merged_out.txt"
+    assert logs["dataset"] == "user.testuser.merged.merge_log"
+    with tarfile.open(logs["pfn"]) as archive:
+        assert len(archive.getnames()) == 3
+    assert sorted(Path(merged["pfn"]).read_text().split("\n")) == ["", "got 10", "got 11", "got 12"]
+
+
+def test_the_users_program_merges_with_what_was_built(user):
+    script = user.code / "add.sh"
+    script.write_text('#!/bin/sh\ncat $(echo "$1" | tr , " ") | wc -l > "$2"\n')
+    script.chmod(0o755)
+    words = ("--outputs", "out.txt", "--nJobs", "2", "--bexec", "true", "--mergeScript", "./add.sh %IN %OUT")
+    task_id = user.submit("mergescript", "echo one > out.txt", *words)
+    assert user.ended(task_id) == "done", user.jobs(task_id)
+    (merged,) = [row for row in user.files(task_id) if not row["lfn"].startswith("panda.um.")]
+    assert Path(merged["pfn"]).read_text().strip() == "2"
