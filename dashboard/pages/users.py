@@ -15,7 +15,7 @@ from dashboard.page import Page, View
 from pandascope.addresses import Address
 
 _HEADS = (
-    *("Account", "", "#Running", "#Cores", "#Of at most", "#Queued", "#Held", "#Tasks"),
+    *("Account", "", "#Running", "#Of at most", "#Cores", "#Queued", "#Held", "#Tasks"),
     *("#CPU h today", "#7 days", "#30 days", "#Failed core h, 30 d"),
 )
 _QUEUE_HEADS = [
@@ -84,8 +84,8 @@ def _row(row: Mapping[str, Any], links: Links) -> list[Any]:
         html.A(label, href=links.page("users", name=row["name"], kind=row["kind"]), className="clip"),
         standing(row["limits"]),
         html.A(wording.count(row["running_jobs"]), href=jobs("running")) if row["running_jobs"] else "0",
-        wording.count(row["running_cores"]),
         wording.count(row["limits"]["max_running_jobs"]),
+        wording.count(row["running_cores"]),
         html.A(wording.count(row["queued_jobs"]), href=jobs("activated|assigned|defined|pending|throttled|waiting"))
         if row["queued_jobs"]
         else "0",
@@ -131,11 +131,10 @@ def _account(answer: Mapping[str, Any], links: Links) -> html.Div:
 def _numbers(user: Mapping[str, Any]) -> html.Div:
     held = f"{wording.count(user['held_jobs'])} of them held by a limit" if user["held_jobs"] else "none of them held"
     limits = user["limits"]
+    cores = f"{wording.count(user['running_cores'])} of {wording.count(limits['max_running_cores'])} cores"
+    at_most = f"of {wording.count(limits['max_running_jobs'])} jobs, on {cores}"
     tiles = [
-        panels.tile(
-            "Running", wording.count(user["running_jobs"]), f"of {wording.count(limits['max_running_jobs'])} jobs"
-        ),
-        panels.tile("Cores", wording.count(user["running_cores"]), f"of {wording.count(limits['max_running_cores'])}"),
+        panels.tile("Running", wording.count(user["running_jobs"]), at_most),
         panels.tile("Queued", wording.count(user["queued_jobs"]), held),
         panels.tile("Tasks", wording.count(user["active_tasks"]), f"of {wording.count(limits['max_active_tasks'])}"),
         panels.tile("CPU hours, 30 days", f"{user['cpu_hours_30d']:,.1f}", f"{user['cpu_hours_1d']:,.1f} today"),

@@ -27,6 +27,8 @@ PAGES = {
     "summary": {"jobs", "incidents", "worst", "throughput", "waits", "silent_queues", "agents", "sparkline"},
     "jobs": {"facets", "jobs"},
     "queues": {"queues"},
+    "users": {"users", "default_limits"},
+    "timeouts": {"timeouts", "last_run", "next_run"},
     "tasks": {"tasks"},
     "incidents": {"facets", "incidents"},
     "throughput": {"bin_s", "bins", "series"},
