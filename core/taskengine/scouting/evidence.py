@@ -45,7 +45,7 @@ FROM jobs_archive WHERE jedi_task_id = %(id)s AND job_status <> 'finished' ORDER
 # ix_jobs_archive_task, primary key of queues, ix_task_files_job, ix_job_files_job
 _FINISHED = """
 SELECT j.panda_id, coalesce(extract(epoch FROM j.end_time - j.start_time), 0)::float AS wall_s, j.cpu_consumption_time_s,
-       j.core_count, j.max_pss_kb, j.n_events, j.work_dir_mb, j.job_metrics, j.metrics, q.parameters ->> 'corepower' AS power,
+       j.core_count, j.max_pss_kb, j.max_rss_kb, j.n_events, j.work_dir_mb, j.job_metrics, j.metrics, q.parameters ->> 'corepower' AS power,
        f.events, f.files, b.input_bytes, b.output_bytes
 FROM (
     SELECT * FROM jobs_archive WHERE jedi_task_id = %(id)s AND job_status = 'finished' AND job_index > 0
@@ -97,7 +97,8 @@ def _facts(row: Row) -> JobFacts:
         cpu_s=float(row["cpu_consumption_time_s"]),
         cores=max(1, row["core_count"]),
         core_power=_positive(row["power"]) or REFERENCE_CORE_POWER,
-        max_pss_kb=row["max_pss_kb"],
+        # of payloads that ended before they were looked at only the kernel's account is known
+        max_pss_kb=row["max_pss_kb"] or row["max_rss_kb"],
         n_events=row["events"] or row["n_events"],
         n_files=row["files"] or 1,
         input_bytes=row["input_bytes"],

@@ -318,3 +318,10 @@ def test_a_task_is_read_again_when_one_of_its_jobs_has_ended(site):
     end(site, scouts[4:5])
     assert agent.cycle() == 1
     assert row_of_task(site, task_id)["status"] == "running"
+
+
+def test_the_kernels_account_of_memory_will_do_where_the_pilot_saw_none(site):
+    task_id = of_house(site)
+    end(site, jobs_of_task(site, task_id)[:5], max_rss_kb=2 * GB_KB)
+    judge(site)
+    assert row_of_task(site, task_id)["split_rule"]["ramCount"] == 2253
