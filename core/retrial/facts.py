@@ -25,7 +25,7 @@ _JOBS = f"""
 SELECT j.panda_id, j.jedi_task_id, j.job_index, j.gshare, j.core_count, j.min_ram_mb, j.max_rss_kb, j.max_pss_kb,
        j.computing_site, j.max_walltime_s, j.n_events, {_ERRORS}
 FROM jobs_archive j
-WHERE j.panda_id = ANY(%(panda_ids)s) AND j.state_change_time >= transaction_timestamp() - interval '1 day'
+WHERE j.panda_id = ANY(%(panda_ids)s) AND j.state_change_time >= (SELECT clock_timestamp() - interval '1 day')
 ORDER BY j.panda_id
 """
 

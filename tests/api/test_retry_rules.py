@@ -108,7 +108,7 @@ def test_classes_are_edited_over_http(operator, site):
 
 def test_the_log_is_read_by_rule_task_and_job(operator, alice, site):
     rule_id = operator.post(RULES, json=GOOD).json()["rule"]["rule_id"]
-    task_id = make_task(site)
+    task_id = make_task(site, files=1)
     job = fail(site, task_id)
     judge(site, job)
     for filters in ({"rule_id": rule_id}, {"jedi_task_id": task_id}, {"panda_id": job}):
@@ -158,7 +158,7 @@ def test_rules_are_edited_from_the_command_line(panda, site):
 
 def test_rules_are_tried_and_their_log_is_shown(panda, site):
     assert panda("rules", "add", "no_retry", "--error", "pilot:1306")[1] == 0
-    job = fail(site, make_task(site), code=1306, pilot_error_diag="no container")
+    job = fail(site, make_task(site, files=1), code=1306, pilot_error_diag="no container")
     judge(site, job)
     said, code = panda("rules", "try", "--error", "pilot:1306", "--days", "1")
     assert (code, "would have matched 1 of" in said, "no container" in said) == (0, True, True)
