@@ -42,8 +42,8 @@ def relaxations(decision: Decision, candidates: list[Candidate]) -> list[Relaxat
     """For each criterion that excluded somebody for a number of the request: the nearest change that helps, then the one
     that helps most. Of a decision without queues the binding criterion comes first.
     """
-    named = {criterion.name: criterion for criterion in decision.criteria}
-    steps = [step for step in decision.steps if step.before > step.after and named[step.criterion].adjusts]
+    named = {criterion.name: criterion for criterion in decision.criteria if criterion.adjusts}
+    steps = [step for step in decision.steps if step.before > step.after and step.criterion in named]
     binding = decision.binding_step
     steps.sort(key=lambda step: step is not binding)
     found: list[Relaxation] = []

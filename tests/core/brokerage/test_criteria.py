@@ -168,7 +168,6 @@ CASES = [
         ),
     ),
     Case("gpu_stated", ask(gpu="nvidia"), [queue(parameters={"gpu": "nvidia"})], of(({}, {}, "states no GPU"))),
-    Case("gpu_stated", ask(gpu="any"), [queue()]),
     Case(
         "memory",
         ask(min_ram_mb=4000),
