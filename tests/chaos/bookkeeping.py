@@ -50,9 +50,14 @@ RULES: dict[str, str] = {
     "a job ends once": """
         SELECT panda_id, count(*) FROM job_history WHERE job_status IN ('finished', 'failed', 'cancelled', 'closed')
         GROUP BY panda_id HAVING count(*) > 1""",
-    "a task that has ended has no live job, and one that is under way has one": """
-        SELECT t.jedi_task_id, t.status FROM tasks t WHERE (t.status IN ('ready', 'running', 'aborting', 'finishing'))
-          IS DISTINCT FROM EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id)""",
+    "a task that has ended has no live job, and one that is under way has one or input for more": """
+        SELECT t.jedi_task_id, t.status FROM tasks t CROSS JOIN LATERAL (
+            SELECT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id) AS has_jobs,
+                   EXISTS (SELECT 1 FROM task_files f JOIN task_datasets d USING (dataset_id)
+                           WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND d.is_master) AS has_input
+        ) s
+        WHERE (t.status IN ('done', 'finished', 'failed', 'aborted', 'broken') AND s.has_jobs)
+           OR (t.status IN ('ready', 'scouting', 'running', 'aborting', 'finishing') AND NOT (s.has_jobs OR s.has_input))""",
     "a name is one task": """
         SELECT task_name, user_name, count(*) FROM tasks WHERE (parameters ->> 'uniqueTaskName')::boolean
         GROUP BY 1, 2 HAVING count(*) > 1""",

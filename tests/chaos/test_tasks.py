@@ -52,7 +52,7 @@ def call(installation: Installation, path: str, **parameters: Any) -> dict[str, 
 
 def many_jobs(name: str) -> dict[str, Any]:
     """A task of prun, a job for each file, that waits at our queue."""
-    parameters = captured("files", taskName=f"user.testuser.{name}/", nFilesPerJob=1, site=QUEUE)
+    parameters = captured("files", taskName=f"user.testuser.{name}/", nFilesPerJob=1, site=QUEUE, skipScout=True)
     parameters = {**parameters, "includedSite": [QUEUE], "dsForIN": "user.testuser.many/"}
     for item in parameters["jobParameters"]:
         if item.get("param_type") == "input":
