@@ -45,8 +45,8 @@ FROM jobs_archive WHERE jedi_task_id = %(id)s AND job_status <> 'finished' ORDER
 # ix_jobs_archive_task, primary key of queues, ix_task_files_job, ix_job_files_job
 _FINISHED = """
 SELECT j.panda_id, coalesce(extract(epoch FROM j.end_time - j.start_time), 0)::float AS wall_s, j.cpu_consumption_time_s,
-       j.core_count, j.max_pss_kb, j.max_rss_kb, j.n_events, j.work_dir_mb, j.job_metrics, j.metrics, q.parameters ->> 'corepower' AS power,
-       f.events, f.files, b.input_bytes, b.output_bytes
+       j.core_count, j.max_pss_kb, j.max_rss_kb, j.n_events, j.work_dir_mb, j.job_metrics, j.metrics,
+       q.parameters ->> 'corepower' AS power, f.events, f.files, b.input_bytes, b.output_bytes
 FROM (
     SELECT * FROM jobs_archive WHERE jedi_task_id = %(id)s AND job_status = 'finished' AND job_index > 0
     ORDER BY panda_id DESC LIMIT %(most)s
