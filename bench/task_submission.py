@@ -66,6 +66,8 @@ def _task(name: str, jobs: int, *, with_files: bool) -> dict[str, Any]:
         "vo": "bench",
         "processingType": "panda-client-2.2.0-jedi-run",
         "prodSourceLabel": "user",
+        # all jobs at once, not ten first
+        "skipScout": True,
         "cliParams": "prun --exec ...",
         "sourceURL": "http://127.0.0.1",
         "log": {**log, "type": "template", "param_type": "log", "value": f"{name}.log.$JEDITASKID.${{SN}}.log.tgz"},
