@@ -12,9 +12,8 @@ from core.agents.base import Agent
 from core.brokerage.throttle import task_throttle
 from core.database import Database, Row, Transaction
 from core.errors import PandaError, Unavailable
-from core.resource_types import resource_type
-from core.shares.lanes import lane_state
 from core.states import TaskStatus
+from core.taskengine.lanes import FullLane, LaneKey, full_lane, lane_of
 from core.taskengine.making.closing import settle
 from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_jobs
 from core.taskengine.making.ready_input import ready_files
@@ -35,11 +34,6 @@ ORDER BY current_priority DESC, generate_at LIMIT %(limit)s
 # primary key; a task that somebody holds is looked at again in the next cycle
 _TAKE = """
 SELECT * FROM tasks WHERE jedi_task_id = %(id)s AND generate_at <= clock_timestamp() FOR UPDATE SKIP LOCKED
-"""
-# ix_jobs_live_status; only of lanes that are full, once in a cycle
-_MOST_URGENT = """
-SELECT coalesce(max(current_priority), 0) AS priority FROM jobs_live
-WHERE job_status IN ('defined', 'assigned', 'activated') AND gshare = %(gshare)s
 """
 _LATER = """
 UPDATE tasks SET generate_at = clock_timestamp() + make_interval(secs => %(after_s)s) WHERE jedi_task_id = %(id)s
@@ -72,8 +66,8 @@ class Generator(Agent):
         self._settings = settings
         self._times = times
         self._scouts = scouts
-        self._full_lanes: dict[tuple[str, str], float | None] = {}
-        """Of the present cycle: the highest priority that waits in a lane that is full, None in one that is not."""
+        self._full_lanes: dict[LaneKey, FullLane | None] = {}
+        """Of the present cycle; None for a lane that is not full."""
         self.period_s = period_s
 
     def cycle(self) -> int:
@@ -122,16 +116,11 @@ class Generator(Agent):
 
     def _is_lane_full(self, transaction: Transaction, task: Row) -> bool:
         """Whether enough jobs of the share and resource type wait already; what is more urgent than all of them passes."""
-        lane = (task["gshare"], resource_type(task["core_count"], task["ram_count"]))
-        if lane not in self._full_lanes:
-            state = lane_state(transaction, *lane)
-            is_full = state.is_full(
-                default_limit=self._settings.max_queued_jobs, queued_to_running=self._settings.queued_to_running
-            )
-            waiting = transaction.fetch(_MOST_URGENT, {"gshare": lane[0]})[0]["priority"] if is_full else None
-            self._full_lanes[lane] = waiting
-        most_urgent = self._full_lanes[lane]
-        return most_urgent is not None and task["current_priority"] <= most_urgent
+        key = lane_of(task)
+        if key not in self._full_lanes:
+            self._full_lanes[key] = full_lane(transaction, key, self._settings)
+        full = self._full_lanes[key]
+        return full is not None and full.holds(task)
 
     def _throttle(self, transaction: Transaction, task: Row, reason: str) -> None:
         """Caps of the account or the share: the task says so while it waits."""

@@ -74,8 +74,6 @@ ORDER BY deed_id DESC LIMIT 5
 _DECISION = """
 SELECT * FROM brokerage_decisions WHERE jedi_task_id = %(task)s ORDER BY decision_id DESC LIMIT 1
 """
-# ix_jobs_live_task, one row
-_ANY_JOB = "SELECT resource_type, gshare FROM jobs_live WHERE jedi_task_id = %(task)s LIMIT 1"
 
 
 class TaskCase:
@@ -181,12 +179,6 @@ class TaskCase:
     def decision(self) -> Row | None:
         """The last brokerage of any of its jobs."""
         return self.transaction.fetch_one(_DECISION, {"task": self.task_id})
-
-    @cached_property
-    def lane_key(self) -> tuple[str, str]:
-        """Share and resource type of its jobs."""
-        job = self.transaction.fetch_one(_ANY_JOB, {"task": self.task_id})
-        return (job["gshare"], job["resource_type"]) if job else (self.task["gshare"], "SCORE")
 
 
 def task_row_of(transaction: Transaction, jedi_task_id: int) -> Row | None:

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import replace
 
 from core.models.errors import primary_error
-from core.shares.lanes import lane_state
 from core.states import FINAL_JOB_STATUSES, FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
+from core.taskengine.lanes import full_lane, lane_of
 from core.why.job_statements import WAITING
 from core.why.reason import Reason, Responsible, true_reasons
 from core.why.task_case import MOST_FILES, MOST_JOBS, TaskCase
@@ -22,29 +22,31 @@ class LaneIsFull:
     sentence = "its share has enough queued of its resource type, so no further jobs are made"
 
     def reason(self, case: TaskCase) -> Reason | None:
-        """Compare the lane with its limit, of a task with input left."""
-        if case.status not in GENERATING_TASK_STATUSES or not case.task["gshare"] or not case.count_files("ready"):
+        """Ask what the generator asks, of a task with input left."""
+        if case.status not in GENERATING_TASK_STATUSES or not case.count_files("ready"):
             return None
         generation = case.settings.generation
-        gshare, resource_type = case.lane_key
-        lane = lane_state(case.transaction, gshare, resource_type)
-        if not lane.is_full(default_limit=generation.max_queued_jobs, queued_to_running=generation.queued_to_running):
+        full = full_lane(case.transaction, lane_of(case.task), generation)
+        if full is None or not full.holds(case.task):
             return None
-        limit = generation.max_queued_jobs if lane.limit is None else lane.limit
+        lane, resource_type = full.lane, full.lane.resource_type
         unstarted = lane.queued + lane.waiting
+        share = f"share {lane.gshare}" if lane.gshare else "work without a share"
         return Reason(
             self.id,
             Responsible.SYSTEM,
-            clause=f"share {gshare} has enough {resource_type} jobs queued",
-            sentence=f"Share {gshare} has {counted(unstarted, f'{resource_type} job')} queued and {lane.running:,} running; "
-            f"no further jobs are made beyond {limit:,} queued and {generation.queued_to_running:g} queued for each "
-            "that runs.",
+            clause=f"{share} has enough {resource_type} jobs queued",
+            sentence=f"{share[:1].upper()}{share[1:]} has {counted(unstarted, f'{resource_type} job')} queued and "
+            f"{lane.running:,} running; no further jobs are made beyond {full.limit:,} queued and "
+            f"{generation.queued_to_running:g} queued for each that runs, unless their priority is above "
+            f"{full.most_urgent}.",
             next_step=f"looked at again every {duration_words(generation.throttled_retry_s)}",
             next_time=case.task["generate_at"],
             advice=("wait, or ask the operators about the share",),
             numbers={
-                **{"gshare": gshare, "resource_type": resource_type, "queued": unstarted, "running": lane.running},
-                **{"limit": limit, "queued_to_running": generation.queued_to_running},
+                **{"gshare": lane.gshare, "resource_type": resource_type, "queued": unstarted, "running": lane.running},
+                **{"limit": full.limit, "queued_to_running": generation.queued_to_running},
+                **{"most_urgent": full.most_urgent, "priority": case.task["current_priority"]},
             },
         )
 

@@ -92,9 +92,9 @@ def sentence_of(decision: Decision, changes: Sequence[Change]) -> str:
 
 
 def best_of(changes: Sequence[Change]) -> Change | None:
-    """The first change, which is the smallest of its kind, that brings at least nine tenths of the largest gain."""
+    """The first change, which is the smallest of its kind, that brings at least half of the largest gain."""
     most = max((change.gain for change in changes), default=0)
-    return next((change for change in changes if change.gain >= 0.9 * most), None)
+    return next((change for change in changes if 2 * change.gain >= most), None)
 
 
 def _with(value: int, unit: str) -> str:

@@ -65,6 +65,5 @@ def test_panda_why_and_the_console_in_a_terminal(fresh, short_directory) -> None
         terminal.shows(f"{panda_id}", "w why")
         terminal.press("w")
         terminal.shows("None of 4 queues can take it", "Accepted by 0 of 4 queues", "4 → 0")
-        (short_directory / "screen.txt").write_text(terminal.screen)
     finally:
         terminal.close()

@@ -34,7 +34,7 @@ def test_memory_by_the_steps_that_queues_allow(database):
     brokerage = asked(database, min_ram_mb=6000)
     assert (brokerage["accepted_count"], brokerage["queue_count"]) == (2, 10)
     assert change(brokerage, "memory") == [("with 4000 MB", 7), ("with 2000 MB", 10)]
-    assert brokerage["sentence"] == "Accepted by 2 of 10 queues; with 2000 MB by 10."
+    assert brokerage["sentence"] == "Accepted by 2 of 10 queues; with 4000 MB by 7."
     assert set(brokerage["accepted"]) == {"S0", "S1"}
 
 
@@ -42,7 +42,8 @@ def test_the_sentence_of_the_specification(database):
     for number in range(120):
         make_queue(database, f"S{number:03}", max_ram_mb=6000 if number < 2 else 3000 if number < 61 else 1000)
     brokerage = asked(database, min_ram_mb=6000)
-    assert change(brokerage, "memory")[0] == ("with 3000 MB", 61)
+    assert change(brokerage, "memory") == [("with 3000 MB", 61), ("with 1000 MB", 120)]
+    assert brokerage["sentence"] == "Accepted by 2 of 120 queues; with 3000 MB by 61."
     with_walltime = asked(database, min_ram_mb=3000, core_count=1)
     assert with_walltime["accepted_count"] == 61
 
