@@ -19,10 +19,13 @@ from core.taskbuffer.submission import NewFile
 from core.taskbuffer.timeouts import RULES
 from tests.support.builders import (
     archived,
+    broker,
+    jobs_of_task,
     live,
     make_dataset,
     make_older,
     make_queue,
+    make_task,
     new_job,
     put_into,
     row_of,
@@ -251,9 +254,30 @@ def test_a_killed_job_whose_heartbeat_is_lost_counts_as_killed(site):
 
 def test_production_of_a_task_is_made_again_when_no_queue_is_found_for_long(site):
     [panda_id] = old_jobs(site, [Case("defined", "managed", 1000, False, False)])
-    put_into(site, panda_id, "defined", jedi_task_id=10_000_000, job_index=1)
+    put_into(site, panda_id, "defined", jedi_task_id=99_000_000, job_index=1)
     assert watch(site, defined_s=500) == 1
     assert outcome(site, panda_id) == CLOSED_TO_REASSIGN
+
+
+def test_the_input_of_a_reassigned_job_is_ready_for_another(site):
+    set_queue(site, "Q", {"status": "online"})
+    task_id = make_task(site, nJobs=2)
+    while broker(site):
+        pass
+    [first, second] = jobs_of_task(site, task_id)
+    make_older(site, first, "state_change_time", 1000)
+    assert watch(site, activated_s=500) == 1
+    assert outcome(site, first) == CLOSED_TO_REASSIGN
+    files = site.fetch(
+        "SELECT panda_id, status, attempt_nr, failed_attempt FROM task_files WHERE jedi_task_id = %(id)s",
+        {"id": task_id},
+    )
+    assert {(file["panda_id"], file["status"], file["attempt_nr"], file["failed_attempt"]) for file in files} == {
+        (first, "ready", 1, 0),
+        (second, "running", 1, 0),
+    }
+    task = site.fetch_one("SELECT status, generate_at FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})
+    assert task["status"] == "running" and task["generate_at"] is not None
 
 
 def test_a_merge_job_without_its_input_is_cancelled(site):
