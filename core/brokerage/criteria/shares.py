@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
-from core.brokerage.stated import SharePart, share_parts
+from core.brokerage.share_policy import SharePart, share_parts
 
 _parts_of = lru_cache(maxsize=4096)(lambda policy: tuple(share_parts(policy)))
 """One text stands for each queue, and is read once."""

@@ -11,7 +11,8 @@ from core.brokerage import facts
 from core.brokerage.broker import broker
 from core.brokerage.criteria import ANALYSIS, PRODUCTION
 from core.brokerage.requests import read_wishes
-from core.brokerage.stated import Stated, read_stated, share_parts
+from core.brokerage.share_policy import share_parts
+from core.brokerage.stated import Stated, read_stated
 from core.brokerage.weighing import weigh
 from tests.core.brokerage.describing import ask, queue
 from tests.support.builders import broker as cycle
