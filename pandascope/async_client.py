@@ -115,6 +115,10 @@ class AsyncClient:
         """What rules did, newest first: of a rule_id, jedi_task_id or panda_id."""
         return await self._document(calls.retry_log(**filters))
 
+    async def faults(self, **filters: Any) -> Document:
+        """Failed jobs by the class of their error: whose fault they were."""
+        return await self._document(calls.faults(**filters))
+
     async def throughput(self, **filters: Any) -> Document:
         """Ended jobs per time bin."""
         return await self._document(calls.throughput(**filters))

@@ -112,6 +112,11 @@ def retry_log(**filters: Any) -> Call:
     return _read("retry-log", filters)
 
 
+def faults(**filters: Any) -> Call:
+    """Failed jobs by the class of their error."""
+    return _read("faults", filters)
+
+
 def throughput(**filters: Any) -> Call:
     """Ended jobs per time bin."""
     return _read("throughput", filters)

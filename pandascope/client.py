@@ -127,6 +127,10 @@ class Client:
         """What rules did, newest first: of a rule_id, jedi_task_id or panda_id."""
         return self._document(calls.retry_log(**filters))
 
+    def faults(self, **filters: Any) -> Document:
+        """Failed jobs by the class of their error: whose fault they were."""
+        return self._document(calls.faults(**filters))
+
     def throughput(self, **filters: Any) -> Document:
         """Ended jobs per time bin."""
         return self._document(calls.throughput(**filters))

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from api.monitor.incidents import incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
-from api.monitor.retries import retry_deeds, retry_rules_seen
+from api.monitor.retries import retry_deeds, retry_rules_seen, whose_faults
 from api.monitor.search import search_everything
 from api.monitor.shares import samples_of_shares, shares
 from api.monitor.stream import stream
@@ -40,6 +40,7 @@ HANDLERS: list[Handler] = [
     throughput_bins,
     retry_rules_seen,
     retry_deeds,
+    whose_faults,
     search_everything,
     why_job_is_so,
     why_task_is_so,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from api.identity.access import Access
+from api.monitor.grammar import asks, question
 from api.operations import Answer, Context, operation
+from core.monitor.faults import FAULT_GRAMMAR, faults
 from core.monitor.retries import retry_log, rule_list
 
 _NUMBER = Field(None, ge=0, lt=2**63)
@@ -35,3 +37,10 @@ def retry_deeds(context: Context, query: RetryLogQuery) -> Answer:
     return retry_log(
         context.read_database, context.services.clock(), filters=filters, limit=query.limit, cursor=query.cursor
     )
+
+
+@asks(FAULT_GRAMMAR)
+@operation("GET", "/api/monitor/faults", access=Access.READER)
+def whose_faults(context: Context, query: BaseModel) -> Answer:
+    """Failed jobs by the class of their error: whose fault they were, and what they cost."""
+    return faults(context.read_database, question(context, FAULT_GRAMMAR))

@@ -11,10 +11,8 @@ from typing import Any
 from core.database import Database, Row, Transaction
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.retrial.actions import ACTIONS
+from core.retrial.classifying import classifier
 from core.retrial.facts import failures_of
-from core.retrial.patterns import match_all
-from core.retrial.rules import class_of
-from core.retrial.table import read_classes
 
 _LATEST = 20
 _TASK_DEEDS = 5000
@@ -119,7 +117,7 @@ def retries_of_job(transaction: Transaction, job: Row) -> dict[str, Any] | None:
     """What rules did about a job, the jobs that took up its input, and one sentence; None for a job without a task."""
     if job["jedi_task_id"] is None:
         return None
-    key = {"id": job["panda_id"]}
+    key, failures = {"id": job["panda_id"]}, failures_of(job)
     following = transaction.fetch(_NEXT, key)
     own = transaction.fetch(_HELD, {"ids": [job["panda_id"]]})[0]
     held = own
@@ -127,26 +125,11 @@ def retries_of_job(transaction: Transaction, job: Row) -> dict[str, Any] | None:
         held = transaction.fetch(_HELD, {"ids": [row["panda_id"] for row in following]})[0]
     return {
         "sentence": _sentence(job, held, own, following),
-        "error_class": error_class_of(transaction, job),
+        "error_class": classifier(transaction, failures)(failures),
         "previous": job["parent_id"],
         "next": following,
         "deeds": transaction.fetch(_OF_JOB, key),
     }
-
-
-def error_class_of(transaction: Transaction, job: Row) -> str:
-    """Whose fault the errors of a job are: system, user, unknown, or empty when no class says anything of them."""
-    failures = failures_of(job)
-    if not failures:
-        return ""
-    classes = [row for row in read_classes(transaction, failures) if row.is_active]
-    wanted = {
-        row.pattern.diag: [failure.diag for failure in failures if row.pattern.may_fit(failure)]
-        for row in classes
-        if row.pattern.diag
-    }
-    found = class_of(failures, classes, match_all(transaction, wanted).says)
-    return found[0].error_class if found else ""
 
 
 def _sentence(job: Row, held: Row, own: Row, following: list[Row]) -> str:

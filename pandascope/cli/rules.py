@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pandascope.cli.connection import AsJson, Data, Url, connect
-from pandascope.cli.rendering import age, console, footer, plain, print_json, table
+from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of
+from pandascope.cli.rendering import age, console, footer, heading, plain, print_json, table
 from pandascope.cli.rule_options import (
     ActionName,
     Architecture,
@@ -232,6 +232,35 @@ def classes(url: Url = None, data: Data = None, as_json: AsJson = False) -> None
         for row in document["classes"]
     ]
     console().print(table((">class", "error", "whose", "state", "~message", "~why"), rows) if rows else "no classes")
+
+
+@app.command()
+def faults(
+    filters: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Filters: computing_site=..., jedi_task_id=...")
+    ] = None,
+    hours: Annotated[float, typer.Option(metavar="N", help="Look back this far.")] = 24,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whose fault the failed jobs of the last hours were, and what they cost."""
+    with connect(url, data) as client:
+        document = client.faults(**{**filters_of(filters), "hours": f"{hours:g}", "strict": 1})
+    if as_json:
+        print_json(document)
+        return
+    terminal = console()
+    rows = [(name, row["jobs"], f"{row['lost_core_s'] / 3600:.1f}") for name, row in document["classes"].items()]
+    terminal.print(table(("whose", ">failed jobs", ">core-hours"), rows) if rows else "no failed jobs")
+    errors = [
+        (f"{row['component']}:{row['code']}", row["name"], row["error_class"], row["jobs"])
+        for row in document["errors"]
+    ]
+    if errors:
+        terminal.print(heading("errors"))
+        terminal.print(table(("error", "name", "whose", ">failed jobs"), errors))
+    footer(terminal, document, document["count"], "")
 
 
 @app.command()

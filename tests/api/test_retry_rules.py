@@ -122,6 +122,26 @@ def test_the_log_is_read_by_rule_task_and_job(operator, alice, site):
     assert tried["examples"][0]["panda_id"] == job
 
 
+def test_whose_fault_failures_were_is_counted(operator, alice, site):
+    for entry in ({"error_class": "user"}, {"error_class": "system", "error_diag": "disk"}):
+        body = {"error_source": "pilot", "error_code": 1386, **entry}
+        assert operator.post("/api/control/error-classes", json=body).status_code == 201
+    ran = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T01:00:00Z", "core_count": 2}
+    for diag in ("disk full", "disk gone", "oops"):
+        fail(site, make_task(site, files=1), code=1386, pilot_error_diag=diag, computing_site="FAULTY", **ran)
+    fail(site, make_task(site, files=1), code=1385, computing_site="FAULTY")
+    answer = alice.get("/api/monitor/faults", params={"computing_site": "FAULTY"}).json()
+    assert answer["classes"] == {
+        "system": {"jobs": 2, "lost_core_s": 14_400},
+        "user": {"jobs": 1, "lost_core_s": 7200},
+        "unclassified": {"jobs": 1, "lost_core_s": 0},
+    }
+    assert answer["count"] == 4
+    first = {"component": "pilot", "code": 1386, "name": "PANDAQUEUENOTONLINE", "error_class": "system", "jobs": 2}
+    assert answer["errors"][0] == first
+    assert alice.get("/api/monitor/faults", params={"hours": "x"}).status_code == 422
+
+
 @pytest.fixture
 def panda(shared_system: RunningSystem, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """The command as it is typed; what it printed and its exit code."""
@@ -178,6 +198,9 @@ def test_classes_are_edited_from_the_command_line(panda, site):
         "disk",
     )
     assert "trans:3" in panda("rules", "classes")[0]
+    fail(site, make_task(site, files=1), code=0, trans_exit_code=3, computing_site="HERE")
+    said, code = panda("rules", "faults", "computing_site=HERE")
+    assert (code, "unclassified" in said, "trans:3" in said) == (0, True, True)
     assert panda("rules", "declassify", str(row["class_id"]))[1] == 0
     assert site.fetch("SELECT 1 FROM error_classes") == []
 
