@@ -98,6 +98,7 @@ def task_parameters(request: RunRequest, name: str, datasets: dict[str, str]) ->
         "maxWalltime": request.walltime_s,
         "maxDiskCount": request.disk_mb,
         "maxAttempt": request.attempts,
+        "maxFailure": request.attempts,
         "useScout": True if request.scouts else None,
         "taskPriority": request.priority,
     }

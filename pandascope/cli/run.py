@@ -54,7 +54,12 @@ def command(
     cores: Annotated[int | None, typer.Option(metavar="N", help="Cores a job needs.")] = None,
     walltime: Annotated[int | None, typer.Option(metavar="S", help="Longest run time of a job.")] = None,
     disk: Annotated[int | None, typer.Option(metavar="MB", help="Largest work directory of a job.")] = None,
-    attempts: Annotated[int | None, typer.Option(metavar="N", help="Most attempts of a job.")] = None,
+    attempts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Most attempts of a job, failures of its command included; without it these end it."
+        ),
+    ] = None,
     scouts: Annotated[
         bool, typer.Option("--scouts", help="Ten jobs go first and measure what the others need.")
     ] = False,

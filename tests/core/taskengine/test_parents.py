@@ -8,6 +8,7 @@ from core.agents.releaser import Releaser
 from core.database import Database
 from core.errors import PandaError
 from core.taskbuffer.killing import Killer, kill_jobs
+from core.taskengine.making import contents
 from core.taskengine.parents import follow_parents
 from tests.core.taskengine.submitting import (
     accept,
@@ -151,3 +152,40 @@ def test_children_of_slow_parents_do_not_hide_others(site):
     kill_jobs(site, [job["panda_id"] for job in jobs(site, quick)], OWNER)
     assert follow_parents(site, page=1) == 1
     assert [row_of_task(site, task)["status"] for task in (waiting, other, last)] == ["pending", "pending", "failed"]
+
+
+def test_parents_that_lead_back_to_themselves_have_no_children(site):
+    first, second = accept(site, captured("njobs")), accept(site, captured("njobs", taskName="user.testuser.second/"))
+    for task_id, parent in ((first, second), (second, first)):
+        site.execute("UPDATE tasks SET parent_tid = %(p)s WHERE jedi_task_id = %(id)s", {"p": parent, "id": task_id})
+    with pytest.raises(PandaError) as refused:
+        send(site, captured("child"), parent_tid=first)
+    assert refused.value.field == "parent_tid"
+
+
+def test_a_task_that_reads_what_it_writes_is_refused(site):
+    parameters = captured("child", skipScout=True)
+    for item in parameters["jobParameters"]:
+        if item.get("param_type") == "output":
+            item["dataset"] = item["container"] = "user.testuser.circle/"
+        elif item.get("param_type") == "input":
+            item["dataset"] = "user.testuser.circle"
+    with pytest.raises(PandaError) as refused:
+        send(site, {**parameters, "dsForIN": "user.testuser.circle"})
+    assert refused.value.field.endswith(".dataset")
+
+
+def test_a_page_at_a_time_a_child_gets_all_that_its_parent_made(site, monkeypatch):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, parent)))
+    monkeypatch.setitem(contents.feed_contents.__kwdefaults__, "limit", 1)
+    assert follow(site) == 1
+    assert row_of_task(site, child)["status"] == "pending"
+    while follow(site):
+        pass
+    assert len(jobs(site, child)) == 3
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, child)))
+    assert row_of_task(site, child)["status"] == "done"
