@@ -32,17 +32,20 @@ class JobToBe(Protocol):
     current_priority: int
 
 
-# ix_jobs_live_user and ix_jobs_live_group, the newest first: those still live; never more than the limit of them
+# ix_jobs_live_user and ix_jobs_live_group, the newest first; never more than the limit of them. Two bounds instead of an
+# equation keep the name in the order, which only these indexes have: else the planner reads the primary key backwards
 _COUNT = """
 SELECT a.kind, a.name, (
     SELECT count(*) FROM (
         SELECT prod_source_label FROM jobs_live
-        WHERE prod_user_name = a.name ORDER BY panda_id DESC LIMIT %(most)s
+        WHERE prod_user_name >= a.name AND prod_user_name <= a.name
+        ORDER BY prod_user_name DESC, panda_id DESC LIMIT %(most)s
     ) j WHERE a.kind = 'user' AND j.prod_source_label = ANY(%(labels)s)
 ) + (
     SELECT count(*) FROM (
         SELECT prod_source_label FROM jobs_live
-        WHERE working_group = a.name AND working_group <> '' ORDER BY panda_id DESC LIMIT %(most)s
+        WHERE working_group >= a.name AND working_group <= a.name AND working_group <> ''
+        ORDER BY working_group DESC, panda_id DESC LIMIT %(most)s
     ) j WHERE a.kind = 'group' AND j.prod_source_label = ANY(%(labels)s)
 ) AS live
 FROM unnest(%(kinds)s::text[], %(names)s::text[]) AS a (kind, name)

@@ -103,7 +103,7 @@ _IS_OF_ACCOUNT = """
 """
 # ix_jobs_live_user or ix_jobs_live_group
 _WAITING = f"""
-SELECT j.panda_id FROM jobs_live j WHERE j.job_status = 'activated' AND {_IS_OF_ACCOUNT}
+SELECT j.panda_id FROM jobs_live j WHERE j.job_status = 'activated' AND j.panda_id > %(after)s AND {_IS_OF_ACCOUNT}
 ORDER BY j.panda_id LIMIT %(limit)s
 """
 # ix_jobs_live_user or ix_jobs_live_group; the best first, as pilots would take them
@@ -168,17 +168,18 @@ class Holder:
         return loads
 
     def _hold(self, hold: Hold, limits: Limits) -> int:
-        total = 0
+        total, after = 0, 0
         while True:
             with self._database.transaction() as transaction:
-                found = transaction.fetch(_WAITING, {**_values(hold.account, limits), "limit": _BATCH})
+                found = transaction.fetch(_WAITING, {**_values(hold.account, limits), "after": after, "limit": _BATCH})
                 held = advance_jobs(
                     transaction, _ids(found), JobStatus.THROTTLED, reason=f"{USER_CAP}: {hold.reason}"[:500]
                 )
                 transaction.execute(_MARK, {"panda_ids": held, "mark": USER_CAP})
             total += len(held)
-            if len(found) < _BATCH or not held:
+            if len(found) < _BATCH:
                 return total
+            after = found[-1]["panda_id"]
 
     def _release(self, account: Account, limits: Limits, load: Load) -> int:
         number = room(limits, load, self._release_below)
