@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.database import Database
+from core.retrial.applying import apply_rules
 from tests.core.retrial.failing import (
     add_class,
     add_rule,
@@ -356,3 +357,16 @@ def test_rules_that_break_do_not_break_the_ending(site, monkeypatch, caplog):
     judge(site, panda_id)
     assert held(site, panda_id) == (10, 3, 0)
     assert "not applied to 1 failed jobs" in caplog.text
+
+
+@pytest.mark.parametrize("diag", ["", "("])
+def test_jobs_that_end_at_the_same_time_do_not_wait_for_each_other_at_a_rule(site, diag):
+    add_rule(site, "no_retry", error_diag=diag)
+    rows = [{"panda_id": fail(site, task := make_task(site)), "jedi_task_id": task} for _ in range(2)]
+    with site.transaction() as first:
+        apply_rules(first, rows[:1])
+        with site.transaction() as second:
+            second.execute("SET LOCAL lock_timeout = '2s'")
+            apply_rules(second, rows[1:])
+    assert [len(log_of(site, row["panda_id"])) for row in rows] == ([1, 1] if not diag else [0, 0])
+    assert site.fetch("SELECT count(*) AS n FROM retry_rules WHERE disabled_reason <> ''")[0]["n"] == bool(diag)
