@@ -160,6 +160,19 @@ ACQUIRE = PreparedStatement(
 """One job by share for a pilot without wishes: nearly every request."""
 ACQUIRE_OLDEST = PreparedStatement("acquire_oldest_job", _statement(is_by_age=True, wishes="", most="1"), _TYPES)
 
+_SEVERAL = {
+    False: PreparedStatement(
+        "acquire_jobs",
+        _statement(is_by_age=False, wishes="", most="%(job_count)s"),
+        {**_TYPES, "leaves": "text[]", "job_count": "bigint"},
+    ),
+    True: PreparedStatement(
+        "acquire_oldest_jobs",
+        _statement(is_by_age=True, wishes="", most="%(job_count)s"),
+        {**_TYPES, "job_count": "bigint"},
+    ),
+}
+"""Several jobs for one request without wishes: planning costs as much as finding ten of them."""
 _AS_WISHED = {
     is_by_age: _statement(is_by_age=is_by_age, wishes=_WISHES, most="%(job_count)s") for is_by_age in (False, True)
 }
@@ -175,8 +188,10 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
     ranking = ranking or ranking_of(database)
     order = ranking.order_at(database, offer.site_name)
     values = acquire_parameters(offer, order)
-    if offer.job_count > 1 or offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
+    if offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
         rows = database.fetch(_AS_WISHED[order.is_by_age], values)
+    elif offer.job_count > 1:
+        rows = database.fetch_prepared(_SEVERAL[order.is_by_age], values)
     else:
         rows = database.fetch_prepared(ACQUIRE_OLDEST if order.is_by_age else ACQUIRE, values)
     if not rows:
