@@ -22,6 +22,8 @@ class Sink:
     answers: dict[str, bytes] = field(default_factory=dict)
     """Command (MAIL, RCPT, DATA, or END for what follows a letter) -> what is answered instead of yes."""
     hangs_up_after_letter: bool = False
+    holds_after_letter: threading.Event | None = None
+    """Until it is set, a letter that came is not answered."""
     connections: int = 0
 
 
@@ -53,6 +55,8 @@ class _Handler(socketserver.StreamRequestHandler):
         letter = message_from_bytes(b"".join(lines), policy=policy.default)
         assert isinstance(letter, EmailMessage)
         self.sink.letters.append(letter)
+        if self.sink.holds_after_letter is not None:
+            self.sink.holds_after_letter.wait(30)
         return not self.sink.hangs_up_after_letter
 
     def _say(self, line: bytes) -> None:

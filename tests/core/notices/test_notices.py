@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +17,7 @@ from core.workload_settings import MailSettings
 from tests.core.taskengine.rows import insert_task, task_row
 from tests.support.builders import add_up, broker, jobs_of_task, make_queue, make_task, put_into, report_finished
 from tests.support.mail import Sink, smtp_sink
+from tests.support.system import eventually
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +215,31 @@ def test_a_sender_that_was_killed_in_the_middle_sends_nothing_twice(site, sink, 
     assert [row["state"] for row in notices(site, task_id)] == ["lost"]
     assert "may not have arrived" in caplog.text
     assert sink.letters == []
+
+
+_ONE_CYCLE = """
+import sys
+from core.agents.notices import Notices
+from core.database import Database
+from core.workload_settings import MailSettings
+Notices(Database(sys.argv[1]), MailSettings(server=sys.argv[2], domain="example.org"), 1).cycle()
+"""
+
+
+def test_kill_9_while_the_server_has_the_letter_sends_it_once(site, sink):
+    task_id = ended(site)
+    sink.holds_after_letter = threading.Event()
+    sender = subprocess.Popen([sys.executable, "-c", _ONE_CYCLE, site.url, sink.address])
+    eventually(lambda: sink.letters, what="the letter is at the server")
+    sender.kill()
+    sender.wait()
+    sink.holds_after_letter.set()
+    sink.holds_after_letter = None
+    site.execute("UPDATE task_notices SET next_try_time = clock_timestamp()")
+    tell(site, sink)
+    tell(site, sink)
+    assert len(sink.letters) == 1
+    assert [row["state"] for row in notices(site, task_id)] == ["lost"]
 
 
 def test_news_that_were_not_taken_before_a_crash_are_taken_after_it(site, sink):
