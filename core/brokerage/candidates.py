@@ -142,6 +142,8 @@ class Candidate:
     """Workers that factories have running there."""
     slots: int | None = None
     """Cores that somebody wants filled there; None = nobody said."""
+    barred_shares: frozenset[str] = frozenset()
+    """Shares whose jobs its pilots are never given (`rtype` of the share)."""
     free_storage_mb: int | None = None
     """What the endpoint reports; None = nothing."""
     stated: Stated = _UNSTATED

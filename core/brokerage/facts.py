@@ -1,4 +1,4 @@
-"""Reads all queues with everything the criteria look at, in three statements. Knows tables, no rule.
+"""Reads all queues with everything the criteria look at, in a few statements. Knows tables, no rule.
 
 The counts of jobs are the dear part (an index-only scan of all live jobs); a LoadBook keeps them for some seconds, and
 what brokerage itself adds in between stays counted.
@@ -12,6 +12,7 @@ from typing import Any
 from core.brokerage.candidates import Candidate
 from core.brokerage.stated import read_stated
 from core.database import Row, Transaction
+from core.shares.ranking import barred_shares
 
 log = logging.getLogger("panda.brokerage")
 
@@ -114,7 +115,11 @@ def database_time(transaction: Transaction) -> float:
 
 
 def _queues(transaction: Transaction) -> list[Candidate]:
-    return [_candidate(row) for row in transaction.fetch(_QUEUES)]
+    candidates = [_candidate(row) for row in transaction.fetch(_QUEUES)]
+    barred = barred_shares(transaction)
+    for queue in candidates if barred else ():
+        queue.barred_shares = frozenset(barred.get(queue.queue_name, ()))
+    return candidates
 
 
 def _candidate(row: Row) -> Candidate:

@@ -29,7 +29,7 @@ class GlobalShare(SQLModel, table=True):
     processing_type: str = words()
     trans_path: str = words()
     rtype: str = words()
-    """Only at queues whose kind of resource (parameters.type) matches."""
+    """Only at queues whose kind of resource (parameters.resource_type) matches."""
     max_queued_jobs: int = number(0)
     """Beyond it no further jobs are generated; 0 = the installation's own limit."""
     description: str = words()

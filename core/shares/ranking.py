@@ -25,7 +25,7 @@ _RANK_AGAIN_AFTER = 20
 # leaves that want a kind of resource, and the queues that are none
 _BARRED = """
 SELECT q.queue_name, s.name AS share FROM global_shares s
-JOIN queues q ON coalesce(q.parameters ->> 'type', '') !~ ('^(?:' || s.rtype || ')$')
+JOIN queues q ON coalesce(q.parameters ->> 'resource_type', '') !~ ('^(?:' || s.rtype || ')$')
 WHERE s.rtype <> ''
 """
 # share_usage and queues whole; only queues that state a mean memory per core (parameters.meanrss, MB) and are beyond it
@@ -38,6 +38,14 @@ WHERE jsonb_typeof(q.parameters -> 'meanrss') = 'number' AND (q.parameters ->> '
   AND used.ram_mb > (q.parameters ->> 'meanrss')::numeric * used.cores
 """
 _POWERS = f"SELECT q.queue_name, {CORE_POWER} AS power FROM queues q WHERE q.parameters ? 'corepower'"
+
+
+def barred_shares(reader: Reader) -> dict[str, list[str]]:
+    """By queue, the shares whose jobs pilots of it are never given."""
+    barred: dict[str, list[str]] = defaultdict(list)
+    for row in reader.fetch(_BARRED):
+        barred[row["queue_name"]].append(row["share"])
+    return barred
 
 
 def ranked_leaves(reader: Reader) -> list[str]:
@@ -165,14 +173,11 @@ def ranking_of(database: Database) -> Ranking:
 
 def _read(database: Database) -> _Known:
     tree, loads = read_tree(database), read_loads(database)
-    barred: dict[str, list[str]] = defaultdict(list)
-    for row in database.fetch(_BARRED):
-        barred[row["queue_name"]].append(row["share"])
     return _Known(
         tree,
         loads,
         rank(tree, loads),
-        barred,
+        barred_shares(database),
         {row["queue_name"]: row["mean_mb"] for row in database.fetch(_TOO_HEAVY)},
         {row["queue_name"]: row["power"] for row in database.fetch(_POWERS)},
     )

@@ -17,7 +17,7 @@ from core.brokerage.criteria.load import (
 )
 from core.brokerage.criteria.network import NetworkReaches
 from core.brokerage.criteria.pilots import PilotsCall, QueueStartsJobs
-from core.brokerage.criteria.shares import PledgeIsNotUsedUp, QueueIsPledged, ShareIsNotZero
+from core.brokerage.criteria.shares import PledgeIsNotUsedUp, QueueIsPledged, ShareIsNotZero, ShareMayRun
 from core.brokerage.criteria.software import (
     AcceleratorIsStated,
     AcceleratorIsThere,
@@ -53,6 +53,7 @@ def production_criteria(settings: BrokerageSettings) -> list[Criterion]:
         StorageIsOnline(),
         QueueIsPledged(settings.urgent_priority),
         ShareIsNotZero(),
+        ShareMayRun(),
         DiskRateFits(),
         CoresFit(),
         ReleaseIsThere(),
@@ -90,6 +91,7 @@ def analysis_criteria(settings: BrokerageSettings) -> list[Criterion]:
         QueueIsNotExcluded(),
         StorageIsOnline(),
         ShareIsNotZero(),
+        ShareMayRun(),
         DiskRateFits(),
         InputRateFits(),
         CoresFit(),

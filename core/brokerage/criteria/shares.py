@@ -64,6 +64,17 @@ class ShareIsNotZero(Criterion):
         return f"gives nothing to such work ({part.text})" if part is not None and part.percentage <= 0 else None
 
 
+class ShareMayRun(Criterion):
+    """A share may be kept on one kind of resource (`rtype`): dispatch gives its jobs to no other queue."""
+
+    name = "share"
+    sentence = "the share of the job may run at this kind of resource"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Look the share up among those the queue never serves."""
+        return f"is of no kind that share {request.gshare} runs at" if request.gshare in queue.barred_shares else None
+
+
 class PledgeIsNotUsedUp(Criterion):
     """While work is short, queues beyond their pledge stand back (domain.md 5.2: non_pledged, over_pledged)."""
 

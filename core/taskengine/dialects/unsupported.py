@@ -20,7 +20,6 @@ REFUSED: dict[str, str] = {
 
 IGNORED: dict[str, str] = {
     "respectLB": "luminosity blocks are not known: jobs may begin within one",
-    "architecture": "processors and systems of queues are not known: any may run it",
     "osMatching": "operating systems of queues are not known: any may run it",
 }
 """Keys that may be left out: the result is complete all the same."""

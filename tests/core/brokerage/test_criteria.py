@@ -109,6 +109,12 @@ CASES = [
         ),
     ),
     Case(
+        "share",
+        ask(gshare="MC"),
+        [queue(), queue(barred_shares=frozenset({"other"}))],
+        of(({}, {"barred_shares": frozenset({"MC"})}, "is of no kind that share MC runs at")),
+    ),
+    Case(
         "disk_io",
         ask(core_count=2, disk_io_kb_s=1000),
         [queue(), queue(parameters={"maxdiskio": 500})],

@@ -281,6 +281,16 @@ def test_needs_of_the_task_reach_the_criteria(database):
         assert history_of(database, panda_id)[-1] == "activated"
 
 
+def test_a_share_goes_only_where_its_jobs_are_given_out(database):
+    make_queue(database, "GRID", parameters={"resource_type": "grid"})
+    make_queue(database, "HPC", parameters={"resource_type": "hpc"})
+    database.execute("INSERT INTO global_shares (name, value, rtype) VALUES ('massive', 1, 'hpc.*')")
+    [panda_id] = submit(database, queue="")
+    database.execute("UPDATE jobs_live SET gshare = 'massive'")
+    broker(database)
+    assert row_of(database, panda_id)["computing_site"] == "HPC"
+
+
 def test_a_hundred_groups_are_written_by_a_few_statements(database, monkeypatch):
     make_queue(database, "A")
     make_queue(database, "B", max_ram_mb=50)

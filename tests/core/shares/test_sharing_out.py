@@ -153,8 +153,8 @@ def test_racing_pilots_get_every_job_of_thirty_shares_exactly_once(site):
 
 
 def test_a_share_of_one_kind_of_resource_is_not_given_elsewhere(site):
-    make_queue(site, "HPC", parameters={"type": "hpc"})
-    make_queue(site, "GRID", parameters={"type": "grid"})
+    make_queue(site, "HPC", parameters={"resource_type": "hpc"})
+    make_queue(site, "GRID", parameters={"resource_type": "grid"})
     plant(site, {"name": "massive", "value": 1, "working_group": "m", "rtype": "hpc.*"}, {"name": "rest", "value": 1})
     jobs = {queue: put_jobs(site, "massive", queue=queue) for queue in ("HPC", "GRID", "Q")}
     put_jobs(site, "massive", queue="GRID", priority=2000)
