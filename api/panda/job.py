@@ -8,6 +8,7 @@ import orjson
 
 from api.bodies import parse_json
 from api.identity.access import Access
+from api.identity.working_groups import check_working_group
 from api.panda.job_attributes import job_dictionary
 from api.panda.job_record import job_from_record, record_of
 from api.panda.kernel import Auth, Bare, Call, Refusal, Result, Success, endpoint
@@ -31,7 +32,8 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
         for name in ("prodSourceLabel", "job_label"):
             if any(record.get(name) == "managed" for record in records):
                 return Refusal(f"production role required to submit with {name}=managed")
-    for job in parsed:
+    for position, job in enumerate(parsed):
+        check_working_group(call.caller, job.working_group, f"jobs.{position}.workingGroup")
         job.prod_user_name = call.caller.user_name
         job.vo = job.vo or call.caller.vo
     panda_ids = submit_jobs(call.services.database, parsed)

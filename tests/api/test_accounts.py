@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from api.identity.caller import Caller
+from api.identity.working_groups import check_working_group
 from core.database import Database
+from core.errors import NotAllowed
 from tests.api.test_control import refused
 from tests.core.accounts.test_priorities import use
 from tests.support.builders import make_queue, row_of, submit
@@ -112,7 +115,7 @@ def test_a_banned_user_gets_nothing_in_until_the_ban_is_taken_back(shared_system
 
 def test_a_banned_group_stops_its_members_in_the_group_only(shared_system, operator):
     decide(operator, "miners", kind="group", banned_until="forever", reason="no such experiment")
-    client = shared_system.client("gina")
+    client = shared_system.client("gina", "production")
     answer = submit_job(client, workingGroup="miners")
     assert "working_group: group miners is banned for good: no such experiment" in answer["message"]
     assert submit_job(client)["success"]
@@ -206,3 +209,34 @@ def test_who_set_a_queue_and_why_can_be_read(shared_system, operator):
     [shown] = operator.get("/api/monitor/queues", params={"queue_name": "HIST"}).json()["queues"]
     assert (shown["status_who"], shown["status_reason"]) == ("olga", "given back to the automaton")
     refused(operator.get("/api/monitor/queues/NOWHERE/history"), 404, "queue_name")
+
+
+def test_only_members_and_production_work_for_a_group(shared_system):
+    plain = shared_system.client("norbert")
+    before = rows(shared_system.database)
+    for answer in (submit_job(plain, workingGroup="higgs"), submit_task(plain, workingGroup="higgs")):
+        assert not answer["success"]
+        assert "workingGroup: norbert is no member of the working group 'higgs'" in answer["message"]
+    assert rows(shared_system.database) == before
+    assert submit_job(shared_system.client("pia", "production"), workingGroup="higgs")["success"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "may"),
+    [
+        (("higgs",), True),
+        (("vo/higgs",), True),
+        (("/vo/higgs/Role=production",), True),
+        (("/vo", "/vo/susy"), False),
+        (("higgs/susy",), False),
+        ((), False),
+    ],
+)
+def test_a_token_names_the_groups_of_its_bearer(groups, may):
+    caller = Caller("norbert", "vo", groups=groups)
+    if may:
+        check_working_group(caller, "higgs", "workingGroup")
+    else:
+        with pytest.raises(NotAllowed) as refusal:
+            check_working_group(caller, "higgs", "workingGroup")
+        assert refusal.value.field == "workingGroup"

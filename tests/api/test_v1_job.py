@@ -58,7 +58,8 @@ def test_jobs_may_be_sent_as_text_or_as_a_list(alice):
         assert call(alice, "job/submit", jobs=jobs)["success"]
 
 
-def test_what_was_submitted_is_described(alice):
+def test_what_was_submitted_is_described(alice, shared_system):
+    manager = shared_system.client("mia", "production")
     sent = {
         "jobName": "my job é",
         "jobParameters": "--x 'y z'",
@@ -76,9 +77,9 @@ def test_what_was_submitted_is_described(alice):
     }
     files = [
         {"lfn": "a.txt", "type": "input", "dataset": "in"},
-        {"lfn": "o.txt", "type": "output", "dataset": "out.alice"},
+        {"lfn": "o.txt", "type": "output", "dataset": "out.mia"},
     ]
-    [panda_id] = submit(alice, {**sent, "Files": files})
+    [panda_id] = submit(manager, {**sent, "Files": files})
     [record] = describe(alice, panda_id)
     assert record is not None
     expected = {
@@ -86,7 +87,7 @@ def test_what_was_submitted_is_described(alice):
         "coreCount": 4,
         "minRamCount": 100,
         "PandaID": panda_id,
-        "prodUserName": "alice",
+        "prodUserName": "mia",
         "VO": "testvo",
     }
     del expected["unknownAttribute"], expected["specialHandling"]

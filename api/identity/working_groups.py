@@ -1,0 +1,27 @@
+"""Who may submit in the name of a working group (domain.md 6.2, 14). Knows callers, no request."""
+
+from __future__ import annotations
+
+from api.identity.caller import Access, Caller
+from core.errors import NotAllowed
+
+
+def check_working_group(caller: Caller, group: str, field: str) -> None:
+    """Raise NotAllowed naming `field` unless `caller` may work for `group`: with the production role, or as its member.
+
+    Work of a group has limits, priorities and a share of its own, so its name cannot be anybody's to give. A token names
+    the groups of its bearer as `higgs`, `vo/higgs`, `/vo/higgs/Role=production`.
+    """
+    if not group or caller.may(Access.PRODUCTION) or any(group in _names(entry) for entry in caller.groups):
+        return
+    raise NotAllowed(
+        f"{caller.user_name} is no member of the working group {group[:64]!r}",
+        field=field,
+        remedy="leave it out, or use a token that names the group or has the production role",
+    )
+
+
+def _names(entry: str) -> list[str]:
+    """The groups in a path: without the VO in front of others, and without the role at its end."""
+    parts = entry.strip("/").split("/")
+    return [part for part in (parts[1:] or parts) if not part.startswith("Role=")]
