@@ -89,7 +89,7 @@ def acquire_jobs(
     )
     take = acquire_readable_jobs if call.is_legacy else take_jobs
     jobs = take(call.services.database, offer, call.services.ranking)
-    call.services.contacts.note(call.services.database, site_name, len(jobs))
+    call.services.contacts.note(call.services.database, offer, len(jobs))
     if not jobs:
         return Refusal(NO_JOBS)
     return Success({"StatusCode": 0, "jobs": [_described(call, job) for job in jobs]})

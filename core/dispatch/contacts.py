@@ -10,17 +10,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from core.database import Database
+from core.dispatch.acquire import SlotOffer
 from core.errors import Unavailable
+
+UNBOUNDED = 2**62
+"""Stands for what a pilot does not bound."""
+_SIZES = ("memory_mb", "disk_mb", "cores", "remaining_s")
 
 # primary keys; what a pilot calls its queue in a report may be none
 _CONTACT = """
 WITH counted AS (
-    INSERT INTO queue_contact_hours AS h (queue_name, hour, request_count, job_count, empty_count, update_count)
-    SELECT q.queue_name, date_trunc('hour', clock_timestamp()), %(requests)s, %(jobs)s, %(empty)s, %(updates)s
+    INSERT INTO queue_contact_hours AS h (queue_name, hour, request_count, job_count, empty_count, update_count,
+                                          most_memory_mb, most_disk_mb, most_cores, most_remaining_s)
+    SELECT q.queue_name, date_trunc('hour', clock_timestamp()), %(requests)s, %(jobs)s, %(empty)s, %(updates)s,
+           %(memory_mb)s, %(disk_mb)s, %(cores)s, %(remaining_s)s
     FROM queues q WHERE q.queue_name = %(queue)s
     ON CONFLICT (queue_name, hour) DO UPDATE SET
         request_count = h.request_count + excluded.request_count, job_count = h.job_count + excluded.job_count,
-        empty_count = h.empty_count + excluded.empty_count, update_count = h.update_count + excluded.update_count
+        empty_count = h.empty_count + excluded.empty_count, update_count = h.update_count + excluded.update_count,
+        most_memory_mb = greatest(h.most_memory_mb, excluded.most_memory_mb),
+        most_disk_mb = greatest(h.most_disk_mb, excluded.most_disk_mb),
+        most_cores = greatest(h.most_cores, excluded.most_cores),
+        most_remaining_s = greatest(h.most_remaining_s, excluded.most_remaining_s)
 )
 INSERT INTO queue_contacts (queue_name, last_request_time, last_job_time, request_count, job_count)
 SELECT %(queue)s, clock_timestamp(), CASE WHEN %(jobs)s > 0 THEN clock_timestamp() END, %(requests)s, %(jobs)s
@@ -39,6 +50,11 @@ class _Counts:
     jobs: int = 0
     empty: int = 0
     updates: int = 0
+    memory_mb: int = 0
+    """This and the following: the largest slot that was offered, in each respect."""
+    disk_mb: int = 0
+    cores: int = 0
+    remaining_s: int = 0
 
 
 class ContactBook:
@@ -51,9 +67,11 @@ class ContactBook:
         self._next_write = 0.0
         self._is_due = False
 
-    def note(self, database: Database, queue: str, job_count: int) -> None:
-        """A pilot of `queue` asked and got `job_count` jobs."""
-        self._note(database, queue, _Counts(1, job_count, int(job_count == 0)))
+    def note(self, database: Database, offer: SlotOffer, job_count: int) -> None:
+        """A pilot made this offer and got `job_count` jobs."""
+        slot = (offer.memory_mb, offer.disk_mb, offer.cores, offer.remaining_s)
+        asked = _Counts(1, job_count, int(job_count == 0), 0, *(size or UNBOUNDED for size in slot))
+        self._note(database, offer.site_name, asked)
 
     def note_update(self, database: Database, queue: str) -> None:
         """A pilot of `queue` reported on a job."""
@@ -66,6 +84,8 @@ class ContactBook:
             counts.jobs += added.jobs
             counts.empty += added.empty
             counts.updates += added.updates
+            for name in _SIZES:
+                setattr(counts, name, max(getattr(counts, name), getattr(added, name)))
             rest_s = self._next_write - time.monotonic()
             if rest_s > 0:
                 # nobody may call for an hour after this one, and people would read that no pilot ever came

@@ -56,3 +56,8 @@ class QueueContactHour(SQLModel, table=True):
     empty_count: int = number(0)
     """Requests for which there was nothing."""
     update_count: int = number(0)
+    most_memory_mb: int = number(0)
+    """The largest slot that was offered, in each respect; 0 = nobody offered any, 2**62 = a pilot that set no bound."""
+    most_disk_mb: int = number(0)
+    most_cores: int = number(0)
+    most_remaining_s: int = number(0)

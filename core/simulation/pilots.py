@@ -54,23 +54,13 @@ class Pilots:
         """
         while count > 0:
             portion = min(count, self._at_once)
-            offer = SlotOffer(
-                queue.name,
-                prod_source_label="unified",
-                memory_mb=queue.kind.max_ram_mb or None,
-                disk_mb=queue.kind.max_disk_mb or None,
-                cores=queue.kind.cores,
-                remaining_s=queue.kind.max_walltime_s or None,
-                node="simulated",
-                job_count=portion,
-            )
-            acquired = acquire_jobs(self._database, offer, self._ranking)
+            acquired = acquire_jobs(self._database, _offer(queue, portion), self._ranking)
             yield from (one.job for one in acquired)
             count = count - portion if len(acquired) == portion else 0
 
-    def note_contact(self, queue: str, job_count: int) -> None:
+    def note_contact(self, queue: SimulatedQueue, job_count: int) -> None:
         """Pilots of a queue have called, and got so many jobs."""
-        self._contacts.note(self._database, queue, job_count)
+        self._contacts.note(self._database, _offer(queue, 1), job_count)
 
     def report_running(self, panda_ids: Sequence[int]) -> None:
         """The payloads of these jobs run."""
@@ -95,3 +85,16 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items, at most `size` at a time."""
     for position in range(0, len(items), size):
         yield items[position : position + size]
+
+
+def _offer(queue: SimulatedQueue, count: int) -> SlotOffer:
+    return SlotOffer(
+        queue.name,
+        prod_source_label="unified",
+        memory_mb=queue.kind.max_ram_mb or None,
+        disk_mb=queue.kind.max_disk_mb or None,
+        cores=queue.kind.cores,
+        remaining_s=queue.kind.max_walltime_s or None,
+        node="simulated",
+        job_count=count,
+    )

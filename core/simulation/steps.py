@@ -238,7 +238,7 @@ class Stepper:
         self._next_contacts = tick * self.description.tick_s + _CONTACT_S
         for queue in queues:
             if queue.slots:
-                self._pilots.note_contact(queue.name, self._given.pop(queue.name, 0))
+                self._pilots.note_contact(queue, self._given.pop(queue.name, 0))
 
 
 def _until_idle(agent: Agent) -> None:

@@ -94,6 +94,51 @@ class QueueIsInTrouble:
         )
 
 
+_NEEDS = (
+    ("memory_mb", "min_ram_mb", "{} MB of memory"),
+    ("cores", "core_count", "{} cores"),
+    ("disk_mb", "max_disk_mb", "{} MB of disk"),
+    ("remaining_s", "max_walltime_s", "{} s of walltime"),
+)
+"""What an offer calls it, what the job calls it, and the words."""
+
+
+class OffersAreTooSmall:
+    """However soon its turn comes, no pilot of the queue can take it."""
+
+    id = "offers_too_small"
+    sentence = "no pilot of its queue offers as much as it needs"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Compare the largest offers of this hour and the last with the needs."""
+        if case.status != JobStatus.ACTIVATED or case.queue.row is None:
+            return None
+        job, offers, name = case.job, case.queue.offers, case.queue.name
+        short = [
+            (words.format(f"{job[need]:,}"), words.format(f"{offers[offered]:,}"))
+            for offered, need, words in _NEEDS
+            if 0 < offers[offered] < job[need]
+        ]
+        if not short:
+            return None
+        needed = " and ".join(need for need, _ in short)
+        offered = " and ".join(offer for _, offer in short)
+        clause = f"the pilots of {name} that ask do not fit it: it needs {needed}, they offer {offered} at most"
+        return _queued(
+            self.id,
+            case,
+            Responsible.USER,
+            clause,
+            f"{clause[:1].upper()}{clause[1:]}. {pilots_words(case)}",
+            next_step="it goes to the first pilot that offers that",
+            advice=(
+                f"ask for no more than {offered}, if the job allows it",
+                f"or ask the site of {name} for larger slots",
+            ),
+            offers=dict(offers),
+        )
+
+
 class PilotsAreBusy:
     """Others are before it, or pilots have their hands full."""
 

@@ -8,6 +8,7 @@ from core.why.job_past import FailedBefore, HasEnded
 from core.why.job_placing import InputIsComplete, InputIsMissing, NoQueueFits, QueueIsBeingChosen, SetupperRests
 from core.why.job_queued import (
     NoPilotCame,
+    OffersAreTooSmall,
     PilotsAreBusy,
     PilotsDoNotFit,
     PilotTookAnother,
@@ -31,6 +32,7 @@ WAITING: list[Statement[JobCase]] = [
     QueueIsGone(),
     QueueIsClosed(),
     QueueIsInTrouble(),
+    OffersAreTooSmall(),
     PilotsAreBusy(),
     NoPilotCame(),
     PilotTookAnother(),

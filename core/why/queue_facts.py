@@ -33,6 +33,12 @@ SELECT coalesce(sum(request_count), 0)::bigint AS asked, coalesce(sum(job_count)
        coalesce(sum(empty_count), 0)::bigint AS empty
 FROM queue_contact_hours WHERE queue_name = %(queue)s AND hour > %(since)s - interval '1 hour'
 """
+# primary key, the same hours
+_OFFERS = """
+SELECT coalesce(max(most_memory_mb), 0) AS memory_mb, coalesce(max(most_disk_mb), 0) AS disk_mb,
+       coalesce(max(most_cores), 0) AS cores, coalesce(max(most_remaining_s), 0) AS remaining_s
+FROM queue_contact_hours WHERE queue_name = %(queue)s AND hour > %(since)s - interval '1 hour'
+"""
 # ix_harvester_workers_live
 _WORKERS = """
 SELECT status, count(*) AS count FROM harvester_workers
@@ -91,6 +97,12 @@ class QueueFacts:
     def calls(self) -> Row:
         """Requests of pilots in this hour and the last (`asked`), jobs they got (`taken`), requests without (`empty`)."""
         return self._one(_CALLS, since=self._as_of - timedelta(hours=1)) or {"asked": 0, "taken": 0, "empty": 0}
+
+    @cached_property
+    def offers(self) -> Row:
+        """The largest slots that pilots offered in this hour and the last, in each respect; 0 = none offered any."""
+        none = dict.fromkeys(("memory_mb", "disk_mb", "cores", "remaining_s"), 0)
+        return self._one(_OFFERS, since=self._as_of - timedelta(hours=1)) or none
 
     @cached_property
     def workers(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from core.database import Database
-from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH
+from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH, SlotOffer
 from core.dispatch.contacts import ContactBook
 from core.errors import UnknownObject
 from core.queues import QUEUE_STATUSES, set_queue
@@ -156,7 +156,7 @@ def test_racing_pilots_get_every_job_exactly_once(shared_database, queue):
 def test_contacts_of_pilots_are_counted_per_queue(shared_database, queue):
     book = ContactBook(period_s=0)
     for job_count in (0, 1, 2):
-        book.note(shared_database, queue, job_count)
+        book.note(shared_database, SlotOffer(queue), job_count)
     [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
     assert (row["request_count"], row["job_count"]) == (3, 3)
     assert row["last_job_time"] is not None
@@ -165,11 +165,11 @@ def test_contacts_of_pilots_are_counted_per_queue(shared_database, queue):
 def test_contacts_between_two_writings_are_not_lost(shared_database, queue):
     book = ContactBook(period_s=3600)
     for _ in range(3):
-        book.note(shared_database, queue, 1)
+        book.note(shared_database, SlotOffer(queue), 1)
     [row] = shared_database.fetch("SELECT request_count FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
     assert row == {"request_count": 1}
     book._next_write = 0.0
-    book.note(shared_database, queue, 0)
+    book.note(shared_database, SlotOffer(queue), 0)
     [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
     assert (row["request_count"], row["job_count"]) == (4, 3)
 
@@ -177,6 +177,6 @@ def test_contacts_between_two_writings_are_not_lost(shared_database, queue):
 def test_a_contact_is_written_though_nobody_calls_after_it(shared_database, queue):
     book = ContactBook(period_s=0.05)
     for name in ("another", queue):
-        book.note(shared_database, name, 0)
+        book.note(shared_database, SlotOffer(name), 0)
     key = {"q": queue}
     eventually(lambda: shared_database.fetch("SELECT 1 FROM queue_contacts WHERE queue_name = %(q)s", key))

@@ -8,6 +8,7 @@ import pytest
 
 from core.clock import utc_now
 from core.database import Database
+from core.dispatch.acquire import SlotOffer
 from core.dispatch.contacts import ContactBook
 from core.monitor.job import job_detail
 from core.queues import set_queue
@@ -94,10 +95,10 @@ def test_busy_pilots_and_the_jobs_ahead_are_counted(database):
 def test_pilots_that_ask_and_do_not_fit_are_told_from_none_at_all(database):
     make_queue(database)
     book = ContactBook()
-    book.note(database, "Q", 0)
+    book.note(database, SlotOffer("Q"), 0)
     (panda_id,) = activate(database, min_ram_mb=9000, core_count=2)
     assert waits_for(database, panda_id) == "no pilot of Q has asked for a job since it is ready"
-    ContactBook().note(database, "Q", 0)
+    ContactBook().note(database, SlotOffer("Q"), 0)
     said = "the pilots of Q that ask do not fit it: it needs 2 cores, 9000 MB of memory, a pilot for label user"
     assert waits_for(database, panda_id) == said
 
@@ -105,7 +106,7 @@ def test_pilots_that_ask_and_do_not_fit_are_told_from_none_at_all(database):
 def test_a_pilot_that_took_another_job_is_no_misfit(database):
     make_queue(database)
     (panda_id,) = activate(database)
-    ContactBook().note(database, "Q", 1)
+    ContactBook().note(database, SlotOffer("Q"), 1)
     assert waits_for(database, panda_id) == "the last pilot of Q that asked got another job, and none has asked since"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.accounts.limits import Account, set_limits
 from core.clock import utc_now
+from core.dispatch.acquire import SlotOffer
 from core.dispatch.contacts import ContactBook
 from core.errors import UnknownObject
 from core.queues import set_queue
@@ -150,10 +151,24 @@ def test_a_queue_without_pilots_is_the_site_s_to_mend(database):
 def test_pilots_that_ask_and_do_not_fit(database):
     make_queue(database)
     (panda_id,) = activate(database, min_ram_mb=9000, core_count=2)
-    ContactBook().note(database, "Q", 0)
+    ContactBook().note(database, SlotOffer("Q"), 0)
     answer = about_job(database, panda_id)
     assert first(answer)[0] == "pilots_do_not_fit"
     assert "it needs 2 cores, 9000 MB of memory, a pilot for label user" in answer["reason"]["sentence"]
+
+
+def test_what_every_pilot_is_too_small_for_is_said_before_the_place_in_the_line(database):
+    make_queue(database)
+    start(database)
+    (panda_id,) = activate(database, min_ram_mb=9000, max_walltime_s=7200)
+    book = ContactBook(period_s=0)
+    for memory_mb, remaining_s in ((4000, 3600), (8000, None)):
+        book.note(database, SlotOffer("Q", memory_mb=memory_mb, remaining_s=remaining_s), 0)
+    answer = about_job(database, panda_id)
+    assert first(answer)[0] == "offers_too_small"
+    sentence = answer["reason"]["sentence"]
+    assert "do not fit it: it needs 9,000 MB of memory, they offer 8,000 MB of memory at most" in sentence
+    assert answer["reason"]["advice"][0] == "ask for no more than 8,000 MB of memory, if the job allows it"
 
 
 def test_a_job_that_waits_for_its_build_job(database):

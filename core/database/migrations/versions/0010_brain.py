@@ -187,6 +187,7 @@ def _dispatch() -> None:
         _key("queue_name"),
         _time_key("hour"),
         *_counts("request_count", "job_count", "empty_count", "update_count"),
+        *_counts("most_memory_mb", "most_disk_mb", "most_cores", "most_remaining_s"),
     )
 
 
