@@ -242,8 +242,11 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def counters_of_tasks_are_the_states_of_their_jobs(self) -> None:
-        """And a task has ended exactly when its last job has."""
+        """And a task has ended exactly when its last job has, and no input waits for another attempt."""
         jobs = self.statuses().values()
+        ready = {
+            row["jedi_task_id"] for row in self.database.fetch("SELECT jedi_task_id FROM task_files WHERE status = 'ready'")
+        }
         for task in self.database.fetch("SELECT * FROM tasks"):
             statuses = Counter(status for task_id, status in jobs if task_id == task["jedi_task_id"])
             assert task["n_jobs"] == statuses.total()
@@ -251,6 +254,7 @@ class Lives(RuleBasedStateMachine):
             assert task["n_failed"] == statuses["failed"]
             assert task["n_cancelled"] == statuses["cancelled"] + statuses["closed"]
             has_ended = all(JobStatus(status) in FINAL_JOB_STATUSES for status in statuses)
+            has_ended = has_ended and task["jedi_task_id"] not in ready
             assert (task["end_time"] is not None) is has_ended
             assert (task["status"] in ("done", "finished", "failed", "aborted")) is has_ended
 
