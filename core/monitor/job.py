@@ -60,7 +60,8 @@ SELECT incident_id, title, state, severity FROM incidents WHERE incident_id IN (
 
 # job_brokerage and brokerage_decisions by primary key
 _BROKERAGE = """
-SELECT d.time, d.chosen, d.funnel FROM job_brokerage b JOIN brokerage_decisions d USING (decision_id)
+SELECT d.time, d.chosen, d.kind, d.candidate_count, d.binding_step, d.is_temporary, d.weights, d.funnel
+FROM job_brokerage b JOIN brokerage_decisions d USING (decision_id)
 WHERE b.panda_id = %(panda_id)s
 """
 

@@ -33,6 +33,7 @@ def _step(step: Mapping[str, Any], top: int) -> html.Li:
                 className="funnel-words",
             ),
             html.Div(html.Div(style={"width": f"{100 * int(step['after']) / top:.1f}%"}), className="funnel-bar"),
+            html.Div(f"{step['note']}.", className="dim") if step.get("note") else None,
             html.Ul(out, className="funnel-out") if out else None,
         ]
     )

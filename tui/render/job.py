@@ -138,6 +138,8 @@ def brokerage(decision: Mapping[str, Any] | None, palette: Palette) -> Renderabl
         before, after = step.get("before"), step.get("after")
         lost = before != after
         text = Text(plain(step.get("sentence") or step.get("criterion")), style=palette.text if lost else palette.muted)
+        if step.get("note"):
+            text.append(f"\n{plain(step['note'])}", palette.muted)
         excluded = list(step.get("excluded") or [])
         for out in excluded[:_MOST_EXCLUDED]:
             text.append(
