@@ -6,7 +6,7 @@ number of pilots ask at the same time; a row taken by one is invisible to the ot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.database import Database, Row
@@ -72,6 +72,8 @@ _WISHES = """
     AND (%(user)s = '' OR j.prod_user_name = %(user)s)
     AND (%(group)s = '' OR j.working_group = %(group)s)
 """
+_OLDEST = 200
+"""Jobs of a queue among which a request that goes by age chooses."""
 _NO_LIMIT = 2**62
 _NO_LIMIT_PER_CORE_MB = 2**40
 
@@ -106,12 +108,16 @@ _UNRANKED = f"""
         ORDER BY j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
     ) AS unranked
 """
-# ix_jobs_live_oldest
+# ix_jobs_live_oldest, of which so many are looked at; those of shares that have their due are left out
 _BY_AGE = f"""
-    SELECT * FROM (
-        SELECT j.panda_id FROM jobs_live j WHERE {_NOT_URGENT} /* wishes */
-        ORDER BY j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
+    SELECT oldest.panda_id FROM (
+        SELECT j.panda_id, j.gshare FROM jobs_live j WHERE {_NOT_URGENT} /* wishes */
+        ORDER BY j.panda_id LIMIT {_OLDEST}
+    ) AS old CROSS JOIN LATERAL (
+        SELECT j.panda_id FROM jobs_live j WHERE j.panda_id = old.panda_id AND j.job_status = 'activated'
+        FOR UPDATE OF j SKIP LOCKED
     ) AS oldest
+    WHERE old.gshare <> ALL(%(served)s::text[])
 """
 _SEARCHES = {
     False: f"{_URGENT} UNION ALL {_BY_SHARE} UNION ALL {_UNRANKED}",
@@ -120,11 +126,16 @@ _SEARCHES = {
 """Where jobs are looked for, one place after the other until enough are found; True: purely by age."""
 
 
+_IN_ORDER = "JOIN candidate c USING (panda_id) ORDER BY c.turn"
+
+
 def _statement(*, is_by_age: bool, wishes: str, most: str) -> str:
     search = _SEARCHES[is_by_age].replace("/* wishes */", wishes).replace("/* most */", most)
+    # one job needs no order, and dispatch is too hot for what is not needed
+    turn, in_order = ("", "") if most == "1" else (", row_number() OVER () AS turn", _IN_ORDER)
     return f"""
 WITH candidate AS (
-    SELECT found.panda_id, row_number() OVER () AS turn
+    SELECT found.panda_id{turn}
     FROM (SELECT * FROM ({search}) AS searched LIMIT {most}) AS found
     WHERE EXISTS (SELECT 1 FROM queues q WHERE q.queue_name = %(site)s AND q.status = ANY(%(open_statuses)s))
 ), taken AS (
@@ -144,8 +155,7 @@ SELECT to_jsonb(t) AS job, p.job_parameters, (
     SELECT coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('mover', e.mover) ORDER BY f.row_id), '[]')
     FROM job_files f LEFT JOIN storage_endpoints e ON e.name = f.endpoint WHERE f.panda_id = t.panda_id
 ) AS files
-FROM taken t JOIN candidate c USING (panda_id) LEFT JOIN job_parameters p USING (panda_id)
-ORDER BY c.turn
+FROM taken t LEFT JOIN job_parameters p USING (panda_id) {in_order}
 """
 
 
@@ -158,7 +168,9 @@ ACQUIRE = PreparedStatement(
     "acquire_job", _statement(is_by_age=False, wishes="", most="1"), {**_TYPES, "leaves": "text[]"}
 )
 """One job by share for a pilot without wishes: nearly every request."""
-ACQUIRE_OLDEST = PreparedStatement("acquire_oldest_job", _statement(is_by_age=True, wishes="", most="1"), _TYPES)
+ACQUIRE_OLDEST = PreparedStatement(
+    "acquire_oldest_job", _statement(is_by_age=True, wishes="", most="1"), {**_TYPES, "served": "text[]"}
+)
 
 _SEVERAL = {
     False: PreparedStatement(
@@ -169,7 +181,7 @@ _SEVERAL = {
     True: PreparedStatement(
         "acquire_oldest_jobs",
         _statement(is_by_age=True, wishes="", most="%(job_count)s"),
-        {**_TYPES, "job_count": "bigint"},
+        {**_TYPES, "served": "text[]", "job_count": "bigint"},
     ),
 }
 """Several jobs for one request without wishes: planning costs as much as finding ten of them."""
@@ -182,23 +194,29 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
     """Give the best matching jobs to a pilot; an empty list when there is nothing for it.
 
     Test work comes first, then urgent jobs of users, then the shares as `ranking` orders them (by default the one this
-    process keeps for the database), within a share by priority and age. A part of the requests is served by age alone.
+    process keeps for the database), within a share by priority and age. A part of the requests is served by age alone,
+    from the shares that do not have their due; when these have nothing old, as all others.
     Raises UnknownObject when the queue does not exist.
     """
     ranking = ranking or ranking_of(database)
     order = ranking.order_at(database, offer.site_name)
-    values = acquire_parameters(offer, order)
-    if offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
-        rows = database.fetch(_AS_WISHED[order.is_by_age], values)
-    elif offer.job_count > 1:
-        rows = database.fetch_prepared(_SEVERAL[order.is_by_age], values)
-    else:
-        rows = database.fetch_prepared(ACQUIRE_OLDEST if order.is_by_age else ACQUIRE, values)
+    rows = _take(database, offer, order)
+    if order.is_by_age and not rows:
+        rows = _take(database, offer, replace(order, is_by_age=False))
     if not rows:
         _check_queue(database, offer.site_name)
         return []
     ranking.note_given(offer.site_name, [(row["job"]["gshare"], row["job"]["core_count"]) for row in rows])
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
+
+
+def _take(database: Database, offer: SlotOffer, order: DispatchOrder) -> list[Row]:
+    values = acquire_parameters(offer, order)
+    if offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
+        return database.fetch(_AS_WISHED[order.is_by_age], values)
+    if offer.job_count > 1:
+        return database.fetch_prepared(_SEVERAL[order.is_by_age], values)
+    return database.fetch_prepared(ACQUIRE_OLDEST if order.is_by_age else ACQUIRE, values)
 
 
 def acquire_parameters(offer: SlotOffer, order: DispatchOrder = DispatchOrder()) -> dict[str, Any]:  # noqa: B008
@@ -214,6 +232,7 @@ def acquire_parameters(offer: SlotOffer, order: DispatchOrder = DispatchOrder())
         "ram_per_core": order.max_ram_per_core_mb or _NO_LIMIT_PER_CORE_MB,
         "leaves": order.leaves,
         "barred": order.barred,
+        "served": order.served,
         "resource_type": offer.resource_type,
         "task": offer.jedi_task_id or 0,
         "user": offer.user_name,

@@ -48,7 +48,7 @@ def retag(database: Database, *, running_too: bool) -> Retagged:
 
     A share that somebody gave a task by hand is replaced too. Killed in between, what was done stays; run it again.
     """
-    statuses = sorted(JobStatus if running_too else AWAITING_PILOT)
+    statuses = [str(status) for status in JobStatus if running_too or status in AWAITING_PILOT]
     tasks = _in_portions(database, _TASKS, _SET_TASKS, {"ended": sorted(FINAL_TASK_STATUSES)})
     jobs = _in_portions(database, _JOBS, _SET_JOBS, {"statuses": statuses})
     ranking_of(database).forget()
