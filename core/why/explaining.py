@@ -22,7 +22,7 @@ from core.why.reason import Reason, true_reasons
 from core.why.task_case import TaskCase, task_row_of
 from core.why.task_statements import TASK_STATEMENTS
 
-_NO_START = frozenset({"task_paused", "queue_gone", "queue_closed"})
+_NO_START = frozenset({"task_paused", "queue_gone", "queue_closed", "offers_too_small"})
 """Reasons for which the waits of other jobs tell nothing."""
 
 

@@ -45,11 +45,12 @@ PAGES = {
         "brokerage",
         "waits_for",
         "timing",
+        "retries",
     },
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
     "why/job/17": WHY,
     "why/task/10000000": WHY,
-    "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets"},
+    "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets", "retries", "measured"},
     "incident/5": {"incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping"},
 }
 
