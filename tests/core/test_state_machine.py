@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
+from core.agents.account_keeper import AccountKeeper
 from core.agents.watchdog import Watchdog
 from core.configuration import Timeouts
 from core.database import Database
@@ -22,6 +23,9 @@ from core.errors import Conflict
 from core.states import FINAL_JOB_STATUSES, JOB_TRANSITIONS, ON_WORKER_NODE, JobStatus
 from core.taskbuffer.killing import KILL_CODES, Killer, kill_jobs
 from core.taskbuffer.submission import NewFile
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
+from core.workload_settings import AccountSettings
 from tests.support.builders import (
     acquire,
     add_up,
@@ -156,6 +160,17 @@ class Lives(RuleBasedStateMachine):
             assert after["job_status"] == (target if target in JOB_TRANSITIONS[status] else status)
         assert self.outside(panda_id) == others
 
+    @rule(cap=st.sampled_from([1, 2, 1000]), command=st.sampled_from(["", "pause", "resume"]), panda_id=jobs)
+    def hold(self, cap: int, command: str, panda_id: int) -> None:
+        """By caps and by pauses, in any order; neither lets go what the other holds."""
+        task_id = row_of(self.database, panda_id)["jedi_task_id"]
+        if command and task_id is not None:
+            run_command(self.database, command, task_id, Issuer("alice"))
+        AccountKeeper(self.database, AccountSettings(max_running_jobs=cap), 1).cycle()
+        loose = """SELECT 1 FROM jobs_live j JOIN tasks t USING (jedi_task_id)
+                   WHERE t.status = 'paused' AND j.job_status = 'activated'"""
+        assert self.database.fetch(loose) == []
+
     @rule()
     def report_on_nothing(self) -> None:
         """A job that never was."""
@@ -245,7 +260,8 @@ class Lives(RuleBasedStateMachine):
         """And a task has ended exactly when its last job has, and no input waits for another attempt."""
         jobs = self.statuses().values()
         ready = {
-            row["jedi_task_id"] for row in self.database.fetch("SELECT jedi_task_id FROM task_files WHERE status = 'ready'")
+            row["jedi_task_id"]
+            for row in self.database.fetch("SELECT jedi_task_id FROM task_files WHERE status = 'ready'")
         }
         for task in self.database.fetch("SELECT * FROM tasks"):
             statuses = Counter(status for task_id, status in jobs if task_id == task["jedi_task_id"])
