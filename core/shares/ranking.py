@@ -12,7 +12,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.database import Database
 from core.shares.reading import DEFAULT_CORE_POWER, Reader, read_loads, read_tree
@@ -60,6 +60,12 @@ def rank(tree: ShareTree, loads: Mapping[str, Load]) -> list[str]:
     return leaves + sorted(others, key=lambda name: (loads.get(name, Load()).executing, name))
 
 
+def served_shares(tree: ShareTree, loads: Mapping[str, Load]) -> list[str]:
+    """Leaves that execute more than they are due. Who is due nothing is not among them: it has age alone."""
+    standings = tree.standings(loads).values()
+    return [entry.node.name for entry in standings if entry.is_leaf and 0 < entry.target < entry.executing]
+
+
 @dataclass(frozen=True)
 class DispatchOrder:
     """In which order one request is served at one queue."""
@@ -70,6 +76,8 @@ class DispatchOrder:
     max_ram_per_core_mb: int | None = None
     """Set while jobs at the queue use more memory than it wants on the average."""
     is_by_age: bool = False
+    served: list[str] = field(default_factory=list)
+    """Shares that have their due, which requests by age leave out."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class _Known:
     barred: Mapping[str, list[str]]
     mean_mb: Mapping[str, int]
     powers: Mapping[str, float]
+    served: list[str]
 
 
 class Ranking:
@@ -123,6 +132,7 @@ class Ranking:
             known.mean_mb.get(queue),
             # without a tree nobody asked for anything but priority
             bool(known.tree.nodes) and self._draw() < self._sloppy,
+            known.served,
         )
 
     def note_given(self, queue: str, jobs: Iterable[tuple[str, int]]) -> None:
@@ -180,6 +190,7 @@ def _read(database: Database) -> _Known:
         barred_shares(database),
         {row["queue_name"]: row["mean_mb"] for row in database.fetch(_TOO_HEAVY)},
         {row["queue_name"]: row["power"] for row in database.fetch(_POWERS)},
+        served_shares(tree, loads),
     )
 
 
@@ -188,4 +199,4 @@ def _ranked_again(known: _Known, given: Mapping[str, float]) -> _Known:
     for share, power in given.items():
         before = loads.get(share, Load())
         loads[share] = Load(before.executing + power, max(0.0, before.queued - power))
-    return _Known(known.tree, loads, rank(known.tree, loads), known.barred, known.mean_mb, known.powers)
+    return replace(known, loads=loads, leaves=rank(known.tree, loads), served=served_shares(known.tree, loads))

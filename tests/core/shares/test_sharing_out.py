@@ -99,7 +99,7 @@ def test_a_job_of_a_share_that_nobody_knows_is_found_after_the_others(site, has_
 def test_a_tenth_of_the_requests_is_served_purely_by_age(site):
     plant(site, *flat(["under", "over"]))
     put_jobs(site, "over", 500, status="running")
-    oldest = put_jobs(site, "over", 400)
+    oldest = put_jobs(site, "under", 400, priority=-1000)
     put_jobs(site, "under", 400)
     refresh(site)
     ranking = Ranking(sloppy=0.1, draw=random.Random(1).random)
@@ -107,6 +107,26 @@ def test_a_tenth_of_the_requests_is_served_purely_by_age(site):
     by_age = [panda_id for panda_id in taken if panda_id in oldest]
     assert by_age == oldest[: len(by_age)]
     assert 15 <= len(by_age) <= 50  # 30 expected; five standard deviations are 26
+
+
+@pytest.mark.parametrize("job_count", [1, 3])
+def test_age_serves_no_share_that_has_its_due(site, job_count):
+    plant(site, *flat(["under", "over"]))
+    put_jobs(site, "over", 500, status="running")
+    put_jobs(site, "over", 300)
+    under = put_jobs(site, "under", 20)
+    refresh(site)
+    ranking = Ranking(sloppy=1.0)
+    assert [job for _ in range(6) for job in take(site, ranking, job_count=job_count)] == under[: 6 * job_count]
+
+
+def test_age_serves_even_a_share_that_has_its_due_when_there_is_nothing_else(site):
+    plant(site, *flat(["under", "over"]))
+    put_jobs(site, "under", 3, queue="ELSEWHERE")
+    put_jobs(site, "over", 500, status="running")
+    over = put_jobs(site, "over", 2)
+    refresh(site)
+    assert [take(site, Ranking(sloppy=1.0)) for _ in over] == [[job] for job in over]
 
 
 def test_nothing_starves_in_a_share_that_is_always_over_its_target(site):
