@@ -120,6 +120,8 @@ class SplitRule:
     events_per_job: int | None = None
     files_per_job: int | None = None
     bytes_per_job: int | None = None
+    target_events: int | None = None
+    """About so many events in whole files; files are not cut for it as they are for `events_per_job`."""
     max_files_per_job: int = DEFAULT_MAX_FILES_PER_JOB
     max_jobs: int | None = None
     max_files: int | None = None
@@ -129,6 +131,11 @@ class SplitRule:
     skips_empty_files: bool = False
     crosses_datasets: bool = False
     """Whether one job may have files of several datasets; prun asks for it by --notExpandInDS."""
+
+    @property
+    def has_size(self) -> bool:
+        """Whether the task says how large its jobs shall be."""
+        return bool(self.events_per_job or self.files_per_job or self.bytes_per_job or self.target_events)
 
 
 REFERENCE_CORE_POWER = 10.0

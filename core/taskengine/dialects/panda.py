@@ -147,6 +147,7 @@ def _split(parameters: Mapping[str, Any]) -> SplitRule:
         events_per_job=fields.positive(parameters, "nEventsPerJob", MAX_NUMBER),
         files_per_job=fields.positive(parameters, "nFilesPerJob", MAX_FILES),
         bytes_per_job=fields.gigabytes(parameters, "nGBPerJob"),
+        target_events=fields.positive(parameters, "tgtNumEventsPerJob", MAX_NUMBER),
         max_files_per_job=most or DEFAULT_MAX_FILES_PER_JOB,
         max_jobs=min((limit for limit in limits if limit), default=None),
         max_files=fields.positive(parameters, "nFiles", MAX_FILES),

@@ -15,6 +15,7 @@ from core.taskengine.dialects.reading import definition_of
 from core.taskengine.making import input_pages
 from core.taskengine.making.event_ranges import check_events_are_known, count_ranges, ranges_of
 from core.taskengine.making.input_pages import Source
+from core.taskengine.making.pieces import largest_piece
 from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED, register_streams
 from core.taskengine.status import lock_task
 from core.workload_settings import GenerationSettings
@@ -262,6 +263,9 @@ class _FilesOfStream:
         rule = self._feed.definition.split
         files = self._feed.task["n_input_files"] + self._feed.master_files
         if rule.max_files and files >= rule.max_files:
+            return True
+        rows = sum(int(source.row["n_files"]) for source in self._sources)
+        if rule.max_jobs and rows >= rule.max_jobs * largest_piece(rule):
             return True
         return bool(rule.max_events) and self._events() >= (rule.max_events or 0)
 

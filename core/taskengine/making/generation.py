@@ -112,7 +112,7 @@ def generate_jobs(
         transaction.execute(_LOOK_AGAIN, {"id": task_id, "after_s": GATE_RETRY_S})
         return []
     most = (limit or JOBS_AT_ONCE) if scouting.places is None else scouting.places
-    bunch = next_bunch(transaction, task, definition, most)
+    bunch = next_bunch(transaction, task, definition, most, are_scouts=scouting.places is not None)
     if not bunch.pieces:
         merges = _merge(transaction, task, definition, most)
         if not merges:

@@ -18,7 +18,9 @@ from core.workload_settings import GenerationSettings
 
 FILES_AT_ONCE = GenerationSettings().files_per_cycle
 MOST_FILES_IN_ALL = 1000
-"""Input of one job over all datasets, where nobody says how large jobs shall be (domain.md 3.4)."""
+"""Files of one job over all datasets, where nobody says how large jobs shall be (domain.md 3.4)."""
+MOST_BYTES, MOST_BYTES_OF_SCOUTS = 500 * 10**9, 50 * 10**9
+"""The same of the size of its input."""
 
 # ix_task_datasets_task
 _IS_OPEN = """
@@ -43,17 +45,22 @@ class Bunch:
     """The queue whose limits made the pieces as small as they are."""
 
 
-def next_bunch(transaction: Transaction, task: Row, definition: TaskDefinition, most: int) -> Bunch:
-    """At most so many pieces, from the first ready file on."""
+def next_bunch(
+    transaction: Transaction, task: Row, definition: TaskDefinition, most: int, *, are_scouts: bool = False
+) -> Bunch:
+    """At most so many pieces, from the first ready file on. `are_scouts`: jobs that measure read less."""
     task_id = task["jedi_task_id"]
     is_open = transaction.fetch_one(_IS_OPEN, {"id": task_id, "parent": PARENT, "complete": COMPLETE}) is not None
     rule, places = _default_size(transaction, task, definition)
+    most_bytes = MOST_BYTES_OF_SCOUTS if are_scouts else MOST_BYTES
     are_numbers = definition.master.kind == "pseudo_input" and not definition.master.pfns
     wanted = 1 + (most if are_numbers else min(FILES_AT_ONCE, most * largest_piece(rule)))
     while True:
         files = ready_files(transaction, task_id, wanted)
         is_cut_off = len(files) >= wanted
-        pieces, place = ([[file] for file in files], "") if are_numbers else _cut_to_fit(files, rule, places)
+        pieces, place = (
+            ([[file] for file in files], "") if are_numbers else _cut_to_fit(files, rule, places, most_bytes)
+        )
         if are_numbers:
             break
         if pieces and is_cut_off:
@@ -76,8 +83,7 @@ def _default_size(
     """For a task that says nothing of the size of its jobs: as large as the queues that would take them allow, within
     the default caps (domain.md 3.4)."""
     rule = definition.split
-    is_sized = rule.events_per_job or rule.files_per_job or rule.bytes_per_job
-    if is_sized or definition.master.kind == "pseudo_input":
+    if rule.has_size or definition.master.kind == "pseudo_input":
         return rule, ()
     others = [stream for stream in definition.inputs if stream is not definition.master and not stream.is_whole]
     beside = sum(stream.files_per_job or 0 for stream in others)
@@ -88,14 +94,16 @@ def _default_size(
 
 
 def _cut_to_fit(
-    files: Sequence[InputFile], rule: SplitRule, places: Sequence[Capacity]
+    files: Sequence[InputFile], rule: SplitRule, places: Sequence[Capacity], most_bytes: int
 ) -> tuple[list[list[InputFile]], str]:
     """Pieces for the best queue, and its name if it is what made them smaller."""
-    pieces = cut(files, rule)
+    pieces = cut(files, rule, Room(most_bytes))
     if not places:
         return pieces, ""
-    fitting = cut(files, rule, Room(places[0].max_input_bytes, places[0].max_events))
-    return fitting, places[0].queue_name if len(fitting) > len(pieces) else ""
+    best = places[0]
+    room = most_bytes if best.max_input_bytes is None else min(most_bytes, best.max_input_bytes)
+    fitting = cut(files, rule, Room(room, best.max_events))
+    return fitting, best.queue_name if len(fitting) > len(pieces) else ""
 
 
 def largest_piece(rule: SplitRule) -> int:
@@ -107,8 +115,9 @@ def largest_piece(rule: SplitRule) -> int:
 
 def is_whole_piece(piece: Sequence[InputFile], rule: SplitRule) -> bool:
     """Whether nothing that may still come could join a piece."""
-    if rule.events_per_job:
-        return piece[-1].is_part or sum(file.n_events for file in piece) >= rule.events_per_job
+    wanted = rule.events_per_job or (0 if rule.files_per_job or rule.bytes_per_job else rule.target_events)
+    if wanted:
+        return piece[-1].is_part or sum(file.n_events for file in piece) >= wanted
     return len(piece) >= largest_piece(rule)
 
 

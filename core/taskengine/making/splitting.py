@@ -83,7 +83,13 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
         )
     if rule.files_per_job:
         return len(piece) >= rule.files_per_job
-    if size > (rule.bytes_per_job or size) or room.has_no(events, size):
+    if rule.bytes_per_job:
+        is_large = size > rule.bytes_per_job
+    elif rule.target_events:
+        is_large = events > rule.target_events
+    else:
+        is_large = room.has_no(events, size)
+    if is_large:
         return True
     return len(piece) >= rule.max_files_per_job
 

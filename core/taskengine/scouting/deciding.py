@@ -125,9 +125,8 @@ def _is_inefficient(situation: Situation) -> str | None:
 def _makes_too_many_short_jobs(situation: Situation) -> str | None:
     """Where the task leaves the size of jobs open, the engine makes larger ones by itself."""
     measured, settings, split = situation.measured, situation.settings, situation.definition.split
-    sets_size = bool(split.events_per_job or split.files_per_job or split.bytes_per_job)
     most_are_short = measured.short_jobs * 2 > measured.jobs
-    if not (sets_size and most_are_short) or situation.jobs_to_come <= settings.max_short_jobs:
+    if not (split.has_size and most_are_short) or situation.jobs_to_come <= settings.max_short_jobs:
         return None
     return (
         f"its jobs are shorter than {settings.short_job_s:.0f} s, and {situation.jobs_to_come} more would follow "

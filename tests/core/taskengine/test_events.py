@@ -113,3 +113,9 @@ def test_a_job_crosses_datasets_when_it_may_and_never_has_two_files_of_one_name(
         ["s1.txt", "s2.txt", "s3.txt", "s4.txt", "s5.txt", "f1.txt"],
         ["f2.txt", "f3.txt", "f4.txt", "f5.txt", "f1.txt", "f9.txt"],
     ]
+
+
+def test_a_target_of_events_keeps_files_whole(site):
+    changes = {"tgtNumEventsPerJob": 9, "nFilesPerJob": None, "nMaxFilesPerJob": None}
+    task_id = accept(site, read_from("user.testuser.events/", "target", **changes))
+    assert files(site, task_id, "input") == [["e1", "e2", "e3"], ["e4", "e5"]]

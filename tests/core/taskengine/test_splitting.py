@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.taskengine.dialects.definition import InputStream, SplitRule
-from core.taskengine.making.splitting import Companions, InputFile, cut
+from core.taskengine.making.splitting import Companions, InputFile, Room, cut
 
 SIZES = st.lists(st.integers(0, 50), max_size=60)
 RULES = st.builds(
@@ -16,6 +16,7 @@ RULES = st.builds(
     events_per_job=st.none() | st.integers(1, 100),
     files_per_job=st.none() | st.integers(1, 70),
     bytes_per_job=st.none() | st.integers(1, 200),
+    target_events=st.none() | st.integers(1, 100),
     max_files_per_job=st.integers(1, 70),
 )
 
@@ -42,6 +43,8 @@ def test_no_piece_is_larger_than_the_first_rule_that_is_set(sizes, rule):
             assert len(piece) <= rule.files_per_job
         elif rule.bytes_per_job:
             assert len(piece) == 1 or sum(file.size_bytes or 0 for file in piece) <= rule.bytes_per_job
+        elif rule.target_events:
+            assert len(piece) == 1 or sum(file.n_events for file in piece) <= rule.target_events
     if not rule.files_per_job:
         assert all(len(piece) <= rule.max_files_per_job for piece in pieces)
 
@@ -78,3 +81,11 @@ def test_companions_that_may_not_repeat_run_out():
     with pytest.raises(InvalidInput) as refused:
         group.take(1)
     assert refused.value.field == "jobParameters.7.dataset"
+
+
+@given(sizes=SIZES, most_bytes=st.none() | st.integers(0, 100), most_events=st.none() | st.integers(0, 100))
+def test_without_a_size_of_its_own_a_piece_fits_the_room_or_is_one_file(sizes, most_bytes, most_events):
+    pieces = cut(some_files(sizes), SplitRule(), Room(most_bytes, most_events))
+    assert [file for piece in pieces for file in piece] == some_files(sizes)
+    limit = min(most_bytes if most_bytes is not None else 10**9, most_events if most_events is not None else 10**9)
+    assert all(len(piece) == 1 or sum(file.n_events for file in piece) <= limit for piece in pieces)

@@ -75,6 +75,7 @@ REFUSED = [
     ("nFiles", "files", {"nFiles": "many"}),
     ("nGBPerJob", "files", {"nGBPerJob": -1}),
     ("nGBPerJob", "files", {"nGBPerJob": "nan"}),
+    ("tgtNumEventsPerJob", "files", {"tgtNumEventsPerJob": -1}),
     ("nMaxFilesPerJob", "files", {"nMaxFilesPerJob": True}),
     ("maxNumJobs", "files", {"maxNumJobs": 10**9}),
     ("pfnList", "pfnlist", {"pfnList": {"a": 1}}),
