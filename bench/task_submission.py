@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 
 from bench.stack import Stack
+from core.agents.feeder import Feeder
+from core.agents.generator import Generator
 from core.dataservice.catalogue import NewCatalogueFile, register_dataset
+from core.workload_settings import GenerationSettings, TaskTimes
 
 KINDS = ("submit files", "submit pseudo")
 """A job for each file of a dataset; a job for each of a row of numbers."""
@@ -33,7 +36,8 @@ FROM job, unnest(ARRAY['input', 'output', 'log']) AS kind;
 
 
 def submit_once(stack: Stack, kind: str, jobs: int, turn: int) -> float:
-    """Submit one task of `jobs` jobs and return the seconds until the answer. Raises RuntimeError when it is refused."""
+    """Submit one task of `jobs` jobs and return the seconds until all of them are made: the first by the server, which
+    answers then, the others by agents, which run here. Raises RuntimeError when it is refused."""
     name = f"user.bench.{kind.split()[1]}.{jobs}.{turn}"
     parameters = _task(name, jobs, with_files=kind == "submit files")
     if kind == "submit files":
@@ -44,9 +48,17 @@ def submit_once(stack: Stack, kind: str, jobs: int, turn: int) -> float:
     with httpx.Client(base_url=f"http://{stack.host}:{stack.port}", headers=headers, timeout=600) as client:
         started = time.perf_counter()
         answer = client.post("/api/v1/task/submit", json={"task_parameters": parameters}).json()
+        if not answer["success"]:
+            raise RuntimeError(f"the task was refused: {answer['message']}")
+        settings = GenerationSettings(max_queued_jobs=10**9)
+        feeder = Feeder(stack.database, settings, 1)
+        generator = Generator(stack.database, settings, TaskTimes(), 1)
+        while feeder.cycle() + generator.cycle():
+            pass
         seconds = time.perf_counter() - started
-    if not answer["success"]:
-        raise RuntimeError(f"the task was refused: {answer['message']}")
+    made = stack.database.fetch("SELECT n_jobs FROM tasks WHERE jedi_task_id = %(id)s", {"id": answer["data"]})
+    if made[0]["n_jobs"] != jobs:
+        raise RuntimeError(f"{made[0]['n_jobs']} jobs were made of {jobs}")
     return seconds
 
 
