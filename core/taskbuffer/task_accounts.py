@@ -109,15 +109,17 @@ RETURNING t.jedi_task_id, t.status, t.n_finished + t.n_failed + t.n_cancelled >=
 """
 
 # Of tasks without a live job: whether there is input for more, now (`is_ready`) or later (`is_open`: it is not all fed, or a
-# parent still adds to it). ix_task_datasets_task, ix_task_files_status
+# parent still adds to it). ix_task_datasets_task, ix_task_files_status, which the order keeps even of a task with most rows
 _IDLE = """
 SELECT t.jedi_task_id, t.status, t.goal, t.parameters, t.split_rule, t.n_files_finished,
        CASE WHEN t.n_files > 0 THEN t.n_files ELSE t.n_jobs END AS n_files, coalesce(p.status, '') AS parent_status,
        EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
                AND d.status IN ('mutable', 'toupdate')) AS is_open,
-       EXISTS (SELECT 1 FROM task_datasets d JOIN task_files f USING (dataset_id)
-               WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input')
-                 AND f.jedi_task_id = t.jedi_task_id AND f.status = 'ready') AS is_ready,
+       EXISTS (SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
+                   SELECT 1 FROM task_files f
+                   WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND f.dataset_id = d.dataset_id
+                   ORDER BY f.position LIMIT 1) AS first
+               WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input')) AS is_ready,
        (SELECT array_agg(s.status) FROM task_datasets d, unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
         WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'merge_input' AND EXISTS (
             SELECT 1 FROM task_files f
