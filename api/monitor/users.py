@@ -10,7 +10,7 @@ from api.identity.access import Access
 from api.monitor.grammar import asks, question
 from api.operations import Answer, Context, operation
 from core.accounts.limits import Account
-from core.monitor.timeouts import timeout_list
+from core.monitor.timeouts import TIMEOUT_GRAMMAR, timeout_list
 from core.monitor.users import USER_GRAMMAR, user_list, user_page
 
 
@@ -33,7 +33,8 @@ def user(context: Context, name: str, query: KindQuery) -> Answer:
     return user_page(context.read_database, Account(query.kind, name), context.services.clock())
 
 
+@asks(TIMEOUT_GRAMMAR)
 @operation("GET", "/api/monitor/timeouts", access=Access.READER)
-def timeouts(context: Context) -> Answer:
+def timeouts(context: Context, query: BaseModel) -> Answer:
     """Every timeout: states, limit, effect, what it ended, live jobs older than half of it, the next run."""
-    return timeout_list(context.read_database, context.settings.timeouts, context.services.clock())
+    return timeout_list(context.read_database, context.settings.timeouts, question(context, TIMEOUT_GRAMMAR))

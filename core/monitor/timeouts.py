@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -10,8 +9,11 @@ import psycopg2
 from core.configuration import Timeouts
 from core.database import Database, Transaction
 from core.errors import Unavailable
+from core.monitor.question import Grammar, Question
 from core.monitor.reading import LIST_LIMIT_S, TooSlow, envelope
 from core.taskbuffer.timeouts import RULES, TimeoutRule, older_than_limit, rule_parameters
+
+TIMEOUT_GRAMMAR = Grammar(filters={})
 
 # short tables, by primary key
 _COUNTS = "SELECT * FROM timeout_counts"
@@ -19,7 +21,7 @@ _WATCHDOG = "SELECT last_run, next_run FROM agent_runs WHERE name = 'watchdog'"
 _OLD = {rule.name: f"SELECT count(*) AS n {older_than_limit(rule, '0.5')}" for rule in RULES}
 
 
-def timeout_list(database: Database, timeouts: Timeouts, as_of: datetime) -> dict[str, Any]:
+def timeout_list(database: Database, timeouts: Timeouts, question: Question) -> dict[str, Any]:
     """Every rule of the watchdog in its order; `older_than_half` counts live jobs past half of the limit."""
     counts = {row["name"]: row for row in database.fetch(_COUNTS)}
     watchdog = database.fetch_one(_WATCHDOG) or {"last_run": None, "next_run": None}
@@ -30,7 +32,14 @@ def timeout_list(database: Database, timeouts: Timeouts, as_of: datetime) -> dic
             rows = [_row(transaction, rule, timeouts, counts.get(rule.name, {})) for rule in RULES]
     except psycopg2.errors.QueryCanceled as error:
         raise TooSlow(f"counting takes longer than {LIST_LIMIT_S:g} s", remedy="try again later") from error
-    return envelope(as_of, count=len(rows), last_run=watchdog["last_run"], next_run=watchdog["next_run"], timeouts=rows)
+    return envelope(
+        question.as_of,
+        count=len(rows),
+        warnings=question.warnings,
+        last_run=watchdog["last_run"],
+        next_run=watchdog["next_run"],
+        timeouts=rows,
+    )
 
 
 def _row(transaction: Transaction, rule: TimeoutRule, timeouts: Timeouts, counted: dict[str, Any]) -> dict[str, Any]:
