@@ -180,3 +180,22 @@ def test_a_contact_is_written_though_nobody_calls_after_it(shared_database, queu
         book.note(shared_database, SlotOffer(name), 0)
     key = {"q": queue}
     eventually(lambda: shared_database.fetch("SELECT 1 FROM queue_contacts WHERE queue_name = %(q)s", key))
+
+
+def test_calls_of_pilots_are_counted_by_the_hour_of_queues_that_exist(shared_database, queue):
+    book = ContactBook(period_s=0)
+    for job_count in (0, 2, 0):
+        book.note(shared_database, SlotOffer(queue), job_count)
+    book.note_update(shared_database, queue)
+    book.note_update(shared_database, "what a pilot calls its queue")
+    rows = shared_database.fetch(
+        "SELECT queue_name, request_count, job_count, empty_count, update_count, hour = date_trunc('hour', hour) AS is_hour "
+        "FROM queue_contact_hours WHERE queue_name IN (%(q)s, 'what a pilot calls its queue')",
+        {"q": queue},
+    )
+    counts = {"request_count": 3, "job_count": 2, "empty_count": 2, "update_count": 1}
+    assert rows == [{"queue_name": queue, **counts, "is_hour": True}]
+    key = {"q": queue}
+    assert shared_database.fetch("SELECT request_count FROM queue_contacts WHERE queue_name = %(q)s", key) == [
+        {"request_count": 3}
+    ]
