@@ -208,7 +208,10 @@ class Lives(RuleBasedStateMachine):
         """One cycle of the setupper, with its pause between two looks forgotten."""
         self.database.execute("UPDATE jobs_live SET brokerage_time = NULL WHERE job_status = 'defined'")
         broker(self.database)
-        waiting = self.database.fetch("SELECT * FROM jobs_live WHERE job_status = 'defined'")
+        waiting = self.database.fetch(
+            """SELECT * FROM jobs_live j WHERE job_status = 'defined' AND NOT EXISTS (
+                   SELECT 1 FROM tasks t WHERE t.jedi_task_id = j.jedi_task_id AND t.status = 'paused')"""
+        )
         assert all(row["brokerage_error_diag"] for row in waiting)
 
     @rule()
