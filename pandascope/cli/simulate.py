@@ -86,12 +86,17 @@ def _run(description: Description, server_url: str, *, show: bool) -> Report:
         console=console(stderr=True),
         disable=not show or not console(stderr=True).is_terminal,
     )
+    tenths = 0
     with bar:
         line = bar.add_task(plain(description.title or "simulation"), total=1.0, said="")
 
         def advance(step: Step) -> None:
+            nonlocal tenths
             said = f"day {step.day:.1f}, {number(step.ended, 'job')} ended, {step.running:,} run, {step.waiting:,} wait"
             bar.update(line, completed=step.part, said=said)
+            if show and bar.disable and int(10 * step.part) > tenths:
+                tenths = int(10 * step.part)
+                typer.echo(said, err=True)
 
         return report_of(simulate(description, server_url, advance))
 
