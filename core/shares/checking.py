@@ -6,6 +6,7 @@ Regular expressions are tried where they run (`core.shares.editing`); here is ev
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ MAX_DESCRIPTION = 1000
 MAX_VALUE = 1e9
 _MAX_COUNT = 10**9
 _EVERYTHING = ("", ".*")
+_BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
+"""The one thing with which regular expressions of the database run away, on work that comes long after the edit."""
 
 
 def check_tree(nodes: Sequence[ShareNode]) -> None:
@@ -58,6 +61,12 @@ def _check_node(node: ShareNode) -> None:
         if len(text) > most or "\x00" in text:
             raise InvalidInput(
                 "too long, or with a NUL character", field=f"{field}.{name}", remedy=f"at most {most} characters"
+            )
+        if name != "description" and _BACK_REFERENCE.search(text):
+            raise InvalidInput(
+                "refers back to a group, which may take minutes to match",
+                field=f"{field}.{name}",
+                remedy="write out what is to be repeated",
             )
 
 

@@ -191,6 +191,23 @@ def _dispatch() -> None:
     )
 
 
+def _sound_shares() -> list[sa.CheckConstraint]:
+    """Rows written by hand too: one bad expression would stop every submission and every pilot (core/shares/checking.py)."""
+    values = "name <> '' AND value >= 0 AND value < 'Infinity'"
+    expressions = "vo", "prod_source_label", "working_group", "campaign", "processing_type", "trans_path", "rtype"
+    return [
+        sa.CheckConstraint(values, name="ck_global_shares_values"),
+        *(
+            sa.CheckConstraint(
+                f"('' ~ {name}) IS NOT NULL AND ('' ~ ('^(?:' || {name} || ')$')) IS NOT NULL "
+                rf"AND {name} !~ '(^|[^\\])(\\\\)*\\[1-9]'",
+                name=f"ck_global_shares_{name}",
+            )
+            for name in expressions
+        ),
+    ]
+
+
 def _shares() -> None:
     op.create_table(
         "global_shares",
@@ -202,6 +219,7 @@ def _shares() -> None:
         *_counts("max_queued_jobs"),
         *_texts("description", "modified_by"),
         _now("modification_time"),
+        *_sound_shares(),
     )
     op.create_table(
         "share_usage",
@@ -253,6 +271,9 @@ def _accounts() -> None:
 
 def _queues() -> None:
     _add("queues", *_texts("status_set_by"))
+    # whoever reads parameters looks keys up in them
+    op.execute("UPDATE queues SET parameters = '{}' WHERE jsonb_typeof(parameters) <> 'object'")
+    op.create_check_constraint("ck_queues_parameters", "queues", "jsonb_typeof(parameters) = 'object'")
     op.create_table(
         "queue_status_history",
         _key("queue_name"),
@@ -386,6 +407,7 @@ def downgrade() -> None:
         "queue_contact_hours",
     ):
         op.drop_table(table)
+    op.drop_constraint("ck_queues_parameters", "queues")
     op.drop_index("ix_tasks_news", "tasks")
     op.drop_index("ix_tasks_generate", "tasks")
     op.drop_index("ix_files_dataset", "files")
