@@ -120,10 +120,12 @@ SELECT t.jedi_task_id, t.status, t.goal, t.parameters, t.split_rule, t.n_files_f
                    WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND f.dataset_id = d.dataset_id
                    ORDER BY f.position LIMIT 1) AS first
                WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input')) AS is_ready,
-       (SELECT array_agg(s.status) FROM task_datasets d, unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
-        WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'merge_input' AND EXISTS (
-            SELECT 1 FROM task_files f
-            WHERE f.jedi_task_id = t.jedi_task_id AND f.status = s.status AND f.dataset_id = d.dataset_id)) AS merges
+       (SELECT array_agg(s.status) FROM task_datasets d
+        CROSS JOIN unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
+        CROSS JOIN LATERAL (SELECT 1 FROM task_files f
+            WHERE f.jedi_task_id = t.jedi_task_id AND f.status = s.status AND f.dataset_id = d.dataset_id
+            ORDER BY f.position LIMIT 1) AS first
+        WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'merge_input') AS merges
 FROM tasks t LEFT JOIN tasks p ON p.jedi_task_id = t.parent_tid AND p.jedi_task_id <> t.jedi_task_id
 WHERE t.jedi_task_id = ANY(%(ids)s)
 """

@@ -33,9 +33,11 @@ UPDATE task_files SET status = 'cancelled' WHERE file_id IN (
 """
 # ix_task_datasets_task, ix_task_files_status
 _MERGES = """
-SELECT DISTINCT f.status FROM task_datasets d JOIN task_files f USING (dataset_id)
-WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input' AND f.jedi_task_id = %(id)s
-  AND f.status IN ('finished', 'failed', 'cancelled')
+SELECT s.status FROM task_datasets d CROSS JOIN unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
+CROSS JOIN LATERAL (SELECT 1 FROM task_files f
+    WHERE f.jedi_task_id = %(id)s AND f.status = s.status AND f.dataset_id = d.dataset_id
+    ORDER BY f.position LIMIT 1) AS first
+WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
 """
 # primary key
 _PARENT = """

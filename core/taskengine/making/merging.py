@@ -21,12 +21,13 @@ MERGE_PRIORITY = 5000
 PROCESSING_TYPE = "pmerge"
 SPECIAL_HANDLING = "merge"
 
-# ix_task_datasets_task, ix_task_files_status
+# ix_task_datasets_task, ix_task_files_status: in its order, so that no more is read than is taken
 _WAITING = """
-SELECT f.file_id, f.position AS panda_id, f.size_bytes, f.n_events, f.attempt_nr, f.max_attempt, f.panda_id AS last_panda_id
-FROM task_datasets d JOIN task_files f USING (dataset_id)
-WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input' AND f.jedi_task_id = %(id)s AND f.status = 'ready'
-ORDER BY f.position LIMIT %(limit)s
+SELECT f.* FROM task_datasets d CROSS JOIN LATERAL (
+    SELECT file_id, position AS panda_id, size_bytes, n_events, attempt_nr, panda_id AS last_panda_id FROM task_files
+    WHERE jedi_task_id = %(id)s AND status = 'ready' AND dataset_id = d.dataset_id
+    ORDER BY position LIMIT %(limit)s) AS f
+WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
 """
 # ix_job_files_job
 _MADE = """
@@ -38,11 +39,11 @@ ORDER BY panda_id, row_id
 
 # ix_task_datasets_task, ix_task_files_status
 _TO_RUN = """
-SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = %(id)s AND (d.status IN ('mutable', 'toupdate') OR d.is_master AND (
-    EXISTS (SELECT 1 FROM task_files f
-            WHERE f.jedi_task_id = %(id)s AND f.status = 'ready' AND f.dataset_id = d.dataset_id)
-    OR EXISTS (SELECT 1 FROM task_files f
-               WHERE f.jedi_task_id = %(id)s AND f.status = 'running' AND f.dataset_id = d.dataset_id)))
+SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = %(id)s AND (d.status IN ('mutable', 'toupdate') OR d.is_master AND
+    (SELECT count(*) FROM unnest(ARRAY['ready', 'running']) AS s (status) CROSS JOIN LATERAL (
+         SELECT 1 FROM task_files f
+         WHERE f.jedi_task_id = %(id)s AND f.status = s.status AND f.dataset_id = d.dataset_id
+         ORDER BY f.position LIMIT 1) AS first) > 0)
 LIMIT 1
 """
 
