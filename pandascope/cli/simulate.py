@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.simulation.report import Difference, Report, ShareResult, Waits
 
 _SHOWN = 20
+_COMPARED = 60
 
 
 def command(
@@ -176,8 +177,13 @@ def _show_queues(terminal: Console, report: Report) -> None:
 
 def _show_differences(terminal: Console, rows: list[Difference]) -> None:
     terminal.print(heading("What differs"))
-    shown = [(row.name, _figure(row.before), _figure(row.after), _figure(row.change, signed=True)) for row in rows]
+    shown = [
+        (row.name, _figure(row.before), _figure(row.after), _figure(row.change, signed=True))
+        for row in rows[:_COMPARED]
+    ]
     terminal.print(table(("figure", ">other", ">this", ">change"), shown))
+    if len(rows) > _COMPARED:
+        terminal.print(Text(f"{_COMPARED} of {len(rows):,} figures shown; --json has all", style="dim"))
 
 
 def _deviation(share: ShareResult, is_far: bool) -> Text:
