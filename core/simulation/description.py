@@ -41,6 +41,12 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 _PRIORITIES = JOB_LIMITS["currentPriority"]
 
 
+def names_of(name: str, count: int) -> list[str]:
+    """NAME, or NAME_001, NAME_002, ... when there are several."""
+    width = max(3, len(str(count)))
+    return [name] if count == 1 else [f"{name}_{number:0{width}}" for number in range(1, count + 1)]
+
+
 class QueueChange(Documented):
     """What happens to a queue during the run."""
 
@@ -79,6 +85,11 @@ class QueueKind(Documented):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Further keys of schedconfig: type, fairsharepolicy, ..."""
     changes: list[QueueChange] = Field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The queues of this kind."""
+        return names_of(self.name, self.count)
 
 
 class Share(Documented):
@@ -224,6 +235,12 @@ class Description(Documented):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{table}: the name {twice[0]} stands twice: give each its own")
+        queues = {name for kind in self.queues for name in kind.names}
+        lost = next((work for work in self.work if work.site and work.site not in queues), None)
+        if lost is not None:
+            raise ValueError(
+                f"work.{lost.name}.site: there is no queue {lost.site!r}: name one of queues, with its number"
+            )
         if self.start.tzinfo is None:
             object.__setattr__(self, "start", self.start.replace(tzinfo=UTC))
         return self

@@ -49,7 +49,7 @@ class Grid:
         queues = [
             SimulatedQueue(name, kind, kind.status, kind.slots, kind.failure_rate)
             for kind in description.queues
-            for name in names_of(kind.name, kind.count)
+            for name in kind.names
         ]
         return cls({queue.name: queue for queue in queues})
 
@@ -73,18 +73,12 @@ class Grid:
             yield panda_id, queue
 
 
-def names_of(name: str, count: int) -> list[str]:
-    """NAME, or NAME_001, NAME_002, ... when there are several."""
-    width = max(3, len(str(count)))
-    return [name] if count == 1 else [f"{name}_{number:0{width}}" for number in range(1, count + 1)]
-
-
 def changes_by_tick(description: Description) -> dict[int, list[tuple[str, QueueChange]]]:
     """The described changes of queues, by the tick at which they happen."""
     changes: dict[int, list[tuple[str, QueueChange]]] = {}
     for kind in description.queues:
         for change in sorted(kind.changes, key=lambda entry: entry.at_hour):
             tick = round(timedelta(hours=change.at_hour).total_seconds() / description.tick_s)
-            for name in names_of(kind.name, kind.count):
+            for name in kind.names:
                 changes.setdefault(tick, []).append((name, change))
     return changes

@@ -10,8 +10,7 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-from core.simulation.description import Description, Walltime, Work
-from core.simulation.grid import names_of
+from core.simulation.description import Description, Walltime, Work, names_of
 from core.taskbuffer.submission import NewJob
 
 

@@ -124,6 +124,7 @@ def test_a_bad_value_names_its_field(tmp_path: Path, change: str, field: str, sa
         (["queues.NORTH.slots=1000000"], "more than 1000000 slots"),
         (["queues.1.name=NORTH"], "stands twice"),
         (["work.0.name=people"], "stands twice"),
+        (["work.bulk.site=NORTH"], "there is no queue 'NORTH'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, changes: list[str], said: str) -> None:

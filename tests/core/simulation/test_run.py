@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import InvalidInput
 from core.simulation.report import Report, ShareResult, UserResult, differences, report_of
 from core.simulation.run import Progress, simulate
 from tests.core.simulation.describing import SMALL, described
@@ -211,6 +212,13 @@ def test_work_that_no_queue_takes_is_named_with_the_criterion(tmp_path: Path, po
     assert (row.work, row.jobs, row.binding_step) == ("bulk", 60, "memory")
     assert "9000 MB" in row.reason
     assert report.totals.idle_core_hours > 0
+
+
+def test_a_tree_that_operators_could_not_enter_is_refused(tmp_path: Path, postgres_url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        _small(tmp_path, postgres_url, 'shares.analysis.prod_source_label="("')
+    assert refused.value.field == "analysis.prod_source_label"
+    assert refused.value.remedy
 
 
 def test_without_shares_everything_runs_as_well(tmp_path: Path, postgres_url: str) -> None:
