@@ -11,7 +11,7 @@ from api.identity.access import Access
 from api.operations import Context, operation
 from core.accounts.limits import FOREVER, MAX_NUMBER, Account, decided_of, read_limits, set_limits
 
-_NUMBER: Any = Field(None, ge=0, le=MAX_NUMBER)
+_NUMBER: Any = Field(None, strict=True, ge=0, le=MAX_NUMBER)
 
 
 class AccountBody(BaseModel):
@@ -30,7 +30,7 @@ class AccountBody(BaseModel):
     """Beyond a quota: a lower priority, held jobs, or refused submissions."""
     jobs_per_priority_point: int | None = _NUMBER
     """Live jobs that lower the priority of the next one by one; 0: it never falls."""
-    boost_priority: int | None = Field(None, ge=-1_000_000, le=1_000_000)
+    boost_priority: int | None = Field(None, strict=True, ge=-1_000_000, le=1_000_000)
     boost_until: AwareDatetime | None = None
     banned_until: AwareDatetime | Literal["forever"] | None = None
     reason: str | None = Field(None, max_length=1000)

@@ -235,6 +235,8 @@ def _check_values(values: Mapping[str, Any], changes: Mapping[str, Any], now: da
         end = values[name]
         if changes.get(name) is not None and end <= now:
             raise InvalidInput(f"{end:%Y-%m-%d %H:%M} is over", field=name, remedy="a time that is to come")
+        if changes.get(name) is not None and end > FOREVER:
+            raise InvalidInput("later than can be kept", field=name, remedy=f"before {FOREVER:%Y-%m-%d} UTC")
     is_restricting = any(changes.get(name) is not None for name in ("banned_until", "boost_until"))
     if is_restricting and not values["reason"].strip():
         raise InvalidInput("nobody will know why", field="reason", remedy="say why in a sentence")

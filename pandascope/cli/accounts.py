@@ -200,7 +200,8 @@ def _setting(word: str) -> tuple[str, Any]:
         raise Usage(f"'{word}' sets nothing", field="FIELD=VALUE", remedy="write max_running_jobs=100")
     if value == _USUAL:
         return name, None
-    return name, int(value) if value.isascii() and value.isdigit() else value
+    digits = value.removeprefix("-")
+    return name, int(value) if digits.isascii() and digits.isdigit() and len(digits) < 20 else value
 
 
 def _time(text: str) -> str:
@@ -208,11 +209,11 @@ def _time(text: str) -> str:
     units = {"h": 3600, "d": 86400, "w": 7 * 86400}
     if text == "forever":
         return text
-    if text[-1:] in units and text[:-1].isdigit():
-        return (datetime.now(UTC) + timedelta(seconds=int(text[:-1][:6]) * units[text[-1]])).isoformat()
     try:
+        if text[-1:] in units and text[:-1].isdigit():
+            return (datetime.now(UTC) + timedelta(seconds=int(text[:-1][:9]) * units[text[-1]])).isoformat()
         given = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Usage(f"'{text}' is no time", field="--until", remedy="2026-12-31, 12h, 3d or forever") from error
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).isoformat()
 

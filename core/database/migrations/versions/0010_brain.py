@@ -237,6 +237,22 @@ def _shares() -> None:
     )
 
 
+def _sound_limits() -> list[sa.CheckConstraint]:
+    """As at the door (core/accounts/limits.py); a time that programs cannot hold would stop all accounts."""
+    numbers = (
+        *("max_running_jobs", "max_running_cores", "max_active_tasks", "jobs_per_priority_point"),
+        *("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
+    )
+    ranges = {
+        **dict.fromkeys(numbers, "BETWEEN 0 AND 1000000000000"),
+        "boost_priority": "BETWEEN -1000000 AND 1000000",
+        **dict.fromkeys(("boost_until", "banned_until"), "BETWEEN '1970-01-01 00:00+00' AND '9999-12-31 00:00+00'"),
+        "kind": "IN ('user', 'group', 'default')",
+        "quota_mode": "IN ('', 'lower', 'hold', 'reject')",
+    }
+    return [sa.CheckConstraint(f"{name} {of}", name=f"ck_account_limits_{name}") for name, of in ranges.items()]
+
+
 def _accounts() -> None:
     op.create_table(
         "account_limits",
@@ -248,6 +264,7 @@ def _accounts() -> None:
         *_times("boost_until", "banned_until"),
         *_texts("reason", "modified_by"),
         _now("modification_time"),
+        *_sound_limits(),
     )
     op.create_table(
         "usage_days",
