@@ -26,6 +26,8 @@ _NAVIGATION = (
     ("queues", "Queues", ("queues",)),
     ("shares", "Shares", ("shares",)),
     ("users", "Users", ("users",)),
+    ("rules", "Rules", ("rules",)),
+    ("system", "System", ("system",)),
 )
 _SET_TITLE = """function (title) {
     document.title = title ? title + " · pandascope" : "pandascope";

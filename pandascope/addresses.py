@@ -2,6 +2,7 @@
 
     /   /jobs/?job_status=failed&hours=6   /job/17/   /job/17/log/?name=payload.stderr&line=12
     /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /shares/   /users/
+    /rules/   /system/
 
 Knows nothing of what a page shows. A full URL, with or without the monitor's prefix, means the same page.
 """
@@ -35,6 +36,8 @@ class Page(StrEnum):
     QUEUES = "queues"
     SHARES = "shares"
     USERS = "users"
+    RULES = "rules"
+    SYSTEM = "system"
 
 
 PATHS: dict[Page, str] = {
@@ -49,6 +52,8 @@ PATHS: dict[Page, str] = {
     Page.QUEUES: "/queues/",
     Page.SHARES: "/shares/",
     Page.USERS: "/users/",
+    Page.RULES: "/rules/",
+    Page.SYSTEM: "/system/",
 }
 _PATTERNS = {page: re.compile(path.replace("{number}", "([0-9]{1,18})")) for page, path in PATHS.items()}
 

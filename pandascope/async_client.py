@@ -83,6 +83,10 @@ class AsyncClient:
         """Every timeout: limit, effect, what it ended, live jobs past half of it."""
         return await self._document(calls.timeouts())
 
+    async def agents(self) -> Document:
+        """Every agent: last and next run, duration, last error."""
+        return await self._document(calls.agents())
+
     async def shares(self) -> Document:
         """The tree of global shares: value, target, use and deviation of each."""
         return await self._document(calls.shares())

@@ -72,6 +72,11 @@ def timeouts() -> Call:
     return _read("timeouts")
 
 
+def agents() -> Call:
+    """Every agent with its last run."""
+    return _read("agents")
+
+
 def shares() -> Call:
     """The tree of global shares as it stands."""
     return _read("shares")

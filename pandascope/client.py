@@ -95,6 +95,10 @@ class Client:
         """Every timeout: limit, effect, what it ended, live jobs past half of it."""
         return self._document(calls.timeouts())
 
+    def agents(self) -> Document:
+        """Every agent: last and next run, duration, last error."""
+        return self._document(calls.agents())
+
     def shares(self) -> Document:
         """The tree of global shares: value, target, use and deviation of each."""
         return self._document(calls.shares())

@@ -26,6 +26,9 @@ LISTS: dict[str, Page] = {
     "tasks": Page.TASKS,
     "shares": Page.SHARES,
     "users": Page.USERS,
+    "rules": Page.RULES,
+    "system": Page.SYSTEM,
+    "agents": Page.SYSTEM,
 }
 OBJECTS: dict[str, Page] = {"job": Page.JOB, "incident": Page.INCIDENT, "inc": Page.INCIDENT, "task": Page.TASK}
 WORDS = (
@@ -40,6 +43,8 @@ WORDS = (
     "task",
     "shares",
     "users",
+    "rules",
+    "system",
     "find",
     "theme",
     "help",
@@ -70,6 +75,8 @@ FIELDS: dict[Page, tuple[str, ...]] = {
     Page.QUEUES: (),
     Page.SHARES: (),
     Page.USERS: ("kind", "name"),
+    Page.RULES: (),
+    Page.SYSTEM: (),
 }  # fmt: skip
 """Filters offered for completion; the server says which it takes."""
 

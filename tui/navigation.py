@@ -20,6 +20,8 @@ _TITLES: dict[Page, str] = {
     Page.QUEUES: "Queues",
     Page.SHARES: "Shares",
     Page.USERS: "Users",
+    Page.RULES: "Rules",
+    Page.SYSTEM: "System",
 }
 _LONGEST_HISTORY = 100
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.concurrency import run_in_threadpool
 
+from api.monitor.agents import agents
 from api.monitor.incidents import incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
@@ -33,6 +34,7 @@ HANDLERS: list[Handler] = [
     users,
     user,
     timeouts,
+    agents,
     tasks,
     task,
     incidents,

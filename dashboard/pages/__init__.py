@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.page import Page
-from dashboard.pages import incident, incidents, job, jobs, log, now, queues, shares, task, tasks, users
+from dashboard.pages import incident, incidents, job, jobs, log, now, queues, rules, shares, system, task, tasks, users
 
 PAGES: tuple[Page, ...] = (
     now.PAGE,
@@ -17,4 +17,6 @@ PAGES: tuple[Page, ...] = (
     queues.PAGE,
     shares.PAGE,
     users.PAGE,
+    rules.PAGE,
+    system.PAGE,
 )

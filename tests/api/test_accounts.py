@@ -243,3 +243,22 @@ def test_a_token_names_the_groups_of_its_bearer(groups, may):
         with pytest.raises(NotAllowed) as refusal:
             check_working_group(caller, "higgs", "workingGroup")
         assert refusal.value.field == "workingGroup"
+
+
+def test_agents_tell_when_they_ran(shared_system, operator):
+    answer = eventually(
+        lambda: (got := operator.get("/api/monitor/agents").json())["count"] > 15 and got, what="the agents have run"
+    )
+    named = {row["name"]: row for row in answer["agents"]}
+    watchdog = named["watchdog"]
+    assert watchdog["last_run"] < watchdog["next_run"] and watchdog["cycle_count"] > 0
+    shared_system.database.execute(
+        "INSERT INTO agent_runs (name, next_run, last_error) VALUES ('long gone', now() - interval '1 hour', 'disk full')"
+    )
+    try:
+        rows = operator.get("/api/monitor/agents").json()["agents"]
+        assert [(row["is_late"], row["last_error"]) for row in rows if row["name"] == "long gone"] == [
+            (True, "disk full")
+        ]
+    finally:
+        shared_system.database.execute("DELETE FROM agent_runs WHERE name = 'long gone'")

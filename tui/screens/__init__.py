@@ -12,7 +12,9 @@ from tui.screens.jobs import JobsScreen
 from tui.screens.log import LogScreen
 from tui.screens.now import NowScreen
 from tui.screens.queues import QueuesScreen
+from tui.screens.rules import RulesScreen
 from tui.screens.shares import SharesScreen
+from tui.screens.system import SystemScreen
 from tui.screens.task import TaskScreen
 from tui.screens.tasks import TasksScreen
 from tui.screens.users import UsersScreen
@@ -29,6 +31,8 @@ SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.TASK: TaskScreen,
     Page.SHARES: SharesScreen,
     Page.USERS: UsersScreen,
+    Page.RULES: RulesScreen,
+    Page.SYSTEM: SystemScreen,
 }
 
 

@@ -25,6 +25,7 @@ from tui.navigation import Place
 from tui.palette import Palette
 from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
+from tui.screens.page_keys import PageKeys
 from tui.screens.why import WhyScreen
 from tui.suggester import LineSuggester
 from tui.widgets.crumbs import Crumbs
@@ -42,7 +43,7 @@ WIDE = 110
 """From this many columns on there is a second column."""
 
 
-class MonitorScreen(Screen[None]):
+class MonitorScreen(PageKeys, Screen[None]):
     """A view of one address."""
 
     HELP: ClassVar[str] = ""
@@ -58,6 +59,7 @@ class MonitorScreen(Screen[None]):
         self.place = place
         self._mark = -1
         self._has_shown = False
+        self._is_left = False
         self._has_complained = False
         self._has_said_away = False
         # Kept, not looked up: the tick of the application may come while this screen is taken down.
@@ -184,6 +186,7 @@ class MonitorScreen(Screen[None]):
 
     def leave(self) -> None:
         """Another view is about to be shown: leave the notes for coming back."""
+        self._is_left = True  # an answer may still come while the parts of this screen are taken down
         if self._has_shown:
             self.remember()
 
@@ -217,6 +220,8 @@ class MonitorScreen(Screen[None]):
         else:
             self._mark = mark
             self.place.memory["answer"] = answer
+            if self._is_left:
+                return
             if self._has_complained:
                 self._has_complained = False
                 self.say("")
@@ -322,25 +327,9 @@ class MonitorScreen(Screen[None]):
         """`-`."""
         self.console_app.show_place(self.console_app.trail.toggle())
 
-    def action_now(self) -> None:
-        """`1`."""
-        self.console_app.jump(Address(Page.NOW))
-
-    def action_incidents(self) -> None:
-        """`2`."""
-        self.console_app.jump(Address(Page.INCIDENTS))
-
-    def action_queues(self) -> None:
-        """`3`."""
-        self.console_app.jump(Address(Page.QUEUES))
-
-    def action_jobs(self) -> None:
-        """`4`."""
-        self.console_app.jump(Address(Page.JOBS))
-
-    def action_tasks(self) -> None:
-        """`5`."""
-        self.console_app.jump(Address(Page.TASKS))
+    def jump_to(self, page: Page) -> None:
+        """To a list, on a new path."""
+        self.console_app.jump(Address(page))
 
     def action_log(self) -> None:
         """`l`."""

@@ -29,6 +29,7 @@ PAGES = {
     "queues": {"queues"},
     "users": {"users", "default_limits"},
     "timeouts": {"timeouts", "last_run", "next_run"},
+    "agents": {"agents"},
     "tasks": {"tasks"},
     "incidents": {"facets", "incidents"},
     "throughput": {"bin_s", "bins", "series"},
