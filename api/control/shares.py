@@ -23,9 +23,9 @@ class ShareBody(BaseModel):
 
     parent: str | None = None
     """Empty for the top."""
-    value: float | None = None
+    value: float | None = Field(None, strict=True)
     """Weight among its siblings."""
-    position: int | None = None
+    position: int | None = Field(None, strict=True)
     """Work goes to the first leaf that matches, in this order."""
     vo: str | None = None
     prod_source_label: str | None = None
@@ -35,7 +35,7 @@ class ShareBody(BaseModel):
     trans_path: str | None = None
     rtype: str | None = None
     """Kind of resource (`parameters.type` of a queue) at which alone it runs."""
-    max_queued_jobs: int | None = None
+    max_queued_jobs: int | None = Field(None, strict=True)
     """Jobs of a resource type that may wait; 0: as the installation says."""
     description: str | None = None
 

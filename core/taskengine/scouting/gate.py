@@ -29,6 +29,11 @@ _PLACES = """
 SELECT count(DISTINCT f.panda_id) AS taken FROM task_files f JOIN task_datasets d USING (dataset_id)
 WHERE f.jedi_task_id = %(id)s AND d.is_master AND f.status = ANY(%(statuses)s)
 """
+# ix_task_files_dataset: of what is ready only what had a job before
+_TO_BE_TRIED_AGAIN = """
+SELECT count(*) AS n FROM task_datasets d JOIN task_files f USING (dataset_id)
+WHERE d.jedi_task_id = %(id)s AND d.is_master AND f.attempt_nr > 0 AND f.status = 'ready'
+"""
 
 
 def jobs_allowed(
@@ -49,6 +54,10 @@ def jobs_allowed(
     statuses = ["running", "finished", "failed", "cancelled"] if is_scouting else ["running", "finished"]
     row = transaction.fetch_one(_PLACES, {"id": task["jedi_task_id"], "statuses": statuses})
     free = settings.jobs - (row["taken"] if row is not None else 0)
+    if is_scouting and free <= 0:
+        # more scouts went out than are wanted now (the setting was another): the verdict waits for those tried again
+        again = transaction.fetch_one(_TO_BE_TRIED_AGAIN, {"id": task["jedi_task_id"]})
+        return min(again["n"], settings.jobs) if again is not None else 0
     return max(free, 0 if is_scouting else 1)
 
 

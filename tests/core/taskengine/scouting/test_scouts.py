@@ -325,3 +325,24 @@ def test_the_kernels_account_of_memory_will_do_where_the_pilot_saw_none(site):
     end(site, jobs_of_task(site, task_id)[:5], max_rss_kb=2 * GB_KB)
     judge(site)
     assert row_of_task(site, task_id)["split_rule"]["ramCount"] == 2253
+
+
+def test_scouts_that_are_more_than_wanted_now_are_tried_again(site):
+    """The setting was lowered, or a command made the usual number: the verdict waits for all of them."""
+    task_id = of_house(site, maxAttempt=5, maxFailure=5)
+    first = jobs_of_task(site, task_id)
+    end(site, first[:4])
+    fail(site, first[4:])
+    fewer = ScoutSettings(jobs=3)
+    generator = Generator(site, GenerationSettings(), TaskTimes(), 1, fewer)
+    for _ in range(6):
+        wake(site, task_id)
+        generator.cycle()
+        end(site, [panda_id for panda_id in jobs_of_task(site, task_id)[10:] if panda_id in live_jobs(site, task_id)])
+    assert Scouts(site, fewer, 1).cycle() == 1
+    assert row_of_task(site, task_id)["status"] == "running"
+
+
+def live_jobs(database: Database, task_id: int) -> set[int]:
+    statement = "SELECT panda_id FROM jobs_live WHERE jedi_task_id = %(id)s"
+    return {row["panda_id"] for row in database.fetch(statement, {"id": task_id})}
