@@ -33,21 +33,16 @@ def how(may: bool) -> html.P:
     """How to do what the page does not."""
     if not may:
         return html.P(signin.HOW, className="pad dim")
-    words = [
-        "More is done in a terminal: ",
-        marks.mono("panda rules change N ..."),
-        ", ",
-        marks.mono("panda rules add"),
-    ]
-    return html.P([*words, ", ", marks.mono("panda rules --help"), "."], className="pad dim")
+    change, add, more = (marks.mono(f"panda rules {words}") for words in ("change N ...", "add ...", "--help"))
+    return html.P(["More is done in a terminal: ", change, ", ", add, ", ", more, "."], className="pad dim")
 
 
 def buttons(rule: Mapping[str, Any]) -> html.Div:
     """What makes sense for the rule's state. One that the system disabled is mended in a terminal: its pattern is wrong."""
     number = int(rule["rule_id"])
     if rule["disabled_reason"]:
-        command = f"panda rules change {number} --diag REGEX"
-        return html.Div(html.Span(command, title="mend its expression: that enables it again", className="mono"))
+        lines = [html.Div(f"panda rules change {number}"), html.Div("--diag REGEX")]
+        return html.Div(lines, title="mend its expression: that enables it again", className="mono")
     turn = ("passive", "Make passive", "only log what it would do") if rule["is_active"] else ("active", "Activate", "")
     deeds = (turn, ("try", "Try", "how many of the jobs that failed in the last 7 days would it have met?"))
     made = [_button(deed, number, text, meaning) for deed, text, meaning in deeds]

@@ -16,7 +16,7 @@ from dashboard.page import Page, View
 from dashboard.pages import rule_actions
 from pandascope.addresses import Address
 
-_HEADS = ["#Rule", "Error", "What it does", "State", "#Matched", "#Acted", "Last", "Expires", "Why it is there", ""]
+_HEADS = ["#Rule", "Error", "What it does, and why", "State", "#Matched", "#Acted", "Last", ""]
 _DEED_HEADS = ["When", "Job", "Task", "Error", "Action", "#Rule", "What it did"]
 _CLASS_HEADS = ["Whose", "#Failed jobs", "#Core-hours"]
 _ERROR_HEADS = ["Error", "Name", "Whose", "#Failed jobs"]
@@ -74,7 +74,6 @@ def _passive_words(passive: set[str]) -> html.Span | None:
 def _rule(rule: Mapping[str, Any], passive: set[str], may_act: bool) -> list[Any]:
     narrowed = ", ".join(f"{word} {rule[name]}" for name, word in _NARROWED if rule[name])
     error = f"{rule['error_source'] or '*'}:{rule['error_code'] or '*'}"
-    why = rule["description"]
     return [
         html.Span(str(rule["rule_id"]), title=f"changed by {rule['modified_by'] or 'the installation'}"),
         html.Div([marks.mono(error), html.Span(narrowed, title=narrowed, className="dim clip short")]),
@@ -83,20 +82,25 @@ def _rule(rule: Mapping[str, Any], passive: set[str], may_act: bool) -> list[Any
         wording.count(rule["n_matched"]),
         wording.count(rule["n_acted"]),
         marks.age(rule["last_matched"], blank="never"),
-        html.Span((rule["expiration_time"] or "–")[:16].replace("T", " ")),
-        html.Span(why, title=why, className="clip short"),
         rule_actions.buttons(rule) if may_act else None,
     ]
 
 
-def _action(rule: Mapping[str, Any]) -> html.Span:
+def _action(rule: Mapping[str, Any]) -> html.Div:
     parameters = ", ".join(f"{name} {value}" for name, value in (rule["parameters"] or {}).items())
     words = f"{rule['action'].replace('_', ' ')}{f' ({parameters})' if parameters else ''}"
-    return html.Span(words, title=words, className="clip short")
+    why = rule["description"]
+    return html.Div([html.Span(words, title=words, className="clip"), html.Span(why, title=why, className="dim clip")])
 
 
-def _state(rule: Mapping[str, Any], passive: set[str]) -> html.Span:
-    """Active, or the first reason why it only watches."""
+def _state(rule: Mapping[str, Any], passive: set[str]) -> html.Div:
+    """Active, or the first reason why it only watches; and when it ends."""
+    expires = rule["expiration_time"]
+    until = html.Div(f"until {wording.clock_time(expires)[:16]}", className="dim") if expires else None
+    return html.Div([_word_of_state(rule, passive), until])
+
+
+def _word_of_state(rule: Mapping[str, Any], passive: set[str]) -> html.Span:
     if rule["disabled_reason"]:
         reason = rule["disabled_reason"]
         words = html.Span(reason, title=reason, className="clip short")
@@ -110,7 +114,7 @@ def _state(rule: Mapping[str, Any], passive: set[str]) -> html.Span:
     return html.Span("expired", className="dim")
 
 
-def _faults(answer: Mapping[str, Any], links: Links) -> html.Section:
+def _faults(answer: dict[str, Any], links: Links) -> html.Section:
     aside = freshness(answer)
     if not answer["classes"]:
         sentence = "No job failed in the last 24 hours. Failed jobs stand here by whose fault they were."

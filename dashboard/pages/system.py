@@ -92,7 +92,9 @@ def _error(row: Mapping[str, Any]) -> Any:
 
 
 def _timeouts(answer: Mapping[str, Any], links: Links) -> html.Section:
-    looked = ["looked at ", marks.age(answer["last_run"])] if answer["last_run"] else ["no watchdog ever ran here"]
+    looked: list[Any] = (
+        ["looked at ", marks.age(answer["last_run"])] if answer["last_run"] else ["no watchdog ever ran here"]
+    )
     rows = [_timeout(row, links) for row in answer["timeouts"]]
     aside = html.Span(looked, className="dim")
     return panels.panel("Timeouts", panels.table(_TIMEOUT_HEADS, rows), aside=aside, flush=True)

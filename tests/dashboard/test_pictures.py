@@ -30,7 +30,7 @@ _HEADER_OVERLAPS = """() => {
 def _addresses(story: Story) -> list[str]:
     job = story.failed[0]
     pages = ["", "incidents/", f"incident/{story.incident}/", "jobs/", f"job/{job}/", f"job/{job}/log/"]
-    return [*pages, "tasks/", "queues/", "jobs/?job_status=failed&computing_site=NOWHERE"]
+    return [*pages, "tasks/", "queues/", "rules/", "system/", "jobs/?job_status=failed&computing_site=NOWHERE"]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -73,12 +73,14 @@ def test_an_operator_tries_a_rule_and_lets_it_act(ruled, new_tab):
     expect(page.locator("#rules-outcome")).to_contain_text("It would have matched")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.screenshot(path=PICTURES / "rules-tried-1280.png", full_page=True)
+    frame = page.locator("#rules-list .table-frame")
+    assert frame.evaluate("(frame) => frame.scrollWidth <= frame.clientWidth"), "the buttons are in sight"
     watching.locator("button", has_text="Activate").click()
     expect(page.locator("#rules-outcome")).to_contain_text(f"Rule {numbers['watches']} is active")
     expect(page.locator("h1")).to_have_text("4 rules, 2 active")
     watching.locator("button", has_text="Make passive").click()
     expect(page.locator("h1")).to_have_text("4 rules, 1 active")
-    expect(_row(page, numbers["off"])).to_contain_text(f"panda rules change {numbers['off']} --diag REGEX")
+    expect(_row(page, numbers["off"])).to_contain_text(f"panda rules change {numbers['off']}")
     expect(page.locator("#rules-list")).to_contain_text("panda rules change N ...")
 
 

@@ -22,7 +22,7 @@ def rule_columns(palette: Palette, now: Now) -> list[Column]:
     return [
         Column("rule", 5, lambda row: _cell(row["rule_id"], palette.muted), align="right"),
         Column("error", 14, lambda row: _cell(_error(row), palette.strong), flex=2, most=40),
-        Column("action", 16, lambda row: _cell(_action(row), palette.text), flex=2, most=44),
+        Column("action", 24, lambda row: _cell(_action(row), palette.text), flex=2, most=44),
         Column("state", 16, lambda row: _state(row, palette), flex=3, most=60),
         Column("matched", 8, lambda row: _count(row["n_matched"], palette), rank=1, align="right"),
         Column("acted", 7, lambda row: _count(row["n_acted"], palette), align="right"),
