@@ -15,6 +15,8 @@ PFN_DATASET = "pseudo_dataset"
 """The name under which a list of given PFNs stands among the datasets of a task."""
 DEFAULT_MAX_FILES_PER_JOB = 200
 """domain.md 3.4."""
+MAX_FILES_PER_JOB = 20_000
+"""Input of one job at most, whoever says how much: it is made, told to a pilot and ended in one piece each."""
 _LEAST_OUTPUT_MB = 500
 """Scratch reserved for outputs at least (domain.md 3.4)."""
 

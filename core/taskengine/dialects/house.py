@@ -18,6 +18,7 @@ from core.names import check_file_name
 from core.taskbuffer.submission import JOB_LIMITS, MAX_PARAMETERS_BYTES
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import (
+    MAX_FILES_PER_JOB,
     PSEUDO_DATASET,
     Filling,
     InputStream,
@@ -86,7 +87,7 @@ def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_n
         raise InvalidInput(
             "a task with input is cut by files", field="nJobs", remedy="leave it out, or leave out inputDataset"
         )
-    per_job = fields.number(parameters, "nFilesPerJob", (1, 2**40), default=1) or 1
+    per_job = fields.number(parameters, "nFilesPerJob", (1, MAX_FILES_PER_JOB), default=1) or 1
     return TaskDefinition(
         name=name,
         vo=fields.text(parameters, "vo"),

@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import InvalidInput
 from core.names import MAX_NAME_BYTES
 from core.taskengine.dialects import fields
-from core.taskengine.dialects.definition import PSEUDO_DATASET, InputStream, OutputStream
+from core.taskengine.dialects.definition import MAX_FILES_PER_JOB, PSEUDO_DATASET, InputStream, OutputStream
 from core.taskengine.dialects.templates import Segment, TemplateCommand, check_placeholders
 
 MAX_ITEMS = 10_000
@@ -106,8 +106,8 @@ def _input(item: dict[str, Any], kind: str, value: str, where: str) -> InputStre
         files=_files(item, where),
         offset=fields.number(item, "offset", (0, 2**53 if is_number else _MAX_FILES), f"{where}.offset", default=0)
         or 0,
-        files_per_job=fields.positive(item, "nFilesPerJob", _MAX_FILES, f"{where}.nFilesPerJob"),
-        ratio=fields.positive(item, "ratio", _MAX_FILES, f"{where}.ratio"),
+        files_per_job=fields.positive(item, "nFilesPerJob", MAX_FILES_PER_JOB, f"{where}.nFilesPerJob"),
+        ratio=fields.positive(item, "ratio", MAX_FILES_PER_JOB, f"{where}.ratio"),
         is_reusable=fields.flag(item, "reusable"),
         is_whole=name == "DBR",
         attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},

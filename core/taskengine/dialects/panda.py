@@ -15,6 +15,7 @@ from core.names import ANY_QUEUE
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import (
     DEFAULT_MAX_FILES_PER_JOB,
+    MAX_FILES_PER_JOB,
     PFN_DATASET,
     PSEUDO_DATASET,
     BuildStep,
@@ -142,10 +143,10 @@ def _site(parameters: Mapping[str, Any]) -> str:
 
 def _split(parameters: Mapping[str, Any]) -> SplitRule:
     limits = [fields.positive(parameters, name, MAX_JOBS) for name in ("maxNumJobs", "totNumJobs")]
-    most = fields.positive(parameters, "nMaxFilesPerJob", MAX_FILES)
+    most = fields.positive(parameters, "nMaxFilesPerJob", MAX_FILES_PER_JOB)
     return SplitRule(
         events_per_job=fields.positive(parameters, "nEventsPerJob", MAX_NUMBER),
-        files_per_job=fields.positive(parameters, "nFilesPerJob", MAX_FILES),
+        files_per_job=fields.positive(parameters, "nFilesPerJob", MAX_FILES_PER_JOB),
         bytes_per_job=fields.gigabytes(parameters, "nGBPerJob"),
         target_events=fields.positive(parameters, "tgtNumEventsPerJob", MAX_NUMBER),
         max_files_per_job=most or DEFAULT_MAX_FILES_PER_JOB,

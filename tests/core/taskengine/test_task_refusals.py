@@ -72,6 +72,8 @@ REFUSED = [
     ("nEventsPerJob", "files", {"nEventsPerFile": 10**12, "nEventsPerJob": 1}),
     ("nFiles", "single", {"nFiles": 10**9, "nEvents": None}),
     ("nFilesPerJob", "files", {"nFilesPerJob": -2}),
+    ("nFilesPerJob", "files", {"nFilesPerJob": 10**9}),
+    ("nMaxFilesPerJob", "files", {"nMaxFilesPerJob": 10**9}),
     ("nFiles", "files", {"nFiles": "many"}),
     ("nGBPerJob", "files", {"nGBPerJob": -1}),
     ("nGBPerJob", "files", {"nGBPerJob": "nan"}),
