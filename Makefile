@@ -34,8 +34,9 @@ up: $(STAMP)
 down: $(STAMP)
 	$(BIN)/panda down $(ARGS)
 
+# two processes: most tests wait for something; a file stays together, since its tests share a server
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

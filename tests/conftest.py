@@ -19,7 +19,6 @@ from sqlalchemy import make_url
 
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
-from tests.support import missing  # noqa: F401 - reads PANDA_TEST_NO_SKIP before it is cleared below
 from tests.support.system import RunningSystem, running_system
 
 # Settings of one installation must not leak into the tests from the shell that runs them.

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import pytest
 
-_NO_SKIP = os.environ.get("PANDA_TEST_NO_SKIP") == "1"
-"""Read at import: tests/conftest.py clears PANDA_* from the environment before any test runs."""
+_NO_SKIP = os.environ.get("PANDASCOPE_NO_SKIP") == "1"
+"""No name of ours: tests/conftest.py clears PANDA_* from the environment, and further test processes start after that."""
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip the test, or fail it when PANDA_TEST_NO_SKIP=1."""
+    """Skip the test, or fail it when PANDASCOPE_NO_SKIP=1."""
     if _NO_SKIP:
-        pytest.fail(f"{reason} (PANDA_TEST_NO_SKIP=1)")
+        pytest.fail(f"{reason} (PANDASCOPE_NO_SKIP=1)")
     pytest.skip(reason)
