@@ -37,6 +37,10 @@ class SharesScreen(ListingScreen):
         """The whole tree."""
         return await self.console_app.client.shares()
 
+    def nothing(self) -> str:
+        """Without a tree."""
+        return "There is no tree of shares: priority and age decide alone. 'panda shares load FILE' makes one."
+
     def open_row(self, row: Row) -> None:
         """To its jobs."""
         if row["is_leaf"]:
