@@ -20,8 +20,14 @@ MAX_QUEUES = 2_000
 MAX_SLOTS = 1_000_000
 MAX_TICKS = 50_000
 MAX_JOBS = 5_000_000
+_MOST = 10**9
+"""Of a limit of a queue, as at the door of real ones."""
+_START_YEARS = (1971, 9000)
+"""Between which virtual time has a past and a future."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,80}$")]
+Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=255)]
+"""What columns of jobs hold."""
 
 
 def _is_status(value: str) -> str:
@@ -76,9 +82,9 @@ class QueueKind(Documented):
     power: float = Field(default=10.0, gt=0, le=10_000)
     """Power of a core (corepower of schedconfig)."""
     status: Status = "online"
-    max_ram_mb: int = Field(default=0, ge=0)
-    max_disk_mb: int = Field(default=0, ge=0)
-    max_walltime_s: int = Field(default=0, ge=0)
+    max_ram_mb: int = Field(default=0, ge=0, le=_MOST)
+    max_disk_mb: int = Field(default=0, ge=0, le=_MOST)
+    max_walltime_s: int = Field(default=0, ge=0, le=_MOST)
     """Limits of the queue; 0 = none."""
     failure_rate: Rate = 0.0
     """Part of jobs that fail because of the queue."""
@@ -153,9 +159,9 @@ class Work(Documented):
     """Part of jobs that fail because of what they are."""
     attempts: int = Field(default=3, ge=1, le=100)
     prod_source_label: Annotated[str, AfterValidator(_is_label)] = "managed"
-    working_group: str = ""
-    processing_type: str = ""
-    vo: str = ""
+    working_group: Words = ""
+    processing_type: Words = ""
+    vo: Words = ""
     site: str = ""
     """A queue that the submitter chose."""
 
@@ -218,6 +224,8 @@ class Description(Documented):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if not _START_YEARS[0] <= self.start.year <= _START_YEARS[1]:
+            raise ValueError(f"start must lie between the years {_START_YEARS[0]} and {_START_YEARS[1]}")
         if self.tick_count > MAX_TICKS:
             raise ValueError(
                 f"days and tick_s make {self.tick_count} ticks, more than {MAX_TICKS}: take a longer tick_s"

@@ -177,3 +177,16 @@ def test_any_change_is_taken_or_refused_by_name(tmp_path_factory: pytest.TempPat
     except InvalidInput as refused:
         assert refused.field
         assert refused.remedy
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("queues.NORTH.max_ram_mb=10000000000000000000", "start=0001-01-01", "start=9999-12-31"),
+        *('work.bulk.processing_type="\\u0000"', "queues.SOUTH.max_walltime_s=9223372036854775808"),
+    ],
+)
+def test_what_no_database_holds_is_refused(tmp_path: Path, change: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        described(tmp_path, changes=[change])
+    assert refused.value.remedy
