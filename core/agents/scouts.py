@@ -27,7 +27,8 @@ SELECT jedi_task_id, n_jobs, n_finished, n_failed, n_cancelled FROM tasks WHERE 
 _TO_MEASURE_AGAIN = """
 SELECT jedi_task_id FROM tasks
 WHERE status = 'running' AND measured ? 'scouts' AND NOT measured ? 'again'
-  AND n_finished >= %(count)s + coalesce((measured -> 'scouts' ->> 'finished')::bigint, 0)
+  AND n_finished >= %(count)s + CASE WHEN jsonb_typeof(measured -> 'scouts' -> 'finished') = 'number'
+                                     THEN (measured -> 'scouts' ->> 'finished')::numeric ELSE 0 END
 ORDER BY jedi_task_id LIMIT 100
 """
 
@@ -57,7 +58,7 @@ class Scouts(Agent):
         """What is wrong with one task must not keep the others waiting."""
         try:
             return work(task_id)
-        except (Unavailable, psycopg2.Error):
+        except (Unavailable, psycopg2.OperationalError, psycopg2.InterfaceError):
             raise
         except PandaError as error:
             log.warning("task %d: its scouts cannot be judged: %s", task_id, error, extra=_COMPONENT)

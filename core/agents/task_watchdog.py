@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import psycopg2
+
 from core.agents.base import Agent
 from core.database import Database, Transaction
 from core.errors import PandaError
@@ -81,6 +83,10 @@ class TaskWatchdog(Agent):
             return False
         except PandaError as error:
             said, level = f"cannot be looked after: {error}", logging.ERROR
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001  (rows that somebody damaged: the other tasks go on)
+            said, level = f"cannot be looked after: {type(error).__name__}: {error}", logging.ERROR
         if said is None:
             return False
         # what people must know is an incident; the fingerprint gathers a trouble that many tasks have

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,7 @@ ORDERS = (
     *("pause", "resume", "resume", "retry", "release", "finish", "incexec", "kill", "reassign", "reactivate"),
     *("avalanche", "retry", "reactivate"),
 )
-OPTIONS = {"reassign": {"site": "R"}, "finish": {"soft": True}}
+OPTIONS: dict[str, dict[str, Any]] = {"reassign": {"site": "R"}, "finish": {"soft": True}}
 GENERATION = GenerationSettings(jobs_per_cycle=7, files_per_cycle=10)
 SCOUTS = ScoutSettings(jobs=3)
 N_FILES, N_TASKS = 40, 4
@@ -107,8 +109,7 @@ def test_agents_and_commands_leave_every_file_in_one_place(database, tasks, seed
 
     people = [again_and_again(command, number, 25) for number in range(3)] + [again_and_again(pilots, 7, 25)]
     keepers = [
-        again_and_again(lambda _, agent=agent: agent.cycle(), 20 + number, 10_000)
-        for number, agent in enumerate(agents(database))
+        again_and_again(partial(_cycle, agent), 20 + number, 10_000) for number, agent in enumerate(agents(database))
     ]
     for thread in people + keepers:
         thread.start()
@@ -124,6 +125,10 @@ def test_agents_and_commands_leave_every_file_in_one_place(database, tasks, seed
     work_to_the_end(database, tasks)
     for task_id in tasks:
         check_books(database, task_id)
+
+
+def _cycle(agent: Agent, _: random.Random) -> int:
+    return agent.cycle()
 
 
 # input that a live job reads, and how often

@@ -120,6 +120,9 @@ def _task_engine() -> None:
         *_times("generate_at", "next_try_time", "frozen_time"),
         _document("measured"),
     )
+    # brokerage reads many tasks at once: one that is no dictionary would stop it for all
+    documents = " AND ".join(f"jsonb_typeof({name}) = 'object'" for name in ("parameters", "split_rule", "measured"))
+    op.execute(f"ALTER TABLE tasks ADD CONSTRAINT ck_tasks_documents CHECK ({documents}) NOT VALID")
     op.create_index("ix_tasks_generate", "tasks", ["generate_at"], postgresql_where=sa.text("generate_at IS NOT NULL"))
     _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events", "n_skipped"))
     _add("task_files", *_counts("first_event"), *_counts("max_failure", default=3), *_counts("ram_mb"))
@@ -425,6 +428,7 @@ def downgrade() -> None:
     ):
         op.drop_table(table)
     op.drop_constraint("ck_queues_parameters", "queues")
+    op.drop_constraint("ck_tasks_documents", "tasks")
     op.drop_index("ix_tasks_news", "tasks")
     op.drop_index("ix_tasks_generate", "tasks")
     op.drop_index("ix_files_dataset", "files")
