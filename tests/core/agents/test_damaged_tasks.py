@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg2
 import pytest
 
@@ -26,7 +28,7 @@ def test_what_is_no_dictionary_cannot_be_written(database: Database, column: str
 
 
 @pytest.mark.parametrize("status", ["scouting", "ready", "running", "defined", "pending"])
-def test_a_damaged_task_keeps_no_agent_from_the_others(database: Database, tmp_path, status: str) -> None:
+def test_a_damaged_task_keeps_no_agent_from_the_others(database: Database, tmp_path: Path, status: str) -> None:
     make_queue(database)
     broken = [make_task(database, nJobs=20, useScout=True) for _ in DAMAGE]
     for task_id, damage in zip(broken, DAMAGE, strict=True):

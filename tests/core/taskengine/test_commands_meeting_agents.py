@@ -72,7 +72,7 @@ def tasks(database: Database) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", (2, 14))
-def test_agents_and_commands_leave_every_file_in_one_place(database, tasks, seed):
+def test_agents_and_commands_leave_every_file_in_one_place(database: Database, tasks: list[int], seed: int) -> None:
     errors: list[BaseException] = []
     done = threading.Event()
 
