@@ -143,7 +143,9 @@ WRONG_CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG_CLAIMS, ids=[str(entry) for entry in WRONG_CLAIMS])
+@pytest.mark.parametrize(
+    "wrong", WRONG_CLAIMS, ids=[f"{name}{number}" for number, entry in enumerate(WRONG_CLAIMS) for name in entry]
+)
 def test_a_token_for_somebody_else_or_another_time_is_refused(issuer, wrong):
     assert issuer.verify(signed(issuer))
     with pytest.raises(NotAllowed) as refused:

@@ -192,7 +192,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "said"), WRONG, ids=[str(changes)[:40] for changes, _ in WRONG])
+@pytest.mark.parametrize(("changes", "said"), WRONG, ids=[f"{number} {said}" for number, (_, said) in enumerate(WRONG)])
 def test_a_wrong_claim_is_said(trusting, other, changes, said):
     assert said in refusal(trusting, other.token(**changes))
 

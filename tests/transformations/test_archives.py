@@ -33,6 +33,7 @@ def lines(job: Job) -> tuple[int, list[str]]:
         archive({}, member("null", tarfile.CHRTYPE)),
         archive({}, member("pipe", tarfile.FIFOTYPE)),
     ],
+    ids=lambda _: "archive",
 )
 def test_an_archive_that_wants_out_of_its_directory_is_refused(job: Job, content: bytes) -> None:
     job.cache.files[NAME] = content
