@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from core.agents.base import Agent
-from core.brokerage.broker import Decision, broker, take_best
+from core.brokerage.broker import Decision, broker, spread
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criteria import criteria_for
 from core.brokerage.criteria.storage import reads_from_elsewhere
@@ -82,7 +82,7 @@ class Setupper(Agent):
             return Outcome(decision, jobs)
         best = decision.best(self._settings.candidates, self._settings.low_weight)
         weights = decision.weights(self._settings.candidates)
-        chosen = [take_best(best, decision.request) for _ in jobs]
+        chosen = spread(best, decision.request, len(jobs))
         return Outcome(decision, jobs, chosen, weights)
 
 

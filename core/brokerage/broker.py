@@ -17,6 +17,8 @@ _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
 BEST = 10
 """Queues among which the jobs of a bunch are spread (domain.md 5.2), unless the settings say otherwise."""
+_ALIKE = 0.8
+"""Queues of at least so many times the best weight are as good as the best one."""
 _LOW_WEIGHT = 0.1
 
 
@@ -148,6 +150,24 @@ def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> 
         "it would leave no queue, so it does not count" if does_not_count else "",
     )
     return kept, step
+
+
+def spread(best: list[Candidate], request: Request, count: int) -> list[Candidate]:
+    """The queue of each of `count` jobs: the best one, counting each in at once; of queues that are alike in turns.
+
+    The best queue alone would get every small bunch, and a user's few jobs would wait there one after the other.
+    """
+    given = dict.fromkeys((queue.queue_name for queue in best), 0)
+    chosen = []
+    for _ in range(count):
+        weights = {queue.queue_name: weight(queue, request) for queue in best}
+        least = _ALIKE * max(weights.values())
+        alike = [queue for queue in best if weights[queue.queue_name] >= least]
+        queue = min(alike, key=lambda entry: (given[entry.queue_name], -weights[entry.queue_name], entry.queue_name))
+        queue.activated += 1
+        given[queue.queue_name] += 1
+        chosen.append(queue)
+    return chosen
 
 
 def take_best(accepted: list[Candidate], request: Request | None = None) -> Candidate:

@@ -150,7 +150,7 @@ def submit(grid: Grid, name: str, case: Case) -> None:
     sandbox = grid.client.directory / name
     sandbox.mkdir()
     (sandbox / "notes.txt").write_text("taken along")
-    options = ("--outDS", f"{SCOPE}.{name}", "--site", queue, "--vo", "testvo", *case.words)
+    options = ("--outDS", f"{SCOPE}.{name}", "--site", queue, "--vo", "testvo", "--disableAutoRetry", *case.words)
     options += () if case.is_built else ("--noBuild",)
     printed = grid.client.run("prun", "--exec", case.command, *options, cwd=sandbox)
     found = re.search(r"jediTaskID=(\d+)", printed)

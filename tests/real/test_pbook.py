@@ -37,6 +37,7 @@ def submit(system: RunningSystem, name: str, n_jobs: int = 2, user: str = "testu
     parameters = {
         **FIELDS,
         "taskName": f"{dataset}/",
+        "disableAutoRetry": True,
         "nEvents": n_jobs,
         "nEventsPerJob": 1,
         "processingType": "panda-client-2.2.0-jedi-run",

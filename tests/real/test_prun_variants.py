@@ -119,7 +119,8 @@ def test_the_same_task_again_takes_new_files_when_it_has_ended(user):
 def test_a_failed_task_is_retried_by_pbook(user):
     switch = user.client.directory / "switch"
     command = f"test -e {switch} && date > out.txt"
-    task_id = user.submit("retried", command, "--outputs", "out.txt", "--noBuild", "--nJobs", "2")
+    words = ("--outputs", "out.txt", "--noBuild", "--nJobs", "2", "--disableAutoRetry")
+    task_id = user.submit("retried", command, *words)
     assert user.ended(task_id) == "failed"
     switch.touch()
     assert "retry" in user.client.run("pbook", "retry", str(task_id))
@@ -130,7 +131,8 @@ def test_a_failed_task_is_retried_by_pbook(user):
 
 
 def test_a_failure_names_its_line(user):
-    task_id = user.submit("fails", "echo 'ValueError: no such column' >&2; exit 3", "--outputs", "out.txt", "--noBuild")
+    words = ("--outputs", "out.txt", "--noBuild", "--disableAutoRetry")
+    task_id = user.submit("fails", "echo 'ValueError: no such column' >&2; exit 3", *words)
     assert user.ended(task_id) == "failed"
     (job,) = user.jobs(task_id)
     assert (job["pilot_error_code"], job["trans_exit_code"]) == (1305, 3)
