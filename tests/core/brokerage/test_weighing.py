@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from core.brokerage.broker import broker, take_best
+from core.brokerage.broker import broker, spread, take_best
 from core.brokerage.weighing import weigh, weight
 from tests.core.brokerage.describing import ask, queue
 
@@ -66,3 +66,20 @@ def test_a_bunch_spreads_over_the_best_ten_by_weight_and_names_break_ties():
     assert {taken[f"Q{number:02}"] for number in range(5, 10)} <= {9, 10, 11}
     again = broker(ask(), [queue("B"), queue("A")])
     assert [take_best(again.best(), again.request).queue_name for _ in range(4)] == ["A", "B", "A", "B"]
+
+
+def test_a_small_bunch_takes_turns_among_queues_that_are_alike():
+    queues = [queue(f"Q{number}", running=100 - number, activated=50) for number in range(4)]
+    queues += [queue("FAR", running=50, activated=50)]
+    decision = broker(ask(), queues)
+    names = [one.queue_name for one in spread(decision.best(), decision.request, 8)]
+    assert sorted(names) == ["Q0", "Q0", "Q1", "Q1", "Q2", "Q2", "Q3", "Q3"]
+    assert names[0] == "Q0"
+    assert queues[0].activated == 52
+
+
+def test_a_large_bunch_goes_on_to_the_others_when_these_have_become_as_good():
+    best, second = queue("BEST", running=99), queue("SECOND", running=49)
+    decision = broker(ask(), [best, second])
+    taken = Counter(one.queue_name for one in spread(decision.best(), decision.request, 40))
+    assert taken["BEST"] > taken["SECOND"] > 0
