@@ -11,7 +11,7 @@ from core.brokerage.criterion import Criterion
 from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
 
-__all__ = ["BEST", "Decision", "broker", "take_best", "weight"]
+__all__ = ["BEST", "Decision", "broker", "spread", "weight"]
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
@@ -168,13 +168,3 @@ def spread(best: list[Candidate], request: Request, count: int) -> list[Candidat
         given[queue.queue_name] += 1
         chosen.append(queue)
     return chosen
-
-
-def take_best(accepted: list[Candidate], request: Request | None = None) -> Candidate:
-    """The best queue for one more job, counting it in at once so that a bunch of jobs spreads."""
-    if request is None:
-        best = min(accepted, key=lambda queue: (-weight(queue), queue.queue_name))
-    else:
-        best = min(accepted, key=lambda queue: (-weight(queue, request), queue.queue_name))
-    best.activated += 1
-    return best

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from core.brokerage.broker import broker, spread, take_best
+from core.brokerage.broker import broker, spread
 from core.brokerage.weighing import weigh, weight
 from tests.core.brokerage.describing import ask, queue
 
@@ -60,12 +60,12 @@ def test_far_lighter_queues_take_nothing_of_production():
 def test_a_bunch_spreads_over_the_best_ten_by_weight_and_names_break_ties():
     queues = [queue(f"Q{number:02}", running=9 if number < 5 else 4) for number in range(15)]
     decision = broker(ask(), queues)
-    taken = Counter(take_best(decision.best(), decision.request).queue_name for _ in range(150))
+    taken = Counter(one.queue_name for one in spread(decision.best(), decision.request, 150))
     assert set(taken) == {f"Q{number:02}" for number in range(10)}
     assert {taken[f"Q{number:02}"] for number in range(5)} <= {19, 20, 21}
     assert {taken[f"Q{number:02}"] for number in range(5, 10)} <= {9, 10, 11}
     again = broker(ask(), [queue("B"), queue("A")])
-    assert [take_best(again.best(), again.request).queue_name for _ in range(4)] == ["A", "B", "A", "B"]
+    assert [one.queue_name for one in spread(again.best(), again.request, 4)] == ["A", "B", "A", "B"]
 
 
 def test_a_small_bunch_takes_turns_among_queues_that_are_alike():
