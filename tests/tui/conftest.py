@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,9 @@ class Story:
         return int(row["incidents"][0]["incident_id"])
 
 
-@pytest.fixture(scope="session")
-def story(postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Five jobs that failed alike, one with hostile texts, some that run. Tests only read it: the agents that made it rest."""
-    directory = tmp_path_factory.mktemp("console")
+@contextmanager
+def a_story(postgres_url: str, directory: Path) -> Iterator[Story]:
+    """Five jobs that failed alike, one with hostile texts, some that run; the agents that made it rest."""
     with fresh_database(postgres_url) as url:
         with running_system(url, directory, further_agents=build_agents) as system:
             told = Story(system)
@@ -105,6 +104,20 @@ def story(postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPat
             told.incidents(6)
         with running_system(url, directory, agents=False) as told.system:
             yield told
+
+
+@pytest.fixture(scope="session")
+def story(postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The story for tests that only read it."""
+    with a_story(postgres_url, tmp_path_factory.mktemp("console")) as told:
+        yield told
+
+
+@pytest.fixture(scope="session")
+def changed_story(postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The same once more, for tests that add rows of their own to it."""
+    with a_story(postgres_url, tmp_path_factory.mktemp("changed")) as told:
+        yield told
 
 
 @pytest.fixture

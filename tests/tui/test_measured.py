@@ -6,9 +6,15 @@ import pytest
 
 from tests.support.builders import make_task
 from tests.support.measured import note_measured
-from tests.tui.conftest import console
+from tests.tui.conftest import Story, console
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(name="story")
+def _story(changed_story: Story) -> Story:
+    """These tests add rows of their own."""
+    return changed_story
 
 
 async def test_a_task_tells_what_its_scouts_measured_and_when_the_system_acts(story):

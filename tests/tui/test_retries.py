@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.core.retrial.failing import add_rule, fail, judge, make_task
-from tests.tui.conftest import console
+from tests.tui.conftest import Story, console
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(name="story")
+def _story(changed_story: Story) -> Story:
+    """These tests add rows of their own."""
+    return changed_story
 
 
 async def test_a_failed_job_of_a_task_says_what_the_rules_did(story):

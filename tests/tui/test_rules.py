@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.core.retrial.failing import add_rule, fail, judge, make_task, no_rules
-from tests.tui.conftest import HOSTILE, console
+from tests.tui.conftest import HOSTILE, Story, console
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(name="story")
+def _story(changed_story: Story) -> Story:
+    """These tests add rows of their own."""
+    return changed_story
 
 
 async def test_rules_say_what_they_did_and_lead_to_the_job(story):

@@ -7,9 +7,15 @@ import pytest
 from core.shares.editing import replace_tree
 from core.shares.usage import refresh
 from tests.core.shares.conftest import put_jobs
-from tests.tui.conftest import console
+from tests.tui.conftest import Story, console
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(name="story")
+def _story(changed_story: Story) -> Story:
+    """These tests add rows of their own."""
+    return changed_story
 
 
 async def test_the_shares_show_what_each_uses_and_lead_to_their_jobs(story):
