@@ -34,9 +34,9 @@ up: $(STAMP)
 down: $(STAMP)
 	$(BIN)/panda down $(ARGS)
 
-# What hardly waits runs in two processes, a file staying together since its tests share a server; what starts whole
-# systems, browsers, terminals and real pilots runs alone. ARGS names tests to run instead.
-APART := tests/api tests/core tests/logger
+# Two processes for what may run side by side, a file staying together since its tests share a server; what starts, kills
+# and times whole systems and browsers runs alone. ARGS names tests to run instead.
+APART := tests/api tests/core tests/logger tests/real tests/tui
 test: $(DEV_STAMP)
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
