@@ -17,6 +17,7 @@ from core.taskengine.lanes import FullLane, LaneKey, full_lane, lane_of
 from core.taskengine.making.closing import settle
 from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_jobs
 from core.taskengine.making.ready_input import ready_files
+from core.taskengine.patience import pending_retry_s
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import meet_obstacle
 from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
@@ -24,7 +25,6 @@ from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
 log = logging.getLogger("panda.generator")
 
 _TASKS_PER_CYCLE = 50
-_URGENT, _HIGH = 950, 900
 
 # ix_tasks_generate; whoever had a bunch stands behind those of the same priority who wait longer
 _DUE = """
@@ -136,11 +136,5 @@ class Generator(Agent):
             if task is None or TaskStatus(task["status"]) not in MAKING_TASK_STATUSES:
                 transaction.execute(_REST, {"id": task_id})
                 return
-            retry_s = self._retry_s(task["current_priority"])
+            retry_s = pending_retry_s(task, self._times)
             meet_obstacle(transaction, task_id, reason, who=self.name, retry_s=retry_s)
-
-    def _retry_s(self, priority: int) -> float:
-        """Urgent tasks are tried again sooner (domain.md 3.3)."""
-        if priority >= _URGENT:
-            return self._times.pending_retry_urgent_s
-        return self._times.pending_retry_s / 2 if priority >= _HIGH else self._times.pending_retry_s
