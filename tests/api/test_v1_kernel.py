@@ -313,3 +313,10 @@ def test_refusals_change_nothing(client, shared_system):
         refused(client.post(f"/api/v1/{path}", json={}))
         refused(client.post(f"/api/v1/{path}", content=b"\xff"))
     assert everything(shared_system.database) == before
+
+
+def test_the_order_of_a_union_counts_and_not_which_was_asked_first():
+    assert cast("[]", list[Any] | str) == []
+    assert cast("[]", str | list[Any]) == "[]"
+    assert cast("{}", dict[str, Any] | str) == {}
+    assert cast("{}", str | dict[str, Any]) == "{}"

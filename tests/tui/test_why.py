@@ -64,6 +64,8 @@ def test_panda_why_and_the_console_in_a_terminal(fresh, short_directory) -> None
         terminal.open(command, PANDA_URL=fresh.system.url, PANDA_TOKEN=fresh.system.token("olga", "operator"))
         terminal.shows(f"{panda_id}", "w why")
         terminal.press("w")
-        terminal.shows("None of 4 queues can take it", "Accepted by 0 of 4 queues", "4 → 0")
+        terminal.shows("None of 4 queues can take it", "Accepted by 0 of 4 queues")
+        terminal.press("End")
+        terminal.shows("4 → 0")
     finally:
         terminal.close()
