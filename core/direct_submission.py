@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from core.accounts.admission import check_submission
+from core.accounts.priorities import group_offset
 from core.database import Database, Transaction
 from core.dataservice.catalogue import dataset_files, ensure_dataset
 from core.errors import InvalidInput
@@ -11,9 +14,11 @@ from core.shares.tagging import ShareFacts, shares_of
 from core.taskbuffer.submission import NewFile, NewJob, check_job, insert_jobs
 
 
-def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
+def submit_jobs(database: Database, jobs: list[NewJob], production_groups: Collection[str] = ()) -> list[int]:
     """Check and insert jobs and return their PandaIDs in order. Raises InvalidInput, UnknownObject, and NotAllowed
     for a banned account or one beyond its quota; nothing is kept then.
+
+    `production_groups`: working groups whose production role the submitter has; what those privileged get more is added.
     """
     for position, job in enumerate(jobs):
         if not any(file.type == "log" for file in job.files):
@@ -27,6 +32,7 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
     with database.transaction() as transaction:
         for user_name, working_group, label in sorted({_submitter(job) for job in jobs}):
             check_submission(transaction, user_name=user_name, working_group=working_group, label=label)
+        _add_group_offsets(transaction, jobs, production_groups)
         catalogue: dict[str, dict[str, dict[str, object]]] = {}
         for position, job in enumerate(jobs):
             if job.computing_site:
@@ -36,6 +42,13 @@ def submit_jobs(database: Database, jobs: list[NewJob]) -> list[int]:
         for job, share in zip(jobs, shares_of(transaction, [facts_of_job(job) for job in jobs]), strict=True):
             job.gshare = share
         return insert_jobs(transaction, jobs)
+
+
+def _add_group_offsets(transaction: Transaction, jobs: list[NewJob], groups: Collection[str]) -> None:
+    kinds = {(job.working_group, job.prod_source_label) for job in jobs if job.working_group in groups}
+    offsets = {kind: group_offset(transaction, *kind) for kind in sorted(kinds)}
+    for job in jobs:
+        job.current_priority += offsets.get((job.working_group, job.prod_source_label), 0)
 
 
 def facts_of_job(job: NewJob) -> ShareFacts:

@@ -1,4 +1,4 @@
-"""Who may submit in the name of a working group (domain.md 6.2, 14). Knows callers, no request."""
+"""Who may submit in the name of a working group, and with which role (domain.md 2.6, 6.2, 14). Knows callers, no request."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def check_working_group(caller: Caller, group: str, field: str) -> None:
         field=field,
         remedy="leave it out, or use a token that names the group or has the production role",
     )
+
+
+def has_group_production_role(caller: Caller, group: str) -> bool:
+    """Whether `caller` submits for `group` with its production role: that of the VO, or `/vo/higgs/Role=production`."""
+    of_group = (entry for entry in caller.groups if entry.endswith("/Role=production") and group in _names(entry))
+    return bool(group) and (caller.may(Access.PRODUCTION) or any(of_group))
 
 
 def _names(entry: str) -> list[str]:

@@ -8,7 +8,7 @@ import orjson
 
 from api.bodies import parse_json
 from api.identity.access import Access
-from api.identity.working_groups import check_working_group
+from api.identity.working_groups import check_working_group, has_group_production_role
 from api.panda.job_attributes import job_dictionary
 from api.panda.job_record import job_from_record, record_of
 from api.panda.kernel import Auth, Bare, Call, Refusal, Result, Success, endpoint
@@ -36,7 +36,8 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
         check_working_group(call.caller, job.working_group, f"jobs.{position}.workingGroup")
         job.prod_user_name = call.caller.user_name
         job.vo = job.vo or call.caller.vo
-    panda_ids = submit_jobs(call.services.database, parsed)
+    groups = {job.working_group for job in parsed if has_group_production_role(call.caller, job.working_group)}
+    panda_ids = submit_jobs(call.services.database, parsed, production_groups=groups)
     return Success([(panda_id, panda_id, {"jobsetID": panda_id}) for panda_id in panda_ids])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.identity.access import Access
-from api.identity.working_groups import check_working_group
+from api.identity.working_groups import check_working_group, has_group_production_role
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
 from api.panda.task_commands import (
     avalanche,
@@ -92,14 +92,16 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
     if task_parameters.get("prodSourceLabel") == "managed" and not call.caller.may(Access.PRODUCTION):
         return Refusal("task_parameters.prodSourceLabel: production role required for managed", data=60)
     try:
-        group = task_parameters.get("workingGroup")
-        check_working_group(call.caller, group if isinstance(group, str) else "", "task_parameters.workingGroup")
+        named = task_parameters.get("workingGroup")
+        group = named if isinstance(named, str) else ""
+        check_working_group(call.caller, group, "task_parameters.workingGroup")
         submission = submit_task(
             call.services.database,
             task_parameters,
             user_name=call.caller.user_name,
             vo=call.caller.vo,
             is_production=call.is_production,
+            has_group_role=has_group_production_role(call.caller, group),
             parent_tid=parent_tid,
             base_url=call.base_url,
             scouts=call.services.settings.scouts,

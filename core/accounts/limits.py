@@ -64,6 +64,8 @@ class Limits:
     boost_priority: int | None = None
     boost_until: datetime | None = None
     banned_until: datetime | None = None
+    is_privileged: bool = False
+    """Of a group: what its production role submits comes before the work of all users."""
     reason: str = ""
     covers_all_work: bool = False
     """Caps, quotas and bans that operators decided hold for all work; what follows the settings for users' own only."""
@@ -196,6 +198,9 @@ def set_limits(database: Database, account: Account, changes: Mapping[str, Any],
         present = transaction.fetch_one(_GET, {"kind": account.kind, "name": account.name}) or {}
         values = {name: present.get(name) for name in CHANGEABLE} | dict(changes)
         values |= {name: values[name] or "" for name in ("quota_mode", "reason")}
+        values["is_privileged"] = bool(values["is_privileged"])
+        if values["is_privileged"] and account.kind != GROUP:
+            raise InvalidInput("users have no production role of their own", field="is_privileged", remedy="boost them")
         _check_values(values, changes, now)
         row = transaction.fetch_one(_SET, {**values, "kind": account.kind, "name": account.name, "who": who})
     assert row is not None  # an upsert with RETURNING always answers

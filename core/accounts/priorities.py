@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from core.accounts.limits import USER_LABELS, Account, Limits, LimitTable, account_of, read_limits
+from core.accounts.limits import GROUP, USER_LABELS, Account, Limits, LimitTable, account_of, read_limits
 from core.accounts.quotas import cpu_by_day, quotas_of, used_part
 from core.database import Transaction
 
 ORDINARY = 1100
 """Higher priorities (build jobs 2000, merging 5000, ...) are given on purpose and stay."""
+GROUP_PRODUCTION_OFFSET = 2000
+"""What the production role of a privileged group adds: more than `ORDINARY`, so live jobs do not lower it (domain.md 2.6)."""
 MOST_COUNTED = 5000
 """Live jobs that are counted at most: further ones get the priority of the last that was, and their age decides."""
 _MOST_QUOTAS = 10.0
@@ -77,6 +79,14 @@ def priorities_of(transaction: Transaction, jobs: Sequence[JobToBe], now: dateti
         position[account] += 1
         priorities.append(_priority(job.current_priority, limits.of(account), number, lowered.get(account, 0), now))
     return priorities
+
+
+def group_offset(transaction: Transaction, working_group: str, label: str) -> int:
+    """Points more for users' work that the production role of a privileged group submits; 0 for all else (domain.md 2.6)."""
+    account = account_of("", working_group)
+    if account.kind != GROUP or label not in USER_LABELS:
+        return 0
+    return GROUP_PRODUCTION_OFFSET if read_limits(transaction, {account}).of(account).is_privileged else 0
 
 
 def _falls(job: JobToBe) -> bool:

@@ -37,6 +37,8 @@ class AccountLimit(SQLModel, table=True):
     boost_priority: int | None = number_or_none()
     """Fixed priority of its jobs until `boost_until`."""
     boost_until: datetime | None = time_or_none()
+    is_privileged: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    """Of a group: the users' work that its production role submits comes before that of all users (domain.md 2.6)."""
     banned_until: datetime | None = time_or_none()
     """Nothing is taken from it and nothing of it starts before; the end of the year 9999 is for good."""
     reason: str = words()

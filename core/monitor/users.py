@@ -105,6 +105,7 @@ def _shown(limits: Limits, now: datetime) -> dict[str, Any]:
         "jobs_per_priority_point": limits.jobs_per_priority_point,
         "boost_priority": boost,
         "boost_until": limits.boost_until if boost is not None else None,
+        "is_privileged": limits.is_privileged,
         "is_banned": is_banned,
         "banned_until": limits.banned_until if is_banned else None,
         "reason": limits.reason,

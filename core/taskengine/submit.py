@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.accounts.admission import check_active_tasks, check_submission
+from core.accounts.priorities import group_offset
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.names import ANY_QUEUE
@@ -58,14 +59,16 @@ def submit_task(
     user_name: str,
     vo: str,
     is_production: bool = False,
+    has_group_role: bool = False,
     parent_tid: int | None = None,
     base_url: str = "",
     scouts: ScoutSettings = DEFAULT_SCOUTS,
 ) -> Submission:
     """Register a task and make its jobs, or take an ended one of the same name up again.
 
-    `base_url` is where workers fetch the sandbox when the parameters do not say. Raises InvalidInput, UnknownObject or
-    NotAllowed naming the parameter, and TooManyTasks (upstream's code 10); nothing is kept then.
+    `has_group_role`: who submits has the production role of the working group, which raises the priority where the group is
+    privileged. `base_url` is where workers fetch the sandbox when the parameters do not say. Raises InvalidInput,
+    UnknownObject or NotAllowed naming the parameter, and TooManyTasks (upstream's code 10); nothing is kept then.
     """
     _check_size(parameters)
     official = is_production and fields.flag(parameters, "official")
@@ -79,6 +82,9 @@ def submit_task(
         task_id = int(row["id"])
         definition = read_definition(parameters, task_id=task_id, user_name=user_name, is_production=is_production)
         _check_account(transaction, user_name, definition.working_group, definition.label)
+        if has_group_role:
+            offset = group_offset(transaction, definition.working_group, definition.label)
+            definition = replace(definition, priority=definition.priority + offset)
         _check_sites(transaction, parameters, definition)
         parent = _parent(transaction, parent_tid)
         if parent_tid is not None and parent is None:

@@ -25,6 +25,7 @@ IsGroup = Annotated[bool, typer.Option("--group", help="NAME is a working group.
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who ask.")]
 Until = Annotated[str, typer.Option(metavar="WHEN", help="A time (2026-12-31 or ISO 8601, UTC), 12h, 3d, or forever.")]
 _USUAL = "usual"
+_ANSWERS = {"yes": True, "no": False}
 _FOREVER_YEAR = 9999
 
 
@@ -128,7 +129,8 @@ def set_(
         typer.Argument(
             metavar="FIELD=VALUE",
             help="max_running_jobs, max_running_cores, max_active_tasks, cpu_hours_1d, cpu_hours_7d, cpu_hours_30d, "
-            "quota_mode (lower, hold, reject), jobs_per_priority_point; VALUE `usual` gives it back to the settings.",
+            "quota_mode (lower, hold, reject), jobs_per_priority_point, is_privileged (yes, no; of groups); "
+            "VALUE `usual` gives it back to the settings.",
         ),
     ],
     group: IsGroup = False,
@@ -200,6 +202,8 @@ def _setting(word: str) -> tuple[str, Any]:
         raise Usage(f"'{word}' sets nothing", field="FIELD=VALUE", remedy="write max_running_jobs=100")
     if value == _USUAL:
         return name, None
+    if value in _ANSWERS:
+        return name, _ANSWERS[value]
     digits = value.removeprefix("-")
     return name, int(value) if digits.isascii() and digits.isdigit() and len(digits) < 20 else value
 
@@ -248,6 +252,7 @@ def _limits(limits: dict[str, Any]) -> dict[str, Any]:
         "limits": f"{limits['max_running_jobs']:,} running jobs, {limits['max_running_cores']:,} cores, "
         f"{limits['max_active_tasks']:,} tasks",
         "quotas": f"{', '.join(quotas)}; beyond: {limits['quota_mode']}" if quotas else "",
+        "production role": "its work comes before that of all users" if limits["is_privileged"] else "",
     }
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.identity.caller import Caller
-from api.identity.working_groups import check_working_group
+from api.identity.working_groups import check_working_group, has_group_production_role
 from core.database import Database
 from core.errors import NotAllowed
 from tests.api.test_control import refused
@@ -79,6 +79,8 @@ WRONG = [
     ("banned_until", {"banned_until": "2020-01-01T00:00:00Z", "reason": "x"}),
     ("reason", {"banned_until": "forever"}),
     ("reason", {"banned_until": "forever", "reason": "  "}),
+    ("is_privileged", {"is_privileged": "yes"}),
+    ("is_privileged", {"is_privileged": True}),
     ("surprise", {"surprise": 1}),
 ]
 
@@ -243,6 +245,40 @@ def test_a_token_names_the_groups_of_its_bearer(groups, may):
         with pytest.raises(NotAllowed) as refusal:
             check_working_group(caller, "higgs", "workingGroup")
         assert refusal.value.field == "workingGroup"
+
+
+def test_the_production_role_of_a_privileged_group_comes_before_all_users(shared_system, operator):
+    database, pia = shared_system.database, shared_system.client("pia", "production")
+    assert decide(operator, "trigger", kind="group", is_privileged=True).json()["account"]["is_privileged"] is True
+
+    def priority_of_job(group: str, **attributes: object) -> int:
+        [[panda_id, *_]] = submit_job(pia, workingGroup=group, **attributes)["data"]
+        return row_of(database, panda_id)["current_priority"]
+
+    assert [priority_of_job("trigger") for _ in range(7)] == [3000] * 7, "its live jobs do not lower it"
+    assert [priority_of_job("calo") for _ in range(7)] == [1000] * 5 + [999] * 2
+    assert priority_of_job("trigger", prodSourceLabel="managed", currentPriority=500) == 500
+    task = submit_task(pia, taskName="urgent", workingGroup="trigger", nJobs=2)["data"]
+    statement = "SELECT t.current_priority AS task, j.current_priority AS job FROM tasks t JOIN jobs_live j USING (jedi_task_id)"
+    assert database.fetch(f"{statement} WHERE jedi_task_id = %(id)s", {"id": task}) == [{"task": 3000, "job": 3000}] * 2
+    decide(operator, "trigger", kind="group", is_privileged=None)
+    assert priority_of_job("trigger") == 1000 - 9 // 5
+
+
+@pytest.mark.parametrize(
+    ("groups", "roles", "has_it"),
+    [
+        (("/vo/higgs/Role=production",), (), True),
+        ((), ("production",), True),
+        (("/vo/higgs",), (), False),
+        (("higgs", "/vo/susy/Role=production", "/vo/Role=production"), (), False),
+        (("/vo/higgs/Role=pilot",), ("pilot",), False),
+    ],
+)
+def test_the_production_role_of_a_group_is_more_than_its_membership(groups, roles, has_it):
+    caller = Caller("norbert", "vo", roles=frozenset(roles), groups=groups)
+    assert has_group_production_role(caller, "higgs") is has_it
+    assert not has_group_production_role(caller, "")
 
 
 def test_agents_tell_when_they_ran(shared_system, operator):

@@ -19,8 +19,12 @@ def test_an_operator_limits_bans_boosts_and_looks(panda, panda_json):
     assert row["user"]["limits"]["boost_priority"] == 1500 and not row["user"]["limits"]["is_banned"]
     panda("accounts", "set", "mallory", "max_running_jobs=usual")
     assert panda_json("accounts", "show", "mallory")["user"]["limits"]["max_running_jobs"] == 10_000
-    panda("accounts", "set", "higgs", "max_running_jobs=9", "--group")
-    assert panda_json("accounts", "show", "higgs", "--group")["user"]["limits"]["max_running_jobs"] == 9
+    panda("accounts", "set", "higgs", "max_running_jobs=9", "is_privileged=yes", "--group")
+    limits = panda_json("accounts", "show", "higgs", "--group")["user"]["limits"]
+    assert (limits["max_running_jobs"], limits["is_privileged"]) == (9, True)
+    assert "before that of all users" in panda("accounts", "show", "higgs", "--group").stdout
+    panda("accounts", "set", "higgs", "is_privileged=no", "--group")
+    assert not panda_json("accounts", "show", "higgs", "--group")["user"]["limits"]["is_privileged"]
     assert set(panda_json("accounts", "usage", "mallory")) == {"days", "queues", "quotas"}
     assert "by queue" in panda("accounts", "usage", "mallory").stdout
 

@@ -265,6 +265,7 @@ def _accounts() -> None:
         *_texts("quota_mode"),
         *_optional("jobs_per_priority_point", "boost_priority"),
         *_times("boost_until", "banned_until"),
+        _flag("is_privileged"),
         *_texts("reason", "modified_by"),
         _now("modification_time"),
         *_sound_limits(),
