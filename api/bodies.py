@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from collections import Counter
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -47,11 +49,12 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     return _gunzip(body, limit_bytes) if body.startswith(_GZIP_MAGIC) else body
 
 
-def parse_json(body: bytes, *, field: str = "body", takes_binary: bool = False) -> Any:
+def parse_json(body: bytes, *, field: str = "body", takes_binary: bool = False, takes_twins: bool = True) -> Any:
     """The JSON document of a body or of a parameter; None when it is empty.
 
     Raises InvalidInput saying where it stops making sense, or which value holds a NUL character, which no database
-    and no file name can hold; with `takes_binary` the operation cleans its texts itself.
+    and no file name can hold; with `takes_binary` the operation cleans its texts itself. Without `takes_twins` also
+    for a name that an object has twice, of which one would be overlooked.
     """
     if not body.strip():
         return None
@@ -63,7 +66,15 @@ def parse_json(body: bytes, *, field: str = "body", takes_binary: bool = False) 
         raise InvalidInput(f"nested more than {_DEEPEST} levels deep", field=field, remedy="send a flatter document")
     if not takes_binary and _NUL_IN_JSON in body:
         refuse_nul(document, "" if field == "body" else field)
+    if not takes_twins:
+        json.loads(body, object_pairs_hook=_without_twins)
     return document
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        [(name, count)] = Counter(name for name, _ in pairs).most_common(1)
+        raise InvalidInput(f"given {count} times", field=name[:200] or "body", remedy="give it once")
 
 
 def refuse_nul(value: Any, field: str) -> None:

@@ -1,7 +1,8 @@
 """Declares operations of our own API: method, path, access, typed input. Knows no operation and no SQL.
 
-A handler is a plain function whose parameters say what it reads: `context` (always first), `query` and `body` (pydantic
-models), and the names in the path (int or str). From that one declaration come parsing, refusals and the OpenAPI page.
+A handler is a plain function whose parameters say what it reads: `context` (always first), `query` (a pydantic model),
+`body` (a strict one, `api.strict`), and the names in the path (int or str). From that one declaration come parsing,
+refusals and the OpenAPI page.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from api.identity.access import Access, Caller
 from api.live import ChangeHub
+from api.strict import StrictBody
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
@@ -90,10 +92,11 @@ class Operation:
     access: Access
     summary: str
     query_model: type[BaseModel] | None
-    body_model: type[BaseModel] | None
+    body_model: type[StrictBody] | None
     path_types: dict[str, TypeAdapter[Any]]
     takes_binary: bool
-    """Cleans its texts itself; everywhere else a NUL character is refused at the door."""
+    """Takes what it can use of a body and cleans its texts itself; everywhere else NUL characters and names that an
+    object has twice are refused at the door."""
     answer_model: type[BaseModel] | None = None
     """What the answer holds, for the OpenAPI page; None says that it is an object."""
 
@@ -122,6 +125,11 @@ def operation(
     def mark(handler: Handler) -> Handler:
         hints = get_type_hints(handler)
         names = [name for name in inspect.signature(handler).parameters if name != "context"]
+        body = hints.get("body") if "body" in names else None
+        if body is not None and not issubclass(body, StrictBody):
+            raise TypeError(
+                f"{path}: the body has to be a StrictBody, else true counts as 1 and misspelt fields as left out"
+            )
         declared = Operation(
             method=method,
             path=path,
@@ -129,7 +137,7 @@ def operation(
             access=access,
             summary=(inspect.getdoc(handler) or "").split("\n")[0],
             query_model=hints.get("query") if "query" in names else None,
-            body_model=hints.get("body") if "body" in names else None,
+            body_model=body,
             path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
             takes_binary=takes_binary,
             answer_model=answers,
@@ -152,15 +160,29 @@ def _validated(adapter: TypeAdapter[Any], value: Any, *, prefix: str) -> Any:
         raise refusal_of(error, prefix) from error
 
 
+_REMEDIES = {
+    "int_type": "a whole number, without quotes and without a point",
+    "float_type": "a number, without quotes",
+    "bool_type": "true or false, without quotes",
+    "string_type": "text in quotes",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "missing": "give it",
+    "extra_forbidden": "no such field here: correct its name or leave it out",
+}
+"""By pydantic's kind of complaint; what is not here is said by the complaint itself."""
+
+
 def refusal_of(error: ValidationError, prefix: str = "") -> InvalidInput:
     """The first complaint of pydantic as one of ours, naming the field by its path."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"])) or "body"
     given = repr(first.get("input"))
     shown = given if len(given) <= 80 else given[:77] + "..."
-    complaint = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    complaint = message[0].lower() + message[1:]
     more = error.error_count() - 1
     tail = f" (and {more} more)" if more else ""
-    return InvalidInput(
-        f"{complaint}; got {shown}{tail}", field=name, remedy="see /api/openapi.json for what is expected"
-    )
+    remedy = _REMEDIES.get(first["type"], "see /api/openapi.json for what is expected")
+    return InvalidInput(f"{complaint}; got {shown}{tail}", field=name, remedy=remedy)

@@ -49,7 +49,7 @@ def _answer(operation: Operation, services: Services, gate: Gate, request: Reque
         caller = gate.identify(request.headers, request.cookies)
         gate.admit(caller, operation.access)
         context = Context(services, caller, request.query_params.multi_items())
-        document = parse_json(body, takes_binary=operation.takes_binary)
+        document = parse_json(body, takes_binary=operation.takes_binary, takes_twins=operation.takes_binary)
         arguments = operation.arguments(*_address(request, context), document)
         return _response(operation.handler(context, **arguments))
     except PandaError as error:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
-from core.accounts.limits import FOREVER, MAX_NUMBER, Account, decided_of, read_limits, set_limits
+from api.strict import End, Moment, StrictBody
+from core.accounts.limits import MAX_NUMBER, Account, decided_of, read_limits, set_limits
 
-_NUMBER: Any = Field(None, strict=True, ge=0, le=MAX_NUMBER)
+_NUMBER: Any = Field(None, ge=0, le=MAX_NUMBER)
 
 
-class AccountBody(BaseModel):
+class AccountBody(StrictBody):
     """What is decided; what is left out stays, and null gives it back to the settings."""
-
-    model_config = ConfigDict(extra="forbid")
 
     max_running_jobs: int | None = _NUMBER
     max_running_cores: int | None = _NUMBER
@@ -30,9 +28,11 @@ class AccountBody(BaseModel):
     """Beyond a quota: a lower priority, held jobs, or refused submissions."""
     jobs_per_priority_point: int | None = _NUMBER
     """Live jobs that lower the priority of the next one by one; 0: it never falls."""
-    boost_priority: int | None = Field(None, strict=True, ge=-1_000_000, le=1_000_000)
-    boost_until: AwareDatetime | None = None
-    banned_until: AwareDatetime | Literal["forever"] | None = None
+    boost_priority: int | None = Field(None, ge=-1_000_000, le=1_000_000)
+    boost_until: Moment | None = None
+    is_privileged: bool | None = None
+    """Of a group: users' work that its production role submits gets 2000 points more, which its live jobs do not lower."""
+    banned_until: End | None = None
     reason: str | None = Field(None, max_length=1000)
     """Why; bans and boosts need one."""
 
@@ -50,9 +50,6 @@ def account(context: Context, kind: Literal["user", "group"], name: str) -> dict
 def set_account(context: Context, kind: Literal["user", "group"], name: str, body: AccountBody) -> dict[str, Any]:
     """Decide about a user or working group."""
     changes = body.model_dump(exclude_unset=True)
-    until: datetime | str | None = changes.get("banned_until")
-    if until == "forever":
-        changes["banned_until"] = FOREVER
     who = context.caller.user_name
     row = set_limits(context.database, Account(kind, name), changes, who=who, now=context.services.clock())
     return {"account": row}

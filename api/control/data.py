@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Answer, Context, Created, operation
+from api.strict import StrictBody
 from core.dataservice.activation import Arrival, register_arrivals
 from core.dataservice.catalogue import NewCatalogueFile, NewReplica, check_owner, describe_dataset, register_dataset
 
 
-class ReplicaBody(BaseModel):
+class ReplicaBody(StrictBody):
     """Where a copy lies; a deterministic endpoint knows the place by itself."""
 
     endpoint: str
     pfn: str = Field("", max_length=4096)
 
 
-class FileBody(BaseModel):
+class FileBody(StrictBody):
     """A file with the facts that every copy must match."""
 
     lfn: str = Field(min_length=1, max_length=4096)
@@ -31,7 +32,7 @@ class FileBody(BaseModel):
     """Events in it: tasks that are split by events need it, unless they state a number for all files."""
 
 
-class DatasetBody(BaseModel):
+class DatasetBody(StrictBody):
     """A dataset to register."""
 
     name: str = Field(min_length=1, max_length=255)
@@ -40,7 +41,7 @@ class DatasetBody(BaseModel):
     files: list[FileBody]
 
 
-class ArrivalBody(BaseModel):
+class ArrivalBody(StrictBody):
     """A replica that exists now; a deterministic endpoint knows its place by itself."""
 
     dataset: str
@@ -49,7 +50,7 @@ class ArrivalBody(BaseModel):
     pfn: str = Field("", max_length=4096)
 
 
-class ArrivalsBody(BaseModel):
+class ArrivalsBody(StrictBody):
     """Replicas that exist now."""
 
     replicas: list[ArrivalBody] = Field(min_length=1, max_length=100_000)

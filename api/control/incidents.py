@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
+from api.strict import StrictBody
 from logger.store import MAX_COMMENT_CHARACTERS, IncidentStore
 
 
-class CommentBody(BaseModel):
+class CommentBody(StrictBody):
     """Why, for those who come after."""
 
     comment: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
@@ -35,8 +36,11 @@ def reopen(context: Context, incident_id: int, body: CommentBody) -> dict[str, A
     return {"incident": _store(context).reopen(incident_id, context.caller.user_name, body.comment)}
 
 
-class RecordsBody(BaseModel):
+class RecordsBody(StrictBody):
     """A batch of log records; each is checked by itself, so that one bad record does not lose the others."""
+
+    model_config = ConfigDict(extra="ignore")
+    """Records of a newer emitter are not lost for what it says beside them."""
 
     records: list[Any]
     dropped: int = Field(0, ge=0, description="records that the emitter lost since its last batch")

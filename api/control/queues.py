@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 import core.queues
 from api.identity.access import Access
 from api.operations import Context, operation
+from api.strict import StrictBody
 
 
-class QueueBody(BaseModel):
+class QueueBody(StrictBody):
     """Attributes of a queue; those left out stay. A limit of 0 means none."""
-
-    model_config = ConfigDict(extra="forbid")
 
     site: str | None = Field(None, max_length=100)
     status: Literal["online", "offline", "test", "brokeroff", "paused"] | None = None
@@ -31,10 +30,8 @@ class QueueBody(BaseModel):
     """Give the queue back to the automaton, which puts it into test and back by its test jobs."""
 
 
-class EndpointBody(BaseModel):
+class EndpointBody(StrictBody):
     """A storage endpoint: the mover that reads and writes it, its directory, and whether files lie there by rule."""
-
-    model_config = ConfigDict(extra="forbid")
 
     mover: Literal["cp", "symlink"] = "cp"
     path: str = Field(min_length=1, max_length=4096)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
+from api.strict import Moment, StrictBody
 from core.monitor.retries import rule_list
 from core.retrial import editing
 from core.retrial.trying import MAX_DAYS, try_rule
@@ -16,10 +16,8 @@ from core.retrial.trying import MAX_DAYS, try_rule
 _CODE = Field(None, ge=-(2**31), lt=2**31)
 
 
-class PatternBody(BaseModel):
+class PatternBody(StrictBody):
     """Which errors it is about; what is left out matches everything."""
-
-    model_config = ConfigDict(extra="forbid")
 
     error_source: str | None = Field(None, max_length=50)
     """pilot, exe, sup, ddm, brokerage, job_dispatcher, task_buffer or trans (the payload's exit code)."""
@@ -39,7 +37,7 @@ class RuleBody(PatternBody):
     gshare: str | None = Field(None, max_length=200)
     action: str | None = Field(None, max_length=50)
     parameters: dict[str, Any] | None = None
-    expiration_time: datetime | None = None
+    expiration_time: Moment | None = None
 
 
 class TrialBody(RuleBody):
@@ -55,10 +53,8 @@ class ClassBody(PatternBody):
     """system, user or unknown."""
 
 
-class ActionBody(BaseModel):
+class ActionBody(StrictBody):
     """Whether an action acts at all."""
-
-    model_config = ConfigDict(extra="forbid")
 
     is_active: bool | None = None
     description: str | None = Field(None, max_length=1000)
@@ -123,7 +119,7 @@ def remove_error_class(context: Context, class_id: int) -> dict[str, Any]:
 _MAY_BE_NOTHING = frozenset({"expiration_time"})
 
 
-def _given(body: BaseModel) -> dict[str, Any]:
+def _given(body: StrictBody) -> dict[str, Any]:
     """What the caller wrote; null means what leaving out means, except where it takes a value away."""
     written = body.model_dump(exclude_unset=True)
     return {name: value for name, value in written.items() if value is not None or name in _MAY_BE_NOTHING}

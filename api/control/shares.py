@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
+from api.strict import StrictBody
 from core.shares.checking import MAX_NODES
 from core.shares.editing import remove_share, replace_tree
 from core.shares.editing import set_share as store_share
@@ -16,16 +17,14 @@ from core.shares.reading import read_nodes
 from core.shares.retagging import retag
 
 
-class ShareBody(BaseModel):
+class ShareBody(StrictBody):
     """Attributes of a share; those left out stay. Expressions are regular expressions of the whole value, empty for all."""
-
-    model_config = ConfigDict(extra="forbid")
 
     parent: str | None = None
     """Empty for the top."""
-    value: float | None = Field(None, strict=True)
+    value: float | None = None
     """Weight among its siblings."""
-    position: int | None = Field(None, strict=True)
+    position: int | None = None
     """Work goes to the first leaf that matches, in this order."""
     vo: str | None = None
     prod_source_label: str | None = None
@@ -35,7 +34,7 @@ class ShareBody(BaseModel):
     trans_path: str | None = None
     rtype: str | None = None
     """Kind of resource (`parameters.type` of a queue) at which alone it runs."""
-    max_queued_jobs: int | None = Field(None, strict=True)
+    max_queued_jobs: int | None = None
     """Jobs of a resource type that may wait; 0: as the installation says."""
     description: str | None = None
 
@@ -46,18 +45,14 @@ class NamedShare(ShareBody):
     name: str
 
 
-class TreeBody(BaseModel):
+class TreeBody(StrictBody):
     """A whole tree; shares without a position follow the order of the list. Without any share there is no tree."""
-
-    model_config = ConfigDict(extra="forbid")
 
     shares: list[NamedShare] = Field(max_length=MAX_NODES)
 
 
-class RetagBody(BaseModel):
+class RetagBody(StrictBody):
     """Which live work is tagged anew."""
-
-    model_config = ConfigDict(extra="forbid")
 
     running_too: bool = False
     """Also jobs that a pilot has."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 import core.identity
 from api.identity.access import Access
 from api.operations import Context, operation
+from api.strict import StrictBody
 
 
-class UserBody(BaseModel):
+class UserBody(StrictBody):
     """What is set of a user; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Literal["active", "disabled"] | None = None
     """disabled: every call is refused with 403, within ten seconds."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
+from api.strict import StrictBody
 from core.dispatch.workers import fail_jobs_of_worker
 from core.text import clean
 
 
-class WorkerEndedBody(BaseModel):
+class WorkerEndedBody(StrictBody):
     """A worker that is gone."""
 
     worker_id: str = Field(min_length=1, max_length=80)
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: int | None = Field(None, ge=-(2**31), lt=2**32)
+    """Windows and some batch systems count without a sign."""
+    signal: int | None = Field(None, ge=1, le=128)
     diagnosis: str = Field("", max_length=2000)
 
 
