@@ -34,6 +34,7 @@ from core.workload_settings import (
     MailSettings,
     QueueTestSettings,
     RebrokerageSettings,
+    RetentionSettings,
     ScoutSettings,
     ShareSettings,
     TaskTimes,
@@ -112,7 +113,7 @@ class AgentPeriods(Documented):
     emitter_s: PositiveFloat = 0.25
     """Batches of change signals to the live streams."""
     partitions_s: PositiveFloat = HOUR_S
-    """New partitions of the archive tables, and dropping of those past their age."""
+    """New partitions of the archive tables, and forgetting of old records of decisions."""
     factory_news_s: PositiveFloat = HOUR_S
     """Forgetting of what Harvesters and pilots told of workers and nodes long ago."""
     incidents_s: PositiveFloat = 0.5
@@ -237,6 +238,8 @@ class Settings(IssuerSettings, BaseSettings):
     """When queued jobs are taken back."""
     queue_tests: QueueTestSettings = Field(default_factory=QueueTestSettings)
     """Automatic exclusion of queues."""
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    """How long records of decisions are kept."""
     mail: MailSettings = Field(default_factory=MailSettings)
     """Mail to owners of tasks."""
 

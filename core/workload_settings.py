@@ -160,6 +160,19 @@ class AccountSettings(Documented):
     """How long a finished job counts for the massage as served."""
 
 
+class RetentionSettings(Documented):
+    """How long the system keeps what it wrote down about its own decisions."""
+
+    brokerage_days: PositiveInt = 30
+    """Why queues were chosen and refused."""
+    retries_days: PositiveInt = 90
+    """What the rules for failed jobs did."""
+    notices_days: PositiveInt = 90
+    """What became of the letters to the owners of tasks."""
+    contacts_days: PositiveInt = 90
+    """How often pilots came to each queue, hour by hour."""
+
+
 class RebrokerageSettings(Documented):
     """When queued jobs are taken back and given to other queues (domain.md 2.3, server-api.md 5.5)."""
 

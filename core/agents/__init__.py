@@ -58,7 +58,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         RollUps(database, periods.rollup_s),
         RuleCounter(database, periods.rule_counter_s),
         ChangeEmitter(database, periods.emitter_s),
-        PartitionKeeper(database, utc_now, periods.partitions_s),
+        PartitionKeeper(database, utc_now, periods.partitions_s, settings.retention),
         FactoryNews(database, periods.factory_news_s),
         CacheCleaner(database, settings.cache_path, settings.cache, periods.cache_cleaner_s),
     ]

@@ -1,4 +1,7 @@
-"""Makes the monthly partitions of archive and history ahead of time. The incident store keeps its own days."""
+"""Makes the monthly partitions of archive and history ahead of time, and forgets old records of decisions.
+
+What is forgotten is in core.retention. The incident store keeps its own days.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from itertools import pairwise
 from core.agents.base import Agent
 from core.clock import Clock
 from core.database import Database, Transaction
+from core.retention import forget_old_records
+from core.workload_settings import RetentionSettings
 
 _TABLES = ("jobs_archive", "job_history")
 _MONTHS_AHEAD = 3
@@ -22,22 +27,25 @@ _IS_OCCUPIED = {
 
 
 class PartitionKeeper(Agent):
-    """Keeps this month's and the coming months' partitions in existence."""
+    """Keeps this month's and the coming months' partitions in existence, and other tables short."""
 
     name = "partitions"
 
-    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, period_s: float, retention: RetentionSettings | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._retention = retention or RetentionSettings()
         self.period_s = period_s
 
     def cycle(self) -> int:
-        """Create what is missing; returns 0, because there is never more to do at once."""
+        """Create what is missing and forget one batch; returns how many rows went."""
         with self._database.transaction() as transaction:
             for table in _TABLES:
                 for start, end in _months(self._clock(), _MONTHS_AHEAD):
                     _ensure(transaction, table, start, end)
-        return 0
+        return forget_old_records(self._database, self._retention)
 
 
 def _ensure(transaction: Transaction, table: str, start: datetime, end: datetime) -> None:

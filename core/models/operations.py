@@ -102,6 +102,8 @@ class JobBrokerage(SQLModel, table=True):
     """Which decision a job went through last."""
 
     __tablename__ = "job_brokerage"
+    # those whose decision is forgotten go too
+    __table_args__ = (Index("ix_job_brokerage_decision", "decision_id"),)
 
     panda_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
     decision_id: int = Field(sa_type=BIGINT, nullable=False)

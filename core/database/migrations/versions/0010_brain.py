@@ -404,6 +404,7 @@ def _brokerage() -> None:
         _flag("is_temporary"),
         _document("weights", "[]"),
     )
+    op.create_index("ix_job_brokerage_decision", "job_brokerage", ["decision_id"])
 
 
 def upgrade() -> None:
@@ -430,6 +431,7 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_constraint("ck_queues_parameters", "queues")
     op.drop_constraint("ck_tasks_documents", "tasks")
+    op.drop_index("ix_job_brokerage_decision", "job_brokerage")
     op.drop_index("ix_tasks_news", "tasks")
     op.drop_index("ix_tasks_generate", "tasks")
     op.drop_index("ix_files_dataset", "files")
