@@ -39,6 +39,7 @@ from core.database import Database, migrate
 from core.dispatch.contacts import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import Unavailable
+from core.monitor.timeouts import OldJobs
 from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
 from core.why.explaining import Explainer
@@ -71,6 +72,7 @@ def create_services(settings: Settings, database_url: str) -> Services:
         pilot_reports=PilotReports(database),
         task_facts=TaskFacts(database),
         explainer=Explainer(settings),
+        old_jobs=OldJobs(settings.timeouts),
     )
 
 

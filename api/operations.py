@@ -24,6 +24,7 @@ from core.database import Database
 from core.dispatch.contacts import ContactBook
 from core.dispatch.update import PilotReports
 from core.errors import InvalidInput
+from core.monitor.timeouts import OldJobs
 from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
 from core.why.explaining import Explainer
@@ -43,6 +44,7 @@ class Services:
     pilot_reports: PilotReports
     task_facts: TaskFacts
     explainer: Explainer
+    old_jobs: OldJobs
 
 
 @dataclass(frozen=True)

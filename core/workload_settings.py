@@ -163,13 +163,13 @@ class AccountSettings(Documented):
 class RetentionSettings(Documented):
     """How long the system keeps what it wrote down about its own decisions."""
 
-    brokerage_days: PositiveInt = 30
+    brokerage_days: int = Field(default=30, ge=1, le=36_500)
     """Why queues were chosen and refused."""
-    retries_days: PositiveInt = 90
+    retries_days: int = Field(default=90, ge=1, le=36_500)
     """What the rules for failed jobs did."""
-    notices_days: PositiveInt = 90
+    notices_days: int = Field(default=90, ge=1, le=36_500)
     """What became of the letters to the owners of tasks."""
-    contacts_days: PositiveInt = 90
+    contacts_days: int = Field(default=90, ge=1, le=36_500)
     """How often pilots came to each queue, hour by hour."""
 
 

@@ -37,4 +37,4 @@ def user(context: Context, name: str, query: KindQuery) -> Answer:
 @operation("GET", "/api/monitor/timeouts", access=Access.READER)
 def timeouts(context: Context, query: BaseModel) -> Answer:
     """Every timeout: states, limit, effect, what it ended, live jobs older than half of it, the next run."""
-    return timeout_list(context.read_database, context.settings.timeouts, question(context, TIMEOUT_GRAMMAR))
+    return timeout_list(context.read_database, context.services.old_jobs, question(context, TIMEOUT_GRAMMAR))

@@ -1,12 +1,11 @@
 """How long jobs may stay in a state, and what happens then: every general row of domain.md 2.3 and server-api.md 5.5, as data.
 
-Each rule names the states it looks at, the column whose age counts, the limit from the settings, and its effect. Rules run
+Each rule names the states it looks at, the limit from the settings, the column whose age counts, and its effect. Rules run
 in this order, and the first that finds a job ends it. Queues in status paused are left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,8 @@ class TimeoutRule:
 
     name: str
     statuses: tuple[str, ...]
-    age_of: str
-    """Column whose age counts: creation_time, state_change_time or modification_time."""
-    limit_s: Callable[[Timeouts], float]
+    limit: str
+    """The field of `Timeouts`."""
     condition: str = "true"
     """Further SQL condition over `j` (the job), `q` (its queue) and `c` (contacts of its queue)."""
     kill_code: int | None = None
@@ -30,6 +28,12 @@ class TimeoutRule:
     """jobDispatcherErrorCode and sentence, for rules that fail the job."""
     about: str = ""
     """Which jobs, for people; empty: all in these states."""
+    age_of: str = "state_change_time"
+    """Column whose age counts: creation_time, state_change_time or modification_time."""
+
+    def limit_s(self, timeouts: Timeouts) -> float:
+        """Seconds after which it acts."""
+        return float(getattr(timeouts, self.limit))
 
     @property
     def effect(self) -> str:
@@ -68,36 +72,25 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "pending too long",
         ("pending",),
-        "state_change_time",
-        lambda t: t.pending_s,
+        "pending_s",
         _NO_BUILD_RUNS,
         kill_code=4,
         about="without a build job under way",
     ),
-    TimeoutRule("waiting too long", ("waiting",), "state_change_time", lambda t: t.waiting_s, kill_code=4),
+    TimeoutRule("waiting too long", ("waiting",), "waiting_s", kill_code=4),
     TimeoutRule(
         "defined too long, direct or build",
         ("defined",),
-        "state_change_time",
-        lambda t: t.defined_s,
+        "defined_s",
         f"NOT {_IS_USER} AND {_MAKES_NO_NEW_JOB}",
         kill_code=2,
         about="production without a task, and build jobs",
     ),
-    TimeoutRule(
-        "defined too long",
-        ("defined",),
-        "state_change_time",
-        lambda t: t.defined_s,
-        f"NOT {_IS_USER}",
-        kill_code=51,
-        about="production",
-    ),
+    TimeoutRule("defined too long", ("defined",), "defined_s", f"NOT {_IS_USER}", kill_code=51, about="production"),
     TimeoutRule(
         "assigned too long",
         ("assigned",),
-        "state_change_time",
-        lambda t: t.assigned_s,
+        "assigned_s",
         _REASSIGNABLE,
         kill_code=51,
         about="unless the queue says disableReassign",
@@ -105,8 +98,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "input of a merge job is gone",
         _WAITING,
-        "state_change_time",
-        lambda t: t.merge_input_gone_s,
+        "merge_input_gone_s",
         _INPUT_IS_GONE,
         kill_code=52,
         about="merge jobs of which an input has no copy anywhere",
@@ -114,8 +106,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "activated too long",
         ("activated",),
-        "state_change_time",
-        lambda t: t.activated_s,
+        "activated_s",
         _REASSIGNABLE,
         kill_code=51,
         about="unless the queue says disableReassign",
@@ -123,8 +114,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "starting too long",
         ("starting",),
-        "state_change_time",
-        lambda t: t.starting_s,
+        "starting_s",
         _REASSIGNABLE,
         kill_code=51,
         about="unless the queue says disableReassign",
@@ -132,44 +122,36 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "urgent job at a queue that starts nothing",
         ("activated", "starting"),
-        "state_change_time",
-        lambda t: t.urgent_activated_s,
+        "urgent_activated_s",
         f"{_IS_URGENT} AND {_QUEUE_STANDS} AND {_REASSIGNABLE}",
         kill_code=51,
         about="urgent, at a queue in test or offline or that has started no job lately",
     ),
     TimeoutRule(
-        "not started since its creation", _WAITING, "creation_time", lambda t: t.unstarted_since_creation_s, kill_code=2
+        "not started since its creation", _WAITING, "unstarted_since_creation_s", kill_code=2, age_of="creation_time"
     ),
-    TimeoutRule("throttled too long", ("throttled",), "state_change_time", lambda t: t.throttled_s, kill_code=2),
-    TimeoutRule(
-        "sent without a reply",
-        ("sent",),
-        "state_change_time",
-        lambda t: t.sent_s,
-        error=(102, "sent to a pilot that never replied"),
-    ),
+    TimeoutRule("throttled too long", ("throttled",), "throttled_s", kill_code=2),
+    TimeoutRule("sent without a reply", ("sent",), "sent_s", error=(102, "sent to a pilot that never replied")),
     TimeoutRule(
         "heartbeat lost",
         _ON_NODE,
-        "modification_time",
-        lambda t: t.heartbeat_s,
+        "heartbeat_s",
         error=(100, "lost heartbeat"),
         about="another limit for some workflows: heartbeat_by_workflow_s",
+        age_of="modification_time",
     ),
     TimeoutRule(
         "running altogether too long",
         _ON_NODE,
-        "creation_time",
-        lambda t: t.running_total_s,
+        "running_total_s",
         "coalesce(j.start_time, j.state_change_time) < clock_timestamp() - make_interval(secs => %(limit_s)s)",
         error=(100, "running longer than any job may"),
+        age_of="creation_time",
     ),
     TimeoutRule(
         "holding too long, user or urgent, with an error of the pilot",
         ("holding",),
-        "state_change_time",
-        lambda t: t.holding_user_s,
+        "holding_user_s",
         f"({_IS_USER} OR {_IS_URGENT}) AND {_IS_RECOVERABLE}",
         error=(101, "recovery of the outputs failed"),
         about="of users or urgent, no report of outputs, an error of the pilot",
@@ -177,8 +159,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "holding too long, user or urgent",
         ("holding",),
-        "state_change_time",
-        lambda t: t.holding_user_s,
+        "holding_user_s",
         f"({_IS_USER} OR {_IS_URGENT}) AND {_NO_REPORT}",
         error=(103, "outputs were never accounted for"),
         about="of users or urgent, no report of outputs",
@@ -186,8 +167,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "holding too long, left for a later pilot to recover",
         ("holding",),
-        "state_change_time",
-        lambda t: t.holding_recoverable_s,
+        "holding_recoverable_s",
         _IS_RECOVERABLE,
         error=(101, "recovery of the outputs failed"),
         about="no report of outputs, an error of the pilot",
@@ -195,16 +175,14 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "holding too long",
         ("holding", "merging"),
-        "state_change_time",
-        lambda t: t.holding_s,
+        "holding_s",
         f"NOT {_IS_RECOVERABLE}",
         error=(103, "outputs were never accounted for"),
     ),
     TimeoutRule(
         "transferring too long, user",
         ("transferring",),
-        "state_change_time",
-        lambda t: t.transferring_user_s,
+        "transferring_user_s",
         _IS_USER,
         error=(104, "outputs did not reach their destination"),
         about="of users",
@@ -212,8 +190,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "transferring too long, urgent",
         ("transferring",),
-        "state_change_time",
-        lambda t: t.transferring_high_s,
+        "transferring_high_s",
         _IS_URGENT,
         error=(104, "outputs did not reach their destination"),
         about="urgent",
@@ -221,8 +198,7 @@ RULES: tuple[TimeoutRule, ...] = (
     TimeoutRule(
         "transferring too long",
         ("transferring",),
-        "state_change_time",
-        lambda t: t.transferring_low_s,
+        "transferring_low_s",
         error=(104, "outputs did not reach their destination"),
     ),
 )
