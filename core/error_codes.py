@@ -36,6 +36,7 @@ _SERVER_CODES = (
     ErrorCode("ddm", 206, "STORAGEENDPOINT", "An output is at an unknown storage endpoint"),
     ErrorCode("brokerage", 100, "NOCANDIDATE", "No queue can run the job"),
     ErrorCode("brokerage", 101, "UNKNOWNQUEUE", "The requested queue does not exist"),
+    ErrorCode("brokerage", 102, "BROKERAGEFAILED", "Brokerage met an error of the system"),
     ErrorCode("job_dispatcher", 100, "LOSTHEARTBEAT", "The pilot was not heard of any more (lost heartbeat)"),
     ErrorCode("job_dispatcher", 101, "RECOVERYFAILED", "The job failed and its outputs could not be recovered in time"),
     ErrorCode("job_dispatcher", 102, "SENTTIMEOUT", "The pilot took the job and never reported"),

@@ -1,10 +1,18 @@
-"""Finds a queue for defined jobs and makes them assigned or activated (domain.md 2.2: Setupper). Knows no HTTP."""
+"""Finds a queue for defined jobs and makes them assigned or activated (domain.md 2.2: Setupper). Knows no HTTP.
+
+A batch is one transaction. Where something unforeseen goes wrong its jobs are halved, task by task, until it is known
+whose jobs they are: those wait and the others get their queues.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import psycopg2
 
 from core.agents.base import Agent
 from core.brokerage.broker import Decision, broker, spread
@@ -19,6 +27,8 @@ from core.database import Database, Row, Transaction
 from core.dataservice.activation import activate
 from core.states import JobStatus
 from core.taskbuffer.transitions import advance_jobs
+from core.text import clean
+from core.wording import counted
 from core.workload_settings import BrokerageSettings
 
 log = logging.getLogger("panda.brokerage")
@@ -37,9 +47,35 @@ ORDER BY panda_id LIMIT %(batch)s FOR UPDATE OF jobs_live SKIP LOCKED
 
 # primary key
 _NO_QUEUE = """
-UPDATE jobs_live j SET brokerage_time = clock_timestamp(), brokerage_error_code = 100, brokerage_error_diag = w.diag
+UPDATE jobs_live j SET brokerage_time = clock_timestamp(), brokerage_error_code = %(code)s, brokerage_error_diag = w.diag
 FROM unnest(%(panda_ids)s::bigint[], %(diags)s::text[]) AS w (panda_id, diag) WHERE j.panda_id = w.panda_id
 """
+_NO_CANDIDATE, _BROKERAGE_FAILED = 100, 102
+"""Error codes of jobs that wait, see `core.error_codes`."""
+_NAMED = 5
+"""Tasks that are named in a record."""
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Jobs of one task, or one job without a task, and what brokerage of them ends with."""
+
+    jobs: list[Row]
+    error: Exception
+
+    @property
+    def diag(self) -> str:
+        """For people; the same for all jobs that the same thing happens to: further lines name rows."""
+        said = next(iter(str(self.error).splitlines()), "")
+        return clean(f"brokerage met an error of the system: {type(self.error).__name__}: {said}", 500)
+
+    @property
+    def whose(self) -> str:
+        """Whose jobs these are."""
+        first = self.jobs[0]
+        if first["jedi_task_id"] is None:
+            return f"job {first['panda_id']}, without a task"
+        return f"{counted(len(self.jobs), 'job')} of task {first['jedi_task_id']}"
 
 
 class Setupper(Agent):
@@ -62,18 +98,40 @@ class Setupper(Agent):
             if not jobs:
                 return 0
             candidates = self._load.read(transaction)
-            groups = requests_of_jobs(transaction, jobs, candidates, self._settings)
-            own = self._own_load.read(transaction, {owner_of(request) for request in groups}, candidates)
-            outcomes = [
-                self._decide(replace(request, at_queues=own[owner_of(request)]), members, candidates)
-                for request, members in groups.items()
-            ]
-            placed = [outcome for outcome in outcomes if outcome.chosen]
-            waiting = [outcome for outcome in outcomes if not outcome.chosen]
-            keep_decisions(transaction, placed)
-            _move(transaction, placed)
-            _explain(transaction, waiting)
-            return sum(len(outcome.jobs) for outcome in placed)
+            placed, troubles = self._place_apart(transaction, jobs, candidates)
+            _set_aside(transaction, troubles)
+            return placed
+
+    def _place_apart(
+        self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]
+    ) -> tuple[int, list[_Trouble]]:
+        """Place what can be placed: how many jobs that is, and whose could not be."""
+        try:
+            with transaction.savepoint(), _counts_undone(candidates):
+                return self._place(transaction, jobs, candidates), []
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise  # the database's trouble, not theirs
+        except Exception as error:  # noqa: BLE001  (one task must not keep the others from their queues)
+            owners = _by_task(jobs)
+            if len(owners) == 1:
+                return 0, [_Trouble(jobs, error)]
+        halves = owners[: len(owners) // 2], owners[len(owners) // 2 :]
+        parts = [self._place_apart(transaction, [job for jobs in half for job in jobs], candidates) for half in halves]
+        return sum(placed for placed, _ in parts), [trouble for _, troubles in parts for trouble in troubles]
+
+    def _place(self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]) -> int:
+        groups = requests_of_jobs(transaction, jobs, candidates, self._settings)
+        own = self._own_load.read(transaction, {owner_of(request) for request in groups}, candidates)
+        outcomes = [
+            self._decide(replace(request, at_queues=own[owner_of(request)]), members, candidates)
+            for request, members in groups.items()
+        ]
+        placed = [outcome for outcome in outcomes if outcome.chosen]
+        waiting = [outcome for outcome in outcomes if not outcome.chosen]
+        keep_decisions(transaction, placed)
+        _move(transaction, placed)
+        _explain(transaction, waiting)
+        return sum(len(outcome.jobs) for outcome in placed)
 
     def _decide(self, request: Request, jobs: list[Row], candidates: list[Candidate]) -> Outcome:
         """One group; its jobs count at their queues at once, so that the next group sees them there."""
@@ -109,7 +167,7 @@ def _explain(transaction: Transaction, outcomes: list[Outcome]) -> None:
     """Put the reason on jobs that must wait; a decision that says what they know already is not stored again."""
     said = {job["panda_id"]: outcome.decision.explanation()[:500] for outcome in outcomes for job in outcome.jobs}
     if said:
-        transaction.execute(_NO_QUEUE, {"panda_ids": list(said), "diags": list(said.values())})
+        _make_wait(transaction, said, _NO_CANDIDATE)
     new = [
         outcome
         for outcome in outcomes
@@ -125,6 +183,57 @@ def _explain(transaction: Transaction, outcomes: list[Outcome]) -> None:
             *("%d jobs of %s wait: %s", len(outcome.jobs), whose, said[first["panda_id"]]),
             extra={"component": "brokerage"},
         )
+
+
+def _make_wait(transaction: Transaction, said: Mapping[int, str], code: int) -> None:
+    """Have jobs looked at again after the usual pause; until then they say why they wait."""
+    transaction.execute(_NO_QUEUE, {"panda_ids": list(said), "diags": list(said.values()), "code": code})
+
+
+def _set_aside(transaction: Transaction, troubles: list[_Trouble]) -> None:
+    """Put what went wrong on the jobs it went wrong with, and tell once for each kind of trouble that is new to them."""
+    said = {job["panda_id"]: trouble.diag for trouble in troubles for job in trouble.jobs}
+    if said:
+        _make_wait(transaction, said, _BROKERAGE_FAILED)
+    alike: dict[str, list[_Trouble]] = defaultdict(list)
+    for trouble in troubles:
+        if any(job["brokerage_error_diag"] != trouble.diag for job in trouble.jobs):
+            alike[trouble.diag].append(trouble)
+    for diag, new in alike.items():
+        named = ", ".join(trouble.whose for trouble in new[:_NAMED])
+        more = f" and those of {len(new) - _NAMED} more tasks" if len(new) > _NAMED else ""
+        first = new[0].jobs[0]
+        log.error(
+            *("no queue can be chosen for %s%s: %s", named, more, diag),
+            exc_info=new[0].error,
+            extra={
+                "component": "brokerage",
+                "jedi_task_id": first["jedi_task_id"],
+                "panda_id": first["panda_id"],
+                "fingerprint": diag,
+            },
+        )
+
+
+def _by_task(jobs: Iterable[Row]) -> list[list[Row]]:
+    """Jobs by their task, each without a task alone; in the order in which they came."""
+    groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for job in jobs:
+        task_id = job["jedi_task_id"]
+        groups[("job", job["panda_id"]) if task_id is None else ("task", task_id)].append(job)
+    return list(groups.values())
+
+
+@contextmanager
+def _counts_undone(candidates: list[Candidate]) -> Iterator[None]:
+    """Take back what a block counted in at the queues when it raises: those jobs do not go there."""
+    before = [(queue.activated, queue.assigned) for queue in candidates]
+    try:
+        yield
+    except BaseException:
+        for queue, (activated, assigned) in zip(candidates, before, strict=True):
+            queue.activated, queue.assigned = activated, assigned
+        raise
 
 
 def _reason_to_activate(decision: Decision, queue: Candidate) -> str:

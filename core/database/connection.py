@@ -75,6 +75,18 @@ class Transaction:
             answers = psycopg2.extras.execute_values(cursor, statement, rows, page_size=page_size, fetch=True)
             return [dict(row) for row in answers]
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did when it raises, and nothing else: the transaction can go on, its locks stay."""
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if not self._connection.closed:
+                self.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            raise
+        self.execute("RELEASE SAVEPOINT part")
+
 
 class Database:
     """A pool of connections to one PostgreSQL. Safe to share between threads, not between processes."""

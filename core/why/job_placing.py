@@ -19,6 +19,31 @@ _RESPONSIBLE_FOR = {
     **dict.fromkeys(("storage", "type", "zero_share", "processing", "over_pledged"), Responsible.OPERATORS),
 }
 """By the criterion that left nobody; what a job asks for (memory, cores, ...) is its submitter's."""
+_BROKERAGE_FAILED = 102
+"""Error code of brokerage, see `core.error_codes`."""
+
+
+class BrokerageFailed:
+    """Brokerage did not get as far as an answer."""
+
+    id = "brokerage_failed"
+    sentence = "brokerage meets an error of the system"
+
+    def reason(self, case: JobCase) -> Reason | None:
+        """Look at what the last brokerage wrote on the job."""
+        said = str(case.job["brokerage_error_diag"]).strip().rstrip(".")
+        if case.status != JobStatus.DEFINED or case.job["brokerage_error_code"] != _BROKERAGE_FAILED:
+            return None
+        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S})" if case.job["brokerage_time"] else ""
+        return Reason(
+            self.id,
+            Responsible.OPERATORS,
+            clause=said,
+            sentence=f"{said[:1].upper()}{said[1:]}.",
+            next_step=f"brokerage tries again every few seconds{looked}; what never works is closed at the time given",
+            next_time=_closing_time(case),
+            advice=("tell the operators: the incident of brokerage has the traceback (`panda incidents`)",),
+        )
 
 
 class NoQueueFits:

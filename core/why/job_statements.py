@@ -5,7 +5,14 @@ from __future__ import annotations
 from core.why.job_case import JobCase
 from core.why.job_held import AccountIsOverLimit, BeingInserted, KillRequested, TaskIsPaused, WaitsForBuild
 from core.why.job_past import FailedBefore, HasEnded
-from core.why.job_placing import InputIsComplete, InputIsMissing, NoQueueFits, QueueIsBeingChosen, SetupperRests
+from core.why.job_placing import (
+    BrokerageFailed,
+    InputIsComplete,
+    InputIsMissing,
+    NoQueueFits,
+    QueueIsBeingChosen,
+    SetupperRests,
+)
 from core.why.job_queued import (
     NoPilotCame,
     OffersAreTooSmall,
@@ -24,6 +31,7 @@ WAITING: list[Statement[JobCase]] = [
     AccountIsOverLimit(),
     WaitsForBuild(),
     BeingInserted(),
+    BrokerageFailed(),
     NoQueueFits(),
     SetupperRests(),
     QueueIsBeingChosen(),
