@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from core.database import Row, Transaction
 from core.resource_types import resource_type
 from core.shares.lanes import Lane, lane_state
+from core.taskengine.dialects.reading import definition_of
 from core.workload_settings import GenerationSettings
 
 LaneKey = tuple[str, str]
@@ -38,8 +39,10 @@ class FullLane:
 
 
 def lane_of(task: Row) -> LaneKey:
-    """The lane that the jobs of a task count for."""
-    return task["gshare"], resource_type(task["core_count"], task["ram_count"])
+    """The lane that the jobs of a task count for. Raises InvalidInput when its parameters cannot be read."""
+    # the row holds memory as it was stated, often per core: what a whole job needs only the definition says
+    needs = definition_of(task).needs
+    return task["gshare"], resource_type(needs.core_count, needs.ram_mb)
 
 
 def full_lane(transaction: Transaction, key: LaneKey, settings: GenerationSettings) -> FullLane | None:

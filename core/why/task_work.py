@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 
+from core.errors import PandaError
 from core.models.errors import primary_error
 from core.states import FINAL_JOB_STATUSES, FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.lanes import full_lane, lane_of
@@ -26,7 +27,11 @@ class LaneIsFull:
         if case.status not in GENERATING_TASK_STATUSES or not case.count_files("ready"):
             return None
         generation = case.settings.generation
-        full = full_lane(case.transaction, lane_of(case.task), generation)
+        try:
+            key = lane_of(case.task)
+        except PandaError:
+            return None  # no jobs are made of parameters that cannot be read, however full the lane is
+        full = full_lane(case.transaction, key, generation)
         if full is None or not full.holds(case.task):
             return None
         lane, resource_type = full.lane, full.lane.resource_type
