@@ -130,10 +130,11 @@ FROM tasks t LEFT JOIN tasks p ON p.jedi_task_id = t.parent_tid AND p.jedi_task_
 WHERE t.jedi_task_id = ANY(%(ids)s)
 """
 
-# primary keys
+# primary keys; as core.taskengine.status leaves a hold behind: nothing of it counts when the task is opened again
 _CHANGE = """
 WITH changed AS (
-    UPDATE tasks t SET status = c.status, modification_time = clock_timestamp(),
+    UPDATE tasks t SET status = c.status, modification_time = clock_timestamp(), old_status = '', next_try_time = NULL,
+                       frozen_time = CASE WHEN c.is_final THEN NULL ELSE t.frozen_time END,
                        start_time = CASE WHEN c.status = 'running' THEN coalesce(t.start_time, clock_timestamp())
                                          ELSE t.start_time END,
                        end_time = CASE WHEN c.is_final THEN clock_timestamp() ELSE t.end_time END

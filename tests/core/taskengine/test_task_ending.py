@@ -6,6 +6,7 @@ import pytest
 
 from core.database import Database
 from core.taskbuffer.killing import Killer, kill_jobs
+from core.taskengine.commands.changing import increase_attempts
 from tests.core.taskengine.submitting import (
     accept,
     captured,
@@ -86,3 +87,25 @@ def test_a_task_that_is_being_finished_ends_by_its_counts(site, end, status):
     [job] = jobs(site, task_id)
     {"f": run, "x": fail}[end](site, job["panda_id"])
     assert row_of_task(site, task_id)["status"] == status
+
+
+@pytest.mark.parametrize(("last", "end"), [("finished", "done"), ("failed", "exhausted")])
+def test_nothing_of_a_hold_is_left_when_the_last_job_ends_the_task(site, last, end):
+    task_id = accept(site, captured("njobs", useExhausted=True, maxAttempt=1))
+    place(site)
+    first, *others = [job["panda_id"] for job in jobs(site, task_id)]
+    run(site, *others)
+    # held since long, to be tried again in a moment: an exhausted task would be finished for nobody then
+    site.execute(
+        "UPDATE tasks SET status = 'pending', old_status = 'running', next_try_time = clock_timestamp(), "
+        "frozen_time = clock_timestamp() - interval '8 days' WHERE jedi_task_id = %(id)s",
+        {"id": task_id},
+    )
+    if last == "finished":
+        run(site, first)
+    else:
+        fail(site, first)
+    row = row_of_task(site, task_id)
+    assert (row["status"], row["old_status"], row["next_try_time"]) == (end, "", None)
+    assert (row["frozen_time"] is None) == (end == "done")
+    assert increase_attempts(site, task_id, 1)[0] == 2, "an ended task is not under way, whatever it was held in"
