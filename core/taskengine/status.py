@@ -21,6 +21,9 @@ from core.text import clean
 
 __all__ = ["break_task", "change_status", "final_status", "lock_task", "log_status", "meet_obstacle", "wake"]
 
+_BEGUN = frozenset({TaskStatus.SCOUTING, TaskStatus.RUNNING})
+"""A task that comes here has begun, if it had not before."""
+
 # primary key
 _LOCK = "SELECT * FROM tasks WHERE jedi_task_id = %(id)s FOR UPDATE"
 
@@ -30,6 +33,7 @@ _CHANGE = """
 UPDATE tasks SET
     status = %(status)s,
     old_status = CASE WHEN NOT %(is_hold)s THEN '' WHEN status = ANY(%(holds)s) THEN old_status ELSE status END,
+    start_time = CASE WHEN %(has_begun)s THEN coalesce(start_time, clock_timestamp()) ELSE start_time END,
     end_time = CASE WHEN %(is_final)s THEN clock_timestamp() END,
     generate_at = CASE WHEN %(is_generating)s THEN clock_timestamp() ELSE generate_at END,
     next_try_time = CASE WHEN %(is_hold)s THEN next_try_time END,
@@ -72,6 +76,7 @@ def change_status(transaction: Transaction, task_id: int, target: TaskStatus, *,
             "status": target.value,
             "is_hold": target in TASK_HOLDS,
             "holds": sorted(TASK_HOLDS),
+            "has_begun": target in _BEGUN,
             "is_final": target in FINAL_TASK_STATUSES,
             "is_generating": target in GENERATING_TASK_STATUSES,
         },

@@ -96,3 +96,16 @@ def test_a_task_that_does_not_exist_is_named(shared_database):
 )
 def test_files_and_parent_decide_how_a_task_ends(files, finished, parent, end):
     assert final_status(files, finished, parent) == end
+
+
+@pytest.mark.parametrize("begins", [TaskStatus.SCOUTING, TaskStatus.RUNNING])
+def test_a_task_begins_once_with_its_scouts_or_its_first_jobs(shared_database, begins):
+    task_id = insert_task(shared_database, status="ready")
+    with shared_database.transaction() as transaction:
+        change_status(transaction, task_id, begins, who="task engine", reason="test")
+    began = task_row(shared_database, task_id)["start_time"]
+    assert began is not None
+    with shared_database.transaction() as transaction:
+        for status in (TaskStatus.PAUSED, begins):
+            change_status(transaction, task_id, status, who="alice", reason="test")
+    assert task_row(shared_database, task_id)["start_time"] == began
