@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 
+import psycopg2
+
 from core.agents.base import Agent
 from core.database import Database
 from core.errors import PandaError, Unavailable
@@ -14,12 +16,14 @@ from core.states import TaskStatus
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
-from core.taskengine.status import break_task, change_status
+from core.taskengine.status import break_task, change_status, meet_obstacle
 from core.workload_settings import GenerationSettings, ScoutSettings
 
 log = logging.getLogger("panda.feeder")
 
 _TASKS_PER_CYCLE = 200
+_RETRY_S = 60.0
+"""When a task is listed again after a statement of it was cancelled, for taking too long perhaps."""
 
 # ix_tasks_status
 _WAITING = """
@@ -63,12 +67,21 @@ class Feeder(Agent):
                     generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle, scouts=self._scouts)
         except Unavailable:
             raise
+        except psycopg2.OperationalError as error:  # the database's trouble: nothing is wrong with the task
+            return self._wait(task_id, f"its input could not be read: {str(error).strip()}")
         except PandaError as error:
             return self._break(task_id, str(error))
         except Exception as error:  # one task must not keep the others from being listed
             log.exception("task %s cannot be listed", task_id, extra={"component": self.name})
             return self._break(task_id, f"an error of the system: {type(error).__name__}: {error}")
         return True
+
+    def _wait(self, task_id: int, reason: str) -> bool:
+        log.warning("task %s is listed later: %s", task_id, reason, extra={"component": self.name})
+        with self._database.transaction() as transaction:
+            if transaction.fetch_one(_TAKE, {"id": task_id}) is not None:
+                meet_obstacle(transaction, task_id, reason, who=self.name, retry_s=_RETRY_S)
+        return False
 
     def _break(self, task_id: int, reason: str) -> bool:
         log.warning("task %s is broken: %s", task_id, reason, extra={"component": self.name})

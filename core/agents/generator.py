@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import psycopg2
+
 from core.agents.base import Agent
 from core.brokerage.throttle import task_throttle
 from core.database import Database, Row, Transaction
@@ -84,6 +86,10 @@ class Generator(Agent):
                 return _Turn() if task is None else self._serve(transaction, task)
         except Unavailable:
             raise
+        except psycopg2.OperationalError as error:  # the database's trouble: nothing is wrong with the task
+            log.warning("task %s gets jobs later: %s", task_id, error, extra={"component": self.name})
+            self._database.execute(_LATER, {"id": task_id, "after_s": self._settings.throttled_retry_s})
+            return _Turn()
         except PandaError as error:
             self._hold(task_id, str(error))
         except Exception as error:  # one task must not keep the others from their jobs

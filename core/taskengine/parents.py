@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 
+import psycopg2
+
 from core.database import Database, Row, Transaction
 from core.errors import PandaError, Unavailable
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
@@ -82,7 +84,13 @@ def _follow(database: Database, task_id: int, parent_status: str) -> bool:
     except Unavailable:
         raise
     except PandaError as error:
-        return _break(database, task_id, error)
+        return _break(database, task_id, str(error))
+    except psycopg2.OperationalError as error:  # the database's trouble: the child is looked at again in the next cycle
+        log.warning("task %s cannot follow its parent now: %s", task_id, error)
+        return False
+    except Exception as error:  # one child must not keep the others from their input
+        log.exception("task %s cannot follow its parent", task_id)
+        return _break(database, task_id, f"an error of the system: {type(error).__name__}: {error}")
 
 
 def _feed_what_is_there(transaction: Transaction, task_id: int) -> bool:
@@ -127,7 +135,7 @@ def _stop(transaction: Transaction, task: Row, parent_status: str) -> bool:
     return True
 
 
-def _break(database: Database, task_id: int, error: PandaError) -> bool:
+def _break(database: Database, task_id: int, error: str) -> bool:
     """What a parent made cannot be used: said on the task, which nobody could mend while it waits."""
     log.warning("task %s cannot use what its parent made: %s", task_id, error)
     with database.transaction() as transaction:

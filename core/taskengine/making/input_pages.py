@@ -21,12 +21,16 @@ _PATTERN_LIMIT_S = 5.0
 _PAGE = """
 SELECT p.file_id, p.lfn, p.guid, p.size_bytes, p.checksum, p.n_events,
        (%(wanted)s::text[] = '{}' OR p.lfn = ANY(%(wanted)s))
-       AND (%(include)s::text[] = '{}' OR p.lfn ~ ANY(%(include)s)) AND NOT p.lfn ~ ANY(%(exclude)s::text[])
        AND NOT EXISTS (SELECT 1 FROM files o WHERE o.dataset_id = ANY(%(earlier)s::bigint[]) AND o.lfn = p.lfn)
            AS is_chosen
 FROM (
     SELECT * FROM files WHERE dataset_id = %(dataset_id)s AND file_id > %(after)s ORDER BY file_id LIMIT %(limit)s
 ) p ORDER BY p.file_id
+"""
+# no table: what takes long here is the patterns, and not a database that is busy
+_MATCHING = """
+SELECT n.lfn FROM unnest(%(lfns)s::text[]) AS n (lfn)
+WHERE (%(include)s::text[] = '{}' OR n.lfn ~ ANY(%(include)s)) AND NOT n.lfn ~ ANY(%(exclude)s::text[])
 """
 # uq_files_dataset_lfn
 _ANY = """
@@ -96,9 +100,8 @@ def read_page(
     is_master = stream is definition.master
     earlier = [] if is_master else [before.catalogue_id for before in sources[:at]]
     values = {"dataset_id": source.catalogue_id, "after": source.row["feed_cursor"], "limit": limit, "earlier": earlier}
-    with users_patterns(transaction, _where(stream), _PATTERN_LIMIT_S):
-        rows = transaction.fetch(_PAGE, {**values, **_choice(stream)})
-    chosen = [row for row in rows if row["is_chosen"]]
+    rows = transaction.fetch(_PAGE, {**values, "wanted": list(stream.files)})
+    chosen = _matching(transaction, stream, [row for row in rows if row["is_chosen"]])
     if definition.skips_files_of and is_master and chosen:
         used = _used_elsewhere(transaction, definition.skips_files_of, chosen)
         chosen = [row for row in chosen if row["file_id"] not in used]
@@ -138,6 +141,16 @@ def _used_elsewhere(transaction: Transaction, tasks: tuple[int, ...], files: lis
 
 def _choice(stream: InputStream) -> dict[str, list[str]]:
     return {"wanted": list(stream.files), "include": list(stream.include), "exclude": list(stream.exclude)}
+
+
+def _matching(transaction: Transaction, stream: InputStream, files: list[Row]) -> list[Row]:
+    """Those of the files whose names fit the patterns of the stream. Raises InvalidInput for a pattern that takes long."""
+    if not files or not (stream.include or stream.exclude):
+        return files
+    with users_patterns(transaction, _where(stream), _PATTERN_LIMIT_S):
+        values = {**_choice(stream), "lfns": [file["lfn"] for file in files]}
+        fitting = {row["lfn"] for row in transaction.fetch(_MATCHING, values)}
+    return [file for file in files if file["lfn"] in fitting]
 
 
 def _where(stream: InputStream) -> str:
