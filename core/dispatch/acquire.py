@@ -100,6 +100,14 @@ _BY_SHARE = f"""
         ORDER BY j.current_priority DESC, j.panda_id LIMIT /* most */ FOR UPDATE OF j SKIP LOCKED
     ) AS best
 """
+# the same for a request of several jobs, of which every share gets its part
+_BY_PORTION = f"""
+    SELECT best.panda_id FROM unnest(%(leaves)s::text[], %(portions)s::bigint[]) WITH ORDINALITY
+        AS leaf (gshare, portion, place) CROSS JOIN LATERAL (
+        SELECT j.panda_id FROM jobs_live j WHERE {_NOT_URGENT} AND j.gshare = leaf.gshare
+        ORDER BY j.current_priority DESC, j.panda_id LIMIT leaf.portion FOR UPDATE OF j SKIP LOCKED
+    ) AS best
+"""
 # ix_jobs_live_oldest: shares that came up since the last ranking
 _UNRANKED = f"""
     SELECT * FROM (
@@ -124,13 +132,13 @@ _SEARCHES = {
     True: f"{_URGENT} UNION ALL {_BY_AGE}",
 }
 """Where jobs are looked for, one place after the other until enough are found; True: purely by age."""
-
+_SEARCH_BY_PORTION = f"{_URGENT} UNION ALL {_BY_PORTION}"
 
 _IN_ORDER = "JOIN candidate c USING (panda_id) ORDER BY c.turn"
 
 
-def _statement(*, is_by_age: bool, wishes: str, most: str) -> str:
-    search = _SEARCHES[is_by_age].replace("/* wishes */", wishes).replace("/* most */", most)
+def _statement(search: str, *, wishes: str = "", most: str = "%(job_count)s") -> str:
+    search = search.replace("/* wishes */", wishes).replace("/* most */", most)
     # one job needs no order, and dispatch is too hot for what is not needed
     turn, in_order = ("", "") if most == "1" else (", row_number() OVER () AS turn", _IN_ORDER)
     return f"""
@@ -164,30 +172,26 @@ _TYPES = {
     **dict.fromkeys(("memory", "disk", "cores", "remaining", "ram_per_core"), "bigint"),
     **dict.fromkeys(("labels", "open_statuses", "sources", "barred"), "text[]"),
 }
-ACQUIRE = PreparedStatement(
-    "acquire_job", _statement(is_by_age=False, wishes="", most="1"), {**_TYPES, "leaves": "text[]"}
-)
+ACQUIRE = PreparedStatement("acquire_job", _statement(_SEARCHES[False], most="1"), {**_TYPES, "leaves": "text[]"})
 """One job by share for a pilot without wishes: nearly every request."""
 ACQUIRE_OLDEST = PreparedStatement(
-    "acquire_oldest_job", _statement(is_by_age=True, wishes="", most="1"), {**_TYPES, "served": "text[]"}
+    "acquire_oldest_job", _statement(_SEARCHES[True], most="1"), {**_TYPES, "served": "text[]"}
 )
 
+_TYPES_OF_SEVERAL = {**_TYPES, "job_count": "bigint"}
 _SEVERAL = {
-    False: PreparedStatement(
-        "acquire_jobs",
-        _statement(is_by_age=False, wishes="", most="%(job_count)s"),
-        {**_TYPES, "leaves": "text[]", "job_count": "bigint"},
-    ),
+    False: PreparedStatement("acquire_jobs", _statement(_SEARCHES[False]), {**_TYPES_OF_SEVERAL, "leaves": "text[]"}),
     True: PreparedStatement(
-        "acquire_oldest_jobs",
-        _statement(is_by_age=True, wishes="", most="%(job_count)s"),
-        {**_TYPES, "served": "text[]", "job_count": "bigint"},
+        "acquire_oldest_jobs", _statement(_SEARCHES[True]), {**_TYPES_OF_SEVERAL, "served": "text[]"}
     ),
 }
 """Several jobs for one request without wishes: planning costs as much as finding ten of them."""
-_AS_WISHED = {
-    is_by_age: _statement(is_by_age=is_by_age, wishes=_WISHES, most="%(job_count)s") for is_by_age in (False, True)
-}
+_BY_PORTIONS = PreparedStatement(
+    "acquire_portions",
+    _statement(_SEARCH_BY_PORTION),
+    {**_TYPES_OF_SEVERAL, "leaves": "text[]", "portions": "bigint[]"},
+)
+_AS_WISHED = {is_by_age: _statement(search, wishes=_WISHES) for is_by_age, search in _SEARCHES.items()}
 
 
 def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None = None) -> list[AcquiredJob]:
@@ -195,12 +199,17 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
 
     Test work comes first, then urgent jobs of users, then the shares as `ranking` orders them (by default the one this
     process keeps for the database), within a share by priority and age. A part of the requests is served by age alone,
-    from the shares that do not have their due; when these have nothing old, as all others.
+    from the shares that do not have their due; when these have nothing old, as all others. Several jobs for one request
+    are divided among the shares as if they were asked for one by one.
     Raises UnknownObject when the queue does not exist.
     """
     ranking = ranking or ranking_of(database)
-    order = ranking.order_at(database, offer.site_name)
-    rows = _take(database, offer, order)
+    order = ranking.order_at(database, offer.site_name, offer.job_count)
+    rows = _take_portions(database, offer, order)
+    if not rows:
+        rows = _take(database, offer, order)
+    elif len(rows) < offer.job_count:
+        rows += _take(database, replace(offer, job_count=offer.job_count - len(rows)), order)
     if order.is_by_age and not rows:
         rows = _take(database, offer, replace(order, is_by_age=False))
     if not rows:
@@ -210,9 +219,22 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
 
 
+def _take_portions(database: Database, offer: SlotOffer, order: DispatchOrder) -> list[Row]:
+    """What each share gets of a request for several jobs; less than asked for when the counts were old."""
+    if not order.portions or order.is_by_age or _has_wishes(offer):
+        return []
+    leaves = [name for name in order.leaves if name in order.portions]
+    values = acquire_parameters(offer, replace(order, leaves=leaves))
+    return database.fetch_prepared(_BY_PORTIONS, values | {"portions": [order.portions[name] for name in leaves]})
+
+
+def _has_wishes(offer: SlotOffer) -> bool:
+    return bool(offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group)
+
+
 def _take(database: Database, offer: SlotOffer, order: DispatchOrder) -> list[Row]:
     values = acquire_parameters(offer, order)
-    if offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group:
+    if _has_wishes(offer):
         return database.fetch(_AS_WISHED[order.is_by_age], values)
     if offer.job_count > 1:
         return database.fetch_prepared(_SEVERAL[order.is_by_age], values)

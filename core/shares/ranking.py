@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from core.database import Database
+from core.shares.portions import portions
 from core.shares.reading import DEFAULT_CORE_POWER, Reader, read_loads, read_tree
-from core.shares.tree import Load, ShareTree
+from core.shares.tree import Load, ShareTree, Standing
 from core.shares.usage import CORE_POWER
 
 _RANK_AGAIN_AFTER = 20
 """Jobs given out after which the order is worked out anew from what is known."""
+
+_LEAST_POWER = 1.0
+"""So that an idle grid divides its first request too."""
 
 # leaves that want a kind of resource, and the queues that are none
 _BARRED = """
@@ -36,6 +40,10 @@ FROM queues q JOIN (
 ) used ON used.computing_site = q.queue_name
 WHERE jsonb_typeof(q.parameters -> 'meanrss') = 'number' AND (q.parameters ->> 'meanrss')::numeric BETWEEN 1 AND 100000000
   AND used.ram_mb > (q.parameters ->> 'meanrss')::numeric * used.cores
+"""
+# share_usage whole
+_AVAILABLE = """
+SELECT computing_site, gshare, sum(queued_jobs)::bigint AS jobs FROM share_usage WHERE queued_jobs > 0 GROUP BY 1, 2
 """
 _POWERS = f"SELECT q.queue_name, {CORE_POWER} AS power FROM queues q WHERE q.parameters ? 'corepower'"
 
@@ -60,10 +68,9 @@ def rank(tree: ShareTree, loads: Mapping[str, Load]) -> list[str]:
     return leaves + sorted(others, key=lambda name: (loads.get(name, Load()).executing, name))
 
 
-def served_shares(tree: ShareTree, loads: Mapping[str, Load]) -> list[str]:
+def served_shares(standings: Mapping[str, Standing]) -> list[str]:
     """Leaves that execute more than they are due. Who is due nothing is not among them: it has age alone."""
-    standings = tree.standings(loads).values()
-    return [entry.node.name for entry in standings if entry.is_leaf and 0 < entry.target < entry.executing]
+    return [entry.node.name for entry in standings.values() if entry.is_leaf and 0 < entry.target < entry.executing]
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ class DispatchOrder:
     is_by_age: bool = False
     served: list[str] = field(default_factory=list)
     """Shares that have their due, which requests by age leave out."""
+    portions: Mapping[str, int] = field(default_factory=dict)
+    """For a request of several jobs, how many each share gets of them; what that leaves goes by the order."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,9 @@ class _Known:
     mean_mb: Mapping[str, int]
     powers: Mapping[str, float]
     served: list[str]
+    standings: Mapping[str, Standing]
+    available: Mapping[str, Mapping[str, int]]
+    """By queue, the activated jobs of each share."""
 
 
 class Ranking:
@@ -122,8 +134,8 @@ class Ranking:
         self._given: dict[str, float] = defaultdict(float)
         self._given_jobs = 0
 
-    def order_at(self, database: Database, queue: str) -> DispatchOrder:
-        """The order for a request of a pilot of `queue`."""
+    def order_at(self, database: Database, queue: str, count: int = 1) -> DispatchOrder:
+        """The order for a request of a pilot of `queue` for `count` jobs."""
         known = self._current(database)
         barred = known.barred.get(queue, [])
         return DispatchOrder(
@@ -133,7 +145,16 @@ class Ranking:
             # without a tree nobody asked for anything but priority
             bool(known.tree.nodes) and self._draw() < self._sloppy,
             known.served,
+            self._portions(known, queue, count) if count > 1 and known.tree.nodes else {},
         )
+
+    def _portions(self, known: _Known, queue: str, count: int) -> dict[str, int]:
+        barred = known.barred.get(queue, [])
+        available = {name: jobs for name, jobs in known.available.get(queue, {}).items() if name not in barred}
+        with self._counting:
+            given = dict(self._given)
+        power = known.powers.get(queue, DEFAULT_CORE_POWER)
+        return portions(known.tree, known.standings, available, count, power, given)
 
     def note_given(self, queue: str, jobs: Iterable[tuple[str, int]]) -> None:
         """Count jobs (share, cores) that a pilot of `queue` was given as executing from now on."""
@@ -183,6 +204,10 @@ def ranking_of(database: Database) -> Ranking:
 
 def _read(database: Database) -> _Known:
     tree, loads = read_tree(database), read_loads(database)
+    standings = tree.standings(loads, _LEAST_POWER)
+    available: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in database.fetch(_AVAILABLE) if tree.nodes else ():
+        available[row["computing_site"]][row["gshare"]] = row["jobs"]
     return _Known(
         tree,
         loads,
@@ -190,7 +215,9 @@ def _read(database: Database) -> _Known:
         barred_shares(database),
         {row["queue_name"]: row["mean_mb"] for row in database.fetch(_TOO_HEAVY)},
         {row["queue_name"]: row["power"] for row in database.fetch(_POWERS)},
-        served_shares(tree, loads),
+        served_shares(standings),
+        standings,
+        available,
     )
 
 
@@ -199,4 +226,6 @@ def _ranked_again(known: _Known, given: Mapping[str, float]) -> _Known:
     for share, power in given.items():
         before = loads.get(share, Load())
         loads[share] = Load(before.executing + power, max(0.0, before.queued - power))
-    return replace(known, loads=loads, leaves=rank(known.tree, loads), served=served_shares(known.tree, loads))
+    standings = known.tree.standings(loads, _LEAST_POWER)
+    leaves = rank(known.tree, loads)
+    return replace(known, loads=loads, leaves=leaves, served=served_shares(standings), standings=standings)

@@ -67,14 +67,19 @@ class Standing:
     @property
     def ratio(self) -> float:
         """Executing over target: below 1 is under-served. Infinite for who is due nothing."""
-        if self.target > 0:
-            return self.executing / self.target
-        return 0.0 if self.percent > 0 and self.executing <= 0 else float("inf")
+        return ratio(self.executing, self.target, self.percent)
 
     @property
     def deviation(self) -> float | None:
         """(executing - target) / target; None without a target."""
         return (self.executing - self.target) / self.target if self.target > 0 else None
+
+
+def ratio(executing: float, target: float, percent: float) -> float:
+    """What `Standing.ratio` says, for figures at hand."""
+    if target > 0:
+        return executing / target
+    return 0.0 if percent > 0 and executing <= 0 else float("inf")
 
 
 class ShareTree:
@@ -106,14 +111,16 @@ class ShareTree:
         del percents[""]
         return percents
 
-    def standings(self, loads: Mapping[str, Load]) -> dict[str, Standing]:
+    def standings(self, loads: Mapping[str, Load], at_least: float = 0.0) -> dict[str, Standing]:
         """Use and target of every node, parents before children. `loads` by leaf; who is absent has none.
+
+        Targets divide what executes, or `at_least` so much: where nothing does, they still say who is due how much.
 
         A node is never due more than it could use. What it leaves goes to its siblings by their values, and what all
         of them leave goes one level up, so that the targets of the leaves add up to all that is executing in the tree.
         """
         summed = self._summed(loads)
-        targets = {"": sum(summed[node.name].executing for node in self.children())}
+        targets = {"": max(at_least, sum(summed[node.name].executing for node in self.children()))}
         for parent in ("", *(node.name for node in self.nodes)):
             siblings = self.children(parent)
             wishes = [(node.value, summed[node.name].demand) for node in siblings]
