@@ -33,7 +33,7 @@ class ShareBody(StrictBody):
     processing_type: str | None = None
     trans_path: str | None = None
     rtype: str | None = None
-    """Kind of resource (`parameters.type` of a queue) at which alone it runs."""
+    """Kind of resource (`parameters.resource_type` of a queue) at which alone it runs."""
     max_queued_jobs: int | None = None
     """Jobs of a resource type that may wait; 0: as the installation says."""
     description: str | None = None

@@ -6,11 +6,11 @@ Regular expressions are tried where they run (`core.shares.editing`); here is ev
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from core.errors import Conflict, InvalidInput, UnknownObject
+from core.expressions.checking import check_expression
 from core.shares.tagging import EXPRESSIONS, UNDEFINED
 from core.shares.tree import MAX_DEPTH, ShareNode, ShareTree
 
@@ -21,8 +21,6 @@ MAX_DESCRIPTION = 1000
 MAX_VALUE = 1e9
 _MAX_COUNT = 10**9
 _EVERYTHING = ("", ".*")
-_BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
-"""The one thing with which regular expressions of the database run away, on work that comes long after the edit."""
 
 
 def check_tree(nodes: Sequence[ShareNode]) -> None:
@@ -62,12 +60,8 @@ def _check_node(node: ShareNode) -> None:
             raise InvalidInput(
                 "too long, or with a NUL character", field=f"{field}.{name}", remedy=f"at most {most} characters"
             )
-        if name != "description" and _BACK_REFERENCE.search(text):
-            raise InvalidInput(
-                "refers back to a group, which may take minutes to match",
-                field=f"{field}.{name}",
-                remedy="write out what is to be repeated",
-            )
+        if name != "description":
+            check_expression(text, f"{field}.{name}", whole=True)
 
 
 def _check_parents(nodes: Sequence[ShareNode]) -> None:
