@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from sqlalchemy import make_url
 
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
+from tests.support.scratch import scratch_directory
 from tests.support.system import RunningSystem, running_system
 
 # Settings of one installation must not leak into the tests from the shell that runs them.
@@ -45,23 +44,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture
 def short_directory() -> Iterator[Path]:
     """A temporary directory that a database's system user can reach (pytest's own is closed to others)."""
-    path = Path(tempfile.mkdtemp(prefix="panda-test-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with scratch_directory("panda-test-") as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of the embedded server of this test session (its database `panda` is empty)."""
-    directory = Path(tempfile.mkdtemp(prefix="panda-tests-"))
-    # A test's server has no power cut to fear; everything else is as in production.
-    server = EmbeddedPostgres(directory, settings={"fsync": "off", "shared_buffers": "128MB"})
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    with scratch_directory("panda-tests-") as directory:
+        # A test's server has no power cut to fear, and little room; everything else is as in production.
+        settings = {"fsync": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"}
+        server = EmbeddedPostgres(directory, settings=settings)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import psutil
@@ -22,6 +20,7 @@ from core.database import Database
 from core.database.embedded import EmbeddedPostgres
 from pandascope import Client
 from pandascope.environment import read_environment_file
+from tests.support.scratch import scratch_directory
 from tests.support.system import eventually
 
 PANDA = [sys.executable, "-P", "-m", "pandascope.cli.main"]
@@ -124,16 +123,15 @@ class Load:
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     """`panda up` with three pilots and short periods; `panda down` at the end."""
-    directory = Path(tempfile.mkdtemp(prefix="panda-chaos-"))
-    directory.chmod(0o711)
-    (directory / "panda.toml").write_text("[agents]\nwatchdog_s = 1.0\n[timeouts]\nheartbeat_s = 60\nsent_s = 30\n")
-    made = Installation(directory)
-    made.up()
-    try:
-        yield made
-    finally:
-        made.panda("down")
-        rmtree(directory, ignore_errors=True)
+    with scratch_directory("panda-chaos-") as directory:
+        settings = "[agents]\nwatchdog_s = 1.0\n[timeouts]\nheartbeat_s = 60\nsent_s = 30\n"
+        (directory / "panda.toml").write_text(settings)
+        made = Installation(directory)
+        try:
+            made.up()
+            yield made
+        finally:
+            made.panda("down")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +25,7 @@ from core.database import server_tree
 from core.database.embedded import ROLE, EmbeddedPostgres
 from core.database.server_tree import MAJOR, Account, EmbeddedPostgresError, programs_for
 from core.errors import ConfigurationError
+from tests.support.scratch import scratch_directory
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -52,12 +52,11 @@ def data(short_directory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def stopped_installation() -> Iterator[Path]:
     """A data directory whose cluster is made, to be copied: making one is what takes time."""
-    path = Path(tempfile.mkdtemp(prefix="panda-test-"))
-    server = EmbeddedPostgres(path)
-    server.start()
-    server.stop()
-    yield path
-    shutil.rmtree(path)
+    with scratch_directory("panda-test-") as path:
+        server = EmbeddedPostgres(path)
+        server.start()
+        server.stop()
+        yield path
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import pytest
 from core.database.embedded import EmbeddedPostgres
 from pandascope.environment import read_environment_file
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
+from tests.support.scratch import scratch_directory
 from tests.support.system import eventually
 
 PANDA = [sys.executable, "-P", "-m", "pandascope.cli.main"]
@@ -86,16 +87,14 @@ def installation(short_directory: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def running() -> Iterator[Installation]:
     """An installation that is up, for tests that leave it up."""
-    directory = tmp_path_factory.mktemp("up", numbered=True)
-    for parent in (directory, directory.parent, directory.parent.parent):
-        parent.chmod(0o711)
-    made = Installation(directory / "data")
-    made.up()
-    yield made
-    made.panda("down")
-    assert made.processes() == []
+    with scratch_directory("panda-up-") as directory:
+        made = Installation(directory / "data")
+        made.up()
+        yield made
+        made.panda("down")
+        assert made.processes() == []
 
 
 def test_the_environment_file_is_private_and_opens_the_api(running):
