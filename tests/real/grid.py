@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from tests.support.system import RunningSystem
 SCOPE = "user.testuser"
 INPUTS = {"first.txt": b"one\ntwo\n", "second.txt": b"three\n"}
 CULPRIT = "RuntimeError: the calibration constant is missing"
+LICENCE = "ConnectionError: no answer from the licence server"
 HARVESTER = {"HARVESTER_ID": "factory", "HARVESTER_WORKER_ID": "77"}
 EMPTY = "Q_EMPTY"
+MARK = "@MARK@"
+"""In a command: a path outside its work directory, the same for all jobs of the case; nothing is there at first."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Case:
     """Further words for prun."""
     queue: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    pilots: int = 1
+    """How many start at once."""
+    is_retried: bool = False
+    """Whether the task engine may try failed input again."""
 
     @property
     def is_built(self) -> bool:
@@ -58,6 +66,12 @@ CASES = {
         "cat made.txt > lines.txt",
         ("--bexec", "cp notes.txt made.txt", "--nJobs", "2", "--outputs", "lines.txt"),
         queue={"parameters": {"timefloor": 60}},
+    ),
+    "again": Case(
+        f"mkdir {MARK} 2>/dev/null && {{ echo '{LICENCE}' >&2; exit 3; }}; cat %IN > lines.txt",
+        ("--inDS", f"{SCOPE}.input/", "--nFilesPerJob", "1", "--outputs", "lines.txt"),
+        pilots=2,
+        is_retried=True,
     ),
 }
 
@@ -106,6 +120,10 @@ class Grid:
         )
         return row is not None and row["status"] in ("done", "finished", "failed", "aborted", "broken")
 
+    def waits(self, case: str, attempt: int) -> bool:
+        """Whether a job of such an attempt waits for a pilot."""
+        return any((job["job_status"], job["attempt_nr"]) == ("activated", attempt) for job in self.jobs(case))
+
     def log(self, case: str, name: str) -> str:
         """A kept log of its job; empty when there is none."""
         answer = self.reader().get(f"/api/monitor/job/{self.job(case)['panda_id']}/log", params={"name": name})
@@ -150,24 +168,32 @@ def submit(grid: Grid, name: str, case: Case) -> None:
     sandbox = grid.client.directory / name
     sandbox.mkdir()
     (sandbox / "notes.txt").write_text("taken along")
-    options = ("--outDS", f"{SCOPE}.{name}", "--site", queue, "--vo", "testvo", "--disableAutoRetry", *case.words)
+    options = ("--outDS", f"{SCOPE}.{name}", "--site", queue, "--vo", "testvo", *case.words)
     options += () if case.is_built else ("--noBuild",)
-    printed = grid.client.run("prun", "--exec", case.command, *options, cwd=sandbox)
+    options += () if case.is_retried else ("--disableAutoRetry",)
+    command = case.command.replace(MARK, str(grid.work / f"{name}.mark"))
+    printed = grid.client.run("prun", "--exec", command, *options, cwd=sandbox)
     found = re.search(r"jediTaskID=(\d+)", printed)
     assert found, printed
     grid.tasks[name] = int(found.group(1))
     assert grid.tasks[name] >= 10_000_000
 
 
+def start_pilot(grid: Grid, program: Path, case: str) -> None:
+    """One more pilot for the queue of a case."""
+    name = next(name for number in count(1) if (name := f"{case}-{number}" if number > 1 else case) not in grid.pilots)
+    directory = grid.work / name
+    directory.mkdir()
+    variables = CASES[case].variables if case in CASES else {}
+    grid.pilots[name] = RealPilot(program, grid.system, directory, f"Q_{case.upper()}", extra=variables).start(name)
+
+
 @contextmanager
 def run_pilots(grid: Grid, program: Path) -> Iterator[None]:
-    """A pilot for every queue, and one for a queue without work."""
+    """The pilots of every queue, and one for a queue without work."""
     try:
-        for name, case in (*CASES.items(), ("empty", Case("", ()))):
-            directory = grid.work / name
-            directory.mkdir()
-            pilot = RealPilot(program, grid.system, directory, f"Q_{name.upper()}", extra=case.variables)
-            grid.pilots[name] = pilot.start(name)
+        for name in (*(name for name, case in CASES.items() for _ in range(case.pilots)), "empty"):
+            start_pilot(grid, program, name)
         yield
     finally:
         for process in grid.pilots.values():

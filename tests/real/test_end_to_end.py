@@ -14,7 +14,18 @@ import pytest
 from core.queues import set_endpoint, set_queue
 from logger.agents import build_agents
 from pandascope.supervisor.composition import create_server
-from tests.real.grid import CASES, CULPRIT, EMPTY, HARVESTER, Grid, register_inputs, run_pilots, submit
+from tests.real.grid import (
+    CASES,
+    CULPRIT,
+    EMPTY,
+    HARVESTER,
+    LICENCE,
+    Grid,
+    register_inputs,
+    run_pilots,
+    start_pilot,
+    submit,
+)
 from tests.support.real_world import RealClient
 from tests.support.system import RunningSystem, eventually, running_system
 
@@ -46,6 +57,8 @@ def grid(
         announce_worker(system)
         with run_pilots(grid, pilot_program):
             act(grid)
+            eventually(lambda: grid.waits("again", attempt=2), timeout_s=240, what="what failed is tried again")
+            start_pilot(grid, pilot_program, "again")
             for case in CASES:
                 eventually(lambda case=case: grid.ended(case), timeout_s=400, what=f"{case} ends")
             for name, process in grid.pilots.items():
@@ -112,6 +125,7 @@ def test_pbook_shows_the_tasks_as_they_ended(grid):
         "lost": "failed",
         "talks": "done",
         "built": "done",
+        "again": "done",
     }
     assert str(grid.tasks["good"]) in lines["good"]
     assert "100%" in lines["good"]
@@ -122,14 +136,15 @@ def test_exit_3_of_the_payload_is_told_with_its_line(grid):
     assert (job["job_status"], job["pilot_error_code"], job["trans_exit_code"]) == ("failed", 1305, 3)
     assert [file["status"] for file in grid.files("exit3", "output")] == ["failed"]
     assert [file["status"] for file in grid.files("exit3", "log")] == ["ready"]
-    reader = grid.system.client("testuser", name="test user")
-
-    def incident() -> dict[str, Any] | None:
-        rows = reader.get("/api/monitor/incidents", params={"jedi_task_id": grid.tasks["exit3"]}).json()["incidents"]
-        return rows[0] if rows else None
-
-    row = eventually(incident, what="the failure becomes an incident")
+    row = eventually(lambda: incident_of(grid, "exit3"), what="the failure becomes an incident")
     assert row["culprit_line"] == CULPRIT
+
+
+def incident_of(grid: Grid, case: str) -> dict[str, Any] | None:
+    """The latest incident of the task of a case."""
+    params = {"jedi_task_id": grid.tasks[case]}
+    rows = grid.reader().get("/api/monitor/incidents", params=params).json()["incidents"]
+    return rows[0] if rows else None
 
 
 def test_a_missing_output_is_1165(grid):
@@ -173,6 +188,39 @@ def test_one_pilot_builds_and_then_runs_both_jobs_of_the_task(grid):
     ]
     # from the second call on the pilot names the task of its last job
     assert f"&taskID={grid.tasks['built']}&" in f"&{grid.last_form('built', 'getJob')}&"
+
+
+def test_what_failed_is_run_again_by_the_production_pilot_and_nothing_else_is(grid):
+    failed, other, again = grid.jobs("again")
+    assert [(job["job_status"], job["attempt_nr"]) for job in (failed, other, again)] == [
+        ("failed", 1),
+        ("finished", 1),
+        ("finished", 2),
+    ]
+    files = grid.system.database.fetch(
+        "SELECT lfn, status, panda_id, attempt_nr, failed_attempt FROM task_files WHERE jedi_task_id = %(id)s"
+        " AND lfn <> '' ORDER BY lfn",
+        {"id": grid.tasks["again"]},
+    )
+    assert [tuple(file.values()) for file in files] == [
+        ("first.txt", "finished", again["panda_id"], 2, 1),
+        ("second.txt", "finished", other["panda_id"], 1, 0),
+    ]
+    line = next(line for line in grid.printed["show"].splitlines() if ".again" in line)
+    assert re.search(r"100%\s+2\|0\|2", line), line
+
+
+def test_the_page_of_a_job_that_was_tried_again_tells_of_both_attempts(grid):
+    failed, _, again = grid.jobs("again")
+    first, second = (grid.reader().get(f"/api/monitor/job/{job['panda_id']}").json() for job in (failed, again))
+    assert first["job"]["culprit_line"] == LICENCE
+    assert first["retries"]["sentence"].startswith("attempt 1 of ")
+    assert first["retries"]["sentence"].endswith(f"tried again as job {again['panda_id']}")
+    assert [job["panda_id"] for job in first["retries"]["next"]] == [again["panda_id"]]
+    assert second["job"]["parent_id"] == failed["panda_id"]
+    assert second["retries"]["sentence"].startswith("attempt 2 of ")
+    incident = eventually(lambda: incident_of(grid, "again"), what="the first failure becomes an incident")
+    assert incident["culprit_line"] == LICENCE
 
 
 def test_a_running_payload_is_watched_and_asked_through_its_pilot(grid):
