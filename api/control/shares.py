@@ -15,6 +15,7 @@ from core.shares.editing import remove_share, replace_tree
 from core.shares.editing import set_share as store_share
 from core.shares.reading import read_nodes
 from core.shares.retagging import retag
+from core.shares.unseen import unseen_by, warnings_of
 
 
 class ShareBody(StrictBody):
@@ -66,19 +67,21 @@ def tree_of_shares(context: Context) -> dict[str, Any]:
 
 @operation("PUT", "/api/control/shares", access=Access.OPERATOR)
 def set_tree_of_shares(context: Context, body: TreeBody) -> dict[str, Any]:
-    """Put a whole tree in place of the one that is, all or nothing."""
+    """Put a whole tree in place of the one that is, all or nothing; `warnings` name what no work matches so far."""
     shares = [share.model_dump(exclude_none=True) for share in body.shares]
     nodes = replace_tree(context.database, shares, who=context.caller.user_name)
     context.services.ranking.forget()
-    return {"shares": [asdict(node) for node in nodes]}
+    warnings = warnings_of(unseen_by(context.database, nodes))
+    return {"shares": [asdict(node) for node in nodes], "warnings": warnings}
 
 
 @operation("PUT", "/api/control/share/{name}", access=Access.OPERATOR)
 def set_share(context: Context, name: str, body: ShareBody) -> dict[str, Any]:
-    """Make a share or change some of its attributes."""
+    """Make a share or change some of its attributes; `warnings` says what of it no work matches that was seen so far."""
     node = store_share(context.database, name, body.model_dump(exclude_none=True), who=context.caller.user_name)
     context.services.ranking.forget()
-    return {"share": asdict(node)}
+    unseen = [entry for entry in unseen_by(context.database, read_nodes(context.database)) if entry.share == name]
+    return {"share": asdict(node), "warnings": warnings_of(unseen)}
 
 
 @operation("DELETE", "/api/control/share/{name}", access=Access.OPERATOR)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.database import Database, Row
-from core.monitor.reading import envelope, read
+from core.monitor.reading import FACET_LIMIT_S, TooSlow, envelope, read
 from core.shares.lanes import lane_of
 from core.shares.ranking import rank
 from core.shares.reading import read_loads, read_nodes
 from core.shares.tree import ShareNode, ShareTree, Standing
+from core.shares.unseen import Unseen, unseen_by, warnings_of
 from core.workload_settings import GenerationSettings
 
 HELD_OVER_H = 24
@@ -45,9 +46,12 @@ def share_overview(database: Database, generation: GenerationSettings, as_of: da
     """Every node, parents before children, with value, percent, target and use; then the shares in use that have no leaf.
 
     `deviation` is (executing - target) / target now, `deviation_24h` the same of the sums over a day; null without a target.
-    A leaf has `rank` 1 when it is served first, and names the resource types for which no further jobs are made.
+    A leaf has `rank` 1 when it is served first, and names the resource types for which no further jobs are made; `unmatched`
+    names its expressions that nothing seen so far matches, with "" when only all of them together match nothing.
     """
-    tree, loads = ShareTree(read_nodes(database)), read_loads(database)
+    nodes = read_nodes(database)
+    tree, loads = ShareTree(nodes), read_loads(database)
+    unseen = _unseen(database, nodes)
     use: dict[str, list[Row]] = defaultdict(list)
     for row in read(database, _USE, {}):
         use[row["gshare"]].append(row)
@@ -63,6 +67,7 @@ def share_overview(database: Database, generation: GenerationSettings, as_of: da
             **_jobs_below(tree, standing.node, use),
             "deviation_24h": held.get(standing.node.name),
             "rank": ranks[standing.node.name] if standing.is_leaf else None,
+            "unmatched": sorted({entry.field for entry in unseen if entry.share == standing.node.name}),
             "throttled": _full_lanes(standing.node, use, generation) if standing.is_leaf else [],
             **{name: written.get(standing.node.name, {}).get(name) for name in ("modified_by", "modification_time")},
         }
@@ -76,6 +81,7 @@ def share_overview(database: Database, generation: GenerationSettings, as_of: da
     ]
     total = sum(loads[name].executing for name in leaves & set(loads))
     warnings = [f"{row['name']} takes part in no share" for row in unlisted if row["name"]] if leaves else []
+    warnings += warnings_of(unseen)
     return envelope(
         as_of, count=len(shares), warnings=warnings, shares=shares, unlisted=unlisted, executing_power=total
     )
@@ -86,6 +92,24 @@ def share_samples(database: Database, hours: float, as_of: datetime) -> dict[str
     bin_s = max(60.0, hours * 3600 / _POINTS)
     rows = read(database, _SAMPLES, {"since": as_of - timedelta(hours=hours), "bin_s": bin_s})
     return envelope(as_of, count=len(rows), bin_s=bin_s, samples=rows)
+
+
+@dataclass(frozen=True)
+class _Hurried:
+    """A reader with little time."""
+
+    database: Database
+
+    def fetch(self, statement: str, parameters: Any = None) -> list[Row]:
+        return read(self.database, statement, parameters or {}, limit_s=FACET_LIMIT_S)
+
+
+def _unseen(database: Database, nodes: list[ShareNode]) -> list[Unseen]:
+    """What nothing matches; a tree for which that takes too long is shown without."""
+    try:
+        return unseen_by(_Hurried(database), nodes)
+    except TooSlow:
+        return []
 
 
 def _described(standing: Standing) -> dict[str, Any]:

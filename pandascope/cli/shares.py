@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect
-from pandascope.cli.rendering import console, number, print_json, table
+from pandascope.cli.rendering import console, footer, number, print_json, table
 from pandascope.errors import Usage
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ def show(context: typer.Context, url: Url = None, data: Data = None, as_json: As
     ]
     if rows:
         terminal.print(table(columns, rows))
+    footer(terminal, document, len(rows), "")
 
 
 def _row(share: dict[str, Any]) -> tuple[Any, ...]:
@@ -121,6 +122,8 @@ def set_share(
     }
     with connect(url, data) as client:
         share = client.set_share(name, **{key: given for key, given in changes.items() if given is not None})
+        warnings = client.shares()["warnings"]
+    _warn([line for line in warnings if line.startswith((f"{name}.", f"{name}:"))])
     _done(share, f"{share['name']}: value {share['value']:g}, position {share['position']}", as_json=as_json)
 
 
@@ -145,6 +148,7 @@ def load(
     shares = _read(file)
     with connect(url, data) as client:
         stored = client.set_share_tree(shares)
+        _warn(client.shares()["warnings"])
     _done({"shares": stored}, f"the tree has {number(len(stored), 'share')} now", as_json=as_json)
 
 
@@ -179,6 +183,11 @@ def _read(file: Path) -> list[dict[str, Any]]:
     if not isinstance(shares, list):
         raise Usage(f"{file} holds no list of shares", field="file", remedy="see `panda shares dump`")
     return shares
+
+
+def _warn(warnings: list[str]) -> None:
+    """Beside the answer, which programs may read."""
+    footer(console(), {"warnings": warnings}, 0, "")
 
 
 def _done(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from core.shares.usage import keep_sample, refresh
 from tests.api.test_control import refused
+from tests.support.builders import make_queue
 from tests.support.system import RunningSystem
 
 TREE = [
@@ -38,7 +39,7 @@ def test_a_whole_tree_goes_in_and_comes_out_the_same(operator, tree):
         ("User Analysis", 30),
     ]
     assert operator.get("/api/control/shares").json() == {"shares": tree}
-    assert operator.put("/api/control/shares", json={"shares": tree}).json() == {"shares": tree}
+    assert operator.put("/api/control/shares", json={"shares": tree}).json()["shares"] == tree
 
 
 def test_one_share_is_made_changed_and_removed(operator, tree):
@@ -59,6 +60,9 @@ def test_refusals_name_the_field_and_change_nothing(operator, tree):
     refused(put("/api/control/share/MC", json={"position": True}), 422, "position")
     refused(put("/api/control/share/MC", json={"campaign": r"(mc+)(mc+)\1\2"}), 422, "MC.campaign")
     refused(put("/api/control/share/MC", json={"weight": 1}), 422, "weight")
+    refused(put("/api/control/share/MC", json={"campaign": "mc^16"}), 422, "MC.campaign")
+    refused(put("/api/control/share/MC", json={"rtype": "(?=hpc)cloud"}), 422, "MC.rtype")
+    refused(put("/api/control/shares", json={"shares": [*TREE, {"name": "x", "vo": "$x"}]}), 422, "x.vo")
     refused(put("/api/control/share/MC", json={"parent": "Nowhere"}), 404, "MC.parent")
     refused(put("/api/control/share/Production", json={"parent": "MC"}), 409, "Production.parent")
     refused(put("/api/control/shares", json={"shares": [*TREE, {"name": "x", "vo": "*"}]}), 422, "x.vo")
@@ -78,6 +82,32 @@ def test_only_operators_change_shares(shared_system, tree):
     ):
         assert response.status_code == 403
     assert alice.get("/api/control/shares").json() == {"shares": tree}
+
+
+def test_what_no_work_matches_is_answered_with_a_warning_and_shown(shared_system, operator, tree):
+    make_queue(shared_system.database, "NO_PILOT")
+    shared_system.database.execute(
+        """INSERT INTO tasks (jedi_task_id, status, user_name, prod_source_label, working_group)
+           VALUES (nextval('jedi_task_id_seq'), 'done', 'x', 'user', 'higgs')"""
+    )
+    made = operator.put("/api/control/share/MC", json={"working_group": "susy", "rtype": "hpc"}).json()
+    expected = [
+        "MC.prod_source_label: no label seen so far matches 'managed'",
+        "MC.working_group: no working group seen so far matches 'susy'",
+        "MC.rtype: no queue's parameters.resource_type matches 'hpc': its jobs would run nowhere",
+    ]
+    assert made["warnings"] == expected
+    shares = operator.get("/api/control/shares").json()["shares"]
+    assert operator.put("/api/control/shares", json={"shares": shares}).json()["warnings"] == expected
+    document = operator.get("/api/monitor/shares").json()
+    assert set(expected) <= set(document["warnings"])
+    assert {row["name"]: row["unmatched"] for row in document["shares"]} == {
+        "Production": [],
+        "MC": ["prod_source_label", "rtype", "working_group"],
+        "User Analysis": [],
+    }
+    other = operator.put("/api/control/share/User%20Analysis", json={"working_group": "higgs"}).json()
+    assert other["warnings"] == []
 
 
 _JOBS = """

@@ -34,6 +34,15 @@ def test_a_tree_is_loaded_shown_changed_and_dumped(panda, panda_json, here):
     assert panda_json("shares", "--json")["count"] == 2
 
 
+def test_what_no_queue_can_run_is_said_beside_the_answer(panda):
+    warning = "warning: A.rtype: no queue's parameters.resource_type matches 'moon'"
+    done = panda("shares", "set", "A", "--rtype", "moon")
+    assert done.stdout.startswith("A: value 0")
+    assert warning in done.stderr
+    assert warning in panda("shares").stderr
+    assert panda("shares", "set", "B", "--value", "1", "--position", "1", "--group", "x").stderr.count("A.rtype") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -69,6 +69,8 @@ WRONG: list[tuple[str, dict[str, Any], type[PandaError], str]] = [
     ("MC", {"campaign": "mc[0-9"}, InvalidInput, "MC.campaign"),
     ("MC", {"campaign": "a)|(b"}, InvalidInput, "MC.campaign"),
     ("MC", {"rtype": "*"}, InvalidInput, "MC.rtype"),
+    ("MC", {"rtype": "a^"}, InvalidInput, "MC.rtype"),
+    ("MC", {"vo": "(?=a)b"}, InvalidInput, "MC.vo"),
     ("MC", {"campaign": "x" * 201}, InvalidInput, "MC.campaign"),
     ("MC", {"campaign": "(a{1,250}){1,250}"}, InvalidInput, "MC.campaign"),
     ("MC", {"vo": "a\x00"}, InvalidInput, "MC.vo"),
