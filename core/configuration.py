@@ -31,6 +31,7 @@ from core.workload_settings import (
     AccountSettings,
     BrokerageSettings,
     GenerationSettings,
+    GuardSettings,
     MailSettings,
     QueueTestSettings,
     RebrokerageSettings,
@@ -228,6 +229,8 @@ class Settings(IssuerSettings, BaseSettings):
     """The first jobs of a task."""
     tasks: TaskTimes = Field(default_factory=TaskTimes)
     """How long tasks may wait."""
+    guards: GuardSettings = Field(default_factory=GuardSettings)
+    """What makes tasks exhausted."""
     brokerage: BrokerageSettings = Field(default_factory=BrokerageSettings)
     """Limits of the criteria."""
     shares: ShareSettings = Field(default_factory=ShareSettings)

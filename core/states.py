@@ -236,7 +236,7 @@ TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.PASSED: _TASK_ENDS | _CLOSING | {TaskStatus.EXHAUSTED},
     TaskStatus.ABORTING: frozenset({TaskStatus.TOABORT, TaskStatus.ABORTED}),
     TaskStatus.TOABORT: frozenset({TaskStatus.ABORTED}),
-    TaskStatus.TORETRY: _CLOSING | {TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.SCOUTING},
+    TaskStatus.TORETRY: _CLOSING | {TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.EXHAUSTED},
     TaskStatus.TOINCEXEC: _CLOSING | {TaskStatus.REREFINE},
     TaskStatus.REREFINE: _CLOSING
     | {TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.PENDING, TaskStatus.TOBROKEN, TaskStatus.BROKEN},

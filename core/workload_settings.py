@@ -79,6 +79,16 @@ class TaskTimes(Documented):
     """How often running tasks that reached their goal are ended softly."""
 
 
+class GuardSettings(Documented):
+    """What makes a task exhausted until a person decides (domain.md 3.5), beside `[scouts]` and the waits of `[tasks]`."""
+
+    max_failed_retries: PositiveInt = 5
+    """A task that was retried so often in a row without a single further file finished is exhausted by the next retry."""
+    max_over_queue_cap: float = Field(default=2.0, ge=1)
+    """Users' tasks are exhausted instead of waiting while their account has more than so many times the queued jobs or cores
+    it may have."""
+
+
 class BrokerageSettings(Documented):
     """Limits of the criteria (domain.md 5.2, 5.3)."""
 

@@ -41,7 +41,11 @@ def retry(
     """Open again what failed: data is 0, with new parameters 3, refused 2 or 4 (client-wire.md 5.3)."""
     if new_parameters:
         return _run(call, "resubmit", task_id, new_parameters=new_parameters, prefix="new_parameters.")
-    return _run(call, "retry", task_id)
+    limits = {
+        "max_failed_retries": call.services.settings.guards.max_failed_retries,
+        "ignores_limits": ignore_hard_exhausted and call.is_production,
+    }
+    return _run(call, "retry", task_id, **limits)
 
 
 @endpoint("POST", auth=Auth.OWNER)

@@ -43,7 +43,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
         Feeder(database, settings.generation, periods.feeder_s, settings.scouts),
-        Generator(database, settings.generation, settings.tasks, periods.generator_s, settings.scouts),
+        Generator(database, settings.generation, settings.tasks, periods.generator_s, settings.scouts, settings.guards),
         Scouts(database, settings.scouts, periods.scouts_s),
         TaskWatchdog(database, settings.tasks, periods.task_watchdog_s),
         Notices(database, settings.mail, periods.task_watchdog_s),

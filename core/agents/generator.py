@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from core.agents.base import Agent
-from core.brokerage.throttle import task_throttle
+from core.brokerage.throttle import Throttle, flooded, task_throttle
 from core.database import Database, Row, Transaction
 from core.errors import PandaError, Unavailable
 from core.states import TaskStatus
@@ -21,8 +21,8 @@ from core.taskengine.making.generation import MAKING_TASK_STATUSES, generate_job
 from core.taskengine.making.ready_input import ready_files
 from core.taskengine.patience import pending_retry_s
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
-from core.taskengine.status import meet_obstacle
-from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
+from core.taskengine.status import exhaust_task, meet_obstacle
+from core.workload_settings import GenerationSettings, GuardSettings, ScoutSettings, TaskTimes
 
 log = logging.getLogger("panda.generator")
 
@@ -63,11 +63,13 @@ class Generator(Agent):
         times: TaskTimes,
         period_s: float,
         scouts: ScoutSettings = DEFAULT_SCOUTS,
+        guards: GuardSettings | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._times = times
         self._scouts = scouts
+        self._guards = guards or GuardSettings()
         self._full_lanes: dict[LaneKey, FullLane | None] = {}
         """Of the present cycle; None for a lane that is not full."""
         self.period_s = period_s
@@ -113,7 +115,7 @@ class Generator(Agent):
                 return _Turn()
             throttle = task_throttle(transaction, task)
             if throttle is not None:
-                self._throttle(transaction, task, f"{throttle.reason}; {throttle.next_step}")
+                self._hold_back(transaction, task, throttle)
                 return _Turn(is_moved=True)
         made = generate_jobs(
             transaction, task_id, limit=self._settings.jobs_per_cycle, builds_again=False, scouts=self._scouts
@@ -128,8 +130,13 @@ class Generator(Agent):
         full = self._full_lanes[key]
         return full is not None and full.holds(task)
 
-    def _throttle(self, transaction: Transaction, task: Row, reason: str) -> None:
-        """Caps of the account or the share: the task says so while it waits."""
+    def _hold_back(self, transaction: Transaction, task: Row, throttle: Throttle) -> None:
+        """Caps of the account or the share: the task says so while it waits; far beyond them it does not even wait."""
+        flood = flooded(transaction, task, self._guards.max_over_queue_cap)
+        if flood is not None:
+            exhaust_task(transaction, task["jedi_task_id"], flood, who=self.name)
+            return
+        reason = f"{throttle.reason}; {throttle.next_step}"
         status = TaskStatus.THROTTLED if task["status"] == TaskStatus.RUNNING else TaskStatus.PENDING
         retry_s = self._times.pending_retry_urgent_s
         meet_obstacle(transaction, task["jedi_task_id"], reason, who=self.name, retry_s=retry_s, status=status)

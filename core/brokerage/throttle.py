@@ -84,14 +84,31 @@ def _load_of(transaction: Transaction, account: Account) -> dict[str, int]:
     return {name: int(value) for name, value in row.items()}
 
 
-def _capped(account: Account, limits: Limits, load: dict[str, int]) -> Throttle | None:
-    caps = {
+def flooded(transaction: Transaction, task: Row, factor: float) -> str | None:
+    """Why a task that is held back shall not even wait: its account has queued more than `factor` times what it may.
+
+    In a sentence for its user; None while it has not (domain.md 3.5). Of tasks that `task_throttle` holds.
+    """
+    account = account_of(task["user_name"], task["working_group"])
+    limits = read_limits(transaction, {account}).of(account)
+    for kind, (number, limit, words) in _caps(limits, _load_of(transaction, account)).items():
+        if kind.startswith("queued") and number > factor * limit:
+            return f"{account} has {number} {words}, more than {factor:g} times the {limit} that are allowed"
+    return None
+
+
+def _caps(limits: Limits, load: dict[str, int]) -> dict[str, tuple[int, int, str]]:
+    """What the account has, what it may have, and of what; by the kind of throttle."""
+    return {
         "running_jobs": (load["running"], limits.max_running_jobs, "running jobs"),
         "queued_jobs": (load["queued"], QUEUED_PER_RUNNING_CAP * limits.max_running_jobs, "queued jobs"),
         "running_cores": (load["running_cores"], limits.max_running_cores, "running cores"),
         "queued_cores": (load["queued_cores"], QUEUED_PER_RUNNING_CAP * limits.max_running_cores, "queued cores"),
     }
-    for kind, (number, limit, words) in caps.items():
+
+
+def _capped(account: Account, limits: Limits, load: dict[str, int]) -> Throttle | None:
+    for kind, (number, limit, words) in _caps(limits, load).items():
         if number > limit:
             return Throttle(
                 *(kind, str(account), number, limit),

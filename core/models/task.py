@@ -92,6 +92,10 @@ class Task(SQLModel, table=True):
     """Of pending, throttled, exhausted tasks: when the system acts next."""
     frozen_time: datetime | None = time_or_none()
     """Since when it meets obstacles without having made a job."""
+    failed_retries: int = number(0)
+    """Retries in a row that finished no further file, up to the last one that began."""
+    files_at_retry: int | None = number_or_none()
+    """How many files were finished when it was retried last; None: not yet, or under other parameters."""
     measured: dict[str, object] = document()
     """What its scouts, or its first hundred jobs, needed, and how that changed its parameters."""
     announced_end: datetime | None = time_or_none()

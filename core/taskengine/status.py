@@ -19,7 +19,16 @@ from core.states import (
 from core.task_ends import final_status
 from core.text import clean
 
-__all__ = ["break_task", "change_status", "final_status", "lock_task", "log_status", "meet_obstacle", "wake"]
+__all__ = [
+    "break_task",
+    "change_status",
+    "exhaust_task",
+    "final_status",
+    "lock_task",
+    "log_status",
+    "meet_obstacle",
+    "wake",
+]
 
 _BEGUN = frozenset({TaskStatus.SCOUTING, TaskStatus.RUNNING})
 """A task that comes here has begun, if it had not before."""
@@ -127,6 +136,14 @@ def meet_obstacle(
 
 # primary key
 _SAY = "UPDATE tasks SET error_dialog = %(text)s, generate_at = NULL WHERE jedi_task_id = %(id)s"
+
+
+def exhaust_task(transaction: Transaction, task_id: int, reason: str, *, who: str) -> None:
+    """Go no further with a task until a person decides, with the reason people read. Raises what `change_status` raises."""
+    change_status(transaction, task_id, TaskStatus.EXHAUSTED, who=who, reason=reason)
+    transaction.execute(_SAY, {"id": task_id, "text": clean(reason, 510)})
+
+
 # ix_jobs_live_task
 _LIVE_JOB = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"
 

@@ -120,6 +120,22 @@ def test_a_retry_never_refuses_with_what_clients_take_for_success(house, alice, 
     assert (plain["success"], plain["data"]) == (True, 0)
 
 
+def test_a_retry_after_retries_in_vain_exhausts_unless_production_ignores_that(house, alice, carol):
+    task_id = make_task(house.database, inputDataset="in", maxFailure=1)
+    call(alice, "finish", task_id=task_id)
+    house.database.execute(
+        "UPDATE tasks SET failed_retries = 4, files_at_retry = 0, n_files_failed = 1 WHERE jedi_task_id = %(id)s",
+        {"id": task_id},
+    )
+    answer = call(alice, "retry", task_id=task_id, ignore_hard_exhausted=True)
+    assert (answer["success"], answer["data"]) == (True, 0)
+    assert "(its last 5 retries finished no further file, 1 file failed, most often with: " in answer["message"]
+    assert task_row(house.database, task_id)["status"] == "exhausted"
+    call(alice, "finish", task_id=task_id)
+    house.database.execute("UPDATE tasks SET n_files_failed = 1 WHERE jedi_task_id = %(id)s", {"id": task_id})
+    assert "made" in call(carol, "retry", task_id=task_id, ignore_hard_exhausted=True)["message"]
+
+
 def test_a_retry_while_the_task_runs_says_so(house, alice):
     task_id = make_task(house.database, inputDataset="in")
     house.database.execute("UPDATE tasks SET status = 'running' WHERE jedi_task_id = %(id)s", {"id": task_id})

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.states import TaskStatus
+from core.taskengine.commands import fruitless
 from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.fruitless import MAX_FAILED_RETRIES
 from core.taskengine.commands.holding import release_jobs
 from core.taskengine.commands.locking import LockedTask
 from core.taskengine.commands.new_parameters import take_over
@@ -70,17 +72,31 @@ WHERE f.jedi_task_id = %(task_id)s AND f.status = 'ready' AND (d.is_master OR d.
 """
 
 
-def retry(task: LockedTask, **_qualifiers: bool) -> Done:
+def retry(
+    task: LockedTask,
+    *,
+    max_failed_retries: int = MAX_FAILED_RETRIES,
+    ignores_limits: bool = False,
+    **_qualifiers: bool,
+) -> Done:
     """Open failed and cancelled files again and make jobs of them.
 
-    Of a task under way the failed files get more attempts. The qualifiers of upstream concern children, events, tape and
+    Of a task under way the failed files get more attempts. A task that `max_failed_retries` retries in a row did not help
+    is exhausted instead, unless `ignores_limits`. The other qualifiers of upstream concern children, events, tape and
     shares, which the retry of one task does not touch here.
     """
     if task.status in MORE_ATTEMPTS_IN:
         more_attempts(task, RETRY_ATTEMPTS)
         return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
+    if (
+        task.status is not TaskStatus.EXHAUSTED
+        and not ignores_limits
+        and fruitless.failed_retries(task) >= max_failed_retries
+    ):
+        return Done(note=fruitless.exhaust(task))
     if not _reopen(task) and not waits_for_feeder(task.transaction, task.task_id) and not _was_held_back(task):
         return Done(note="nothing is left to retry")
+    fruitless.begin_retry(task)
     return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
 
 
@@ -90,6 +106,7 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
     Raises InvalidInput or UnknownObject naming the parameter, with `prefix` before it.
     """
     definition = take_over(task, new_parameters, prefix=prefix)
+    fruitless.forget_retries(task)
     feed_contents(task.transaction, task.task_id, again=True)
     task.execute(_REOPEN, attempts=definition.max_attempt)
     names = ", ".join(sorted(new_parameters))
@@ -106,6 +123,7 @@ def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
     fed = feed_contents(task.transaction, task.task_id, again=True)
     if not fed.rows + _reopen(task) and fed.is_complete:
         return Done(note="no new input, and nothing is left to retry")
+    fruitless.forget_retries(task)
     reason = f"input loaded again by {task.issuer.user_name}, {fed.rows} new files"
     return _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
 
@@ -113,6 +131,7 @@ def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
 def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
     task.execute(_FORGET_MERGES)
+    fruitless.forget_retries(task)
     task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
     if not keep_attempt_nr:
         task.execute(_FROM_BEGINNING)

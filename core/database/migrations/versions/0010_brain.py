@@ -28,6 +28,8 @@ _NEW_COLUMNS = {
         "generate_at",
         "next_try_time",
         "frozen_time",
+        "failed_retries",
+        "files_at_retry",
         "measured",
         "announced_end",
     ),
@@ -118,6 +120,8 @@ def _task_engine() -> None:
         *_counts("goal", default=1000),
         *_counts("n_pieces"),
         *_times("generate_at", "next_try_time", "frozen_time"),
+        *_counts("failed_retries"),
+        *_optional("files_at_retry"),
         _document("measured"),
     )
     # brokerage reads many tasks at once: one that is no dictionary would stop it for all
