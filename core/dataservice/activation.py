@@ -15,6 +15,7 @@ from core.dataservice.endpoints import endpoint_named, known_endpoints
 from core.dataservice.places import SQL_DETERMINISTIC_PATH
 from core.errors import InvalidInput
 from core.states import JobStatus
+from core.taskbuffer.account_holds import hold_back
 from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
 
@@ -65,12 +66,16 @@ def activate_ready_jobs(transaction: Transaction, panda_ids: Sequence[int] | Non
 
 
 def activate(transaction: Transaction, panda_ids: Sequence[int], *, reason: str, sites: Sequence[str] = ()) -> int:
-    """Make jobs available to pilots: state, places of inputs and outputs. Returns how many moved."""
+    """Make jobs available to pilots: state, places of inputs and outputs. Returns how many moved.
+
+    Those of users and groups that are held at this moment are throttled at once.
+    """
     moved = advance_jobs(transaction, panda_ids, JobStatus.ACTIVATED, reason=reason, sites=sites)
     if moved:
         transaction.execute(_PLACE_INPUTS, {"panda_ids": moved})
         transaction.execute(_PLACE_OUTPUTS, {"panda_ids": moved})
         run_tasks_of(transaction, moved)
+        hold_back(transaction, moved)
     return len(moved)
 
 

@@ -1,6 +1,6 @@
 """All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
 
-from core.models.accounts import AccountLimit, QueueStatusChange, TimeoutCount, UsageDay
+from core.models.accounts import AccountHold, AccountLimit, QueueStatusChange, TimeoutCount, UsageDay
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.harvester import (
@@ -42,6 +42,7 @@ from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
 from core.models.worker_node import WorkerNode, WorkerNodeGpu, WorkerNodeQueue
 
 __all__ = [
+    "AccountHold",
     "AccountLimit",
     "AgentRun",
     "ArchivedJob",

@@ -47,6 +47,18 @@ class AccountLimit(SQLModel, table=True):
     modification_time: datetime = time_now()
 
 
+class AccountHold(SQLModel, table=True):
+    """A user or group whose waiting jobs are held at this moment; what is activated is held at once."""
+
+    __tablename__ = "account_holds"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    reason: str = words()
+    covers_all_work: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    """Not only the users' own."""
+
+
 class UsageDay(SQLModel, table=True):
     """What jobs that ended on a day (UTC) had used, by user, group, queue and label."""
 

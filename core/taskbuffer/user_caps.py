@@ -25,11 +25,15 @@ from core.accounts.limits import (
 from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.database import Database, Row, Transaction
 from core.states import ON_WORKER_NODE, JobStatus
+from core.taskbuffer.account_holds import USER_CAP, Hold, hold_jobs, mark, note_holds
 from core.taskbuffer.transitions import advance_jobs
 
-USER_CAP = "userCap"
-"""Sub status of a job that is throttled because of its account."""
-_BATCH = 2000
+_BATCH = 500
+"""Jobs that change in one transaction: some tenths of a second."""
+_MOST_AT_ONCE = 10_000
+"""Jobs of one account that change in one round, so that the others are looked at meanwhile."""
+_CLOSE = 0.5
+"""Part of a cap from which an account may be at it a few seconds later."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,6 @@ class Load:
     running_cores: int = 0
 
 
-@dataclass(frozen=True)
-class Hold:
-    """Why the waiting jobs of an account are held."""
-
-    account: Account
-    reason: str
-
-
 @dataclass
 class Held:
     """What one round did."""
@@ -55,6 +51,10 @@ class Held:
     held: dict[Account, tuple[int, str]] = field(default_factory=dict)
     """Jobs that were held now, by account, and why."""
     released: dict[Account, int] = field(default_factory=dict)
+    has_more: bool = False
+    """Whether an account has more jobs to hold than change in one round."""
+    is_close: bool = False
+    """Whether an account that is not held may soon be at its cap."""
 
     @property
     def count(self) -> int:
@@ -64,17 +64,26 @@ class Held:
 
 def judge(limits: Limits, load: Load, *, account: Account, quota_reason: str, now: datetime) -> Hold | None:
     """Whether jobs of an account that wait must be held now, and why; None when they may run."""
+    covers = limits.covers_all_work
     if limits.is_banned(now):
-        return Hold(account, f"{account} is banned {until_words(limits.banned_until or FOREVER)}: {limits.reason}")
+        until = until_words(limits.banned_until or FOREVER)
+        return Hold(account, f"{account} is banned {until}: {limits.reason}", covers)
     if quota_reason:
-        return Hold(account, quota_reason)
+        return Hold(account, quota_reason, covers)
     for number, limit, what in (
         (load.running_jobs, limits.max_running_jobs, "jobs"),
         (load.running_cores, limits.max_running_cores, "cores"),
     ):
         if number >= limit:
-            return Hold(account, f"{account} has {number} of {limit} running {what}")
+            return Hold(account, f"{account} has {number} of {limit} running {what}", covers)
     return None
+
+
+def is_close(limits: Limits, load: Load) -> bool:
+    """Whether the account may be at a cap soon."""
+    return (
+        load.running_jobs >= _CLOSE * limits.max_running_jobs or load.running_cores >= _CLOSE * limits.max_running_cores
+    )
 
 
 def room(limits: Limits, load: Load, release_below: float) -> int:
@@ -101,20 +110,22 @@ _IS_OF_ACCOUNT = """
 (%(kind)s = 'user' AND j.prod_user_name = %(name)s AND j.working_group = '' OR %(kind)s = 'group' AND
  j.working_group = %(name)s AND j.working_group <> '') AND (%(all)s OR j.prod_source_label = ANY(%(labels)s))
 """
-# ix_jobs_live_user or ix_jobs_live_group
+# ix_jobs_live_user or ix_jobs_live_group; the best first, which pilots would take meanwhile
 _WAITING = f"""
-SELECT j.panda_id FROM jobs_live j WHERE j.job_status = 'activated' AND j.panda_id > %(after)s AND {_IS_OF_ACCOUNT}
-ORDER BY j.panda_id LIMIT %(limit)s
-"""
-# ix_jobs_live_user or ix_jobs_live_group; the best first, as pilots would take them
-_RELEASABLE = f"""
-SELECT j.panda_id, j.core_count FROM jobs_live j
-WHERE j.job_status = 'throttled' AND j.job_sub_status = 'userCap' AND {_IS_OF_ACCOUNT}
+SELECT j.panda_id FROM jobs_live j WHERE j.job_status = 'activated' AND {_IS_OF_ACCOUNT}
 ORDER BY j.current_priority DESC, j.panda_id LIMIT %(limit)s
 """
-# primary key
-_MARK = """
-UPDATE jobs_live SET job_sub_status = %(mark)s WHERE panda_id = ANY(%(panda_ids)s) AND job_status = 'throttled'
+# ix_jobs_live_user or ix_jobs_live_group; the best first, as pilots would take them. At each queue no more are before
+# pilots than there is room for: jobs that wait where nothing starts neither pile up, nor keep others elsewhere from running
+_RELEASABLE = f"""
+SELECT panda_id, core_count FROM (
+    SELECT j.panda_id, j.core_count, j.current_priority, j.job_status,
+           row_number() OVER (PARTITION BY j.computing_site
+                              ORDER BY j.job_status = 'activated' DESC, j.current_priority DESC, j.panda_id) AS place
+    FROM jobs_live j
+    WHERE (j.job_status = 'activated' AND (%(covers)s OR j.prod_source_label = ANY(%(labels)s))
+           OR j.job_status = 'throttled' AND j.job_sub_status = 'userCap') AND {_IS_OF_ACCOUNT}
+) w WHERE job_status = 'throttled' AND place <= %(room)s ORDER BY current_priority DESC, panda_id LIMIT %(limit)s
 """
 _LOCK_HELD = """
 SELECT panda_id FROM jobs_live
@@ -142,18 +153,27 @@ class Holder:
         holding = {Account(row["kind"], row["name"]) for row in self._database.fetch(_HOLDING)}
         concerned = holding | set(loads) | set(limits.decided)
         over_quota = _over_quota(self._database, limits, concerned, now)
+        holds = {
+            account: judge(limits.of(account), load, account=account, quota_reason=over_quota.get(account, ""), now=now)
+            for account in sorted(concerned)
+            for load in (loads.get(account, Load()),)
+        }
+        # before the jobs that wait: while these are throttled, no further ones come out
+        note_holds(self._database, [hold for hold in holds.values() if hold is not None])
         done = Held()
-        for account in sorted(concerned):
+        for account, hold in holds.items():
             own, load = limits.of(account), loads.get(account, Load())
-            hold = judge(own, load, account=account, quota_reason=over_quota.get(account, ""), now=now)
             if hold is not None:
-                number = self._hold(hold, own)
+                waiting = self._waiting(account, own)
+                done.has_more |= len(waiting) == _MOST_AT_ONCE
+                number = self._hold(waiting, hold.reason)
                 if number:
                     done.held[account] = (number, hold.reason)
-            elif account in holding:
-                number = self._release(account, own, load)
-                if number:
-                    done.released[account] = number
+                continue
+            done.is_close |= is_close(own, load)
+            number = self._release(account, own, load) if account in holding else 0
+            if number:
+                done.released[account] = number
         return done
 
     def _loads(self, limits: LimitTable) -> dict[Account, Load]:
@@ -167,35 +187,30 @@ class Holder:
                 loads[account] = Load(before.running_jobs + row["jobs"], before.running_cores + int(row["cores"]))
         return loads
 
-    def _hold(self, hold: Hold, limits: Limits) -> int:
-        total, after = 0, 0
-        while True:
+    def _waiting(self, account: Account, limits: Limits) -> list[int]:
+        return _ids(self._database.fetch(_WAITING, {**_values(account, limits), "limit": _MOST_AT_ONCE}))
+
+    def _hold(self, panda_ids: Sequence[int], reason: str) -> int:
+        total = 0
+        for batch in _batches(panda_ids):
             with self._database.transaction() as transaction:
-                found = transaction.fetch(_WAITING, {**_values(hold.account, limits), "after": after, "limit": _BATCH})
-                held = advance_jobs(
-                    transaction, _ids(found), JobStatus.THROTTLED, reason=f"{USER_CAP}: {hold.reason}"[:500]
-                )
-                transaction.execute(_MARK, {"panda_ids": held, "mark": USER_CAP})
-            total += len(held)
-            if len(found) < _BATCH:
-                return total
-            after = found[-1]["panda_id"]
+                total += len(hold_jobs(transaction, batch, reason))
+        return total
 
     def _release(self, account: Account, limits: Limits, load: Load) -> int:
         number = room(limits, load, self._release_below)
-        cores = limits.max_running_cores - load.running_cores
-        total = 0
-        while total < number:
+        values = {**_values(account, limits), "all": True, "covers": limits.covers_all_work}
+        limit = min(number, _MOST_AT_ONCE)
+        found = self._database.fetch(_RELEASABLE, {**values, "room": number, "limit": limit}) if number else []
+        chosen = _within_cores(found, limits.max_running_cores - load.running_cores)
+        for batch in _batches(_ids(chosen)):
             with self._database.transaction() as transaction:
-                values = {**_values(account, limits), "all": True, "limit": min(number - total, _BATCH)}
-                found = transaction.fetch(_RELEASABLE, values)
-                chosen = _within_cores(found, cores)
-                _let_go(transaction, [row["panda_id"] for row in chosen])
-            total += len(chosen)
-            cores -= sum(row["core_count"] for row in chosen)
-            if len(chosen) < _BATCH or cores <= 0:
-                break
-        return total
+                _let_go(transaction, batch)
+        return len(chosen)
+
+
+def _batches(panda_ids: Sequence[int]) -> list[Sequence[int]]:
+    return [panda_ids[start : start + _BATCH] for start in range(0, len(panda_ids), _BATCH)]
 
 
 def _let_go(transaction: Transaction, panda_ids: Sequence[int]) -> None:
@@ -203,7 +218,7 @@ def _let_go(transaction: Transaction, panda_ids: Sequence[int]) -> None:
     held = _ids(transaction.fetch(_LOCK_HELD, {"panda_ids": list(panda_ids)}))
     # jobs are locked before tasks, as in every ending; a pause or resume that runs meanwhile waits, or is waited for
     paused = {row["jedi_task_id"] for row in transaction.fetch(_LOCK_PAUSED, {"panda_ids": held})}
-    transaction.execute(_MARK, {"panda_ids": held, "mark": ""})
+    mark(transaction, held, "")
     free = _not_of(transaction, held, paused)
     advance_jobs(transaction, free, JobStatus.ACTIVATED, reason=f"{USER_CAP}: under the limits again")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.states import JobStatus
+from core.taskbuffer.account_holds import hold_back
 from core.taskbuffer.task_accounts import run_tasks_of
 from core.taskbuffer.transitions import advance_jobs
 from core.taskengine.commands.locking import LockedTask
@@ -27,4 +28,5 @@ def release_jobs(task: LockedTask) -> int:
     reason = f"task resumed by {task.issuer.user_name}"
     released = advance_jobs(task.transaction, held, JobStatus.ACTIVATED, reason=reason)
     run_tasks_of(task.transaction, released)
+    hold_back(task.transaction, released)
     return len(released)

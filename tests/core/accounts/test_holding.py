@@ -10,6 +10,7 @@ import pytest
 from core.accounts.limits import Account, set_limits
 from core.agents.account_keeper import AccountKeeper
 from core.database import Database
+from core.taskbuffer import user_caps
 from core.taskbuffer.killing import Killer, kill_jobs
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
@@ -26,6 +27,7 @@ from tests.support.builders import (
     make_task,
     start,
     status_of,
+    submit,
 )
 
 ALICE, HIGGS = Account("user", "alice"), Account("group", "higgs")
@@ -36,12 +38,16 @@ NOW = datetime.now(UTC)
 def site(shared_database: Database):
     make_queue(shared_database)
     yield shared_database
-    for table in ("jobs_live", "tasks", "account_limits", "usage_days", "agent_runs"):
+    for table in ("jobs_live", "tasks", "account_limits", "account_holds", "usage_days", "agent_runs"):
         shared_database.execute(f"DELETE FROM {table}")
 
 
+def keeper_of(database: Database, now: datetime | None = None, **settings: int | str) -> AccountKeeper:
+    return AccountKeeper(database, AccountSettings(**settings), 10, clock=lambda: now or datetime.now(UTC))
+
+
 def keep(database: Database, now: datetime | None = None, **settings: int | str) -> None:
-    AccountKeeper(database, AccountSettings(**settings), 1, clock=lambda: now or datetime.now(UTC)).cycle()
+    keeper_of(database, now, **settings).cycle()
 
 
 def decide(database: Database, account: Account, **limits: object) -> None:
@@ -181,3 +187,73 @@ def test_what_the_cap_held_waits_for_the_pause_that_came_after(site, capped_task
     assert {live(site, panda_id)["job_sub_status"] for panda_id in jobs} == {""}
     command(site, "resume", capped_task)
     assert statuses(site, jobs) == ["activated"] * 3
+
+
+def test_what_is_activated_while_its_account_is_held_never_comes_before_a_pilot(site):
+    running = start(site, 2)
+    keep(site, max_running_jobs=2)
+    late = activate(site, 3)
+    assert statuses(site, late) == ["throttled"] * 3 and acquire(site) == []
+    assert history_of(site, late[0])[-2:] == ["activated", "throttled"]
+    assert live(site, late[0])["job_sub_status"] == "userCap"
+    assert statuses(site, activate(site, 1, user="bob")) == ["activated"]
+    assert statuses(site, activate(site, 1, prod_source_label="managed")) == ["activated"], "nobody decided about that"
+    end(site, running)
+    keep(site, max_running_jobs=2)
+    assert statuses(site, late) == ["activated"] * 2 + ["throttled"]
+    assert statuses(site, activate(site, 1)) == ["activated"]
+
+
+def test_all_work_is_held_at_once_of_whom_somebody_decided_about(site):
+    defined = submit(site, 1, prod_source_label="managed") + submit(site, 1, working_group="higgs")
+    decide(site, ALICE, banned_until=NOW + timedelta(hours=1), reason="mines coins")
+    keep(site)
+    while broker(site):
+        pass
+    assert statuses(site, defined) == ["throttled", "activated"], "the second is the group's"
+
+
+def test_a_task_that_is_resumed_while_its_owner_is_held_stays_held(site, capped_task):
+    jobs = jobs_of_task(site, capped_task)
+    command(site, "pause", capped_task)
+    keep(site, max_running_jobs=1)
+    assert {live(site, panda_id)["job_sub_status"] for panda_id in jobs} == {""}
+    command(site, "resume", capped_task)
+    assert statuses(site, jobs) == ["throttled"] * 3
+    assert {live(site, panda_id)["job_sub_status"] for panda_id in jobs} == {"userCap"}
+
+
+def test_what_is_let_go_does_not_pile_up_where_nothing_starts(site):
+    make_queue(site, "OTHER")
+    running = start(site, 10)
+    here, elsewhere = activate(site, 4, current_priority=900), activate(site, 4, queue="OTHER", current_priority=800)
+    keep(site, max_running_jobs=10)
+    end(site, running[:2])
+    keep(site, max_running_jobs=10)
+    assert statuses(site, here) == ["activated"] * 2 + ["throttled"] * 2, "the best, as many as there is room for"
+    assert statuses(site, elsewhere) == ["throttled"] * 4
+    for _ in range(3):
+        keep(site, max_running_jobs=10)
+    assert statuses(site, here) == ["activated"] * 2 + ["throttled"] * 2, "they have not started"
+    assert statuses(site, elsewhere) == ["activated"] * 2 + ["throttled"] * 2
+
+
+def test_many_jobs_are_held_in_several_rounds_the_best_first(site, monkeypatch):
+    monkeypatch.setattr(user_caps, "_MOST_AT_ONCE", 4)
+    monkeypatch.setattr(user_caps, "_BATCH", 3)
+    start(site, 1)
+    low, high = activate(site, 3, current_priority=500), activate(site, 3, current_priority=900)
+    keeper = keeper_of(site, max_running_jobs=1)
+    assert keeper.cycle() == 1, "there is more to hold at once"
+    assert statuses(site, high) == ["throttled"] * 3 and statuses(site, low) == ["throttled"] + ["activated"] * 2
+    assert keeper.cycle() == 0
+    assert statuses(site, low) == ["throttled"] * 3
+
+
+@pytest.mark.parametrize(("limits", "pause_s"), [({"max_running_jobs": 8}, 2), ({"max_running_cores": 8}, 2), ({}, 10)])
+def test_who_comes_close_to_a_cap_is_looked_at_more_often(site, limits, pause_s):
+    start(site, 4)
+    keeper = keeper_of(site, **limits)
+    keeper.cycle()
+    assert keeper.period_s == pytest.approx(pause_s, abs=1.9), "longer only while looking takes long"
+    assert not site.fetch("SELECT 1 FROM account_holds")

@@ -275,6 +275,9 @@ def _accounts() -> None:
         *_sound_limits(),
     )
     op.create_table(
+        "account_holds", *(_key(name) for name in ("kind", "name")), *_texts("reason"), _flag("covers_all_work")
+    )
+    op.create_table(
         "usage_days",
         sa.Column("day", sa.Date(), nullable=False, primary_key=True),
         *(_key(name) for name in ("user_name", "working_group", "computing_site", "prod_source_label")),
@@ -429,7 +432,15 @@ def downgrade() -> None:
             "queue_status_history",
             "usage_days",
         ),
-        *("task_notices", "timeout_counts", "account_limits", "share_samples", "share_usage", "global_shares"),
+        *(
+            "task_notices",
+            "timeout_counts",
+            "account_limits",
+            "account_holds",
+            "share_samples",
+            "share_usage",
+            "global_shares",
+        ),
         "queue_contact_hours",
     ):
         op.drop_table(table)
