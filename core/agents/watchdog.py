@@ -15,12 +15,19 @@ from core.taskbuffer.timeouts import RULES, TimeoutRule, older_than_limit, rule_
 log = logging.getLogger("panda.watchdog")
 
 _BATCH = 500
-_STATEMENTS = {
-    rule.name: f"""
+
+
+def statement_of(rule: TimeoutRule) -> str:
+    """Finds and locks the jobs of a rule; besides `rule_parameters` it is bound to `batch`.
+
+    Those that are late longest come first: in the order of the primary key the whole table would be read to find none.
+    """
+    return f"""
 SELECT j.panda_id, j.job_status, j.command_to_pilot, j.kill_code {older_than_limit(rule)}
-ORDER BY j.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED"""
-    for rule in RULES
-}
+ORDER BY j.{rule.age_of} LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED"""
+
+
+_STATEMENTS = {rule.name: statement_of(rule) for rule in RULES}
 # primary key
 _COUNT = """
 INSERT INTO timeout_counts AS t (name, ended_total, last_ended, last_ended_time, last_panda_id)

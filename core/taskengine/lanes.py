@@ -16,10 +16,17 @@ from core.workload_settings import GenerationSettings
 LaneKey = tuple[str, str]
 """Share and resource type."""
 
-# ix_jobs_live_status; only of lanes that are full
-_MOST_URGENT = """
-SELECT coalesce(max(current_priority), 0) AS priority FROM jobs_live
-WHERE job_status IN ('defined', 'assigned', 'activated') AND gshare = %(gshare)s
+# per queue one step into ix_jobs_live_activated; ix_jobs_live_unready. Only of lanes that are full
+MOST_URGENT = """
+SELECT coalesce(max(w.priority), 0) AS priority FROM (
+    SELECT best.current_priority AS priority FROM queues q CROSS JOIN LATERAL (
+        SELECT j.current_priority FROM jobs_live j
+        WHERE j.job_status = 'activated' AND j.computing_site = q.queue_name AND j.gshare = %(gshare)s
+        ORDER BY j.current_priority DESC LIMIT 1
+    ) best
+    UNION ALL
+    SELECT max(current_priority) FROM jobs_live WHERE job_status IN ('defined', 'assigned') AND gshare = %(gshare)s
+) w
 """
 
 
@@ -50,5 +57,5 @@ def full_lane(transaction: Transaction, key: LaneKey, settings: GenerationSettin
     lane = lane_state(transaction, *key)
     if not lane.is_full(default_limit=settings.max_queued_jobs, queued_to_running=settings.queued_to_running):
         return None
-    [waiting] = transaction.fetch(_MOST_URGENT, {"gshare": lane.gshare})
+    [waiting] = transaction.fetch(MOST_URGENT, {"gshare": lane.gshare})
     return FullLane(lane, settings.max_queued_jobs if lane.limit is None else lane.limit, waiting["priority"])
