@@ -13,6 +13,9 @@ from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.retrial.actions import ACTIONS
 from core.retrial.classifying import classifier
 from core.retrial.facts import failures_of
+from core.shares.reading import read_tree
+from core.shares.tagging import UNDEFINED
+from core.shares.tree import ShareTree
 
 _LATEST = 20
 _TASK_DEEDS = 5000
@@ -83,11 +86,22 @@ def rule_list(database: Database, as_of: datetime) -> dict[str, Any]:
     return envelope(
         as_of,
         count=len(rules),
+        warnings=_without_share(rules, read_tree(database)),
         rules=rules,
         actions=actions,
         classes=database.fetch(_CLASSES),
         changes=database.fetch(_LAST_CHANGES, {"limit": _CHANGES}),
     )
+
+
+def _without_share(rules: list[Row], tree: ShareTree) -> list[str]:
+    """Rules whose share was removed, or got children, after they were made."""
+    served = {"", UNDEFINED, *(leaf.name for leaf in tree.leaves)}
+    return [
+        f"rule {row['rule_id']} matches nothing: there is no leaf {row['gshare']!r} in the tree of shares"
+        for row in rules
+        if tree.nodes and row["gshare"] not in served
+    ]
 
 
 def retry_log(

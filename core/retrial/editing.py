@@ -15,7 +15,9 @@ from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
 from core.models.errors import ERROR_COMPONENTS
 from core.retrial.actions import read_parameters
-from core.retrial.patterns import anchored, check_pattern
+from core.retrial.patterns import check_pattern, matches_everything
+from core.shares.editing import check_share_exists
+from core.shares.tagging import UNDEFINED
 from core.text import clean
 
 SOURCES = tuple(component.name for component in ERROR_COMPONENTS)
@@ -53,7 +55,7 @@ def change_rule(database: Database, rule_id: int, given: Mapping[str, Any], who:
     kept = {name: present[name] for name in _NEW_RULE}
     if given.get("action", kept["action"]) != kept["action"] and "parameters" not in given:
         kept["parameters"] = {}
-    values = _checked_rule(database, {**kept, **given}, expiration_is_new="expiration_time" in given)
+    values = _checked_rule(database, {**kept, **given}, new=frozenset(given))
     return _update(database, "retry_rules", "rule_id", "rule", present, {**values, "disabled_reason": ""}, who)
 
 
@@ -93,15 +95,22 @@ def check_rule(database: Database, given: Mapping[str, Any]) -> dict[str, Any]:
     return _checked_rule(database, {**_NEW_RULE, **given})
 
 
-def _checked_rule(database: Database, values: dict[str, Any], *, expiration_is_new: bool = True) -> dict[str, Any]:
+_EVERY_VALUE = frozenset(_NEW_RULE)
+
+
+def _checked_rule(database: Database, values: dict[str, Any], *, new: frozenset[str] = _EVERY_VALUE) -> dict[str, Any]:
+    """`new`: what was given now; what a rule kept may have been overtaken, and must not keep it from being switched off."""
     checked = {**_checked_pattern(database, values)}
     for name in ("architecture", "release", "gshare"):
-        checked[name] = _text(values, name, 200)
+        # PanDA's architectures may hold wild cards for parts of the machine; share names are looked up
+        checked[name] = _exact(values, name, may_be_wild=name != "release")
+    if checked["gshare"] not in ("", UNDEFINED) and "gshare" in new:
+        check_share_exists(database, checked["gshare"], "gshare")
     checked["description"] = _text(values, "description", 1000)
     checked["action"] = values["action"]
     checked["parameters"] = read_parameters(values["action"], values["parameters"] or {})
     checked["is_active"] = values["is_active"]
-    checked["expiration_time"] = _expiration(values["expiration_time"], is_new=expiration_is_new)
+    checked["expiration_time"] = _expiration(values["expiration_time"], is_new="expiration_time" in new)
     return checked
 
 
@@ -135,7 +144,7 @@ def _checked_pattern(database: Database, values: Mapping[str, Any]) -> dict[str,
                 field="error_source",
                 remedy="give error_source, error_code or error_diag",
             )
-        if database.fetch("SELECT '' ~ %(pattern)s AS fits", {"pattern": anchored(diag)})[0]["fits"]:
+        if matches_everything(database, diag):
             raise InvalidInput(
                 "the expression matches every message", field="error_diag", remedy="say more, or give error_source"
             )
@@ -157,6 +166,19 @@ def _text(values: Mapping[str, Any], name: str, limit: int) -> str:
     if len(value) > limit:
         raise InvalidInput(f"longer than {limit} characters", field=name, remedy="shorten it")
     return clean(value, limit)
+
+
+_WILD = "*?[](){}|^$\\"
+
+
+def _exact(values: Mapping[str, Any], name: str, *, may_be_wild: bool) -> str:
+    """A value that jobs have to have as it is: an expression in its place would wait for ever."""
+    value = _text(values, name, 200)
+    wild = next((character for character in value if character in _WILD), "")
+    if value != value.strip() or (wild and not may_be_wild):
+        what = f"no {name} has {wild!r} in it" if wild else "there are spaces around it"
+        raise InvalidInput(what, field=name, remedy="it is compared as it is, not as an expression: write it out")
+    return value
 
 
 def _present(database: Database, table: str, key: str, number: int | str, kind: str) -> Row:

@@ -14,6 +14,7 @@ import psycopg2.errors
 
 from core.database import Database, Transaction
 from core.errors import InvalidInput
+from core.expressions.checking import check_expression
 
 MAX_MESSAGE = 1000
 """Of what was said, so many characters are looked at."""
@@ -54,7 +55,7 @@ def anchored(pattern: str) -> str:
 
 
 def check_pattern(database: Database, pattern: str) -> None:
-    """Raise InvalidInput naming error_diag unless PostgreSQL can compile the expression."""
+    """Raise InvalidInput naming error_diag unless the expression can match something, and PostgreSQL can compile it."""
     options = _OPTIONS.match(pattern)
     if pattern.startswith("***") or (options and not set(options.group(1)) <= _USABLE_OPTIONS):
         raise InvalidInput(
@@ -62,6 +63,7 @@ def check_pattern(database: Database, pattern: str) -> None:
         )
     if len(pattern) > MAX_PATTERN:
         raise InvalidInput(f"longer than {MAX_PATTERN} characters", field="error_diag", remedy="shorten it")
+    check_expression(pattern, "error_diag", whole=False)
     for expression in (pattern, anchored(pattern)):
         try:
             with database.transaction() as transaction, _time_limit(transaction, _LIMIT_ONE_S):
@@ -72,6 +74,19 @@ def check_pattern(database: Database, pattern: str) -> None:
                 field="error_diag",
                 remedy="a regular expression of PostgreSQL, or write the characters out",
             ) from error
+
+
+_UNLIKE = (" ", "x", "Q", "7", "-", "é", "\n", "killed by signal 9", "No space left on device")
+"""Messages that have nothing in common."""
+
+
+def matches_everything(database: Database, pattern: str) -> bool:
+    """Whether an expression matches messages that have nothing in common, so that it says nothing about them."""
+    [row] = database.fetch(
+        "SELECT '' ~ %(pattern)s OR (SELECT bool_and(m ~ %(pattern)s) FROM unnest(%(messages)s::text[]) AS m) AS fits",
+        {"pattern": anchored(pattern), "messages": list(_UNLIKE)},
+    )
+    return bool(row["fits"])
 
 
 def match_all(transaction: Transaction, wanted: Mapping[str, Sequence[str]]) -> Matches:

@@ -12,13 +12,13 @@ from typing import Any
 
 from core.database import Database, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
+from core.labels import LABELS
 from core.patterns import users_patterns
 from core.shares.checking import check_tree
 from core.shares.ranking import ranking_of
 from core.shares.reading import Reader, read_nodes
 from core.shares.tagging import EXPRESSIONS
 from core.shares.tree import ShareNode
-from core.taskbuffer.submission import LABELS
 
 log = logging.getLogger("panda.shares")
 

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from core.labels import LABELS
 from core.queues import QUEUE_STATUSES
 from core.settings_table import Documented
 from core.shares.tree import ShareNode
-from core.taskbuffer.submission import JOB_LIMITS, LABELS
+from core.taskbuffer.submission import JOB_LIMITS
 from core.workload_settings import AccountSettings, BrokerageSettings, RebrokerageSettings, ShareSettings
 
 MAX_QUEUES = 2_000

@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 from core.accounts.priorities import priorities_of
 from core.database import Transaction
 from core.errors import InvalidInput
+from core.labels import LABELS
 from core.names import check_file_name
 from core.resource_types import resource_type
 from core.states import JobStatus
 from core.text import clean
-
-LABELS = frozenset(
-    {"managed", "user", "panda", "test", "prod_test", "ptest", "install", "rc_test", "rc_test2", "rc_alrb"}
-)
-"""prodSourceLabel (domain.md 2.1)."""
 
 MAX_PARAMETERS_BYTES = 16 * 2**20
 MAX_JOBS_PER_REQUEST = 5000

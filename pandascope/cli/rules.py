@@ -67,6 +67,7 @@ def list_rules(url: Url = None, data: Data = None, as_json: AsJson = False) -> N
     passive = [row["name"] for row in document["actions"] if not row["is_active"]]
     if passive:
         console().print(Text(f"passive for all rules: {', '.join(passive)}", style="yellow"))
+    footer(console(), document, len(rows), "")
 
 
 @app.command()

@@ -11,8 +11,8 @@ from core.database import Database
 from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH, SlotOffer
 from core.dispatch.contacts import ContactBook
 from core.errors import UnknownObject
+from core.labels import LABELS
 from core.queues import QUEUE_STATUSES, set_queue
-from core.taskbuffer.submission import LABELS
 from tests.support.builders import acquire, activate, history_of, make_queue, make_task, row_of, submit
 from tests.support.system import eventually
 

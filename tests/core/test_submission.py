@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from core.database import Database
 from core.direct_submission import submit_jobs
 from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, UnknownObject
+from core.labels import LABELS
 from core.resource_types import resource_type
-from core.taskbuffer.submission import JOB_LIMITS, LABELS, MAX_PARAMETERS_BYTES, NewFile, check_job
+from core.taskbuffer.submission import JOB_LIMITS, MAX_PARAMETERS_BYTES, NewFile, check_job
 from tests.support.builders import everything, history_of, make_dataset, make_queue, new_job, row_of, submit
 
 

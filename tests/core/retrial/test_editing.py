@@ -12,12 +12,13 @@ from core.database import Database
 from core.database.migrations.retry_defaults import ACTIONS as WRITTEN_ACTIONS
 from core.database.migrations.retry_defaults import CLASSES, RULES
 from core.error_codes import known_error_codes
-from core.errors import InvalidInput, UnknownObject
+from core.errors import Conflict, InvalidInput, UnknownObject
 from core.monitor.retries import retry_log, rule_list
 from core.retrial import editing
 from core.retrial.actions import ACTIONS, read_parameters
 from core.retrial.counting import count_deeds
 from core.retrial.trying import try_rule
+from core.shares.editing import replace_tree
 from tests.core.retrial.failing import add_rule as insert_rule
 from tests.core.retrial.failing import fail, held, judge, log_of, make_task, no_rules
 
@@ -44,7 +45,17 @@ GOOD = {"error_source": "pilot", "error_code": 1305, "action": "no_retry"}
         ("error_source", {"error_source": "", "error_code": 0}),
         ("error_diag", {"error_source": "", "error_code": 0, "error_diag": ".*"}),
         ("error_diag", {"error_source": "", "error_code": 0, "error_diag": "|a"}),
+        ("error_diag", {"error_source": "", "error_code": 0, "error_diag": "."}),
+        ("error_diag", {"error_source": "", "error_code": 0, "error_diag": "(?i)[^q]|q"}),
+        ("error_diag", {"error_source": "", "error_code": 0, "error_diag": r"[\s\S]+"}),
+        ("error_diag", {"error_diag": "no space^left"}),
+        ("error_diag", {"error_diag": "$disk"}),
+        ("error_diag", {"error_diag": "(?=disk)tape"}),
+        ("error_diag", {"error_diag": r"(a+)(b+)\1\2"}),
         ("error_diag", {"error_diag": "("}),
+        ("release", {"release": "24.*"}),
+        ("release", {"release": "24.0 "}),
+        ("architecture", {"architecture": " x86_64"}),
         ("error_diag", {"error_diag": "a)|(b"}),
         ("error_diag", {"error_diag": "a{70000}"}),
         ("error_diag", {"error_diag": "***=x"}),
@@ -73,6 +84,37 @@ def test_what_cannot_be_a_rule_is_refused_with_its_field_and_nothing_changes(sit
     assert refused.value.field == field
     editing.remove_rule(site, rule_id, "olga")
     assert everything(site)[:3] == before[:3]
+
+
+def test_a_rule_names_a_leaf_of_the_tree_or_the_work_in_none(site):
+    rule_id = editing.add_rule(site, {**GOOD, "gshare": "anything"}, "olga")["rule_id"]
+    replace_tree(site, [{"name": "Top"}, {"name": "MC", "parent": "Top", "vo": "x"}], who="olga")
+    before = everything(site)
+    for name, refusal in (("Nowhere", UnknownObject), ("Top", Conflict)):
+        for ask in (
+            lambda given: editing.add_rule(site, {**GOOD, **given}, "olga"),
+            lambda given: editing.change_rule(site, rule_id, given, "olga"),
+            lambda given: try_rule(site, {**GOOD, **given}, days=1, clock=utc_now),
+        ):
+            with pytest.raises(refusal) as refused:
+                ask({"gshare": name})
+            assert (refused.value.field, bool(refused.value.remedy)) == ("gshare", True)
+    assert everything(site) == before
+    # what the tree lost may still be switched off, and is pointed at
+    assert editing.change_rule(site, rule_id, {"is_active": False}, "olga")["gshare"] == "anything"
+    said = f"rule {rule_id} matches nothing: there is no leaf 'anything' in the tree of shares"
+    assert rule_list(site, utc_now())["warnings"] == [said]
+    for name in ("MC", "Undefined", ""):
+        editing.change_rule(site, rule_id, {"gshare": name}, "olga")
+        assert rule_list(site, utc_now())["warnings"] == []
+    editing.remove_rule(site, rule_id, "olga")
+    replace_tree(site, [], who="olga")
+
+
+def test_an_architecture_may_hold_wild_cards(site):
+    row = editing.add_rule(site, {**GOOD, "architecture": "x86_64-*-gcc13-opt#x86_64-*-avx2&nvidia"}, "olga")
+    assert row["architecture"] == "x86_64-*-gcc13-opt#x86_64-*-avx2&nvidia"
+    editing.remove_rule(site, row["rule_id"], "olga")
 
 
 def test_each_change_is_noted_with_its_author(site):
