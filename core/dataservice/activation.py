@@ -65,18 +65,35 @@ def activate_ready_jobs(transaction: Transaction, panda_ids: Sequence[int] | Non
     return activate(transaction, ready, reason="input is at the queue's storage")
 
 
+# primary keys
+_OF_PAUSED_TASKS = """
+SELECT j.panda_id FROM jobs_live j JOIN tasks t USING (jedi_task_id)
+WHERE j.panda_id = ANY(%(panda_ids)s) AND t.status = 'paused' ORDER BY j.panda_id
+"""
+
+
 def activate(transaction: Transaction, panda_ids: Sequence[int], *, reason: str, sites: Sequence[str] = ()) -> int:
     """Make jobs available to pilots: state, places of inputs and outputs. Returns how many moved.
 
-    Those of users and groups that are held at this moment are throttled at once.
+    Those of paused tasks, and of users and groups that are held at this moment, are throttled at once.
     """
     moved = advance_jobs(transaction, panda_ids, JobStatus.ACTIVATED, reason=reason, sites=sites)
     if moved:
         transaction.execute(_PLACE_INPUTS, {"panda_ids": moved})
         transaction.execute(_PLACE_OUTPUTS, {"panda_ids": moved})
+        _hold_those_of_paused_tasks(transaction, moved)
         run_tasks_of(transaction, moved)
         hold_back(transaction, moved)
     return len(moved)
+
+
+def _hold_those_of_paused_tasks(transaction: Transaction, panda_ids: Sequence[int]) -> None:
+    """Hold jobs whose task was paused after the statement that found them had begun, and before it locked them.
+
+    A pause locks all jobs of its task first: one that comes now waits for these, and holds them itself.
+    """
+    rows = transaction.fetch(_OF_PAUSED_TASKS, {"panda_ids": list(panda_ids)})
+    advance_jobs(transaction, [row["panda_id"] for row in rows], JobStatus.THROTTLED, reason="its task is paused")
 
 
 @dataclass

@@ -8,17 +8,21 @@ import pytest
 
 from core.agents.activator import Activator
 from core.database import Database
-from core.dataservice.activation import Arrival, register_arrivals
+from core.dataservice.activation import Arrival, activate, register_arrivals
 from core.direct_submission import submit_jobs
 from core.errors import InvalidInput, UnknownObject
 from core.taskbuffer.submission import NewFile
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from tests.support.builders import (
     acquire,
     broker,
     everything,
     history_of,
+    jobs_of_task,
     make_dataset,
     make_queue,
+    make_task,
     new_job,
     row_of,
     status_of,
@@ -178,3 +182,16 @@ def test_arrivals_that_meet_activate_each_job_once(site):
     Activator(site, 1).cycle()
     assert errors == []
     assert {tuple(history_of(site, panda_id)) for panda_id in panda_ids} == {("defined", "assigned", "activated")}
+
+
+def test_a_job_whose_task_was_paused_meanwhile_is_held_and_goes_on_with_it(site):
+    task_id = make_task(site, taskName="paused meanwhile")
+    [panda_id] = jobs_of_task(site, task_id)
+    alice = Issuer("alice")
+    assert run_command(site, "pause", task_id, alice).is_accepted
+    with site.transaction() as transaction:
+        # as brokerage does that found the job before the pause
+        activate(transaction, [panda_id], reason="queue chosen", sites=["Q"])
+    assert history_of(site, panda_id)[-2:] == ["activated", "throttled"]
+    assert run_command(site, "resume", task_id, alice).is_accepted
+    assert status_of(site, panda_id) == "activated"
