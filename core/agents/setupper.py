@@ -35,14 +35,25 @@ log = logging.getLogger("panda.brokerage")
 
 _BATCH = 1000
 
-# ix_jobs_live_unready, ix_tasks_status; oldest first, those that were looked at lately or are paused are left out
-_DEFINED_JOBS = f"""
+_AGAIN_AT_LEAST = 100
+"""Jobs that are looked at once more in every cycle, however many new ones there are."""
+
+# ix_jobs_live_unready, ix_tasks_status; those of paused tasks are left out. New jobs first, oldest first: what no queue can
+# take must not keep them waiting, however much there is of it
+_NEW_JOBS = f"""
 SELECT {JOB_COLUMNS}
 FROM jobs_live
-WHERE job_status = 'defined'
-  AND (brokerage_time IS NULL OR brokerage_time < clock_timestamp() - make_interval(secs => %(retry_s)s))
+WHERE job_status = 'defined' AND brokerage_time IS NULL
   AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.jedi_task_id = jobs_live.jedi_task_id AND t.status = 'paused')
 ORDER BY panda_id LIMIT %(batch)s FOR UPDATE OF jobs_live SKIP LOCKED
+"""
+# then in turn those that were not looked at lately
+_JOBS_AGAIN = f"""
+SELECT {JOB_COLUMNS}
+FROM jobs_live
+WHERE job_status = 'defined' AND brokerage_time < clock_timestamp() - make_interval(secs => %(retry_s)s)
+  AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.jedi_task_id = jobs_live.jedi_task_id AND t.status = 'paused')
+ORDER BY brokerage_time, panda_id LIMIT %(batch)s FOR UPDATE OF jobs_live SKIP LOCKED
 """
 
 # primary key
@@ -94,13 +105,19 @@ class Setupper(Agent):
     def cycle(self) -> int:
         """Decide for one batch of jobs; returns how many got a queue."""
         with self._database.transaction() as transaction:
-            jobs = transaction.fetch(_DEFINED_JOBS, {"batch": _BATCH, "retry_s": self._settings.retry_s})
+            jobs = self._defined_jobs(transaction)
             if not jobs:
                 return 0
             candidates = self._load.read(transaction)
             placed, troubles = self._place_apart(transaction, jobs, candidates)
             _set_aside(transaction, troubles)
             return placed
+
+    def _defined_jobs(self, transaction: Transaction) -> list[Row]:
+        new = transaction.fetch(_NEW_JOBS, {"batch": _BATCH})
+        most = max(_AGAIN_AT_LEAST, _BATCH - len(new))
+        again = transaction.fetch(_JOBS_AGAIN, {"batch": most, "retry_s": self._settings.retry_s})
+        return sorted([*new, *again], key=lambda job: int(job["panda_id"]))
 
     def _place_apart(
         self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]

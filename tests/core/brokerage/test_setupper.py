@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.agents import setupper
 from core.agents.setupper import Setupper
 from core.brokerage.facts import LoadBook, read_candidates
 from core.database import Database, Row, Transaction
@@ -308,3 +309,20 @@ def test_a_hundred_groups_are_written_by_a_few_statements(database, monkeypatch)
     assert cycle(database) == 100
     assert len(statements) < 25
     assert len(database.fetch("SELECT 1 FROM brokerage_decisions")) == 100
+
+
+def test_jobs_that_no_queue_can_take_keep_no_others_waiting(database, monkeypatch):
+    monkeypatch.setattr(setupper, "_BATCH", 4)
+    monkeypatch.setattr(setupper, "_AGAIN_AT_LEAST", 1)
+    make_queue(database, "A", max_ram_mb=500)
+    large = submit(database, 8, queue="", min_ram_mb=1000)
+    [late] = submit(database, 1, queue="")
+    agent = Setupper(database, 1, BrokerageSettings(retry_s=0.001))
+    for _ in range(3):
+        agent.cycle()
+    assert status_of(database, late) == "activated"
+    looked = [live(database, panda_id)["brokerage_time"] for panda_id in large]
+    # all of them in turn, and not the oldest ones again and again
+    for _ in range(2):
+        agent.cycle()
+    assert all(live(database, job)["brokerage_time"] > before for job, before in zip(large, looked, strict=True))
