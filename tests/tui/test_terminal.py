@@ -26,7 +26,9 @@ class Terminal:
 
     def open(self, command: str, **environment: str) -> None:
         """Run a command in the terminal."""
-        variables = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment}
+        # COLUMNS and LINES are another terminal's size, and programs believe them more than the terminal itself
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "TMUX")}
+        variables = {**inherited, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment}
         words = [*self._tmux, "-u", "new-session", "-d", "-x", "120", "-y", "40", command]
         subprocess.run(words, check=True, env=variables)
 
