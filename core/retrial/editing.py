@@ -6,7 +6,7 @@ nothing then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,12 +51,14 @@ def add_rule(database: Database, given: Mapping[str, Any], who: str) -> Row:
 
 def change_rule(database: Database, rule_id: int, given: Mapping[str, Any], who: str) -> Row:
     """Change a rule; what is left out stays. One that was switched off for its expression is on again."""
-    present = _present(database, "retry_rules", "rule_id", rule_id, "rule")
-    kept = {name: present[name] for name in _NEW_RULE}
-    if given.get("action", kept["action"]) != kept["action"] and "parameters" not in given:
-        kept["parameters"] = {}
-    values = _checked_rule(database, {**kept, **given}, new=frozenset(given))
-    return _update(database, "retry_rules", "rule_id", "rule", present, {**values, "disabled_reason": ""}, who)
+
+    def changed(present: Row) -> dict[str, Any]:
+        kept = {name: present[name] for name in _NEW_RULE}
+        if given.get("action", kept["action"]) != kept["action"] and "parameters" not in given:
+            kept["parameters"] = {}
+        return {**_checked_rule(database, {**kept, **given}, new=frozenset(given)), "disabled_reason": ""}
+
+    return _update(database, "retry_rules", "rule_id", "rule", rule_id, changed, who)
 
 
 def remove_rule(database: Database, rule_id: int, who: str) -> Row:
@@ -72,9 +74,12 @@ def add_class(database: Database, given: Mapping[str, Any], who: str) -> Row:
 
 def change_class(database: Database, class_id: int, given: Mapping[str, Any], who: str) -> Row:
     """Change what is said of an error; what is left out stays."""
-    present = _present(database, "error_classes", "class_id", class_id, "class")
-    values = _checked_class(database, {**{name: present[name] for name in _NEW_CLASS}, **given})
-    return _update(database, "error_classes", "class_id", "class", present, {**values, "disabled_reason": ""}, who)
+
+    def changed(present: Row) -> dict[str, Any]:
+        kept = {name: present[name] for name in _NEW_CLASS}
+        return {**_checked_class(database, {**kept, **given}), "disabled_reason": ""}
+
+    return _update(database, "error_classes", "class_id", "class", class_id, changed, who)
 
 
 def remove_class(database: Database, class_id: int, who: str) -> Row:
@@ -84,10 +89,12 @@ def remove_class(database: Database, class_id: int, who: str) -> Row:
 
 def change_action(database: Database, name: str, given: Mapping[str, Any], who: str) -> Row:
     """Make an action active or passive, for all rules that name it."""
-    present = _present(database, "retry_actions", "name", name, "action")
-    values = {**{key: present[key] for key in _ACTION}, **given}
-    values["description"] = _text(values, "description", 1000)
-    return _update(database, "retry_actions", "name", "action", present, values, who)
+
+    def changed(present: Row) -> dict[str, Any]:
+        values = {**{key: present[key] for key in _ACTION}, **given}
+        return {**values, "description": _text(values, "description", 1000)}
+
+    return _update(database, "retry_actions", "name", "action", name, changed, who)
 
 
 def check_rule(database: Database, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,14 +188,6 @@ def _exact(values: Mapping[str, Any], name: str, *, may_be_wild: bool) -> str:
     return value
 
 
-def _present(database: Database, table: str, key: str, number: int | str, kind: str) -> Row:
-    # primary keys
-    found = database.fetch_one(f"SELECT * FROM {table} WHERE {key} = %(key)s", {"key": number})
-    if found is None:
-        raise UnknownObject(f"there is no {kind} {str(number)[:50]}", field=key, remedy="see `panda rules`")
-    return found
-
-
 def _insert(database: Database, table: str, key: str, kind: str, values: dict[str, Any], who: str) -> Row:
     named = {**values, "modified_by": clean(who, 200)}
     columns, marks = ", ".join(named), ", ".join(f"%({name})s" for name in named)
@@ -198,21 +197,31 @@ def _insert(database: Database, table: str, key: str, kind: str, values: dict[st
     return row
 
 
-def _update(database: Database, table: str, key: str, kind: str, present: Row, values: dict[str, Any], who: str) -> Row:
-    named = dict(values)
-    if "modified_by" in present:
-        named["modified_by"] = clean(who, 200)
-    assignments = ", ".join(f"{name} = %({name})s" for name in named)
-    if "modification_time" in present:
-        assignments += ", modification_time = clock_timestamp()"
+def _update(
+    database: Database,
+    table: str,
+    key: str,
+    kind: str,
+    number: int | str,
+    changed: Callable[[Row], dict[str, Any]],
+    who: str,
+) -> Row:
+    """`changed`: the values to be, from the row as it is. Who else changes it waits, so that neither undoes the other."""
     with database.transaction() as transaction:
-        rows = transaction.fetch(
-            f"UPDATE {table} SET {assignments} WHERE {key} = %(_key)s RETURNING *", {**named, "_key": present[key]}
-        )
-        if not rows:
-            raise UnknownObject(f"there is no {kind} {present[key]} any more", field=key, remedy="see `panda rules`")
-        _note(transaction, kind, present[key], "changed", who, present, rows[0])
-    return rows[0]
+        # primary keys
+        present = transaction.fetch_one(f"SELECT * FROM {table} WHERE {key} = %(key)s FOR UPDATE", {"key": number})
+        if present is None:
+            raise UnknownObject(f"there is no {kind} {str(number)[:50]}", field=key, remedy="see `panda rules`")
+        named = changed(present)
+        if "modified_by" in present:
+            named["modified_by"] = clean(who, 200)
+        assignments = ", ".join(f"{name} = %({name})s" for name in named)
+        if "modification_time" in present:
+            assignments += ", modification_time = clock_timestamp()"
+        statement = f"UPDATE {table} SET {assignments} WHERE {key} = %(_key)s RETURNING *"
+        [row] = transaction.fetch(statement, {**named, "_key": number})
+        _note(transaction, kind, number, "changed", who, present, row)
+    return row
 
 
 def _delete(database: Database, table: str, key: str, kind: str, number: int, who: str) -> Row:

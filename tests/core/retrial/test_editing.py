@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -140,6 +141,19 @@ def test_a_change_keeps_the_rest_and_switches_a_rule_on_again(site):
     row = editing.change_rule(site, rule_id, {"action": "no_retry"}, "olga")
     assert (row["action"], row["parameters"]) == ("no_retry", {})
     editing.remove_rule(site, rule_id, "olga")
+
+
+def test_two_operators_do_not_undo_each_other(site):
+    rule_id = editing.add_rule(site, {**GOOD, "description": "before"}, "olga")["rule_id"]
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%retry_rules%%'"
+    with ThreadPoolExecutor(1) as omar:
+        with site.transaction() as olga:
+            olga.execute("UPDATE retry_rules SET description = 'olga was here' WHERE rule_id = %(id)s", {"id": rule_id})
+            change = omar.submit(editing.change_rule, site, rule_id, {"is_active": False}, "omar")
+            while not site.fetch(waits, {}):
+                assert not change.done()
+        row = change.result(timeout=30)
+    assert (row["description"], row["is_active"]) == ("olga was here", False)
 
 
 @pytest.mark.parametrize(
