@@ -61,13 +61,19 @@ RULES = (
 """The first rule that holds gives the code (domain.md 7.8)."""
 
 
-def payload_failure(end: PayloadEnd, stderr: str, stdout: str) -> JobFailure | None:
-    """The failure of a payload that ended by itself; None when it succeeded."""
+FULL_DISK_MB = 10
+"""A disk with less room is full: payloads that fail on it were mostly not able to write down why."""
+
+
+def payload_failure(end: PayloadEnd, stderr: str, stdout: str, free_disk_mb: int) -> JobFailure | None:
+    """The failure of a payload that ended by itself; None when it succeeded. `free_disk_mb`: as it was at its end."""
     if end.exit_code == 0:
         return None
     line = failing_line(stderr) or failing_line(stdout)
     error = next(rule.error for rule in RULES if rule.holds(end, line))
     how = f"exit code {end.exit_code}" if end.exit_code is not None else f"killed by {_signal_name(end.signal or 0)}"
+    if error == errors.PAYLOAD_FAILED and free_disk_mb < FULL_DISK_MB:
+        error, how = errors.NO_LOCAL_SPACE, f"{how} with {free_disk_mb} MB left on the node's disk"
     return JobFailure(error, f"{how}: {line}" if line else how)
 
 

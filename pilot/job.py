@@ -23,6 +23,7 @@ from pilot.meter import Meter
 from pilot.options import PilotOptions
 from pilot.orders import Orders
 from pilot.payload import Payload, PayloadEnd, payload_command, payload_environment
+from pilot.probe import free_disk_mb
 from pilot.report import Account, deliver, figures, final_fields
 from pilot.server import Server
 from pilot.staging import Stager
@@ -126,7 +127,8 @@ class JobRun:
                 payload.close()
                 remove_secrets(self._job.secrets, directory)
         self._log.info("the payload ended with %d after %.1f s of CPU time", end.trans_exit_code, end.cpu_time_s)
-        if failure := payload_failure(end, tail(directory.stderr), tail(directory.stdout)):
+        free_mb = free_disk_mb(directory.path)
+        if failure := payload_failure(end, tail(directory.stderr), tail(directory.stdout), free_mb):
             raise failure
 
     def _download(self, directory: JobDirectory) -> Path | None:

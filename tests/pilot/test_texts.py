@@ -109,15 +109,30 @@ def test_the_failing_line_is_the_one_a_person_would_point_at(stderr: str, line: 
     ],
 )
 def test_ends_of_payloads_have_their_codes(end: PayloadEnd, stderr: str, name: str) -> None:
-    failure = payload_failure(end, stderr, "")
+    failure = payload_failure(end, stderr, "", free_disk_mb=1000)
     assert failure is not None
     assert failure.error.name == name
 
 
 def test_a_silent_failure_is_described_by_the_last_line_of_its_output() -> None:
-    failure = payload_failure(PayloadEnd(2, None, 0, 0), "", "all is well\nnothing works\n")
+    failure = payload_failure(PayloadEnd(2, None, 0, 0), "", "all is well\nnothing works\n", free_disk_mb=1000)
     assert failure is not None
     assert failure.diagnosis == "Failed to execute payload: exit code 2: nothing works"
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "stderr", "diagnosis"),
+    [
+        (0, "", "Not enough local space: exit code 28 with 0 MB left on the node's disk"),
+        (9, "aborted\n", "Not enough local space: exit code 28 with 9 MB left on the node's disk: aborted"),
+        (10, "aborted\n", "Failed to execute payload: exit code 28: aborted"),
+        (0, "std::bad_alloc\n", "Transform failed due to bad_alloc: exit code 28: std::bad_alloc"),
+    ],
+)
+def test_a_payload_that_fails_on_a_full_disk_could_not_say_so(free_mb: int, stderr: str, diagnosis: str) -> None:
+    failure = payload_failure(PayloadEnd(28, None, 0, 0), stderr, "", free_mb)
+    assert failure is not None
+    assert failure.diagnosis == diagnosis
 
 
 @given(some.binary(max_size=300), some.integers(1, 100))
