@@ -17,6 +17,7 @@ from core.states import TaskStatus
 from core.taskengine.commands.reopening import REEXECUTABLE
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import TaskDefinition
+from core.taskengine.dialects.door import check_at_door
 from core.taskengine.dialects.panda import is_panda_dialect
 from core.taskengine.dialects.reading import read_definition
 from core.taskengine.duplicates import find_duplicate, reexecute
@@ -81,6 +82,8 @@ def submit_task(
         assert row is not None
         task_id = int(row["id"])
         definition = read_definition(parameters, task_id=task_id, user_name=user_name, is_production=is_production)
+        told = check_at_door(parameters, definition)
+        definition = replace(definition, notes=(*definition.notes, *told))
         _check_account(transaction, user_name, definition.working_group, definition.label)
         if has_group_role:
             offset = group_offset(transaction, definition.working_group, definition.label)
@@ -128,9 +131,8 @@ def _check_account(transaction: Transaction, user_name: str, working_group: str,
 def _check_sites(transaction: Transaction, parameters: dict[str, Any], definition: TaskDefinition) -> None:
     if definition.site:
         check_queue_exists(transaction, definition.site, "site")
-    if is_panda_dialect(parameters):
-        for name in ("includedSite", "site"):
-            _check_one_exists(transaction, fields.names(parameters, name), name)
+    for name in ("includedSite", "site"):
+        _check_one_exists(transaction, fields.names(parameters, name), name)
 
 
 def _check_one_exists(transaction: Transaction, sites: tuple[str, ...], name: str) -> None:

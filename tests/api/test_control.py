@@ -154,7 +154,7 @@ def test_numbers_of_any_size_in_a_document_can_be_read_again(operator, shared_sy
     assert made.status_code == 200, made.text
     assert made.json()["queue"]["parameters"] == {"a": 1e25, "b": 1e25, "c": 1e300, "d": 2**64 - 1, "e": 0}
     assert operator.get("/api/monitor/queues").status_code == 200
-    task = {"taskName": "t", "a": 1e25, "b": 10**40, "c": {"d": [2**63]}}
+    task = {"taskName": "t", "jobParameters": "true", "a": 1e25, "b": 10**40, "c": {"d": [2**63]}}
     task_id = shared_system.v1(operator, "task/submit", task_parameters=task)
     assert operator.get(f"/api/monitor/task/{task_id}").status_code == 200
 

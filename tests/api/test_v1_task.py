@@ -30,13 +30,13 @@ def submit(client: httpx.Client, **parameters: Any) -> int:
 
 
 def test_the_answer_has_the_form_clients_read(alice):
-    answer = call(alice, "submit", task_parameters={"taskName": "t"})
+    answer = call(alice, "submit", task_parameters={"taskName": "t", "jobParameters": "true"})
     assert answer["message"] == f"succeeded. new jediTaskID={answer['data']}"
     assert answer["data"] >= 10_000_000
 
 
 def test_parameters_may_come_as_text(alice):
-    assert call(alice, "submit", task_parameters='{"taskName": "t"}')["success"]
+    assert call(alice, "submit", task_parameters='{"taskName": "t", "jobParameters": "true"}')["success"]
 
 
 def test_a_task_becomes_jobs_with_their_files(alice, shared_system):
@@ -62,7 +62,7 @@ def test_a_task_becomes_jobs_with_their_files(alice, shared_system):
 )
 def test_a_refusal_names_the_field_and_keeps_nothing(alice, shared_system, wrong, field):
     before = kept(shared_system)
-    answer = call(alice, "submit", task_parameters={"taskName": "t", **wrong})
+    answer = call(alice, "submit", task_parameters={"taskName": "t", "jobParameters": "true", **wrong})
     assert answer["success"] is False
     assert answer["message"].startswith(f"{field}: "), answer
     assert kept(shared_system) == before

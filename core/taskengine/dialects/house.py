@@ -42,6 +42,11 @@ class ShellCommand:
 
     text: str
 
+    @property
+    def names_input(self) -> bool:
+        """Whether %IN stands in it."""
+        return any(match.group(2) == "IN" for match in _WORD.finditer(self.text))
+
     def fill(self, filling: Filling) -> str:
         """The command of one job; %JOB is the number of the piece, the same when it is tried again."""
         number = filling.serial if filling.sequence_number is None else filling.sequence_number

@@ -129,6 +129,11 @@ def priority_of(parameters: Mapping[str, Any], *, is_production: bool) -> int:
     return wanted if is_production else min(wanted, HIGHEST_USER_PRIORITY)
 
 
+def check_sites_agree(parameters: Mapping[str, Any]) -> None:
+    """Raise InvalidInput when site, includedSite and excludedSite contradict each other."""
+    _site(parameters)
+
+
 def _site(parameters: Mapping[str, Any]) -> str:
     """One queue; several in one text are read as includedSite by brokerage."""
     sites = tuple(site for site in fields.names(parameters, "site") if site != ANY_QUEUE)

@@ -21,6 +21,16 @@ REFUSED: dict[str, str] = {
 IGNORED: dict[str, str] = {
     "respectLB": "luminosity blocks are not known: jobs may begin within one",
     "osMatching": "operating systems of queues are not known: any may run it",
+    "maxEventsPerJob": "jobs may have more events",
+    "nEventsPerInput": "events of a file are those of the catalogue, or nEventsPerFile",
+    "tgtMaxOutputForNG": "the size of outputs is not limited",
+    "groupBoundaryID": "files of different groups may meet in a job",
+    "orderInputBy": "files are taken in the order of the catalogue",
+    "randomSeed": "no seed is given to jobs",
+    "runUntilClosed": "files that are registered later are processed only when the input is loaded again (reload_input)",
+    "stayOutputOnSite": "outputs go to the storage of the queue anyway",
+    "inputPreStaging": "files are not brought back from tape before",
+    "putLogToOS": "logs go to the storage of the queue",
 }
 """Keys that may be left out: the result is complete all the same."""
 
