@@ -18,6 +18,7 @@ from core.taskengine.dialects.reading import definition_of
 from core.taskengine.making.contents import feed_contents, waits_for_feeder
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.progress import recount
+from core.taskengine.making.reopened import ALL, FAILED, open_again
 from core.taskengine.status import change_status
 
 REEXECUTABLE = frozenset(
@@ -28,34 +29,15 @@ MORE_ATTEMPTS_IN = frozenset({TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatu
 """Where a retry gives what failed more attempts instead (client-wire.md 5.3)."""
 RETRY_ATTEMPTS = 5
 
-# ix_task_files_status, primary key of task_datasets; what is opened again may try as often as at first
-_REOPEN = """
-UPDATE task_files f SET status = 'ready', failed_attempt = 0,
-                        max_attempt = f.attempt_nr + greatest(1, f.max_attempt - f.attempt_nr, %(attempts)s)
-FROM task_datasets d
-WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('failed', 'cancelled')
-  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input', 'merge_input')
-"""
-
-# ix_task_files_status, primary key of task_datasets
+# ix_task_files_status, primary key of task_datasets; `tried_only`: what was never tried keeps its limit
 _MORE_ATTEMPTS = """
 UPDATE task_files f SET status = CASE WHEN f.status = 'failed' THEN 'ready' ELSE f.status END,
                         max_attempt = greatest(f.max_attempt, f.attempt_nr) + %(increase)s, failed_attempt = 0
 FROM task_datasets d
 WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('ready', 'running', 'failed')
+  AND (f.status = 'failed' OR f.attempt_nr > 0 OR NOT %(tried_only)s)
   AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input', 'merge_input')
 """
-
-# ix_task_files_status, primary key of task_datasets; what a live job has goes on
-_RESET = """
-UPDATE task_files f SET status = 'ready', failed_attempt = 0,
-                        attempt_nr = CASE WHEN %(keep)s THEN f.attempt_nr ELSE 0 END,
-                        max_attempt = CASE WHEN %(keep)s THEN f.attempt_nr ELSE 0 END + %(attempts)s
-FROM task_datasets d
-WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('finished', 'failed', 'cancelled')
-  AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input')
-"""
-
 
 # ix_task_datasets_task, ix_task_files_dataset; what is made anew is merged anew
 _FORGET_MERGES = """
@@ -86,7 +68,7 @@ def retry(
     shares, which the retry of one task does not touch here.
     """
     if task.status in MORE_ATTEMPTS_IN:
-        more_attempts(task, RETRY_ATTEMPTS)
+        more_attempts(task, RETRY_ATTEMPTS, tried_only=True)
         return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
     if (
         task.status is not TaskStatus.EXHAUSTED
@@ -108,7 +90,7 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
     definition = take_over(task, new_parameters, prefix=prefix)
     fruitless.forget_retries(task)
     feed_contents(task.transaction, task.task_id, again=True)
-    task.execute(_REOPEN, attempts=definition.max_attempt)
+    _open(task, FAILED, definition.max_attempt)
     names = ", ".join(sorted(new_parameters))
     reason = f"resubmitted by {task.issuer.user_name} with {names}"
     _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
@@ -132,7 +114,7 @@ def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) 
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
     task.execute(_FORGET_MERGES)
     fruitless.forget_retries(task)
-    task.execute(_RESET, keep=keep_attempt_nr, attempts=definition_of(task.row).max_attempt)
+    _open(task, ALL, definition_of(task.row).max_attempt, keeps_attempts=keep_attempt_nr)
     if not keep_attempt_nr:
         task.execute(_FROM_BEGINNING)
     done = _go_on(task, (), f"reactivated by {task.issuer.user_name}")
@@ -140,9 +122,12 @@ def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) 
     return done
 
 
-def more_attempts(task: LockedTask, increase: int) -> int:
-    """Raise the limit of attempts of all input that is not through, open what failed; returns how many files."""
-    count = task.execute(_MORE_ATTEMPTS, increase=increase)
+def more_attempts(task: LockedTask, increase: int, *, tried_only: bool = False) -> int:
+    """Raise the limit of attempts of all input that is not through, open what failed; returns how many files.
+
+    `tried_only`: only of what was tried before; what failed was.
+    """
+    count = task.execute(_MORE_ATTEMPTS, increase=increase, tried_only=tried_only)
     recount(task.transaction, task.task_id)
     if task.status is not TaskStatus.PENDING:
         generate_jobs(task.transaction, task.task_id)
@@ -150,7 +135,14 @@ def more_attempts(task: LockedTask, increase: int) -> int:
 
 
 def _reopen(task: LockedTask) -> int:
-    return task.execute(_REOPEN, attempts=definition_of(task.row).max_attempt)
+    return _open(task, FAILED, definition_of(task.row).max_attempt)
+
+
+def _open(task: LockedTask, what: str, attempts: int, *, keeps_attempts: bool = True) -> int:
+    """How many files; of a task with live jobs at once: these go on, and what they bring is not to be done once more."""
+    return open_again(
+        task.transaction, task.task_id, what, attempts=attempts, keeps_attempts=keeps_attempts, at_once=bool(task.jobs)
+    )
 
 
 def _was_held_back(task: LockedTask) -> bool:

@@ -16,6 +16,7 @@ from core.taskengine.making import input_pages
 from core.taskengine.making.event_ranges import check_events_are_known, count_ranges, ranges_of
 from core.taskengine.making.input_pages import Source
 from core.taskengine.making.pieces import largest_piece
+from core.taskengine.making.reopened import go_on_opening
 from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED, register_streams
 from core.taskengine.status import lock_task
 from core.workload_settings import GenerationSettings
@@ -123,8 +124,9 @@ def feed_contents(
 ) -> Fed:
     """Add what is in the input of a task and not in `task_files` yet, as `ready`: about `limit` files of each stream.
 
-    Datasets that the parameters name by now are added too. `again`: read all of it once more from the beginning, as input
-    may have come since; `further`: only what came behind. Raises InvalidInput or UnknownObject naming the field.
+    What a command began to open again is gone on with. Datasets that the parameters name by now are added too. `again`:
+    read all of it once more from the beginning, as input may have come since; `further`: only what came behind. Raises
+    InvalidInput or UnknownObject naming the field.
     """
     task = lock_task(transaction, task_id)
     definition = definition_of(task)
@@ -133,7 +135,7 @@ def feed_contents(
         transaction.execute(_READ_AGAIN, values)
     datasets = register_streams(transaction, task, definition)
     feed = _Feed(transaction, task, definition, limit)
-    is_complete = True
+    is_complete = go_on_opening(transaction, task_id)
     for stream in definition.inputs:
         own = [row for row in datasets if row["stream"] == stream.name and row["type"] == stream.kind]
         is_complete &= _feed_stream(feed, stream, own)
