@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import psycopg2
 
 from core.agents.base import Agent
-from core.brokerage.broker import Decision, broker, spread
+from core.brokerage.broker import Decision, broker, places
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criteria import criteria_for
 from core.brokerage.criteria.storage import reads_from_elsewhere
@@ -155,9 +155,8 @@ class Setupper(Agent):
         decision = broker(request, candidates, self._criteria[request.kind])
         if not decision.accepted:
             return Outcome(decision, jobs)
-        best = decision.best(self._settings.candidates, self._settings.low_weight)
         weights = decision.weights(self._settings.candidates)
-        chosen = spread(best, decision.request, len(jobs))
+        chosen = places(decision, len(jobs), self._settings.candidates, self._settings.low_weight)
         return Outcome(decision, jobs, chosen, weights)
 
 

@@ -11,7 +11,7 @@ from core.brokerage.criterion import Criterion
 from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
 
-__all__ = ["BEST", "Decision", "broker", "spread", "weight"]
+__all__ = ["BEST", "Decision", "broker", "places", "spread", "weight"]
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
@@ -66,6 +66,14 @@ class Decision:
             return first
         least = low_weight * weight(first[0], self.request)
         return [queue for queue in first if weight(queue, self.request) >= least]
+
+    def busiest(self, most: int = BEST) -> list[Candidate]:
+        """Of the queues not much lighter than the best `most` the ones where most runs: a slot is free there soonest."""
+        if not self.accepted:
+            return []
+        least = _ALIKE * weight(self.accepted[min(most, len(self.accepted)) - 1], self.request)
+        good = [queue for queue in self.accepted if weight(queue, self.request) >= least]
+        return sorted(good, key=lambda queue: -queue.running)[:most]
 
     def weights(self, most: int = BEST) -> list[Weight]:
         """The weights of the best accepted queues, with the numbers they are made of."""
@@ -152,11 +160,27 @@ def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> 
     return kept, step
 
 
+def places(decision: Decision, count: int, most: int = BEST, low_weight: float = _LOW_WEIGHT) -> list[Candidate]:
+    """The queue of each of `count` jobs, which count there at once; empty when there is no queue.
+
+    A bunch of more than `most` jobs is spread by weight. Fewer get a queue each: how much waits there matters less to
+    them than how often their share has its turn, for a user of few jobs is early in its order (domain.md 2.6).
+    """
+    few = decision.busiest(most)[:count] if count <= most else []
+    if not decision.accepted or len(few) < count:
+        return spread(decision.best(most, low_weight), decision.request, count)
+    for queue in few:
+        queue.activated += 1
+    return few
+
+
 def spread(best: list[Candidate], request: Request, count: int) -> list[Candidate]:
     """The queue of each of `count` jobs: the best one, counting each in at once; of queues that are alike in turns.
 
-    The best queue alone would get every small bunch, and a user's few jobs would wait there one after the other.
+    The best queue alone would get every small bunch. `best` may be empty: so is the answer then.
     """
+    if not best:
+        return []
     given = dict.fromkeys((queue.queue_name for queue in best), 0)
     chosen = []
     for _ in range(count):

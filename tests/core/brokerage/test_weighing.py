@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from core.brokerage.broker import broker, spread
+from core.brokerage.broker import broker, places, spread
 from core.brokerage.weighing import weigh, weight
 from tests.core.brokerage.describing import ask, queue
 
@@ -83,3 +83,22 @@ def test_a_large_bunch_goes_on_to_the_others_when_these_have_become_as_good():
     decision = broker(ask(), [best, second])
     taken = Counter(one.queue_name for one in spread(decision.best(), decision.request, 40))
     assert taken["BEST"] > taken["SECOND"] > 0
+
+
+def test_few_jobs_get_a_queue_each_where_most_runs_among_those_hardly_lighter_than_the_tenth():
+    small = [queue(f"SMALL{number}", running=50 + number, activated=50) for number in range(10)]
+    large = [queue(f"LARGE{number}", running=500 + number, activated=600) for number in range(3)]
+    queues = [*small, *large, queue("FULL", running=900, activated=9000)]
+    decision = broker(ask(), queues)
+    assert [one.queue_name for one in places(decision, 4)] == ["LARGE2", "LARGE1", "LARGE0", "SMALL9"]
+    assert [one.activated for one in (*large, small[9], small[8])] == [601, 601, 601, 51, 50]
+    names = [one.queue_name for one in places(broker(ask(), queues), 10)]
+    assert len(set(names)) == 10 and "FULL" not in names
+
+
+def test_more_jobs_than_queues_or_than_are_few_are_spread_by_weight():
+    two = [queue("BEST", running=99), queue("SECOND", running=49)]
+    assert {one.queue_name for one in places(broker(ask(), two), 3)} == {"BEST", "SECOND"}
+    eleven = broker(ask(), [queue(f"Q{number:02}", running=10) for number in range(20)])
+    assert len(places(eleven, 11)) == 11
+    assert places(broker(ask(), []), 3) == []
