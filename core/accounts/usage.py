@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from core.core_power import CORE_POWER
 from core.database import Database, Transaction
 
 USAGE_CURSOR = "account_keeper"
@@ -36,18 +37,13 @@ SELECT state_change_time AS time FROM jobs_archive
 WHERE state_change_time > %(after)s AND state_change_time <= %(horizon)s
 ORDER BY state_change_time OFFSET {_ROWS_AT_ONCE} LIMIT 1
 """
-# what an operator wrote there may be no number
-POWER_OF_CORE = """CASE WHEN q.parameters->>'corepower' ~ '^[0-9]{1,6}([.][0-9]{1,6})?$'
-    THEN (q.parameters->>'corepower')::float ELSE 10 END"""
-"""SQL over a queue `q`: the power of one core (domain.md 9.2), 10 where it is not stated."""
-
 # ix_jobs_archive_time
 _COUNT = f"""
 WITH ended AS (
     SELECT (j.state_change_time AT TIME ZONE 'UTC')::date AS day, j.prod_user_name, j.working_group, j.computing_site,
            j.prod_source_label, j.job_status, j.cpu_consumption_time_s AS cpu_s,
            greatest(0, coalesce(extract(epoch FROM j.end_time - j.start_time), 0))::float * j.core_count AS core_s,
-           {POWER_OF_CORE} AS power
+           {CORE_POWER} AS power
     FROM jobs_archive j LEFT JOIN queues q ON q.queue_name = j.computing_site
     WHERE j.state_change_time > %(after)s AND j.state_change_time <= %(until)s
 )

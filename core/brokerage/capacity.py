@@ -17,13 +17,12 @@ from core.brokerage.criteria import Criterion
 from core.brokerage.criteria.hardware import disk_limit_of
 from core.brokerage.facts import read_candidates
 from core.brokerage.requests import request_of_task
+from core.core_power import DEFAULT_CORE_POWER
 from core.database import Row, Transaction
 
 if TYPE_CHECKING:
     from core.taskengine.dialects.definition import Needs, TaskDefinition
 
-DEFAULT_CORE_POWER = 10.0
-"""HS06 of a core of a queue that states none."""
 _LEAST_OUTPUT_MB = 500
 _BYTES_OF_MB = 10**6
 

@@ -8,23 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from core.core_power import CORE_POWER, core_power
 from core.database import Row, Transaction
 from core.retrial.effects import Effects
 from core.retrial.facts import Case
 
-DEFAULT_CORE_POWER = 10.0
-"""HS06 of a core when the queue does not say."""
 _MARGIN = 1.5
 _MOST = 10**12
 _JOBS_LOOKED_AT = 1000
 
 # ix_jobs_archive_task backwards, at most so many jobs; queues by primary key. 95 in 100 jobs must fit
-_FROM_FINISHED = """
-SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY cpu_s * CASE WHEN power BETWEEN 0.001 AND 1000000 THEN power
-                                                              ELSE %(power)s END / n_events) AS per_event
+_FROM_FINISHED = f"""
+SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY cpu_s * power / n_events) AS per_event
 FROM (
-    SELECT j.cpu_consumption_time_s::float AS cpu_s, j.n_events,
-           CASE WHEN jsonb_typeof(q.parameters -> 'corepower') = 'number' THEN (q.parameters ->> 'corepower')::float END AS power
+    SELECT j.cpu_consumption_time_s::float AS cpu_s, j.n_events, {CORE_POWER} AS power
     FROM jobs_archive j LEFT JOIN queues q ON q.queue_name = j.computing_site
     WHERE j.jedi_task_id = %(task_id)s AND j.job_status = 'finished' AND j.job_index > 0 AND j.n_events > 0
       AND j.cpu_consumption_time_s > 0
@@ -65,18 +62,11 @@ def _raise(transaction: Transaction, case: Case, queue: Row | None, effects: Eff
 
 def _needed(transaction: Transaction, case: Case, queue: Row | None) -> tuple[float, str]:
     if case.task.n_finished > 0:
-        values = {"task_id": case.task_id, "limit": _JOBS_LOOKED_AT, "power": DEFAULT_CORE_POWER}
+        values = {"task_id": case.task_id, "limit": _JOBS_LOOKED_AT}
         per_event = transaction.fetch(_FROM_FINISHED, values)[0]["per_event"]
         if per_event:
             return float(per_event) * _MARGIN, "jobs that finished"
     longest_s = (queue["max_walltime_s"] if queue else 0) or case.row["max_walltime_s"]
     events = case.held.n_events or case.row["n_events"] or max(1, case.held.n_files)
-    return longest_s * _power(
-        queue
-    ) * case.core_count / events * _MARGIN, "the failed job and the time its queue allows"
-
-
-def _power(queue: Row | None) -> float:
-    power = queue["power"] if queue else None
-    is_number = isinstance(power, int | float) and not isinstance(power, bool) and 0.001 <= power <= 1_000_000
-    return float(power or 0) if is_number else DEFAULT_CORE_POWER
+    power = core_power(queue["power"] if queue else None)
+    return longest_s * power * case.core_count / events * _MARGIN, "the failed job and the time its queue allows"

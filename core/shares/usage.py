@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.core_power import CORE_POWER as CORE_POWER  # noqa: PLC0414  (the ranking looks for it here)
 from core.database import Database
-from core.shares.reading import DEFAULT_CORE_POWER, read_loads, read_tree
+from core.shares.reading import read_loads, read_tree
 from core.states import AWAITING_PILOT, ON_WORKER_NODE, JobStatus
 
 SAMPLES_KEPT_DAYS = 30
@@ -14,12 +15,6 @@ _STATUSES = {
     "waiting": sorted(AWAITING_PILOT - {JobStatus.ACTIVATED}),
 }
 """Which jobs count as what; those whose pilot is through count as nothing."""
-
-# a corepower that is no positive number, or beyond all machines, counts as not stated
-CORE_POWER = f"""CASE WHEN jsonb_typeof(q.parameters -> 'corepower') = 'number'
-              AND (q.parameters ->> 'corepower')::numeric BETWEEN 0.001 AND 1000000
-         THEN (q.parameters ->> 'corepower')::float ELSE {DEFAULT_CORE_POWER} END"""
-"""SQL: the power of a core of the queue `q`."""
 
 # jobs_live whole, once; 24 000 rows in share_usage (30 shares, 100 queues, 8 kinds) are the most to expect
 _REFRESH = f"""

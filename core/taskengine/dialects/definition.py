@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from core.core_power import DEFAULT_CORE_POWER
 from core.names import check_file_name
 
 PSEUDO_DATASET = "seq_number"
@@ -140,8 +141,6 @@ class SplitRule:
         return bool(self.events_per_job or self.files_per_job or self.bytes_per_job or self.target_events)
 
 
-REFERENCE_CORE_POWER = 10.0
-"""HS06 per core of a queue that does not say (domain.md 3.4)."""
 _LEAST_ESTIMATE_S = 1800
 """Pilots take limits at their word: an estimate from a few events is never shorter than this."""
 
@@ -181,7 +180,7 @@ class Needs:
     fixed: frozenset[str] = frozenset()
     """Parameters that the submitter wants unchanged whatever is measured: ramCount, cpuTime, outDiskCount."""
 
-    def walltime_for(self, events: int, core_power: float = REFERENCE_CORE_POWER) -> int:
+    def walltime_for(self, events: int, core_power: float = DEFAULT_CORE_POWER) -> int:
         """Seconds that a job with so many events takes on cores of this power (HS06 each); 0 = unknown.
 
         domain.md 3.4: cpuTime x events / (cores x power x efficiency) + base, unless it was stated outright.

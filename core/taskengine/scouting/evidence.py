@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from core.core_power import core_power
 from core.database import Row, Transaction
-from core.taskengine.dialects.definition import REFERENCE_CORE_POWER
 from core.taskengine.scouting.deciding import ScoutCounts
 from core.taskengine.scouting.gate import SCOUT
 from core.taskengine.scouting.measuring import JobFacts
@@ -96,7 +96,7 @@ def _facts(row: Row) -> JobFacts:
         wall_s=max(0.0, row["wall_s"]),
         cpu_s=float(row["cpu_consumption_time_s"]),
         cores=max(1, row["core_count"]),
-        core_power=_positive(row["power"]) or REFERENCE_CORE_POWER,
+        core_power=core_power(row["power"]),
         # of payloads that ended before they were looked at only the kernel's account is known
         max_pss_kb=row["max_pss_kb"] or row["max_rss_kb"],
         n_events=row["events"] or row["n_events"],

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.taskengine.dialects.definition import REFERENCE_CORE_POWER, Needs
+from core.core_power import DEFAULT_CORE_POWER
+from core.taskengine.dialects.definition import Needs
 from core.workload_settings import ScoutSettings
 
 _CPU_MARGIN = 1.5
@@ -28,7 +29,7 @@ class JobFacts:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     cores: int = 1
-    core_power: float = REFERENCE_CORE_POWER
+    core_power: float = DEFAULT_CORE_POWER
     """HS06 of a core of its queue."""
     max_pss_kb: int = 0
     n_events: int = 0
