@@ -14,11 +14,18 @@ from core.shares.tagging import ShareFacts, shares_of
 from core.taskbuffer.submission import NewFile, NewJob, check_job, insert_jobs
 
 
-def submit_jobs(database: Database, jobs: list[NewJob], production_groups: Collection[str] = ()) -> list[int]:
+def submit_jobs(
+    database: Database,
+    jobs: list[NewJob],
+    *,
+    production_groups: Collection[str] = (),
+    highest_priority: int | None = None,
+) -> list[int]:
     """Check and insert jobs and return their PandaIDs in order. Raises InvalidInput, UnknownObject, and NotAllowed
     for a banned account or one beyond its quota; nothing is kept then.
 
     `production_groups`: working groups whose production role the submitter has; what those privileged get more is added.
+    `highest_priority`: what the submitter may ask for; who asks for more gets that.
     """
     for position, job in enumerate(jobs):
         if not any(file.type == "log" for file in job.files):
@@ -29,6 +36,8 @@ def submit_jobs(database: Database, jobs: list[NewJob], production_groups: Colle
                 file.dataset = job.destination_dataset or f"user.{job.prod_user_name}.outputs"
             file.scope = file.scope or f"user.{job.prod_user_name}"
         check_job(job, f"jobs.{position}.")
+        if highest_priority is not None:
+            job.current_priority = min(job.current_priority, highest_priority)
     with database.transaction() as transaction:
         for user_name, working_group, label in sorted({_submitter(job) for job in jobs}):
             check_submission(transaction, user_name=user_name, working_group=working_group, label=label)

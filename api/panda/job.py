@@ -21,6 +21,7 @@ from core.taskbuffer.commanding import set_debug_mode as store_debug_mode
 from core.taskbuffer.killing import Killer, kill_jobs
 from core.taskbuffer.lookup import MAX_LOOKUP, job_statuses, jobs_with_files, metadata_of_task
 from core.taskbuffer.submission import MAX_JOBS_PER_REQUEST
+from core.taskengine.dialects.panda import HIGHEST_USER_PRIORITY
 
 
 @endpoint("POST")
@@ -37,7 +38,9 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
         job.prod_user_name = call.caller.user_name
         job.vo = job.vo or call.caller.vo
     groups = {job.working_group for job in parsed if has_group_production_role(call.caller, job.working_group)}
-    panda_ids = submit_jobs(call.services.database, parsed, production_groups=groups)
+    # as in tasks: more is the server's to give
+    highest = None if call.is_production else HIGHEST_USER_PRIORITY
+    panda_ids = submit_jobs(call.services.database, parsed, production_groups=groups, highest_priority=highest)
     return Success([(panda_id, panda_id, {"jobsetID": panda_id}) for panda_id in panda_ids])
 
 

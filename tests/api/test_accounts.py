@@ -44,8 +44,10 @@ def submit_job(client: httpx.Client, **attributes: object) -> dict[str, object]:
 
 
 def rows(database: Database) -> dict[str, int]:
-    tables = ("account_limits", "jobs_live", "tasks", "job_history", "datasets")
-    return {table: len(database.fetch(f"SELECT 1 FROM {table}")) for table in tables}
+    tables = ("account_limits", "jobs_live", "tasks", "datasets")
+    # brokerage goes on meanwhile with what is there
+    histories = len(database.fetch("SELECT DISTINCT panda_id FROM job_history"))
+    return {table: len(database.fetch(f"SELECT 1 FROM {table}")) for table in tables} | {"histories": histories}
 
 
 def test_what_is_decided_is_kept_and_null_gives_it_back(operator):
@@ -263,6 +265,16 @@ def test_the_production_role_of_a_privileged_group_comes_before_all_users(shared
     assert database.fetch(f"{statement} WHERE jedi_task_id = %(id)s", {"id": task}) == [{"task": 3000, "job": 3000}] * 2
     decide(operator, "trigger", kind="group", is_privileged=None)
     assert priority_of_job("trigger") == 1000 - 9 // 5
+
+
+def test_nobody_gives_himself_a_priority_above_that_of_users(shared_system):
+    database = shared_system.database
+    for client, expected in ((shared_system.client("hasty"), 1100), (shared_system.client("pat", "production"), 4000)):
+        [[panda_id, *_]] = submit_job(client, currentPriority=4000)["data"]
+        assert row_of(database, panda_id)["current_priority"] == expected
+        task = submit_task(client, taskName="hurry", taskPriority=4000)["data"]
+        row = database.fetch_one("SELECT current_priority FROM tasks WHERE jedi_task_id = %(id)s", {"id": task})
+        assert row == {"current_priority": expected}
 
 
 @pytest.mark.parametrize(

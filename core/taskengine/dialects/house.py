@@ -29,7 +29,7 @@ from core.taskengine.dialects.definition import (
 )
 from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.needs import changed_walltime
-from core.taskengine.dialects.panda import MAX_JOBS, task_name
+from core.taskengine.dialects.panda import HIGHEST_USER_PRIORITY, MAX_JOBS, task_name
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 
 RUN_SHELL = "runShell"
@@ -82,7 +82,9 @@ class JobLog(OutputStream):
         return True
 
 
-def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_name: str) -> TaskDefinition:
+def read_house_parameters(
+    parameters: Mapping[str, Any], *, task_id: int, user_name: str, is_production: bool = False
+) -> TaskDefinition:
     """The definition of a task of `panda run`. Raises InvalidInput naming the key."""
     name = task_name(parameters)
     input_dataset = fields.text(parameters, "inputDataset")
@@ -105,7 +107,7 @@ def read_house_parameters(parameters: Mapping[str, Any], *, task_id: int, user_n
         needs=_needs(parameters),
         processing_type=fields.text(parameters, "processingType"),
         working_group=fields.text(parameters, "workingGroup"),
-        priority=fields.number(parameters, "taskPriority", JOB_LIMITS["currentPriority"], default=1000) or 0,
+        priority=_priority(parameters, is_production=is_production),
         site=fields.text(parameters, "site"),
         uses_scouts=uses_scouts(parameters, by_default=False),
         scout_success_rate=scout_success_rate(parameters),
@@ -172,6 +174,11 @@ def check_places(definition: TaskDefinition, inputs: list[str], sandbox: list[st
         if place in taken:
             raise InvalidInput(f"{name!r} is also a file of the input", field=field_name, remedy="give it another name")
         taken.add(place)
+
+
+def _priority(parameters: Mapping[str, Any], *, is_production: bool) -> int:
+    wanted = fields.number(parameters, "taskPriority", JOB_LIMITS["currentPriority"], default=1000) or 0
+    return wanted if is_production else min(wanted, HIGHEST_USER_PRIORITY)
 
 
 def _command_text(given: Any) -> str:

@@ -29,4 +29,4 @@ def read_definition(parameters: dict[str, Any], *, task_id: int, user_name: str,
     """The definition of a task to be. Raises InvalidInput naming the key."""
     if is_panda_dialect(parameters):
         return read_parameters(parameters, is_production=is_production)
-    return read_house_parameters(parameters, task_id=task_id, user_name=user_name)
+    return read_house_parameters(parameters, task_id=task_id, user_name=user_name, is_production=is_production)
