@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,8 +48,28 @@ def run_script(
     else:
         command = inside(container, job_directory, SCRIPT)
     say(f"running {SCRIPT}")
-    code = subprocess.call(command, cwd=str(job_directory), env={**_environment(hide_certificates), **more})
+    code = _call(command, job_directory, {**_environment(hide_certificates), **more})
     return 128 - code if code < 0 else code
+
+
+def _call(command: list[str], directory: Path, environment: Mapping[str, str]) -> int:
+    """As subprocess.call, but a SIGTERM that comes while the command starts ends it too: it waits until there is one."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+    process = None
+    try:
+        process = subprocess.Popen(command, cwd=str(directory), env=environment)
+        signal.signal(signal.SIGTERM, before)
+        for number in came:
+            os.kill(os.getpid(), number)
+        return process.wait()
+    except BaseException:
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(hide_certificates: bool) -> dict[str, str]:
