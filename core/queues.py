@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from core.brokerage.stated import read_stated
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
 from core.queue_status import AUTOMATON, PERSON, record_status
@@ -13,6 +15,8 @@ QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "paused")
 MOVERS = ("cp", "symlink")
 LOCAL_QUEUE = "LOCAL"
 LOCAL_ENDPOINT = "LOCAL_DISK"
+_MAX_KIND = 255
+"""Of the kind of resource that shares name (`rtype`)."""
 
 _DEFAULTS: dict[str, Any] = {
     "status": "online",
@@ -106,6 +110,27 @@ def _check_values(transaction: Transaction, values: dict[str, Any]) -> None:
                 field="storage_endpoint",
                 remedy="create it with PUT /api/control/endpoint/NAME",
             )
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for the first value of a queue's parameters that brokerage or dispatch would have to overlook."""
+    for name in read_stated(parameters).unreadable:
+        field = f"parameters.{name}" if name in parameters else "parameters.catchall"
+        raise InvalidInput(
+            f"{str(parameters.get(name, name))[:50]!r} means nothing here",
+            field=field,
+            remedy="see docs/brokerage.md for what is read of it, or leave it out",
+        )
+    mean = parameters.get("meanrss")
+    if mean is not None and (isinstance(mean, bool) or not isinstance(mean, int | float) or not 1 <= mean <= 10**8):
+        raise InvalidInput(
+            f"{str(mean)[:50]!r} is no memory", field="parameters.meanrss", remedy="MB per core, a number"
+        )
+    kind = parameters.get("resource_type")
+    if kind is not None and (not isinstance(kind, str) or len(kind) > _MAX_KIND):
+        raise InvalidInput(
+            "not a word", field="parameters.resource_type", remedy=f"text of at most {_MAX_KIND} characters"
+        )
 
 
 def set_endpoint(

@@ -43,6 +43,7 @@ class EndpointBody(StrictBody):
 def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, Any]:
     """Create a queue or change its attributes; the automaton leaves alone a status that was set."""
     changes = body.model_dump(exclude_none=True, exclude={"reason", "release"})
+    core.queues.check_parameters(body.parameters or {})
     who = context.caller.user_name
     queue = core.queues.set_queue(
         context.database, queue_name, changes, who=who, reason=body.reason, is_released=body.release
