@@ -68,11 +68,11 @@ class TaskTimes(Documented):
     pending_retry_s: PositiveFloat = _HOUR_S
     """Pending tasks are tried again after this."""
     pending_retry_urgent_s: PositiveFloat = 10 * _MINUTE_S
-    """The same at priority 950 and more; at 900 and more half an hour."""
+    """The same at priority 950 and more, and of tasks that a cap of account or share holds; at 900 and more half an hour."""
     pending_limit_s: PositiveFloat = 7 * _DAY_S
     """Pending without a single job made for so long; then exhausted."""
     throttled_retry_s: PositiveFloat = 2 * _HOUR_S
-    """Throttled tasks are looked at again after this."""
+    """Throttled tasks are looked at again after this, unless it was said when: those that a cap holds are sooner."""
     exhausted_limit_s: PositiveFloat = 48 * _HOUR_S
     """An exhausted task that nobody decides about is finished with what it has."""
     goal_check_s: PositiveFloat = _HOUR_S
@@ -142,7 +142,7 @@ class ShareSettings(Documented):
     """Global shares (domain.md 6.1)."""
 
     refresh_s: PositiveFloat = 10.0
-    """How often the use of the shares is counted, and for how long a ranking is kept."""
+    """For how long dispatch keeps what it read of the use of the shares; that is counted every `agents.shares_s`."""
     sloppy: float = Field(default=0.1, ge=0, le=1)
     """Part of requests that are served purely by age, so that nothing starves (domain.md 5.4)."""
     sample_s: PositiveFloat = 5 * _MINUTE_S
