@@ -8,12 +8,15 @@ from typing import Any, get_args
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.control import HANDLERS
 from api.operations import Context, operation, operations_of
 from api.strict import StrictBody
 from core.database import Database
+from tests.api.test_garbage import check, nearly, quick
 from tests.support.builders import make_dataset, make_queue
 from tests.support.system import RunningSystem, running_system
 
@@ -37,6 +40,7 @@ RULE = {
     **{"architecture": "x86_64", "release": "24.0", "gshare": "Undefined", "action": "limit_retry"},
     **{"parameters": {"maxAttempt": 3}, "expiration_time": TIME},
 }
+ACTION = {"action": "no_retry"}
 CLASS = {**PATTERN, "error_class": "user"}
 
 RIGHT: dict[str, dict[str, Any]] = {
@@ -188,6 +192,41 @@ def test_whatever_is_wrong_in_a_body_is_named_and_nothing_changes(house, admin, 
         name = next(iter(right))
         door.refuses(f'{{"{name}": null, {text[1:]}'.encode(), name)
     assert stored(house.database) == before
+
+
+@pytest.mark.parametrize("call", [call for call in RIGHT if "/datasets" not in call])
+def test_a_body_with_anything_wrong_in_it_is_refused_with_a_sentence_or_taken(admin, numbers, call):
+    door = Door(admin, call, numbers)
+
+    @quick
+    @given(sent=nearly(RIGHT[call]))
+    def throw(sent: dict[str, Any]) -> None:
+        response = admin.request(door.method, door.path, json=sent)
+        check(response, sent)
+        if response.status_code >= 400:
+            assert response.json()["field"], (sent, response.text)
+
+    throw()
+
+
+signs = st.lists(
+    st.sampled_from([*"ab1^$.*+?|()[]{}\\,-", "(?=", "(?!", "(?:", "{1,", "[^", r"\d", r"\1", "***"]), max_size=9
+)
+
+
+@quick
+@given(expression=signs.map("".join))
+def test_any_expression_is_taken_or_refused_by_name(admin, expression):
+    answers = [
+        (admin.put("/api/control/shares", json={"shares": [{"name": "S", "vo": expression}]}), "S.vo"),
+        (
+            admin.post("/api/control/retry-rules/try", json={**PATTERN, "error_diag": expression, **ACTION}),
+            "error_diag",
+        ),
+    ]
+    for response, field in answers:
+        check(response, expression)
+        assert response.status_code == 200 or response.json()["field"] == field, response.text
 
 
 REQUIRED = [
