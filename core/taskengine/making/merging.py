@@ -24,7 +24,8 @@ SPECIAL_HANDLING = "merge"
 # ix_task_datasets_task, ix_task_files_status: in its order, so that no more is read than is taken
 _WAITING = """
 SELECT f.* FROM task_datasets d CROSS JOIN LATERAL (
-    SELECT file_id, position AS panda_id, size_bytes, n_events, attempt_nr, panda_id AS last_panda_id FROM task_files
+    SELECT file_id, position AS panda_id, size_bytes, n_events, attempt_nr, panda_id AS last_panda_id, ram_mb
+    FROM task_files
     WHERE jedi_task_id = %(id)s AND status = 'ready' AND dataset_id = d.dataset_id
     ORDER BY position LIMIT %(limit)s) AS f
 WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
@@ -58,6 +59,8 @@ class Part:
     n_events: int
     attempt_nr: int
     last_panda_id: int | None
+    ram_mb: int
+    """Memory that its merge job needs at least, because one ran out of it; 0 = not known."""
     files: dict[str, Row] = field(default_factory=dict)
     endpoint: str = ""
 
@@ -113,6 +116,7 @@ def _waiting(transaction: Transaction, task_id: int, limit: int) -> list[Part]:
             row["n_events"],
             row["attempt_nr"],
             row["last_panda_id"],
+            row["ram_mb"],
         )
         for row in rows
     }
@@ -194,6 +198,7 @@ def _job(
         attempt_nr=attempt_nr,
         max_attempt=max(definition.max_attempt, attempt_nr),
         core_count=1,
+        min_ram_mb=max(part.ram_mb for part in group),
         destination_dataset=next((file.dataset for file in outputs if file.type == "output"), ""),
         files=[*inputs, *outputs],
         n_input_data_files=len(inputs),

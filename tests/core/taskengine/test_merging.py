@@ -44,12 +44,12 @@ def finish(database: Database, panda_ids: list[int]) -> None:
     add_up(database)
 
 
-def fail(database: Database, panda_id: int) -> None:
+def fail(database: Database, panda_id: int, error: JobError = JobError("exe", 3, "boom")) -> None:  # noqa: B008
     broker(database)
     while acquire(database, "Q", job_count=50):
         pass
     with database.transaction() as transaction:
-        end_jobs(transaction, [Ending(panda_id, JobStatus.FAILED, "test", error=JobError("exe", 3, "boom"))])
+        end_jobs(transaction, [Ending(panda_id, JobStatus.FAILED, "test", error=error)])
 
 
 def merges_of(database: Database, task_id: int) -> list[Row]:
@@ -166,3 +166,12 @@ def test_a_task_done_once_more_merges_once_more(site):
     assert second["n_input_data_files"] == RUNS
     finish(site, [second["panda_id"]])
     assert row_of_task(site, task_id)["status"] == "done"
+
+
+def test_a_merge_that_runs_out_of_memory_is_tried_again_with_more(site):
+    task_id = submit(site)
+    finish(site, jobs_of_task(site, task_id))
+    generate(site)
+    fail(site, merges_of(site, task_id)[0]["panda_id"], JobError("pilot", 1223, "payload exceeded maximum memory"))
+    generate(site)
+    assert [merge["min_ram_mb"] for merge in merges_of(site, task_id)] == [0, 1000]
