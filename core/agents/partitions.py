@@ -41,11 +41,15 @@ class PartitionKeeper(Agent):
 
     def cycle(self) -> int:
         """Create what is missing and forget one batch; returns how many rows went."""
+        self.make_partitions()
+        return forget_old_records(self._database, self._retention)
+
+    def make_partitions(self) -> None:
+        """Create what is missing."""
         with self._database.transaction() as transaction:
             for table in _TABLES:
                 for start, end in _months(self._clock(), _MONTHS_AHEAD):
                     _ensure(transaction, table, start, end)
-        return forget_old_records(self._database, self._retention)
 
 
 def _ensure(transaction: Transaction, table: str, start: datetime, end: datetime) -> None:

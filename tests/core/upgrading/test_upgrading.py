@@ -52,7 +52,7 @@ def upgraded(postgres_url: str) -> Iterator[Database]:
     url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     command.upgrade(alembic_config(url), "0002")
     database = Database(url)
-    PartitionKeeper(database, lambda: IN_RELEASE, 3600).cycle()
+    PartitionKeeper(database, lambda: IN_RELEASE, 3600).make_partitions()
     for table, rows in RELEASED["tables"].items():
         for row in rows:  # each says only what is not at its default
             statement = _LOAD.format(table=table, columns=", ".join(row))
