@@ -161,6 +161,7 @@ def test_new_parameters_move_a_task_to_another_queue(site):
         ({"ramCount": 10**20}, "new_parameters.ramCount"),
         ({"taskName": "other"}, "new_parameters.taskName"),
         ({"userName": "bob"}, "new_parameters.userName"),
+        ({"workingGroup": "higgs"}, "new_parameters.workingGroup"),
         ({"loopingCheck": "perhaps"}, "loopingCheck"),
     ],
     ids=str,
