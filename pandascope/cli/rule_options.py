@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -35,10 +36,14 @@ def error_words(row: dict[str, Any]) -> str:
     return f"{row['error_source'] or '*'}:{row['error_code'] or '*'}"
 
 
+_CODE = re.compile(r"-?[0-9]{1,18}")
+_STEP = re.compile(r"[0-9]{1,9}")
+
+
 def read_error(text: str) -> dict[str, Any]:
     """The error that `pilot:1212` means. Raises Usage."""
     source, colon, code = text.partition(":")
-    if not colon or (code and not code.lstrip("-").isdecimal()):
+    if not colon or (code and not _CODE.fullmatch(code)):
         raise Usage(f"'{text}' is no error", field="--error", remedy="write SOURCE:CODE, as in pilot:1212")
     return {"error_source": source, "error_code": int(code or 0)}
 
@@ -59,7 +64,7 @@ def read_rule(
     rule: dict[str, Any] = {} if error is None else read_error(error)
     parameters: dict[str, Any] = {} if max_attempt is None else {"maxAttempt": max_attempt}
     if steps is not None:
-        if not all(part.strip().isdecimal() for part in steps.split(",")):
+        if not all(_STEP.fullmatch(part.strip()) for part in steps.split(",")):
             raise Usage(f"'{steps}' are no steps", field="--steps", remedy="three attempts, as in 2,4,7")
         parameters["steps"] = [int(part) for part in steps.split(",")]
     said: dict[str, Any] = {
