@@ -16,8 +16,11 @@ from core.states import AWAITING_PILOT, TaskStatus
 from core.taskbuffer.submission import JOB_LIMITS
 from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
 from core.taskengine.commands.reopening import more_attempts
+from core.taskengine.dialects.definition import Needs
 from core.taskengine.dialects.panda import is_panda_dialect
+from core.taskengine.dialects.reading import definition_of
 from core.taskengine.dialects.split_rules import CHANGEABLE_TAGS, SPLIT_RULE_TAGS
+from core.taskengine.status import lock_task
 from core.text import clean
 
 _TRIES = 5
@@ -75,18 +78,22 @@ UPDATE tasks SET {column} = %(value)s, split_rule = split_rule || jsonb_build_ob
                  modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
 """
-_PRESENT_NEEDS = "SELECT panda_id, core_count, min_ram_mb FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)"
+# build and merge jobs run on one core, whatever the others need; a file that ran out of memory keeps what it was given
+_WAITING_RUN_JOBS = """
+SELECT j.panda_id, coalesce(max(f.ram_mb), 0) AS raised_mb FROM jobs_live j
+LEFT JOIN task_files f ON f.panda_id = j.panda_id AND f.status = 'running'
+WHERE j.panda_id = ANY(%(panda_ids)s) AND j.job_index > 0 AND j.processing_type <> 'pmerge' GROUP BY j.panda_id
+"""
 _NEEDS_OF_JOBS = """
-UPDATE jobs_live j SET core_count = n.core_count, min_ram_mb = n.min_ram_mb, resource_type = n.resource_type,
-                       max_walltime_s = coalesce(%(walltime)s, j.max_walltime_s)
-FROM unnest(%(ids)s::bigint[], %(cores)s::bigint[], %(rams)s::bigint[], %(types)s::text[])
-     AS n (panda_id, core_count, min_ram_mb, resource_type)
+UPDATE jobs_live j SET core_count = %(cores)s, min_ram_mb = n.min_ram_mb, resource_type = n.resource_type
+FROM unnest(%(ids)s::bigint[], %(rams)s::bigint[], %(types)s::text[]) AS n (panda_id, min_ram_mb, resource_type)
 WHERE j.panda_id = n.panda_id
 """
+_WALLTIME_OF_JOBS = "UPDATE jobs_live SET max_walltime_s = %(walltime)s WHERE panda_id = ANY(%(panda_ids)s)"
 
 
 def change_attribute(database: Database, task_id: int, name: str, value: int) -> int:
-    """Set one of ATTRIBUTES; jobs that no pilot has had yet obey it too. Raises InvalidInput.
+    """Set one of ATTRIBUTES; jobs that no pilot has had yet obey it too. Raises InvalidInput, also for a contradiction.
 
     `value`: MB (per core where the task counts so), seconds, HS06 seconds per event, or cores.
     """
@@ -100,25 +107,27 @@ def change_attribute(database: Database, task_id: int, name: str, value: int) ->
         is_in_hours = name == "wallTime" and is_panda_dialect(task.row["parameters"])
         given = -(-value // 3600) if is_in_hours else value
         task.execute(_ATTRIBUTE.format(column=column), name=parameter, given=given, value=value)
-        waiting = task.transaction.fetch(_PRESENT_NEEDS, {"panda_ids": task.jobs_in(AWAITING_PILOT)})
-        if not waiting or name == "cpuTime":
-            return
-        cores = [value if name == "coreCount" else job["core_count"] for job in waiting]
-        per_core = "percore" in str(task.row["ram_unit"]).lower()
-        rams = [
-            value * (count if per_core else 1) if name == "ramCount" else job["min_ram_mb"]
-            for count, job in zip(cores, waiting, strict=True)
-        ]
-        task.execute(
-            _NEEDS_OF_JOBS,
-            ids=[job["panda_id"] for job in waiting],
-            cores=cores,
-            rams=rams,
-            types=[resource_type(count, ram) for count, ram in zip(cores, rams, strict=True)],
-            walltime=value if name == "wallTime" else None,
-        )
+        needs = definition_of(lock_task(task.transaction, task_id)).needs
+        waiting = task.jobs_in(AWAITING_PILOT)
+        if name == "wallTime":
+            task.execute(_WALLTIME_OF_JOBS, walltime=value, panda_ids=waiting)
+        elif name != "cpuTime":
+            _need(task, waiting, needs)
 
     return _on_task(database, task_id, change)
+
+
+def _need(task: LockedTask, panda_ids: list[int], needs: Needs) -> None:
+    """Let run jobs among these ask for the cores and memory that new ones would."""
+    waiting = task.transaction.fetch(_WAITING_RUN_JOBS, {"panda_ids": panda_ids})
+    rams = [max(needs.ram_mb, job["raised_mb"] * needs.core_count) for job in waiting]
+    task.execute(
+        _NEEDS_OF_JOBS,
+        ids=[job["panda_id"] for job in waiting],
+        cores=needs.core_count,
+        rams=rams,
+        types=[resource_type(needs.core_count, ram) for ram in rams],
+    )
 
 
 _SPLIT_RULE = """
