@@ -34,15 +34,17 @@ up: $(STAMP)
 down: $(STAMP)
 	$(BIN)/panda down $(ARGS)
 
-# Two processes for what may run side by side, a file staying together since its tests share a server; what starts, kills
-# and times whole systems and browsers runs alone. ARGS names tests to run instead.
-APART := tests/api tests/core tests/logger tests/real tests/tui
+# Two processes, for most tests wait for others: a file stays together since its tests share a server, and what takes
+# long begins first, so that neither process waits for the other at the end. ARGS names tests to run instead.
+WORKERS ?= 2
+LONGEST_FIRST := $(addprefix tests/,chaos pandascope real dashboard tui bench api)
+THE_OTHERS := $(filter-out $(LONGEST_FIRST) tests/support tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+test: export PYTHONDONTWRITEBYTECODE =# hundreds of processes of ours start: none but the first compiles
 test: $(DEV_STAMP)
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(APART)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(APART))
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST) $(THE_OTHERS)
 endif
 
 lint: $(DEV_STAMP)

@@ -276,6 +276,4 @@ def test_the_question_of_pbook_show_reads_the_users_tasks_only(database):
         plans.append(json.dumps(plan))
         assert plan[0]["Plan"]["Total Cost"] < 2000, plan
     assert all("Seq Scan" not in plan for plan in plans)
-    begun = datetime.now(UTC)
     assert len(found(database, "u7", limit=1000)) == 100
-    assert datetime.now(UTC) - begun < timedelta(seconds=1)
