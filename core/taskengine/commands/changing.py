@@ -137,7 +137,10 @@ WHERE jedi_task_id = %(task_id)s
 
 
 def change_split_rule(database: Database, task_id: int, tag: str, value: str) -> int:
-    """Set a changeable splitting rule, by its code or its name, for jobs made from now on. Raises InvalidInput."""
+    """Set a changeable splitting rule, by its code or its name, for jobs made from now on.
+
+    Raises InvalidInput, also for one that the task cannot obey.
+    """
     names = {SPLIT_RULE_TAGS[known]: known for known in CHANGEABLE_TAGS}
     tag = names.get(tag, tag)
     if tag not in CHANGEABLE_TAGS:
@@ -148,7 +151,12 @@ def change_split_rule(database: Database, task_id: int, tag: str, value: str) ->
     if tag in ("MF", "NF", "NG", "CC", "ES", "EC", "NJ", "TW") and not (is_number and int(value) >= 0):
         raise InvalidInput(f"{value[:50]!r} is no number", field="value", remedy="a whole number, 0 or more")
     rule: dict[str, Any] = {SPLIT_RULE_TAGS[tag]: int(value) if is_number else value.strip()}
-    return _on_task(database, task_id, lambda task: task.execute(_SPLIT_RULE, rule=rule))
+
+    def change(task: LockedTask) -> None:
+        task.execute(_SPLIT_RULE, rule=rule)
+        definition_of(lock_task(task.transaction, task_id))
+
+    return _on_task(database, task_id, change)
 
 
 _TIME = """

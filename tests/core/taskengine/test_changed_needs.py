@@ -39,3 +39,16 @@ def test_a_change_that_contradicts_the_task_is_refused_with_its_field(site):
         changing.change_attribute(site, task_id, "coreCount", 8)
     assert refused.value.field == "coreCount"
     assert everything(site) == before
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "field"),
+    [("nFilesPerJob", "999999999", "nFilesPerJob"), ("MF", "999999999", "nMaxFilesPerJob"), ("TW", "x", "value")],
+)
+def test_a_rule_that_no_job_can_obey_is_refused_with_its_field(site, tag, value, field):
+    task_id = accept(site, captured("files"))
+    before = everything(site)
+    with pytest.raises(InvalidInput) as refused:
+        changing.change_split_rule(site, task_id, tag, value)
+    assert refused.value.field == field
+    assert everything(site) == before
