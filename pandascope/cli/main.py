@@ -32,6 +32,7 @@ COMMANDS = (
     Entry("logs", "pandascope.cli.logs", "Show the log of a job, at the failing line.", WORK),
     Entry("kill", "pandascope.cli.kill", "Kill jobs.", WORK),
     Entry("tasks", "pandascope.cli.tasks", "List tasks.", WORK),
+    Entry("task", "pandascope.cli.task", "Show one task: progress, scouts, retries, history.", WORK),
     Entry("tui", "pandascope.cli.tui", "Open the console.", WATCH),
     Entry("incidents", "pandascope.cli.incidents", "List incidents, worst first.", WATCH),
     Entry("rules", "pandascope.cli.rules", "See, try and edit the rules for jobs that fail.", WATCH),

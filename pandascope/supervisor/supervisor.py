@@ -64,6 +64,7 @@ class Supervisor:
         self._records = ProcessRecords(settings.data)
         self._logs = settings.data / "logs"
         self._postgres = EmbeddedPostgres(settings.data) if settings.uses_embedded_database else None
+        self._database_restarts = 0
         self._lifeline = Lifeline()
         self._services: list[Service] = []
         self._handler: PandaHandler | None = None
@@ -161,7 +162,8 @@ class Supervisor:
     def _record_database(self) -> None:
         pid = self._postgres.pid if self._postgres else None
         if self._postgres and pid:
-            self._records.write(DATABASE, pid, address=str(self._postgres.socket_directory))
+            address = str(self._postgres.socket_directory)
+            self._records.write(DATABASE, pid, restarts=self._database_restarts, address=address)
 
     def _migrate(self, database_url: str) -> None:
         database = Database(database_url, pool_size=1)
@@ -269,6 +271,7 @@ class Supervisor:
         extra = {"component": DATABASE, "kind": "service", "signal": name, "exit_code": code}
         log.getChild(DATABASE).error("%s; it is started again", how, extra=extra)
         self._postgres.start()
+        self._database_restarts += 1
         self._record_database()
         log.getChild(DATABASE).info("answers again", extra={"component": DATABASE})
 

@@ -169,6 +169,8 @@ def test_every_command_answers_as_json(
     assert panda_json("job", f"/job/{panda_id}/")["job"]["panda_id"] == panda_id
     assert panda_json("logs", str(panda_id), "--name", "payload.stdout")["text"] == "out\n"
     assert panda_json("tasks", f"jedi_task_id={task_id}")["tasks"][0]["task_name"] == "two-jobs"
+    assert panda_json("task", str(task_id))["task"]["task_name"] == "two-jobs"
+    assert panda_json("task", f"/task/{task_id}/")["jobs"] == {"failed": 1, "finished": 1}
     assert panda_json("queues")["queues"][0]["queue_name"] == "LOCAL"
     assert "incidents" in panda_json("incidents", "state=*")
     assert panda_json("kill", str(panda_id), check=1)["jobs"] == {str(panda_id): False}
@@ -182,6 +184,9 @@ def test_every_command_answers_in_words(panda: Callable[..., Any], client: Clien
     assert panda("logs", str(panda_id)).stdout == "begin\nfatal: no such thing\n"
     assert "> 2 fatal: no such thing" in panda("logs", str(panda_id), "--culprit").stdout
     assert "two-jobs" in panda("tasks").stdout
+    shown = panda("task", str(failed_task["jedi_task_id"])).stdout
+    for part in ("failed 1, finished 1", "1 of 2 done, 1 given up", "fatal: no such thing", "its last job has ended"):
+        assert part in shown, (part, shown)
     assert "LOCAL" in panda("queues").stdout
     assert incident["title"][:30] in panda("incidents", "state=*").stdout
     assert f"incident {incident['incident_id']} " in panda("incidents", str(incident["incident_id"])).stdout

@@ -25,7 +25,7 @@ def test_help_loads_neither_monitors_nor_database_nor_http() -> None:
     assert not loaded_after(program) & {*HEAVY, "httpx", "core"}
 
 
-@pytest.mark.parametrize("name", ["run", "jobs", "job", "logs", "kill", "tasks", "incidents", "queues", "demo"])
+@pytest.mark.parametrize("name", ["run", "jobs", "job", "logs", "kill", "tasks", "task", "incidents", "queues", "demo"])
 def test_a_users_commands_load_neither_monitors_nor_database(name: str) -> None:
     program = f"from pandascope.cli.main import _run\nassert _run(['{name}', '--help']) == 0"
     assert not loaded_after(program) & {*HEAVY, "core"}
