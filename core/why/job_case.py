@@ -58,6 +58,11 @@ WITH RECURSIVE earlier AS (
 SELECT {", ".join(f"j.{name}" for name in JobColumns.model_fields)} FROM earlier e
 JOIN jobs_archive j ON j.panda_id = e.panda_id ORDER BY e.n
 """
+# ix_jobs_live_parent, ix_jobs_archive_parent
+_FOLLOWING_JOBS = """
+SELECT panda_id FROM jobs_live WHERE parent_id = %(panda_id)s
+UNION ALL SELECT panda_id FROM jobs_archive WHERE parent_id = %(panda_id)s ORDER BY panda_id LIMIT %(most)s
+"""
 # ix_task_files_job
 _ATTEMPTS = """
 SELECT max(attempt_nr) AS attempt_nr, max(failed_attempt) AS failed_attempt, min(max_attempt) AS max_attempt,
@@ -152,6 +157,12 @@ class JobCase:
         if self.job["parent_id"] is None:
             return []
         return self.transaction.fetch(_EARLIER_JOBS, {"parent": self.job["parent_id"], "most": _EARLIER})
+
+    @cached_property
+    def following_jobs(self) -> list[int]:
+        """The jobs that took up its input after it, a few at most."""
+        rows = self.transaction.fetch(_FOLLOWING_JOBS, {"panda_id": self.panda_id, "most": NAMED_FILES})
+        return [int(row["panda_id"]) for row in rows]
 
     @cached_property
     def attempts(self) -> Row | None:

@@ -71,9 +71,12 @@ def _what_follows(case: JobCase, deeds: Sequence[Row]) -> str:
     rule = "; ".join(_deed_words(deed) for deed in deeds[:2])
     tail = f" ({rule})" if rule else ""
     left = case.attempts
-    if case.task is None or left is None:
-        return f"nothing: jobs without a task are not tried again{tail}" if case.task is None else (
-            f"its input went into another job, or its task needs it no more{tail}")  # fmt: skip
+    if case.task is None:
+        return f"nothing: jobs without a task are not tried again{tail}"
+    if left is None:
+        jobs = case.following_jobs
+        went = f"its input went into {'job' if len(jobs) == 1 else 'jobs'} {', '.join(map(str, jobs))}"
+        return f"{went if jobs else 'nothing: its task needs its input no more'}{tail}"
     tries = int(left["max_attempt"]) - int(left["attempt_nr"])
     failures = int(left["max_failure"]) - int(left["failed_attempt"])
     if tries <= 0 or failures <= 0:

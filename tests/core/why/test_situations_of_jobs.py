@@ -264,6 +264,7 @@ def test_failed_attempts_are_told_with_their_error_and_the_rule(database):
             generate_jobs(transaction, task)
         jobs = [panda_id for panda_id in jobs_of_task(database, task) if panda_id != one]
     (two,) = jobs
+    assert about_job(database, one)["reason"]["next_step"] == f"its input went into job {two}"
     deed = {"panda_id": one, "jedi_task_id": task, "action": "increase_memory", "effect": "2000 MB per core"}
     insert(database, "retry_log", [deed])
     answer = about_job(database, two)
