@@ -97,7 +97,8 @@ def register(app: Dash, monitor: Monitor, page: Page) -> None:
     """Connect a page: its loading callback and whatever more it has."""
     outputs = [Output(component, prop) for component, prop in page.regions]
     nothing = [no_update] * len(outputs)
-    blank = [no_update, *[None] * (len(outputs) - 1)]  # the heading stays
+    # the heading stays, and what is no content: a plot without a figure is an error, a part without a style shows
+    blank = [no_update, *(None if prop == "children" else no_update for _, prop in page.regions[1:])]
     states = [State(component, prop) for component, prop in page.states]
 
     @app.callback(

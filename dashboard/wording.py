@@ -27,11 +27,13 @@ def plural(value: int, noun: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """The two largest units: '2 d 4 h', '3 min 20 s', '0.4 s'."""
+    """The two largest units: '2 d 4 h', '3 min 20 s', '0.4 s', '12 ms'."""
     if seconds is None:
         return _BLANK
     if seconds < 0:
         return "0 s"
+    if 0 < seconds < 0.1:
+        return f"{max(1, round(seconds * 1000))} ms"
     if seconds < 10:
         return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
     rest, words = round(seconds), list[str]()
@@ -61,16 +63,16 @@ def size(n_bytes: float | None) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
 
 
+def hours(value: float) -> str:
+    """A number of hours: '0', '< 0.1', '0.4', '1 200'."""
+    if 0 < value < 0.05:
+        return "< 0.1"
+    return f"{value:.1f}" if 0 < value < 100 else count(value)
+
+
 def core_hours(core_seconds: float | None) -> str:
     """Core-seconds as core-hours: '0.4 core-h', '1 200 core-h'."""
-    if core_seconds is None:
-        return _BLANK
-    hours = core_seconds / 3600
-    if hours == 0:
-        return "0 core-h"
-    if hours < 0.05:
-        return "< 0.1 core-h"
-    return f"{hours:.1f} core-h" if hours < 100 else f"{count(hours)} core-h"
+    return _BLANK if core_seconds is None else f"{hours(core_seconds / 3600)} core-h"
 
 
 def per_cent(fraction: float | None) -> str:
@@ -92,6 +94,16 @@ def clock_time(text: str | None) -> str:
     """A time to the second in UTC: '2026-11-21 10:00:00'."""
     at = moment(text)
     return _BLANK if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def utc(text: str | None) -> str:
+    """A time to the second that says its zone, for places where nothing around it does: '2026-11-21 10:00:00 UTC'."""
+    return f"{clock_time(text)} UTC" if text else _BLANK
+
+
+def until(text: str) -> str:
+    """The end of something: 'until 2026-11-21 10:00 UTC', 'for good'."""
+    return "for good" if text.startswith("9999") else f"until {clock_time(text)[:16]} UTC"
 
 
 def gist(line: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
@@ -11,17 +11,28 @@ from dashboard.components import marks
 
 
 def funnel(decision: Mapping[str, Any], *, result: str = "Chosen") -> html.Div:
-    """One bar per criterion; the queues it took out are listed with the reason. `result` is the word for who is left."""
+    """One bar per criterion that took queues out, which are listed with the reason. `result` is the word for who is left."""
     steps = decision.get("funnel") or []
+    cutting = [step for step in steps if step["before"] != step["after"] or step.get("note")]
+    others = [step["sentence"] for step in steps if step not in cutting]
     top = max((int(step["before"]) for step in steps), default=1) or 1
     chosen = decision.get("chosen")
     said = f"{result}: {chosen}" if chosen else "No queue was left."
     return html.Div(
         [
             html.P([html.Strong(said), " ", marks.age(decision.get("time"))]),
-            html.Ol([_step(step, top) for step in steps], className="funnel"),
+            html.Ol([_step(step, top) for step in cutting], className="funnel"),
+            _silent(others),
         ]
     )
+
+
+def _silent(sentences: Sequence[str]) -> html.Details | None:
+    """The criteria that left nobody out: there are some thirty, so they are folded away."""
+    if not sentences:
+        return None
+    head = html.Summary(f"Criteria that left nobody out: {len(sentences)}", className="dim")
+    return html.Details([head, html.Ul([html.Li(f"{sentence}.") for sentence in sentences], className="funnel-out")])
 
 
 def _step(step: Mapping[str, Any], top: int) -> html.Li:

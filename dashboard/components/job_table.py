@@ -15,7 +15,7 @@ from dashboard.links import Links
 def job_table(rows: Sequence[dict[str, Any]], links: Links) -> html.Div:
     """PandaID (link), state, queue, user, changed, failing line with a link into the log."""
     return panels.table(
-        ["PandaID", "State", "Queue", "Worker node", "User", "Changed", "Failing line", ""],
+        ["PandaID", "State", "Queue", "Worker node", "User", "Changed", "Failing line", "Log"],
         [
             [
                 html.A(str(row["panda_id"]), href=links.page("job", row["panda_id"]), className="mono"),
@@ -25,7 +25,7 @@ def job_table(rows: Sequence[dict[str, Any]], links: Links) -> html.Div:
                 row.get("prod_user_name") or "",
                 marks.age(row.get("state_change_time")),
                 marks.mono(failing_line(row), class_name="clip"),
-                html.A("log", href=links.page("log", row["panda_id"])),
+                html.A("open", href=links.page("log", row["panda_id"])),
             ]
             for row in rows
         ],

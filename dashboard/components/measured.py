@@ -18,7 +18,7 @@ def measured(entries: list[dict[str, Any]]) -> html.Section | None:
 
 
 def _part(entry: dict[str, Any]) -> html.Div:
-    when = wording.clock_time(entry.get("time"))
+    when = wording.utc(entry.get("time"))
     parts: list[Any] = [
         html.P(
             [

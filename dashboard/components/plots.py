@@ -13,6 +13,7 @@ from dashboard import palette, wording
 from dashboard.links import Links
 
 _CONFIG: dict[str, Any] = {"config": {"displayModeBar": False, "responsive": True, "scrollZoom": False}}
+_LEAST_SPAN = timedelta(hours=1)
 
 
 def stacked_bars(answer: Mapping[str, Any], links: Links, *, by: str = "status", **filters: Any) -> go.Figure:
@@ -32,7 +33,9 @@ def stacked_bars(answer: Mapping[str, Any], links: Links, *, by: str = "status",
             customdata=[_jobs_of_bin(links, by, name, start, bin_s, filters) for start in bins],
             hovertemplate="%{y} " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
         )
-    _whole_numbers(figure, max((sum(counts) for counts in zip(*answer["series"].values(), strict=True)), default=0))
+    top = max((sum(counts) for counts in zip(*answer["series"].values(), strict=True)), default=0)
+    _whole_numbers(figure, top)
+    _say_when_empty(figure, top, "No job ended in this time.")
     return figure
 
 
@@ -54,6 +57,7 @@ def counts_over_time(values: Sequence[int], *, bin_s: int, until: str | None, co
     )
     figure.update_layout(showlegend=False)
     _whole_numbers(figure, max(values, default=0))
+    _say_when_empty(figure, max(values, default=0), "Nothing in this time.")
     return figure
 
 
@@ -73,6 +77,9 @@ def hours_by_day(days: Sequence[Mapping[str, Any]]) -> go.Figure:
             hovertemplate="%{y:.1f} core hours<br>%{x|%d %b}<extra></extra>",
         )
     figure.update_layout(bargap=0.15)
+    top = max((value for _, values in shares for value in values), default=0)
+    _plain_numbers(figure, top, " core-h")
+    _say_when_empty(figure, top, "No job of this account ended in these days.")
     return figure
 
 
@@ -88,14 +95,19 @@ def lines(curves: Mapping[str, Sequence[tuple[str, float]]], *, unit: str) -> go
             line={"color": palette.SERIES[index % len(palette.SERIES)], "width": 2},
             hovertemplate="%{y:+.1f} " + unit + " " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
         )
-    figure.update_yaxes(rangemode="normal", zeroline=True, zerolinecolor="rgba(128,128,128,.6)", ticksuffix=f" {unit}")
+    figure.update_yaxes(rangemode="normal", zeroline=True, zerolinecolor="rgba(128,128,128,.6)")
+    _plain_numbers(
+        figure, max((abs(value) for points in curves.values() for _, value in points), default=0), f" {unit}"
+    )
+    _room_for_few(figure, curves)
     figure.update_layout(legend={"traceorder": "normal"})
     return figure
 
 
 def graph(component_id: str, *, height: int = 220) -> html.Div:
     """An empty plot that a callback fills; its place is kept while Plotly is still being loaded."""
-    plot = dcc.Graph(id=component_id, figure=_blank(), style={"height": f"{height}px"}, className="plot", **_CONFIG)
+    figure = _blank().update_xaxes(visible=False).update_yaxes(visible=False)  # else it shows a year of nothing
+    plot = dcc.Graph(id=component_id, figure=figure, style={"height": f"{height}px"}, className="plot", **_CONFIG)
     return html.Div(plot, style={"height": f"{height}px"})
 
 
@@ -108,7 +120,7 @@ def _blank() -> go.Figure:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": "system-ui, sans-serif", "size": 12},
-            "xaxis": {**axis, "type": "date", "showgrid": False},
+            "xaxis": {**axis, "type": "date", "showgrid": False, "tickangle": 0},
             "yaxis": {**axis, "rangemode": "tozero", "tickformat": "~s", "nticks": 5},
             "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
             "hoverlabel": {"align": "left"},
@@ -122,6 +134,31 @@ def _whole_numbers(figure: go.Figure, top: int) -> None:
     """Counts have no fractions, so a low axis gets a tick per unit."""
     if top <= 5:
         figure.update_yaxes(dtick=1, range=[0, max(top, 1) * 1.05])
+
+
+def _plain_numbers(figure: go.Figure, top: float, unit: str) -> None:
+    """Numbers with their unit: '0.002 core-h', not '2m', and thousands as '2k'."""
+    figure.update_yaxes(tickformat="~s" if top >= 1000 else "~g", ticksuffix=unit)
+
+
+def _say_when_empty(figure: go.Figure, top: float, sentence: str) -> None:
+    """Axes around nothing look like a fault of the page."""
+    if not top:
+        figure.update_xaxes(showticklabels=False).update_yaxes(visible=False)
+        figure.update_layout(showlegend=False)
+        figure.add_annotation(
+            text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14}
+        )
+
+
+def _room_for_few(figure: go.Figure, curves: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+    """At least an hour and two per cent are shown: Plotly would make a picture of milliseconds of one point."""
+    times = [time for time in (wording.moment(text) for points in curves.values() for text, _ in points) if time]
+    if times and max(times) - min(times) < _LEAST_SPAN:
+        figure.update_xaxes(range=[(max(times) - _LEAST_SPAN).isoformat(), max(times).isoformat()])
+    values = [value for points in curves.values() for _, value in points]
+    if values and max(map(abs, values)) < 2:
+        figure.update_yaxes(range=[-2.2, 2.2])
 
 
 def _colour(by: str, name: str, index: int) -> str:

@@ -35,7 +35,7 @@ def task_retries(rows: list[dict[str, Any]], links: Links) -> html.Section | Non
             str(row["rule_id"] or "class"),
             wording.count(row["n_matched"]),
             wording.count(row["n_acted"]),
-            wording.clock_time(row["last_matched"]),
+            wording.utc(row["last_matched"]),
             row["effect"],
         ]
         for row in rows

@@ -52,7 +52,7 @@ def _facts(reason: Mapping[str, Any], answer: Mapping[str, Any], links: Links) -
 
 def _next(reason: Mapping[str, Any]) -> Any:
     words = str(reason["next_step"])
-    time = wording.clock_time(reason["next_time"]) if reason["next_time"] else ""
+    time = wording.utc(reason["next_time"]) if reason["next_time"] else ""
     return [words[:1].upper() + words[1:], html.Span(f" ({time})", className="dim") if time else ""]
 
 
@@ -61,7 +61,7 @@ def _start(start: Mapping[str, Any] | None) -> Any:
         return None
     if not start["is_known"]:
         return start["sentence"]
-    half, nine = wording.clock_time(start["start_p50"]), wording.clock_time(start["start_p90"])
+    half, nine = wording.utc(start["start_p50"]), wording.utc(start["start_p90"])
     return [html.Strong(f"Before {nine}"), f" nine times of ten, before {half} half the time. {start['sentence']}"]
 
 
@@ -85,9 +85,7 @@ def _brokerage(brokerage: Mapping[str, Any] | None) -> Any:
     """The criteria that leave somebody out, and every change that would let further queues in."""
     if not brokerage:
         return None
-    cutting = [step for step in brokerage["funnel"] if step["before"] != step["after"]]
-    others = len(brokerage["funnel"]) - len(cutting)
-    decision = {"funnel": cutting, "time": brokerage["time"], "chosen": ", ".join(brokerage["accepted"])}
+    decision = {"funnel": brokerage["funnel"], "time": brokerage["time"], "chosen": ", ".join(brokerage["accepted"])}
     changes = [
         html.Li([html.Strong(change["words"]), f": {change['accepted_then']} of {change['queue_count']} queues"])
         for change in brokerage["changes"]
@@ -97,7 +95,6 @@ def _brokerage(brokerage: Mapping[str, Any] | None) -> Any:
             html.Summary([html.Strong("Queues: "), brokerage["sentence"]], className="why-queues"),
             html.Ul(changes, className="why-changes") if changes else None,
             funnel(decision, result="Accepted"),
-            html.P(f"Criteria that left nobody out: {others}.", className="dim") if others else None,
         ],
         open=not brokerage["accepted"],
         id="why-brokerage",

@@ -38,7 +38,9 @@ def _layout(address: Address, links: Links) -> html.Div:
                     ),
                     html.Div(
                         [
-                            panels.panel("Events per 5 minutes, last hour", plots.graph("incident-trend", height=180)),
+                            panels.panel(
+                                "Events per 5 minutes, last hour, UTC", plots.graph("incident-trend", height=180)
+                            ),
                             html.Div(id="incident-activity"),
                         ],
                         className="stack",
@@ -90,17 +92,22 @@ def _verdict(row: dict[str, Any], links: Links) -> html.Div:
     code = ":".join(str(row[name]) for name in ("component", "code") if row.get(name) not in (None, ""))
     return html.Div(
         [
-            html.A(marks.number(wording.count(row.get("job_count")), "jobs"), href=jobs, className="number-link"),
+            html.A(_count(row, "job"), href=jobs, className="number-link"),
             marks.number(wording.core_hours(row.get("lost_core_s")), "lost"),
-            marks.number(wording.count(row.get("queue_count")), "queues"),
-            marks.number(wording.count(row.get("task_count")), "tasks"),
-            marks.number(wording.count(row.get("user_count")), "users"),
-            marks.number(wording.count(row.get("record_count")), "records"),
+            _count(row, "queue"),
+            _count(row, "task"),
+            _count(row, "user"),
+            _count(row, "record"),
             marks.number(code or "–", "component and code", class_name="number-text"),
             marks.number(str(row["kind"]).replace("_", " "), "kind", class_name="number-text"),
         ],
         className="numbers panel",
     )
+
+
+def _count(row: dict[str, Any], noun: str) -> html.Div:
+    number = row.get(f"{noun}_count")
+    return marks.number(wording.count(number), noun if number == 1 else f"{noun}s")
 
 
 def _breakdown(breakdown: dict[str, list[dict[str, Any]]], row: dict[str, Any], links: Links) -> Any:
@@ -175,7 +182,10 @@ def _records(records: list[dict[str, Any]]) -> html.Section:
         )
         for record in records
     ]
-    return panels.panel("Log records", html.Div(lines, className="records mono") if lines else "No records are kept.")
+    if not lines:
+        return panels.panel("Log records", "No records are kept.")
+    zone = html.Span("times in UTC", className="dim")
+    return panels.panel("Log records", html.Div(lines, className="records mono"), aside=zone)
 
 
 PAGE = Page(

@@ -45,7 +45,7 @@ async def _load(view: View) -> Sequence[Any]:
     answer, reasons = await asyncio.gather(view.client.job(view.number), told(view.client.why_job(view.number)))
     job = answer["job"]
     left = [
-        panels.panel("States", timeline(answer.get("history") or [])),
+        panels.panel("States", timeline(answer.get("history") or []), aside=html.Span("times in UTC", className="dim")),
         job_retries(answer.get("retries"), view.links),
         _files(answer.get("files") or []),
         _parameters(answer.get("parameters")),
@@ -132,9 +132,9 @@ def _facts(job: dict[str, Any], timing: dict[str, int], links: Links) -> html.Se
         ("CPU used", wording.duration(job.get("cpu_consumption_time_s"))),
         ("Memory used", wording.size(job["max_rss_kb"] * 1024) if job.get("max_rss_kb") else None),
         ("Pilot's time", wording.steps(timing) if timing else None),
-        ("Created", wording.clock_time(job.get("creation_time"))),
-        ("Started", wording.clock_time(job.get("start_time"))),
-        ("Ended", wording.clock_time(job.get("end_time"))),
+        ("Created", wording.utc(job.get("creation_time"))),
+        ("Started", wording.utc(job.get("start_time"))),
+        ("Ended", wording.utc(job.get("end_time"))),
         ("Told the pilot", job.get("command_to_pilot")),
     ]
     return panels.panel("Facts", panels.facts(pairs))

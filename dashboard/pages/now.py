@@ -30,7 +30,7 @@ def _layout(address: Address, links: Links) -> html.Div:
             html.Div(panels.skeleton(240), id="now-incidents"),
             html.Div(panels.skeleton(90), id="now-ribbon"),
             panels.panel(
-                "Jobs ended over time",
+                "Jobs ended over time, UTC",
                 plots.graph("now-throughput", height=230),
                 aside=html.Span(id="now-throughput-note", className="dim"),
             ),

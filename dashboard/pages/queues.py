@@ -25,8 +25,8 @@ _HEADS = [
     "#Finished, 1 h",
     "#Failed, 1 h",
     "Last pilot",
-    "#Cores",
-    "#Memory",
+    "#Most cores",
+    "#Most memory",
     "Storage",
 ]
 
@@ -79,19 +79,20 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
             row.get("failed_last_hour") or 0, links.page("jobs", computing_site=name, job_status="failed", hours=1)
         ),
         marks.age(row.get("last_pilot_contact"), blank="never"),
-        wording.count(row.get("max_core_count")),
+        wording.count(row.get("max_core_count") or None),
         wording.size((row.get("max_ram_mb") or 0) * 1_000_000) if row.get("max_ram_mb") else "–",
         row.get("storage_endpoint") or "",
     ]
 
 
 def _set_by(row: dict[str, Any]) -> Any:
-    """Whose word the state is and since when; why is the tooltip."""
+    """Whose word the state is, since when and why."""
     if not row.get("status_time"):
         return ""
     who = "test jobs" if row.get("status_who") == "queue_tester" else row.get("status_who") or "the system"
     why = row.get("status_reason") or "no reason given"
-    return html.Span([f"{who}, ", marks.age(row["status_time"])], title=why, className="clip")
+    said = html.Span([f"{who}, ", marks.age(row["status_time"])], className="clip")
+    return html.Div([said, html.Span(why, title=why, className="dim clip short")])
 
 
 def _count_link(number: int, href: str) -> Any:

@@ -96,7 +96,7 @@ def _action(rule: Mapping[str, Any]) -> html.Div:
 def _state(rule: Mapping[str, Any], passive: set[str]) -> html.Div:
     """Active, or the first reason why it only watches; and when it ends."""
     expires = rule["expiration_time"]
-    until = html.Div(f"until {wording.clock_time(expires)[:16]}", className="dim") if expires else None
+    until = html.Div(wording.until(expires), className="dim") if expires else None
     return html.Div([_word_of_state(rule, passive), until])
 
 
@@ -120,7 +120,7 @@ def _faults(answer: dict[str, Any], links: Links) -> html.Section:
         sentence = "No job failed in the last 24 hours. Failed jobs stand here by whose fault they were."
         return panels.panel("Whose fault failures were", panels.empty(sentence), aside=aside)
     classes = [
-        [name, wording.count(row["jobs"]), wording.core_hours(row["lost_core_s"]).removesuffix(" core-h")]
+        [name, wording.count(row["jobs"]), wording.hours(row["lost_core_s"] / 3600)]
         for name, row in sorted(answer["classes"].items(), key=lambda item: -item[1]["jobs"])
     ]
     errors = [_error(row, links) for row in answer["errors"][:_ERRORS]]

@@ -24,13 +24,17 @@ _PLOT = "shares-plot"
 _HIDDEN, _SHOWN = {"display": "none"}, {"display": "block"}
 _MOST_CURVES = 8
 _HOURS = 24
+_NO_CURVES = (
+    "Nothing to draw yet: use and target are noted every few minutes, and in the last 24 hours no share was due anything. "
+    "The first jobs that run in a share begin its curve."
+)
 
 
 def _layout(address: Address, links: Links) -> html.Div:
     plot = panels.panel(
         "Off target over 24 hours",
-        plots.graph(_PLOT, height=260),
-        aside=html.Span("percent above or below; the largest shares", className="dim"),
+        [html.Div(id="shares-no-curves"), html.Div(plots.graph(_PLOT, height=260), id="shares-curves", style=_HIDDEN)],
+        aside=html.Span("percent above or below; the largest shares; UTC", className="dim"),
     )
     return html.Div(
         [
@@ -46,22 +50,28 @@ async def _load(view: View) -> Sequence[Any]:
     answer, samples = await asyncio.gather(view.client.shares(), view.client.share_samples(_HOURS))
     curves = dict(list(deviations(samples["samples"]).items())[:_MOST_CURVES])
     leaves = sum(1 for share in answer["shares"] if share["is_leaf"])
+    nothing = panels.empty(_NO_CURVES) if leaves and not curves else None
     return [
         heading(wording.plural(leaves, "share") if leaves else "Shares", below=freshness(answer)),
         _tree(answer, view.links),
+        _SHOWN if leaves else _HIDDEN,
+        nothing,
         plots.lines(curves, unit="%"),
         _SHOWN if curves else _HIDDEN,
     ]
 
 
-def _tree(answer: Mapping[str, Any], links: Links) -> html.Div:
+def _tree(answer: Mapping[str, Any], links: Links) -> Any:
     total = float(answer["executing_power"])
     rows = [_row(share, total, links) for share in answer["shares"]]
     if not rows:
         sentence = "There is no tree of shares: priority and age decide alone. 'panda shares load FILE' makes one."
         return panels.empty(sentence)
     rows += [_unlisted_row(share) for share in answer["unlisted"]]
-    return html.Div(panels.table(_HEADS, rows, class_name="shares"), className="panel")
+    unit = html.Span("executing and target: cores times the power of each", className="dim")
+    return panels.panel(
+        "What is due and what is used", panels.table(_HEADS, rows, class_name="shares"), aside=unit, flush=True
+    )
 
 
 def _row(share: Mapping[str, Any], total: float, links: Links) -> list[Any]:
@@ -112,8 +122,10 @@ PAGE = Page(
     regions=(
         ("shares-head", "children"),
         ("shares-tree", "children"),
-        (_PLOT, "figure"),
         ("shares-held", "style"),
+        ("shares-no-curves", "children"),
+        (_PLOT, "figure"),
+        ("shares-curves", "style"),
     ),
     load=_load,
     topics=lambda address: ["jobs"],

@@ -16,7 +16,7 @@ from dashboard.links import Links
 from dashboard.page import AGAIN, Page, View, in_browser
 from pandascope.addresses import Address
 
-_AGENT_HEADS = ["Agent", "State", "Last run", "Next run", "#Took", "#Cycles", "Host", "Last error"]
+_AGENT_HEADS = ["Agent", "State", "Last run", "Next run, UTC", "#Took", "#Cycles", "Host", "Last error"]
 _TIMEOUT_HEADS = ["What", "States", "#Limit", "#Past half", "#Ended", "Last", "What happens then"]
 _EVERY_MS = 10_000
 """Runs of agents are no changes that the stream tells of: the page asks again by itself."""
@@ -63,7 +63,7 @@ def _agent(row: Mapping[str, Any]) -> list[Any]:
         html.Strong(row["name"].replace("_", " ")),
         _state(row),
         marks.age(row["last_run"], blank="never"),
-        html.Span(wording.clock_time(row["next_run"])[-8:], title=wording.clock_time(row["next_run"]) + " UTC"),
+        html.Span(wording.clock_time(row["next_run"])[-8:], title=wording.utc(row["next_run"])),
         wording.duration(row["duration_ms"] / 1000),
         wording.count(row["cycle_count"]),
         html.Span(row["host"], title=f"process {row['process_id']}", className="clip"),
@@ -101,7 +101,7 @@ def _timeouts(answer: Mapping[str, Any], links: Links) -> html.Section:
 
 
 def _timeout(row: Mapping[str, Any], links: Links) -> list[Any]:
-    states = " ".join(row["states"])
+    states = ", ".join(row["states"])
     return [
         html.Strong(row["name"]),
         html.Span(states, title=states, className="clip"),

@@ -39,7 +39,11 @@ async def _load(view: View) -> Sequence[Any]:
         below=[html.Span(task.get("task_name") or "", className="summary"), freshness(answer)],
         aside=copy_link(),
     )
-    parts = [part for part in (why(reasons, view.links), *_parts(answer, task, view)) if part is not None]
+    said = why(reasons, view.links)
+    dialog, sentence = str(task.get("error_dialog") or ""), str((reasons.get("reason") or {}).get("sentence"))
+    is_told = said is not None and dialog.rstrip(".") in sentence
+    problem = html.Div(dialog, className="problem") if dialog and not is_told else None
+    parts = [part for part in (said, problem, *_parts(answer, task, view)) if part is not None]
     return [head, html.Div(parts, className="stack")]
 
 
@@ -48,8 +52,6 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
     every = html.A("All its jobs", href=view.links.page("jobs", jedi_task_id=number))
     counts = answer.get("jobs") or {}
     parts: list[Any] = [panels.panel("Jobs by state", job_ribbon(counts, view.links, jedi_task_id=number), aside=every)]
-    if task.get("error_dialog"):
-        parts.insert(0, html.Div(task["error_dialog"], className="problem"))
     if answer.get("incidents"):
         parts.append(
             panels.panel(
@@ -65,7 +67,7 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
         parts.append(retries)
     if answer.get("history"):
         steps = html.Ol([_step(step) for step in answer["history"]], className="steps")
-        parts.append(panels.panel("History", steps))
+        parts.append(panels.panel("History", steps, aside=html.Span("times in UTC", className="dim")))
     if answer.get("parameters"):
         text = json.dumps(answer["parameters"], indent=2, ensure_ascii=False, sort_keys=True)
         parts.append(panels.panel("Parameters", html.Pre(text, className="code", tabIndex=0)))
@@ -108,11 +110,11 @@ def _facts(task: dict[str, Any], links: Links) -> html.Dl:
             ("Files", _files(task)),
             ("Request", task.get("req_id") or None),
             ("Queue", task.get("site") or None),
-            ("Created", wording.clock_time(task.get("creation_time"))),
-            ("Changed", wording.clock_time(task.get("modification_time"))),
-            ("Ended", wording.clock_time(task.get("end_time"))),
+            ("Created", wording.utc(task.get("creation_time"))),
+            ("Changed", wording.utc(task.get("modification_time"))),
+            ("Ended", wording.utc(task.get("end_time"))),
             ("Goal", f"{task['goal'] / 10:g} %" if task.get("goal", 1000) < 1000 else None),
-            ("System acts next", wording.clock_time(task["next_try_time"]) if task.get("next_try_time") else None),
+            ("System acts next", wording.utc(task["next_try_time"]) if task.get("next_try_time") else None),
         ]
     )
 

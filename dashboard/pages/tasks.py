@@ -38,7 +38,11 @@ async def _load(view: View) -> Sequence[Any]:
 def _table(rows: list[dict[str, Any]], view: View) -> Any:
     if not rows:
         clear = html.A("Clear all filters", href=view.links.to(bare(view.address)), className="button")
-        how = "Submit one with 'panda run'." if not view.address.filters else "No task passes these filters."
+        how = (
+            "No task in this time. 'panda run' submits one."
+            if not view.address.filters
+            else "No task passes these filters."
+        )
         return panels.empty(how, *([clear] if view.address.filters else []))
     return html.Div(panels.table(_HEADS, [_row(row, view.links) for row in rows]), className="panel")
 

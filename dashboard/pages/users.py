@@ -35,7 +35,9 @@ _HIDDEN, _SHOWN = {"display": "none"}, {"display": "block"}
 
 
 def _layout(address: Address, links: Links) -> html.Div:
-    by_day = panels.panel("Core hours by day", plots.graph(_PLOT), aside="of jobs that ended that day, UTC")
+    by_day = panels.panel(
+        "Core hours by day", plots.graph(_PLOT), aside=html.Span("of jobs that ended that day, UTC", className="dim")
+    )
     return html.Div(
         [
             html.Div(heading("Users"), id="users-head"),
@@ -91,7 +93,10 @@ def _row(row: Mapping[str, Any], links: Links) -> list[Any]:
         else "0",
         wording.count(row["held_jobs"]),
         wording.count(row["active_tasks"]),
-        *(f"{row[name]:,.1f}" for name in ("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d", "failed_core_hours_30d")),
+        *(
+            wording.hours(row[name])
+            for name in ("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d", "failed_core_hours_30d")
+        ),
     ]
 
 
@@ -104,16 +109,12 @@ def standing(limits: Mapping[str, Any]) -> Any:
     """A ban or a boost as a chip; its reason is the tooltip."""
     if limits["is_banned"]:
         return html.Span(
-            f"banned {_until(limits['banned_until'])}", className="chip chip-warning", title=limits["reason"]
+            f"banned {wording.until(limits['banned_until'])}", className="chip chip-warning", title=limits["reason"]
         )
     if limits["boost_priority"] is not None:
-        words = f"priority {limits['boost_priority']} {_until(limits['boost_until'])}"
+        words = f"priority {limits['boost_priority']} {wording.until(limits['boost_until'])}"
         return html.Span(words, className="chip", title=limits["reason"])
     return None
-
-
-def _until(time: str) -> str:
-    return "for good" if time.startswith("9999") else f"until {time[:16].replace('T', ' ')}"
 
 
 def _account(answer: Mapping[str, Any], links: Links) -> html.Div:
@@ -137,7 +138,9 @@ def _numbers(user: Mapping[str, Any]) -> html.Div:
         panels.tile("Running", wording.count(user["running_jobs"]), at_most),
         panels.tile("Queued", wording.count(user["queued_jobs"]), held),
         panels.tile("Tasks", wording.count(user["active_tasks"]), f"of {wording.count(limits['max_active_tasks'])}"),
-        panels.tile("CPU hours, 30 days", f"{user['cpu_hours_30d']:,.1f}", f"{user['cpu_hours_1d']:,.1f} today"),
+        panels.tile(
+            "CPU hours, 30 days", wording.hours(user["cpu_hours_30d"]), f"{wording.hours(user['cpu_hours_1d'])} today"
+        ),
     ]
     return html.Div(tiles, className="tiles")
 
@@ -159,9 +162,9 @@ def _limits(answer: Mapping[str, Any]) -> Any:
 
 
 def _quota(quota: Mapping[str, Any]) -> html.P:
-    end = f"; used up {_until(quota['free_again'])}" if quota["free_again"] else ""
+    end = f"; used up {wording.until(quota['free_again'])}" if quota["free_again"] else ""
     days = wording.plural(quota["days"], "day")
-    return html.P(f"{quota['used']:,.1f} of {quota['allowed']:,} CPU hours in {days}{end}")
+    return html.P(f"{wording.hours(quota['used'])} of {wording.count(quota['allowed'])} CPU hours in {days}{end}")
 
 
 def _queues(rows: Sequence[Mapping[str, Any]], links: Links) -> Any:
@@ -173,7 +176,7 @@ def _queues(rows: Sequence[Mapping[str, Any]], links: Links) -> Any:
         [
             html.A(row["computing_site"] or "none", href=links.page("jobs", computing_site=row["computing_site"])),
             row["prod_source_label"],
-            *(f"{row[name]:,.1f}" for name in hours),
+            *(wording.hours(row[name]) for name in hours),
             *(wording.count(row[name]) for name in counts),
         ]
         for row in rows

@@ -23,7 +23,10 @@ _STICKING_OUT = """() => [...document.querySelectorAll('#page *')].filter((eleme
 
 _HEADER_OVERLAPS = """() => {
     const parts = [...document.querySelector('.header').children].map((part) => part.getBoundingClientRect());
-    return parts.slice(1).some((box, index) => box.left < parts[index].right - 1);
+    return parts.slice(1).some((box, index) => {
+        const before = parts[index];
+        return box.left < before.right - 1 && box.top < before.bottom && before.top < box.bottom;
+    });
 }"""
 
 
@@ -52,7 +55,7 @@ def _look(tab: Tab, address: str, suffix: str) -> None:
     expect(page.locator("#live-badge")).to_have_text("LIVE")
     if address == "jobs/":
         expect(page.locator(".job-grid .ag-center-cols-container .mark").first).to_be_visible()
-    for plot in page.locator(".plot").all():
+    for plot in page.locator(".plot:visible").all():
         expect(plot.locator(".bars").first).to_be_attached()
     PICTURES.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "-", address).strip("-") or "now"
@@ -60,6 +63,24 @@ def _look(tab: Tab, address: str, suffix: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
     assert page.evaluate(_STICKING_OUT) == [], address
     assert not page.evaluate(_HEADER_OVERLAPS), address
+
+
+_SQUEEZED = """() => [...document.querySelectorAll('#page *')].filter((element) => {
+    const box = element.getBoundingClientRect(), text = element.childElementCount ? '' : element.textContent;
+    return box.width && text.length > 12 && box.height > 6 * box.width;
+}).map((element) => element.className + ': ' + element.textContent.slice(0, 60))"""
+
+
+def test_a_telephone_shows_the_same_one_below_the_other(story, chromium):
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="light")
+    try:
+        tab = _tab_in(context, story.system.url)
+        for address in [*_addresses(story), "shares/", "users/"]:
+            _look(tab, address, "390-light")
+            assert tab.page.evaluate(_SQUEEZED) == [], address
+        assert tab.complaints == []
+    finally:
+        context.close()
 
 
 def test_the_scheme_can_be_changed_and_is_remembered(story, tab):

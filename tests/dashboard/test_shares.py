@@ -69,7 +69,15 @@ def test_a_share_leads_to_its_jobs(shared, tab):
     expect(page.locator("h1")).to_contain_text("39 jobs")
 
 
+def test_a_tree_without_samples_says_why_there_is_no_curve(shared, tab):
+    shared.system.database.execute("DELETE FROM share_samples")
+    page = tab.open("shares/")
+    expect(page.locator("#shares-no-curves")).to_contain_text("Nothing to draw yet")
+    expect(page.locator("#shares-plot")).to_be_hidden()
+
+
 def test_without_a_tree_the_page_says_what_decides(shared, tab):
     replace_tree(shared.system.database, [], who="olga")
     page = tab.open("shares/")
     expect(page.locator("#shares-tree")).to_contain_text("priority and age decide alone")
+    expect(page.locator("#shares-held")).to_be_hidden()

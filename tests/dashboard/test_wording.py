@@ -13,6 +13,8 @@ from dashboard import wording
         (None, "–"),
         (-3, "0 s"),
         (0, "0 s"),
+        (0.0002, "1 ms"),
+        (0.0164, "16 ms"),
         (0.42, "0.4 s"),
         (59.6, "1 min"),
         (200, "3 min 20 s"),
@@ -46,6 +48,17 @@ def test_counts_and_plurals():
 )
 def test_core_hours(seconds, words):
     assert wording.core_hours(seconds) == words
+
+
+def test_times_outside_of_tables_say_their_zone():
+    assert wording.utc("2026-11-21T11:57:34.123+01:00") == "2026-11-21 10:57:34 UTC"
+    assert wording.utc(None) == "–"
+    assert wording.until("2026-11-21T11:57:34+00:00") == "until 2026-11-21 11:57 UTC"
+    assert wording.until("9999-12-31T00:00:00+00:00") == "for good"
+
+
+def test_hours_show_small_amounts():
+    assert [wording.hours(value) for value in (0, 0.01, 0.4, 1234.6)] == ["0", "< 0.1", "0.4", "1\u202f235"]
 
 
 def test_the_gist_of_a_log_line_is_what_its_logger_did_not_add():
