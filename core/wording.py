@@ -39,6 +39,6 @@ def named(names: Sequence[str], count: int) -> str:
 
 
 def moment(time: datetime, now: datetime | None = None) -> str:
-    """A time of day, with the date when it is not today's (UTC)."""
+    """A time of day in UTC, with the date when it is not today's: `10:04 UTC`."""
     today = (now or utc_now()).date()
-    return f"{time:%H:%M}" if time.date() == today else f"{time:%Y-%m-%d %H:%M}"
+    return f"{time:%H:%M} UTC" if time.date() == today else f"{time:%Y-%m-%d %H:%M} UTC"

@@ -95,24 +95,32 @@ class AccountIsOverLimit:
         values = {"name": account.name, "on_node": [str(status) for status in ON_WORKER_NODE], "most": _MOST_OF_ACCOUNT}
         running = case.transaction.fetch_one(statement, values) or {"jobs": 0, "cores": 0}
         load = Load(int(running["jobs"]), int(running["cores"]))
-        hold = judge(limits, load, account=account, quota_reason=self._quota(case, account), now=case.as_of)
+        quota = self._quota(case, account)
+        hold = judge(limits, load, account=account, quota_reason=quota, now=case.as_of)
         said = str(case.last_step["reason"]).rstrip(".") if case.last_step else ""
         clause = hold.reason if hold else said or f"{account} had too much running"
         expires = job["state_change_time"] + timedelta(seconds=case.timeouts.throttled_s)
-        return Reason(
-            self.id,
-            Responsible.OPERATORS if limits.is_banned(case.as_of) else Responsible.USER,
-            clause=clause,
-            sentence=f"It is held back: {clause}. {account} has {counted(load.running_jobs, 'job')} running on "
-            f"{counted(load.running_cores, 'core')}; allowed are {limits.max_running_jobs:,} jobs and "
-            f"{limits.max_running_cores:,} cores.",
-            next_step=f"it goes on when both are below {case.accounts.release_below:.0%} of that; at the time given it is "
-            "closed",
-            next_time=expires,
-            advice=(
+        is_banned = limits.is_banned(case.as_of)
+        advice: tuple[str, ...] = ("ask the operators",)
+        numbers, goes_on = "", "it goes on when that is over"
+        if not is_banned and not quota:
+            numbers = (
+                f" {counted(load.running_jobs, 'job')} run on {counted(load.running_cores, 'core')}; at most "
+                f"{counted(limits.max_running_jobs, 'job')} and {counted(limits.max_running_cores, 'core')} may."
+            )
+            goes_on = f"it goes on when both are below {case.accounts.release_below:.0%} of that"
+            advice = (
                 "wait for your running jobs, or kill those you do not need",
                 "ask the operators for a higher limit",
-            ),
+            )
+        return Reason(
+            self.id,
+            Responsible.OPERATORS if is_banned else Responsible.USER,
+            clause=clause,
+            sentence=f"It is held back: {clause}.{numbers}",
+            next_step=f"{goes_on}; at the time given it is closed",
+            next_time=expires,
+            advice=advice,
             numbers={
                 **{"running_jobs": load.running_jobs, "running_cores": load.running_cores},
                 **{"max_running_jobs": limits.max_running_jobs, "max_running_cores": limits.max_running_cores},

@@ -34,7 +34,7 @@ class BrokerageFailed:
         said = str(case.job["brokerage_error_diag"]).strip().rstrip(".")
         if case.status != JobStatus.DEFINED or case.job["brokerage_error_code"] != _BROKERAGE_FAILED:
             return None
-        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S})" if case.job["brokerage_time"] else ""
+        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S} UTC)" if case.job["brokerage_time"] else ""
         return Reason(
             self.id,
             Responsible.OPERATORS,
@@ -67,7 +67,7 @@ class NoQueueFits:
                 f"None of {counted(n_queues, 'queue')} can take it: the last {binding['before']:,} fail at "
                 f"'{binding['sentence']}' ({examples})."
             )
-        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S})" if case.job["brokerage_time"] else ""
+        looked = f" (last at {case.job['brokerage_time']:%H:%M:%S} UTC)" if case.job["brokerage_time"] else ""
         return Reason(
             self.id,
             _RESPONSIBLE_FOR.get(str(binding["criterion"]), Responsible.USER) if binding else Responsible.OPERATORS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.accounts.limits import account_of, read_limits
+from core.accounts.admission import until_words
+from core.accounts.limits import FOREVER, account_of, read_limits
 from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.brokerage.throttle import task_throttle
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TASK_STATUS_MEANING, TaskStatus
@@ -32,14 +33,14 @@ class TaskHasEnded:
             return None
         task = case.task
         dialog = f": {task['error_dialog'].rstrip('.')}" if task["error_dialog"] else ""
-        at = f" at {moment(task['end_time'], case.as_of)}" if task["end_time"] else ""
+        since = f" since {moment(task['end_time'], case.as_of)}" if task["end_time"] else ""
         can_retry = case.status in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED)
         files = f"{task['n_files_finished']:,} of {counted(task['n_files'], 'file')} done, {task['n_files_failed']:,} failed"
         return Reason(
             self.id,
             Responsible.SYSTEM if case.status == TaskStatus.DONE else Responsible.USER,
             clause=f"it is {case.status}{dialog}",
-            sentence=f"It is {case.status}{at}{dialog}; {files}.",
+            sentence=f"It is {case.status}{since}{dialog}; {files}.",
             next_step="nothing",
             advice=(f"try what failed again: `pbook` retry({case.task_id})",) if can_retry else (),
             numbers={
@@ -89,9 +90,9 @@ class AccountIsStopped:
                 "banned",
                 Responsible.OPERATORS,
                 clause=f"{account} is banned: {limits.reason}",
-                sentence=f"{account} is banned until {until:%Y-%m-%d %H:%M}: {limits.reason}.",
+                sentence=f"{account} is banned {until_words(until or FOREVER)}: {limits.reason}.",
                 next_step="nothing before that",
-                next_time=until,
+                next_time=until if until != FOREVER else None,
                 advice=("ask the operators",),
                 numbers={"banned_until": until},
             )
