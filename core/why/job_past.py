@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from core.database import Row
 from core.models.errors import primary_error
+from core.retrial.classifying import classifier
+from core.retrial.facts import failures_of
 from core.states import FINAL_JOB_STATUSES, JobStatus
 from core.why.job_case import JobCase
 from core.why.reason import Reason, Responsible
@@ -39,7 +41,7 @@ class HasEnded:
         deeds = case.deeds([case.panda_id])
         return Reason(
             self.id,
-            _fault_of(case.status, error.component if error else ""),
+            _fault_of(case, error.component if error else ""),
             clause=clause,
             sentence=f"{clause[:1].upper()}{clause[1:]}{ran}, at {at}.",
             next_step=_what_follows(case, deeds),
@@ -57,10 +59,14 @@ class HasEnded:
         return ()
 
 
-def _fault_of(status: str, component: str) -> Responsible:
-    if status in (JobStatus.FINISHED, JobStatus.CLOSED):
+def _fault_of(case: JobCase, component: str) -> Responsible:
+    """Who can do something about it: what the classes of errors say, else by the component that reported the error."""
+    if case.status in (JobStatus.FINISHED, JobStatus.CLOSED):
         return Responsible.SYSTEM
-    if status == JobStatus.CANCELLED or component in _USERS_OWN:
+    if case.status == JobStatus.CANCELLED or component in _USERS_OWN:
+        return Responsible.USER
+    failures = failures_of(case.job)
+    if classifier(case.transaction, failures)(failures) == "user":
         return Responsible.USER
     return Responsible.DATA if component == "ddm" else Responsible.SITE
 
