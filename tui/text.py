@@ -104,6 +104,19 @@ def stamp(value: object) -> str:
     return parsed.astimezone(UTC).strftime("%m-%d %H:%M:%S") if parsed else "–"
 
 
+def until(value: object) -> str:
+    """The end of something, `until 11-29 17:09 UTC`; `for good` when it has none."""
+    parsed = moment(value)
+    if parsed is None or parsed.year == 9999:
+        return "for good"
+    return f"until {parsed.astimezone(UTC):%m-%d %H:%M} UTC"
+
+
+def milliseconds(value: float) -> str:
+    """How long something short took, `4 ms`; from a second on as other durations."""
+    return duration(value / 1000) if value >= 1000 else f"{value:.0f} ms"
+
+
 def ago(value: object, now: datetime) -> str:
     """How long before `now` a time was, `3 min`; a dash when unknown."""
     parsed = moment(value)

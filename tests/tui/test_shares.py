@@ -34,6 +34,6 @@ async def test_the_shares_show_what_each_uses_and_lead_to_their_jobs(story):
     refresh(story.database)
     async with console(story.system, "shares", size=(140, 40)) as seen:
         # 40 units execute, three quarters of them are due to production
-        await seen.shows("Production", "  MC", "75.0", "-67%", "Analysis", "+200%", "SCORE")
+        await seen.shows("Production", "  MC", "75.0", "-67 %", "Analysis", "+200 %", "SCORE")
         await seen.press("down", "enter")
         await seen.shows("gshare=MC", "6 jobs")

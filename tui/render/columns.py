@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tui.palette import Palette
-from tui.text import ago, bar, bytes_size, clock, core_hours, duration, number, plain, sparkline
+from tui.text import ago, bar, bytes_size, clock, core_hours, duration, number, plain, sparkline, until
 from tui.widgets.virtual_table import Column, Row
 
 Now = Callable[[], datetime]
@@ -118,10 +118,10 @@ def queue_columns(palette: Palette, now: Now) -> list[Column]:
         Column("running", 7, lambda row: _jobs_in(row, palette, palette.active, *_UNDER_WAY), rank=2, align="right"),
         Column("finished/h", 10, lambda row: _cell(number(row.get("finished_last_hour")), palette.good), rank=4, align="right"),
         Column("failed/h", 8, lambda row: _failed(row, palette), align="right"),
-        Column("site", 12, _named("site", palette.muted), flex=1, most=24, rank=5),
-        Column("cores", 5, _named("max_core_count", palette.muted), rank=6, align="right"),
-        Column("MB", 7, lambda row: _cell(number(row.get("max_ram_mb")), palette.muted), rank=7, align="right"),
-        Column("status set", 16, lambda row: _set_by(row, palette, now), flex=4, most=50, rank=8),
+        Column("status set", 16, lambda row: _set_by(row, palette, now), flex=4, most=50, rank=5),
+        Column("site", 12, _named("site", palette.muted), flex=1, most=24, rank=8),
+        Column("max cores", 9, lambda row: _cell(row.get("max_core_count") or "–", palette.muted), rank=6, align="right"),
+        Column("max MB", 7, lambda row: _cell(number(row.get("max_ram_mb") or None), palette.muted), rank=7, align="right"),
         Column("comment", 16, _named("comment", palette.muted, empty=""), flex=4, rank=9),
     ]  # fmt: skip
 
@@ -141,14 +141,14 @@ def user_columns(palette: Palette) -> list[Column]:
         Column("name", 16, _named("name", palette.strong), flex=3, most=40),
         Column("kind", 5, _named("kind", palette.muted), rank=5),
         Column("running", 8, lambda row: _some(row.get("running_jobs"), palette.active, palette), align="right"),
-        Column("of", 7, lambda row: _cell(number(_limit_of(row, "max_running_jobs")), palette.muted), rank=3, align="right"),
+        Column("at most", 7, lambda row: _cell(number(_limit_of(row, "max_running_jobs")), palette.muted), rank=4, align="right"),
         Column("queued", 8, lambda row: _some(row.get("queued_jobs"), palette.waiting, palette), align="right"),
         Column("held", 6, lambda row: _some(row.get("held_jobs"), palette.bad, palette), rank=1, align="right"),
         Column("tasks", 6, lambda row: _some(row.get("active_tasks"), palette.text, palette), rank=2, align="right"),
-        Column("CPU h/1d", 9, lambda row: _hours(row, "cpu_hours_1d", palette), rank=4, align="right"),
-        Column("7d", 9, lambda row: _hours(row, "cpu_hours_7d", palette), rank=6, align="right"),
-        Column("30d", 9, lambda row: _hours(row, "cpu_hours_30d", palette), rank=7, align="right"),
-        Column("standing", 18, lambda row: _standing(row, palette), flex=4, rank=8),
+        Column("CPU h/1d", 9, lambda row: _hours(row, "cpu_hours_1d", palette), rank=6, align="right"),
+        Column("7d", 9, lambda row: _hours(row, "cpu_hours_7d", palette), rank=7, align="right"),
+        Column("30d", 9, lambda row: _hours(row, "cpu_hours_30d", palette), rank=8, align="right"),
+        Column("standing", 18, lambda row: _standing(row, palette), flex=4, rank=3),
     ]  # fmt: skip
 
 
@@ -157,22 +157,25 @@ def _limit_of(row: Row, name: str) -> Any:
 
 
 def _hours(row: Row, name: str, palette: Palette) -> Text:
-    return _cell(f"{float(row.get(name) or 0):,.1f}", palette.text if row.get(name) else palette.muted)
+    return _cell(core_hours(3600 * float(row.get(name) or 0)), palette.text if row.get(name) else palette.muted)
 
 
 def _standing(row: Row, palette: Palette) -> Text:
     limits = row.get("limits") or {}
     if limits.get("is_banned"):
-        return _cell(f"✗ banned: {limits.get('reason') or ''}", palette.bad)
+        return _cell(f"✗ banned {until(limits.get('banned_until'))}: {limits.get('reason') or ''}", palette.bad)
     if limits.get("boost_priority") is not None:
-        return _cell(f"priority {limits['boost_priority']}: {limits.get('reason') or ''}", palette.active)
+        return _cell(
+            f"priority {limits['boost_priority']} {until(limits.get('boost_until'))}: {limits.get('reason') or ''}",
+            palette.active,
+        )
     return _cell("", palette.muted)
 
 
 def _contact(row: Row, palette: Palette, now: Now) -> Text:
     last = ago(row.get("last_pilot_contact"), now())
     if row.get("silent"):
-        return _cell(f"✗ silent {last}", palette.bad)
+        return _cell("✗ never" if last == "–" else f"✗ silent {last}", palette.bad)
     return _cell("never" if last == "–" else f"{last} ago", palette.muted if last == "–" else palette.text)
 
 

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tui.palette import Palette
-from tui.text import ago, clock, core_hours, duration, number, plain, plural
+from tui.text import ago, clock, core_hours, duration, milliseconds, number, plain, plural
 from tui.widgets.virtual_table import Column, Row
 
 Now = Callable[[], datetime]
@@ -51,8 +51,8 @@ def agent_columns(palette: Palette, now: Now) -> list[Column]:
         Column("agent", 16, lambda row: _cell(_words(row["name"]), palette.strong), flex=1, most=24),
         Column("state", 9, lambda row: _agent_state(row, palette)),
         Column("last run", 8, lambda row: _cell(ago(row["last_run"], now()), palette.text), align="right"),
-        Column("next run", 8, lambda row: _cell(clock(row["next_run"]), palette.muted), rank=3, align="right"),
-        Column("took", 9, lambda row: _cell(duration(row["duration_ms"] / 1000), palette.text), rank=1, align="right"),
+        Column("next, UTC", 9, lambda row: _cell(clock(row["next_run"]), palette.muted), rank=3, align="right"),
+        Column("took", 9, lambda row: _cell(milliseconds(row["duration_ms"]), palette.text), rank=1, align="right"),
         Column("cycles", 9, lambda row: _cell(number(row["cycle_count"]), palette.muted), rank=4, align="right"),
         Column("host", 10, lambda row: _cell(row["host"], palette.muted), flex=1, most=30, rank=2),
         Column("last error", 16, lambda row: _agent_error(row, palette, now), flex=5),
@@ -63,7 +63,7 @@ def timeout_columns(palette: Palette, now: Now) -> list[Column]:
     """Timeouts: how long, whom they will end, what they ended."""
     return [
         Column("what", 22, lambda row: _cell(row["name"], palette.strong), flex=1, most=34),
-        Column("states", 12, lambda row: _cell(" ".join(row["states"]), palette.muted), flex=2, most=44, rank=4),
+        Column("states", 12, lambda row: _cell(", ".join(row["states"]), palette.muted), flex=2, most=44, rank=4),
         Column("limit", 11, lambda row: _cell(duration(row["limit_s"]), palette.text), align="right"),
         Column("past half", 9, lambda row: _count(row["older_than_half"], palette, palette.waiting), align="right"),
         Column("ended", 7, lambda row: _count(row["ended_total"], palette), rank=1, align="right"),

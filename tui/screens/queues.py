@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import BindingType
 
 from pandascope.addresses import Address, Page
-from tui.keys import offered
 from tui.render.columns import queue_columns
 from tui.screens.base import Answer
-from tui.screens.listing import ListingScreen
+from tui.screens.job_sets import JobSetsScreen
 from tui.widgets.virtual_table import Column, Row
 
 
-class QueuesScreen(ListingScreen):
+class QueuesScreen(JobSetsScreen):
     """The list of queues; enter shows the jobs of one."""
 
     HELP = "A silent queue has work waiting and has not heard from a pilot for ten minutes."
     ROWS = "queues"
     NOUN = ("queue", "queues")
     KEY = "queue_name"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -37,19 +32,6 @@ class QueuesScreen(ListingScreen):
         """All queues."""
         return await self.console_app.client.queues(**self.filters)
 
-    def open_row(self, row: Row) -> None:
-        """To its jobs."""
-        self.console_app.drill(self._jobs(row))
-
-    def jobs_target(self) -> Address | None:
-        """The jobs of the queue."""
-        row = self.table.current
-        return None if row is None else self._jobs(row)
-
-    def errors_target(self) -> Address | None:
-        """The failed jobs of the queue."""
-        row = self.table.current
-        return None if row is None else self._jobs(row).with_filters(job_status="failed")
-
-    def _jobs(self, row: Row) -> Address:
+    def jobs_in(self, row: Row) -> Address:
+        """The jobs at a queue."""
         return Address(Page.JOBS, filters={"computing_site": str(row["queue_name"])})

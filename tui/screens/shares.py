@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import BindingType
 
 from pandascope.addresses import Address, Page
-from tui.keys import offered
 from tui.render.share_columns import share_columns
 from tui.screens.base import Answer
-from tui.screens.listing import ListingScreen
+from tui.screens.job_sets import JobSetsScreen
 from tui.widgets.virtual_table import Column, Row
 
 
-class SharesScreen(ListingScreen):
+class SharesScreen(JobSetsScreen):
     """The tree of shares as a list, parents before children; enter shows the jobs of one."""
 
-    HELP = "Served first is who has least of its target. What a share leaves goes to its siblings, then up."
+    HELP = (
+        "Target and uses are cores times the power of each. Served first is who has least of its target. What a share leaves "
+        "goes to its siblings, then up."
+    )
     ROWS = "shares"
     NOUN = ("share", "shares")
     KEY = "name"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -41,20 +39,6 @@ class SharesScreen(ListingScreen):
         """Without a tree."""
         return "There is no tree of shares: priority and age decide alone. 'panda shares load FILE' makes one."
 
-    def open_row(self, row: Row) -> None:
-        """To its jobs."""
-        if row["is_leaf"]:
-            self.console_app.drill(self._jobs(row))
-
-    def jobs_target(self) -> Address | None:
-        """The jobs of the share."""
-        row = self.table.current
-        return None if row is None or not row["is_leaf"] else self._jobs(row)
-
-    def errors_target(self) -> Address | None:
-        """The failed jobs of the share."""
-        target = self.jobs_target()
-        return None if target is None else target.with_filters(job_status="failed")
-
-    def _jobs(self, row: Row) -> Address:
-        return Address(Page.JOBS, filters={"gshare": str(row["name"])})
+    def jobs_in(self, row: Row) -> Address | None:
+        """The jobs of a leaf: no job belongs to a share with children."""
+        return Address(Page.JOBS, filters={"gshare": str(row["name"])}) if row["is_leaf"] else None

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import BindingType
 
 from pandascope.addresses import Address, Page
-from tui.keys import offered
 from tui.render.columns import user_columns
 from tui.screens.base import Answer
-from tui.screens.listing import ListingScreen
+from tui.screens.job_sets import JobSetsScreen
 from tui.widgets.virtual_table import Column, Row
 
 
-class UsersScreen(ListingScreen):
+class UsersScreen(JobSetsScreen):
     """The list of users and working groups; enter shows the jobs of one."""
 
     HELP = "Held jobs wait because their user or group is at a limit, or banned. e lists failed jobs, j all of them."
     ROWS = "users"
     NOUN = ("account", "accounts")
     KEY = "account"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -39,20 +34,7 @@ class UsersScreen(ListingScreen):
         users = [{**row, "account": f"{row['kind']} {row['name']}"} for row in answer["users"]]
         return {**answer, "users": users}
 
-    def open_row(self, row: Row) -> None:
-        """To its jobs."""
-        self.console_app.drill(self._jobs(row))
-
-    def jobs_target(self) -> Address | None:
-        """The jobs of the account."""
-        row = self.table.current
-        return None if row is None else self._jobs(row)
-
-    def errors_target(self) -> Address | None:
-        """The failed jobs of the account."""
-        row = self.table.current
-        return None if row is None else self._jobs(row).with_filters(job_status="failed")
-
-    def _jobs(self, row: Row) -> Address:
+    def jobs_in(self, row: Row) -> Address:
+        """The jobs of an account: a user's own, or all of a group."""
         field = "working_group" if row["kind"] == "group" else "prod_user_name"
         return Address(Page.JOBS, filters={field: str(row["name"])})

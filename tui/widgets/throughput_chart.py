@@ -71,7 +71,7 @@ def chart_lines(course: Course, palette: Palette, width: int, height: int) -> li
             cell, style = _cell(tops, styles, level, palette)
             line.append(cell * cells, style)
         lines.append(line)
-    first = clock(course.bins[0])[:5] if course.bins else ""
+    first = f"{clock(course.bins[0])[:5]} UTC" if course.bins else ""
     times = " " * axis + first + "now".rjust(max(4, room - len(first)))
     return [*lines, Text(times, style=palette.muted, no_wrap=True, end="")]
 
