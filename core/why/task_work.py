@@ -189,8 +189,12 @@ class JobsFailed:
             self.id,
             Responsible.USER if common.startswith(("exe", "trans")) else Responsible.SITE,
             clause=f"{are(task['n_failed'], 'job')} failed, mostly with {common}".replace(" are failed", " failed"),
-            sentence=f"{counted(task['n_failed'], 'job')} of it failed; of the last {len(case.failed_jobs)}, {times} with "
-            f"{common}. {counted(task['n_files_failed'], 'file')} given up.",
+            sentence=f"{counted(task['n_failed'], 'job')} of it failed{_how_many(case, times)} with {common}. "
+            + (
+                f"{counted(task['n_files_failed'], 'file')} given up."
+                if task["n_files_failed"]
+                else "Nothing is given up."
+            ),
             next_step=f"what failed is tried again while its attempts last{rule}",
             advice=(f"read the log of one: panda logs {last}",),
             numbers={
@@ -202,6 +206,14 @@ class JobsFailed:
                 },
             },
         )
+
+
+def _how_many(case: TaskCase, times: int) -> str:
+    """How many of the failed jobs had the same error; more than were looked at may have failed."""
+    failed, looked_at = case.task["n_failed"], len(case.failed_jobs)
+    if looked_at < failed:
+        return f"; of the last {looked_at}, {times}"
+    return f", {times} of them" if times < looked_at else ", all of them" if times > 1 else ""
 
 
 def _error_words(row: dict[str, object]) -> str:

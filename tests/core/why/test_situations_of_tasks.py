@@ -224,6 +224,7 @@ def test_a_task_that_runs_and_what_failed_in_it(site):
     (failed,) = [reason for reason in answer["also"] if reason["id"] == "failed_attempts"]
     assert failed["numbers"]["error"].startswith("exe:65")
     assert failed["responsible"] == "user"
+    assert failed["sentence"] == "1 job of it failed with exe:65. 1 file given up."
 
 
 def test_a_task_that_ended(site):
