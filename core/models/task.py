@@ -110,7 +110,16 @@ class TaskDataset(SQLModel, table=True):
     """A stream of a task: an input, pseudo input, output, log or lib dataset with its rules (client-wire.md 4.5)."""
 
     __tablename__ = "task_datasets"
-    __table_args__ = (Index("ix_task_datasets_task", "jedi_task_id"), Index("ix_task_datasets_name", "name"))
+    __table_args__ = (
+        Index("ix_task_datasets_task", "jedi_task_id"),
+        Index("ix_task_datasets_name", "name"),
+        # children whose parents still work, or whose output is being read: asked for twice a second
+        Index(
+            "ix_task_datasets_following",
+            "jedi_task_id",
+            postgresql_where=sql("type = 'parent' AND status IN ('mutable', 'toupdate')"),
+        ),
+    )
 
     dataset_id: int | None = Field(default=None, primary_key=True, sa_type=BIGINT)
     jedi_task_id: int = Field(sa_type=BIGINT, nullable=False)

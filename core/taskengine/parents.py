@@ -38,13 +38,13 @@ _IS_LAST_READING = """
 SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = 'parent' AND status = %(status)s
 """
 
-# ix_tasks_parent, ix_task_datasets_task
-_CHILDREN = """
-SELECT t.jedi_task_id, p.status AS parent_status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
-WHERE t.parent_tid IS NOT NULL AND t.jedi_task_id > %(after)s AND NOT t.status = ANY(%(final)s)
-  AND EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id AND d.type = 'parent'
-              AND d.status = ANY(%(follows)s))
-ORDER BY t.jedi_task_id LIMIT %(page)s
+# ix_task_datasets_following, which holds those that follow now and none of former times; primary keys of tasks
+_CHILDREN = f"""
+SELECT t.jedi_task_id, p.status AS parent_status
+FROM task_datasets d JOIN tasks t USING (jedi_task_id) JOIN tasks p ON p.jedi_task_id = t.parent_tid
+WHERE d.type = '{PARENT}' AND d.status IN ('{FOLLOWS_PARENT}', '{TO_BE_FED}') AND d.jedi_task_id > %(after)s
+  AND NOT t.status = ANY(%(final)s)
+ORDER BY d.jedi_task_id LIMIT %(page)s
 """
 
 
@@ -60,7 +60,7 @@ def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> N
 def follow_parents(database: Database, *, page: int = 500) -> int:
     """Give children what their parents made; returns how many tasks changed. `page`: tasks in one question."""
     final = [status.value for status in FINAL_TASK_STATUSES]
-    values = {"final": final, "follows": [FOLLOWS_PARENT, TO_BE_FED], "page": page}
+    values = {"final": final, "page": page}
     changed, after = 0, 0
     # page by page: those whose parents take long must not hide the others
     while children := database.fetch(_CHILDREN, {**values, "after": after}):

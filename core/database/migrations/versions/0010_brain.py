@@ -129,6 +129,8 @@ def _task_engine() -> None:
     op.execute(f"ALTER TABLE tasks ADD CONSTRAINT ck_tasks_documents CHECK ({documents}) NOT VALID")
     op.create_index("ix_tasks_generate", "tasks", ["generate_at"], postgresql_where=sa.text("generate_at IS NOT NULL"))
     _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events", "n_skipped"))
+    follows = sa.text("type = 'parent' AND status IN ('mutable', 'toupdate')")
+    op.create_index("ix_task_datasets_following", "task_datasets", ["jedi_task_id"], postgresql_where=follows)
     _add("task_files", *_counts("first_event"), *_counts("max_failure", default=3), *_counts("ram_mb"))
     for statement in (_FIRST_EVENTS, _FED, _PIECES, _LOOK_AT_ALL):
         op.execute(statement)
@@ -450,6 +452,7 @@ def downgrade() -> None:
     op.drop_index("ix_tasks_news", "tasks")
     op.drop_index("ix_tasks_generate", "tasks")
     op.drop_index("ix_files_dataset", "files")
+    op.drop_index("ix_task_datasets_following", "task_datasets")
     op.drop_index("ix_task_files_lfn", "task_files")
     op.drop_index("ix_task_files_dataset", "task_files")
     op.create_index("ix_task_files_dataset", "task_files", ["dataset_id", "position"])
