@@ -10,7 +10,9 @@ from core.states import GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.making.closing import end_if_idle, settle
 from core.taskengine.status import lock_task, wake
 
-_MAKING = sorted(status.value for status in GENERATING_TASK_STATUSES)
+_UNDER_WAY = sorted(status.value for status in GENERATING_TASK_STATUSES)
+_MAKING = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED})
+"""Input that is still being listed is not cut: the feeder has such a task in its hands."""
 _CLOSING = ("aborting", "finishing")
 WORKING = frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED, TaskStatus.MERGING})
 """States in which a goal may be reached while there is more to do."""
@@ -60,7 +62,7 @@ def asleep(database: Database, *, batch: int) -> list[int]:
 
 def stranded(database: Database, *, age_s: float, batch: int) -> list[int]:
     """Tasks unchanged for `age_s` that have no live job, nothing to wait for, and have not ended."""
-    values = {"statuses": [*_MAKING, *_CLOSING], "age_s": age_s, "batch": batch}
+    values = {"statuses": [*_UNDER_WAY, *_CLOSING], "age_s": age_s, "batch": batch}
     return [row["jedi_task_id"] for row in database.fetch(_STRANDED, values)]
 
 
@@ -68,7 +70,7 @@ def rescue(transaction: Transaction, task_id: int) -> str | None:
     """Give a stranded task back to the engine, or end it by its counts; says what was done, None if nothing had to be."""
     task = lock_task(transaction, task_id)
     status = task["status"]
-    if status not in (*_MAKING, *_CLOSING) or transaction.fetch_one(_IS_LIVE, {"id": task_id}):
+    if status not in (*_UNDER_WAY, *_CLOSING) or transaction.fetch_one(_IS_LIVE, {"id": task_id}):
         return None
     if status in _CLOSING:
         return f"was {status} without a job: it is {settle(transaction, task_id)} now"

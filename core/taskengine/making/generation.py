@@ -53,6 +53,14 @@ UPDATE tasks SET generate_at = clock_timestamp() + make_interval(secs => %(after
 """
 _REST = "UPDATE tasks SET generate_at = NULL WHERE jedi_task_id = %(id)s AND generate_at IS NOT NULL"
 
+# ix_task_datasets_task, ix_task_files_status, which the order keeps
+_TO_MERGE = """
+SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
+    SELECT 1 FROM task_files f
+    WHERE f.jedi_task_id = %(id)s AND f.status = 'ready' AND f.dataset_id = d.dataset_id ORDER BY f.position LIMIT 1) AS first
+WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
+"""
+
 # ix_task_datasets_task, ix_task_files_status; once in the life of a task with a limit on its jobs
 _LEAVE_OUT = """
 WITH gone AS (
@@ -159,7 +167,9 @@ def _make(
     if bunch.leaves_out_rest:
         transaction.execute(_LEAVE_OUT, {"id": task_id})
         transaction.execute(_COUNT_INPUT, {"id": task_id})
-    if bunch.is_more:
+    # what ended jobs made is looked at too: it may be enough for a merge job
+    waits_to_merge = definition.merge is not None and transaction.fetch_one(_TO_MERGE, {"id": task_id}) is not None
+    if bunch.is_more or waits_to_merge:
         transaction.execute(_LOOK_AGAIN, {"id": task_id, "after_s": GATE_RETRY_S if are_scouts else 0.0})
     else:
         transaction.execute(_REST, {"id": task_id})

@@ -141,6 +141,13 @@ def test_ready_input_that_nobody_looks_at_is_found(site):
     assert watch(site) == 0
 
 
+def test_a_task_that_is_still_listed_is_the_feeders(site):
+    task_id = insert_task(site, status="defined")
+    insert_files(site, task_id, ["ready"], status="toupdate")
+    assert watch(site) == 0
+    assert task_row(site, task_id)["generate_at"] is None
+
+
 def test_scouts_hold_back_the_rest_on_purpose(site):
     task_id = insert_task(site, status="scouting")
     insert_files(site, task_id, ["running", "ready"])

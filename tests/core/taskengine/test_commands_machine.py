@@ -1,26 +1,43 @@
-"""Commands in any order among jobs that come and go: what is refused changes nothing, and a task always says what it is."""
+"""Commands in any order among jobs that come and go, of tasks with scouts and tasks that merge their outputs too.
+
+What is refused changes nothing, a task always says what it is, and left alone each comes to its end.
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
+from core.agents.base import Agent
 from core.agents.feeder import Feeder
 from core.agents.generator import Generator
+from core.agents.scouts import Scouts
+from core.agents.task_watchdog import TaskWatchdog
 from core.database import Database
-from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TASK_TRANSITIONS, TaskStatus
+from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
 from core.taskbuffer.killing import KILL_CODES, Killer, kill_jobs
+from core.taskengine import submit
 from core.taskengine.commands.changing import increase_attempts
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import COMMANDS, run_command
 from core.taskengine.making import contents, generation, pieces
 from core.taskengine.status import change_status
-from core.workload_settings import GenerationSettings, TaskTimes
+from core.workload_settings import GenerationSettings, ScoutSettings, TaskTimes
+from tests.core.taskengine.books import read_books
+from tests.core.taskengine.submitting import accept, captured
 from tests.support.builders import (
     acquire,
     add_up,
@@ -49,8 +66,30 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 PAGE, BUNCH = 4, 2
 """Of the agents and of the door: a task of five files takes two pages, and up to three bunches."""
+SCOUTS = ScoutSettings(jobs=2, recompute_after_jobs=1)
 FILES = ["a", "b", "c", "d", "e"]
+_DATASETS = st.sampled_from(["small", "large"])
+GOALS = st.sampled_from([{}, {"goal": 50, "failGoalUnreached": True}, {"useExhausted": True}])
+ORDINARY: st.SearchStrategy[dict[str, Any]] = st.builds(
+    lambda known, goal: {**known, **goal},
+    st.fixed_dictionaries(
+        {
+            **{"inputDataset": _DATASETS, "nFilesPerJob": st.integers(1, 3)},
+            **{"maxFailure": st.integers(1, 2), "useScout": st.booleans()},
+        }
+    ),
+    GOALS,
+)
+"""Of a task of one to five jobs."""
+MERGING: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"dsForIN": _DATASETS, "nFilesPerMergeJob": st.integers(1, 3), "useScout": st.booleans()}
+)
+"""Of a task of the real client whose outputs are merged, a few into one."""
+MOST_TASKS = 4
+AGENTS = ("feeder", "generator", "scouts")
 ALICE, BOB, CAROL = Issuer("alice"), Issuer("bob"), Issuer("carol", is_production=True)
+
+_UNENDED = "SELECT 1 FROM tasks WHERE NOT status = ANY(%(rest)s)"
 
 
 class Tasks(RuleBasedStateMachine):
@@ -59,39 +98,58 @@ class Tasks(RuleBasedStateMachine):
     database: Database
     tasks = Bundle("tasks")
 
-    @initialize()
-    def begin(self) -> None:
-        """A fresh house."""
+    @initialize(target=tasks, ordinary=ORDINARY, merging=MERGING)
+    def begin(self, ordinary: dict[str, Any], merging: dict[str, Any]) -> MultipleResults[int]:
+        """A fresh house with a task of each kind."""
         self.database.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE")
         make_queue(self.database, "Q")
         make_queue(self.database, "R", endpoint="Q_DISK")
         make_dataset(self.database, "small", FILES[:3], at=["Q_DISK"])
         make_dataset(self.database, "large", FILES, at=["Q_DISK"])
+        self.n_tasks = 0
         settings = GenerationSettings(files_per_cycle=PAGE, jobs_per_cycle=BUNCH)
-        self.feeder = Feeder(self.database, settings, 1)
-        self.generator = Generator(self.database, settings, TaskTimes(), 1)
+        self.agents: dict[str, Agent] = {
+            "feeder": Feeder(self.database, settings, 1, SCOUTS),
+            "generator": Generator(self.database, settings, TaskTimes(), 1, SCOUTS),
+            "scouts": Scouts(self.database, SCOUTS, 1),
+            "watchdog": TaskWatchdog(self.database, TaskTimes(), 1),
+        }
+        return multiple(self.submit(ordinary), self.submit_merging(merging))
 
-    @rule(
-        target=tasks,
-        per_job=st.integers(1, 3),
-        dataset=st.sampled_from(["small", "large"]),
-        failures=st.integers(1, 2),
-        goal=st.sampled_from([{}, {"goal": 50, "failGoalUnreached": True}, {"useExhausted": True}]),
-    )
-    def submit(self, per_job: int, dataset: str, failures: int, goal: dict[str, Any]) -> int:
-        """A task of one to five jobs."""
-        known = {"outputs": ["o"], "maxFailure": failures, **goal}
-        return make_task(self.database, inputDataset=dataset, nFilesPerJob=per_job, **known)
+    @precondition(lambda self: self.n_tasks < MOST_TASKS)
+    @rule(target=tasks, known=ORDINARY)
+    def ordinary_task(self, known: dict[str, Any]) -> int:
+        """Another one."""
+        return self.submit(known)
 
-    @rule()
-    def agents_list_input(self) -> None:
-        """One page of every task."""
-        self.feeder.cycle()
+    @precondition(lambda self: self.n_tasks < MOST_TASKS)
+    @rule(target=tasks, known=MERGING)
+    def merging_task(self, known: dict[str, Any]) -> int:
+        """Another one."""
+        return self.submit_merging(known)
 
-    @rule()
-    def agents_make_jobs(self) -> None:
-        """One bunch of every task."""
-        self.generator.cycle()
+    def submit(self, known: dict[str, Any]) -> int:
+        """A task of the house."""
+        self.n_tasks += 1
+        return make_task(self.database, outputs=["o"], **known)
+
+    def submit_merging(self, known: dict[str, Any]) -> int:
+        """A task of the real client."""
+        self.n_tasks += 1
+        parameters = captured("files", site="Q", nFilesPerJob=1, maxFailure=2, mergeOutput=True, **known)
+        parameters["taskName"] = f"user.alice.m{self.n_tasks}/"
+        parameters["mergeSpec"] = captured("merge")["mergeSpec"]
+        for item in parameters["jobParameters"]:
+            if item.get("param_type") == "input":
+                item["dataset"] = known["dsForIN"]
+        return accept(self.database, parameters, user_name="alice")
+
+    @rule(name=st.sampled_from([*AGENTS, "watchdog"]))
+    def an_agent_works(self, name: str) -> None:
+        """One page of every task that is listed, one bunch of every one that is made, a look at scouts, at waits."""
+        if name == "watchdog":
+            self.end_waits()
+        self.agents[name].cycle()
 
     @rule(task_id=tasks)
     def an_obstacle_comes_and_goes(self, task_id: int) -> None:
@@ -163,102 +221,54 @@ class Tasks(RuleBasedStateMachine):
             report(self.database, row["panda_id"], said, pilot_error_code=code, output_report=stored(lfns))
         add_up(self.database)
 
-    @rule(results=st.lists(st.sampled_from(["finished", "failed"]), min_size=3, max_size=3))
-    def time_passes(self, results: list[str]) -> None:
-        """Brokerage, pilots and payloads, one after the other."""
+    @rule(results=st.lists(st.sampled_from(["finished", "failed"]), min_size=3, max_size=6), rounds=st.integers(1, 3))
+    def time_passes(self, results: list[str], rounds: int) -> None:
+        """Agents, brokerage, pilots and payloads, one after the other."""
+        for _ in range(rounds):
+            self.everybody_works(results)
+
+    @rule(rounds=st.integers(1, 4))
+    def all_goes_well(self, rounds: int) -> None:
+        """The same without a failure: the way to verdicts and merge jobs."""
+        for _ in range(rounds):
+            self.everybody_works(["finished"] * 6)
+
+    def everybody_works(self, results: list[str]) -> int:
+        """One round; returns what the agents did."""
+        done = sum(self.agents[name].cycle() for name in AGENTS)
         self.brokerage()
         self.pilots_take("Q", 3)
         self.pilots_take("R", 3)
         self.pilots_report(results)
+        return done
 
     @invariant()
-    def histories_are_paths_of_the_table(self) -> None:
-        """From the submission, step by legal step, to the status the task has."""
-        paths: dict[int, list[str]] = {}
-        for row in self.database.fetch("SELECT * FROM task_history ORDER BY history_id"):
-            path = paths.setdefault(row["jedi_task_id"], [])
-            assert row["previous_status"] == (path[-1] if path else ""), (path, row)
-            path.append(row["status"])
-        for task_id, path in paths.items():
-            assert all(TaskStatus(after) in TASK_TRANSITIONS[TaskStatus(before)] for before, after in pairwise(path)), (
-                path
-            )
-            assert self.row(task_id)["status"] == path[-1]
-
-    @invariant()
-    def an_ended_task_has_no_live_job_and_another_has_something_to_do(self) -> None:
-        """Ends and live jobs exclude each other; whoever is not through has jobs, input for more, or waits for a person."""
-        for task in self.database.fetch("SELECT * FROM tasks"):
-            live = self.count("jobs_live", task["jedi_task_id"])
-            has_ended = task["status"] in FINAL_TASK_STATUSES
-            assert not (has_ended and live), task
-            assert has_ended is (task["end_time"] is not None), task
-            assert task["n_jobs"] == live + self.count("jobs_archive", task["jedi_task_id"])
-            if has_ended or live or task["status"] in ("exhausted", "paused", "pending", "defined"):
-                continue
-            assert "ready" in self.statuses(task["jedi_task_id"]), task
-            # and an agent knows of it
-            assert task["generate_at"] is not None, task
-
-    @invariant()
-    def counts_are_those_of_the_files(self) -> None:
-        """Progress is what the files say, each is in one state, and a running file has a live job of its own."""
-        for task in self.database.fetch("SELECT * FROM tasks"):
-            files = self.files(task["jedi_task_id"])
-            statuses = [file["status"] for file in files]
-            assert len({file["lfn"] for file in files}) == len(files) == task["n_files"] == task["n_input_files"]
-            assert set(statuses) <= {"ready", "running", "finished", "failed", "cancelled"}
-            assert (task["n_files_finished"], task["n_files_failed"]) == (
-                *(statuses.count("finished"), statuses.count("failed")),
-            )
-            live = {row["panda_id"] for row in self.live_jobs(task["jedi_task_id"])}
-            assert {file["panda_id"] for file in files if file["status"] == "running"} == live
-            if task["status"] == "done":
-                assert set(statuses) == {"finished"}
-            if task["status"] in FINAL_TASK_STATUSES:
-                assert not {"ready", "running"} & set(statuses), task
-
-    @invariant()
-    def nothing_of_a_paused_task_waits_for_a_pilot(self) -> None:
-        """And only paused tasks hold jobs back."""
-        for task in self.database.fetch("SELECT jedi_task_id, status FROM tasks"):
-            states = {row["job_status"] for row in self.live_jobs(task["jedi_task_id"])}
-            assert ("activated" if task["status"] == "paused" else "throttled") not in states
+    def the_books_are_right(self) -> None:
+        """Whatever happened."""
+        read_books(self.database).check(scouts=SCOUTS.jobs)
 
     def row(self, task_id: int) -> dict[str, Any]:
         """The row of a task."""
         return self.database.fetch("SELECT * FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})[0]
 
-    def live_jobs(self, task_id: int) -> list[dict[str, Any]]:
-        """The live jobs of a task."""
-        return self.database.fetch("SELECT * FROM jobs_live WHERE jedi_task_id = %(id)s", {"id": task_id})
-
-    def files(self, task_id: int) -> list[dict[str, Any]]:
-        """The input of a task."""
-        return self.database.fetch("SELECT * FROM task_files WHERE jedi_task_id = %(id)s", {"id": task_id})
-
-    def statuses(self, task_id: int) -> set[str]:
-        """What became of it."""
-        return {row["status"] for row in self.files(task_id)}
+    def end_waits(self) -> None:
+        """Whatever is held for a while has waited long enough."""
+        self.agents["watchdog"].cycle()
+        for column in ("next_try_time", "generate_at"):
+            self.database.execute(f"UPDATE tasks SET {column} = clock_timestamp() WHERE {column} IS NOT NULL")
 
     def teardown(self) -> None:
-        """Left alone, with pilots that finish whatever they get, every task ends that nobody holds."""
-        for _ in range(40):
-            moved = self.feeder.cycle() + self.generator.cycle()
-            self.brokerage()
-            self.pilots_take("Q", 5)
-            self.pilots_take("R", 5)
-            self.pilots_report(["finished"] * 10)
-            resting = "SELECT 1 FROM tasks WHERE NOT status = ANY(%(rest)s)"
-            rest = [*FINAL_TASK_STATUSES, "paused", "pending", "exhausted"]
-            if not moved and not self.database.fetch(resting, {"rest": rest}):
+        """Left alone, with pilots that finish whatever they get, every task ends that nobody paused."""
+        for _ in range(60):
+            self.the_books_are_right()
+            self.end_waits()
+            moved = self.agents["watchdog"].cycle() + self.everybody_works(["finished"] * 10)
+            if not moved and not self.database.fetch(_UNENDED, {"rest": [*FINAL_TASK_STATUSES, "paused"]}):
+                self.the_books_are_right()
                 return
-        raise AssertionError(self.database.fetch("SELECT * FROM tasks"))
-
-    def count(self, table: str, task_id: int) -> int:
-        """Jobs of a task in a table."""
-        rows = self.database.fetch(f"SELECT count(*) AS n FROM {table} WHERE jedi_task_id = %(id)s", {"id": task_id})
-        return int(rows[0]["n"])
+        books = read_books(self.database)
+        ended = {*FINAL_TASK_STATUSES, "paused"}
+        raise AssertionError([books.story(task) for task in books.tasks.values() if task["status"] not in ended])
 
 
 @pytest.mark.timeout(280)
@@ -266,10 +276,12 @@ def test_commands_on_tasks(shared_database: Database, monkeypatch: pytest.Monkey
     Tasks.database = shared_database
     monkeypatch.setitem(contents.feed_contents.__kwdefaults__, "limit", PAGE)
     monkeypatch.setattr(generation, "JOBS_AT_ONCE", BUNCH)
+    monkeypatch.setitem(generation.generate_jobs.__kwdefaults__, "scouts", SCOUTS)
+    monkeypatch.setitem(submit.submit_task.__kwdefaults__, "scouts", SCOUTS)
     monkeypatch.setattr(pieces, "FILES_AT_ONCE", PAGE)
     machine = Tasks.TestCase
     machine.settings = settings(
-        max_examples=25,
+        max_examples=16,
         stateful_step_count=20,
         deadline=None,
         # a long failing life is read faster than a short one is found

@@ -175,3 +175,14 @@ def test_a_merge_that_runs_out_of_memory_is_tried_again_with_more(site):
     fail(site, merges_of(site, task_id)[0]["panda_id"], JobError("pilot", 1223, "payload exceeded maximum memory"))
     generate(site)
     assert [merge["min_ram_mb"] for merge in merges_of(site, task_id)] == [0, 1000]
+
+
+def test_what_waits_to_be_merged_is_looked_at_though_run_jobs_were_made_meanwhile(site):
+    task_id = submit(site, nFilesPerMergeJob=1)
+    first, *_ = jobs_of_task(site, task_id)
+    finish(site, [first])
+    # before the generator comes by somebody has the other jobs made anew
+    assert run_command(site, "reassign", task_id, Issuer("carol", is_production=True), site="Q_A").is_accepted
+    assert merges_of(site, task_id) == []
+    assert generate(site) == 1
+    assert len(merges_of(site, task_id)) == 1
