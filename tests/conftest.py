@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
-from tests.support.scratch import scratch_directory
+from tests.support.scratch import remove_leftovers, scratch_directory
 from tests.support.system import RunningSystem, running_system
 
 # Settings of one installation must not leak into the tests from the shell that runs them.
@@ -51,6 +51,7 @@ def short_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of the embedded server of this test session (its database `panda` is empty)."""
+    remove_leftovers()
     with scratch_directory("panda-tests-") as directory:
         # A test's server has no power cut to fear, and little room; everything else is as in production.
         settings = {"fsync": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"}
