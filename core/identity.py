@@ -8,7 +8,7 @@ from typing import Any
 
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, NotAllowed
-from core.names import MAX_NAME_BYTES
+from core.names import MAX_NAME_BYTES, check_line
 
 EMBEDDED = "embedded:"
 """What subjects of the embedded issuer begin with in `users.subject`."""
@@ -107,6 +107,8 @@ def set_user(database: Database, user_name: str, changes: Mapping[str, Any]) -> 
     """
     if not user_name.strip() or len(user_name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise InvalidInput("no name of a user", field="user_name", remedy=f"1 to {MAX_NAME_BYTES} bytes")
+    check_line(user_name, "user_name")
+    check_line(changes.get("subject") or "", "subject")
     letters = changes.get("permissions")
     if letters is not None and (unknown := sorted(set(letters) - set(PERMISSIONS))):
         raise InvalidInput(

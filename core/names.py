@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from core.errors import InvalidInput
 
 ANY_QUEUE = "AUTO"
@@ -13,6 +15,16 @@ MAX_NAME_BYTES = 1024
 
 _MAX_PART_BYTES = 255
 """What file systems allow between two slashes."""
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def check_line(text: str, field: str) -> None:
+    """Raise InvalidInput naming `field` for text with line ends or other control characters: it would break lists and logs."""
+    found = _CONTROLS.search(text)
+    if found:
+        raise InvalidInput(f"holds the control character {found.group()!r}", field=field, remedy="write it in one line")
 
 
 def check_file_name(name: str, field: str) -> None:
@@ -38,6 +50,7 @@ def check_dataset_name(name: str, field: str) -> None:
             field=field,
             remedy=f"1 to {_MAX_PART_BYTES} bytes, not '.' or '..'",
         )
+    check_line(name, field)
 
 
 def _encoded(name: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from core.brokerage.stated import read_stated
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
+from core.names import ANY_QUEUE, check_line
 from core.queue_status import AUTOMATON, PERSON, record_status
 
 QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "paused")
@@ -68,6 +69,9 @@ def set_queue(
     queue (`is_released`), which gives it back to the automaton (core/queue_status.py).
     """
     _check_name(name, "queue_name")
+    if name == ANY_QUEUE:
+        raise InvalidInput(f"{ANY_QUEUE} stands for any queue", field="queue_name", remedy="choose another name")
+    check_line(changes.get("site", ""), "site")
     with database.transaction() as transaction:
         present = transaction.fetch_one(_LOCK_QUEUE, {"name": name})
         values = {"site": name} | _DEFAULTS | (present or {}) | changes | {"queue_name": name}
@@ -144,8 +148,9 @@ def set_endpoint(
     _check_name(name, "name")
     if mover not in MOVERS:
         raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
-    if not path.startswith("/") or "\x00" in path:
-        raise InvalidInput("not an absolute path", field="path", remedy="begin with '/'")
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise InvalidInput("not an absolute path", field="path", remedy="begin with '/', without '..'")
+    check_line(path, "path")
     values = {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
     row = database.fetch_one(_SET_ENDPOINT, {**values, "is_deterministic": is_deterministic})
     assert row is not None

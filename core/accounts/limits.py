@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput
-from core.names import MAX_NAME_BYTES
+from core.names import MAX_NAME_BYTES, check_line
 from core.text import clean
 from core.workload_settings import AccountSettings
 
@@ -214,6 +214,7 @@ def _check_account(account: Account) -> None:
         raise InvalidInput(f"no kind of account: {account.kind[:40]!r}", field="kind", remedy="user or group")
     if not account.name.strip() or size > limit or account.name != clean(account.name, size):
         raise InvalidInput(f"no name of a {account.kind}", field="name", remedy=f"1 to {limit} bytes of text")
+    check_line(account.name, "name")
 
 
 _NUMBERS = (

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from core.database import Database, Row, Transaction
 from core.dataservice.endpoints import endpoint_named, known_endpoints
 from core.errors import Conflict, InvalidInput, NotAllowed, UnknownObject
-from core.names import check_dataset_name, check_file_name
+from core.names import MAX_NAME_BYTES, check_dataset_name, check_file_name, check_line
 from core.taskbuffer.submission import new_guid
 
 _CHECKSUM = re.compile(r"ad:[0-9a-f]{8}|md5:[0-9a-f]{32}")
 MAX_FILES_PER_DATASET = 200_000
+_MAX_GUID = 64
+_MAX_SCOPE_BYTES = len("user.") + MAX_NAME_BYTES
+"""Everybody has a scope of their own."""
 
 
 @dataclass
@@ -40,7 +43,7 @@ def register_dataset(
     database: Database, *, name: str, scope: str, kind: str, owner: str, vo: str, files: list[NewCatalogueFile]
 ) -> Row:
     """Make a dataset of files. Raises InvalidInput for bad files, Conflict when the name is taken."""
-    _check(name, files)
+    _check(name, scope, files)
     with database.transaction() as transaction:
         places = _places(transaction, scope, files)
         dataset_id = _new_dataset(transaction, name, scope, kind, owner, vo, None)
@@ -179,8 +182,11 @@ def check_owner(database: Database, name: str, user_name: str, *, is_manager: bo
         raise NotAllowed(f"dataset {name!r} belongs to {dataset['owner']}", field="dataset", remedy="ask its owner")
 
 
-def _check(name: str, files: list[NewCatalogueFile]) -> None:
+def _check(name: str, scope: str, files: list[NewCatalogueFile]) -> None:
     check_dataset_name(name, "name")
+    check_line(scope, "scope")
+    if len(scope.encode("utf-8", "surrogatepass")) > _MAX_SCOPE_BYTES:
+        raise InvalidInput("too long", field="scope", remedy=f"at most {_MAX_SCOPE_BYTES} bytes")
     if not files:
         raise InvalidInput("a dataset needs at least one file", field="files", remedy="list its files")
     if len(files) > MAX_FILES_PER_DATASET:
@@ -199,6 +205,20 @@ def _check(name: str, files: list[NewCatalogueFile]) -> None:
                 field=f"{where}.checksum",
                 remedy="ad: and 8 lower-case hexadecimal digits (adler32), or md5: and 32",
             )
+        check_line(file.guid, f"{where}.guid")
+        if len(file.guid) > _MAX_GUID:
+            raise InvalidInput(
+                "too long", field=f"{where}.guid", remedy=f"at most {_MAX_GUID} characters, or leave it out"
+            )
+        endpoints: set[str] = set()
+        for number, copy in enumerate(file.replicas):
+            if copy.endpoint in endpoints:
+                raise InvalidInput(
+                    f"{copy.endpoint[:100]!r} twice",
+                    field=f"{where}.replicas.{number}.endpoint",
+                    remedy="an endpoint has one copy of a file",
+                )
+            endpoints.add(copy.endpoint)
         seen.add(file.lfn)
 
 

@@ -100,6 +100,7 @@ def test_odd_accounts_are_refused(operator):
     refused(decide(operator, "a", kind="team", max_running_jobs=1), 422, "kind")
     refused(decide(operator, "x" * 65, kind="group", max_running_jobs=1), 422, "name")
     refused(decide(operator, "%20", max_running_jobs=1), 422, "name")
+    refused(decide(operator, "a%0Ab", max_running_jobs=1), 422, "name")
 
 
 def test_only_operators_decide(shared_system):
