@@ -152,9 +152,9 @@ class Holder:
         loads = self._loads(limits)
         holding = {Account(row["kind"], row["name"]) for row in self._database.fetch(_HOLDING)}
         concerned = holding | set(loads) | set(limits.decided)
-        over_quota = _over_quota(self._database, limits, concerned, now)
+        beyond = over_quota(self._database, limits, concerned, now)
         holds = {
-            account: judge(limits.of(account), load, account=account, quota_reason=over_quota.get(account, ""), now=now)
+            account: judge(limits.of(account), load, account=account, quota_reason=beyond.get(account, ""), now=now)
             for account in sorted(concerned)
             for load in (loads.get(account, Load()),)
         }
@@ -243,8 +243,8 @@ def _within_cores(rows: Sequence[Row], cores: int) -> list[Row]:
     return chosen
 
 
-def _over_quota(
-    database: Database, limits: LimitTable, accounts: Collection[Account], now: datetime
+def over_quota(
+    database: Database | Transaction, limits: LimitTable, accounts: Collection[Account], now: datetime
 ) -> dict[Account, str]:
     """Accounts whose quota is used up and holds their jobs, and the reason in words."""
     concerned = [a for a in accounts if limits.of(a).quotas and limits.of(a).quota_mode == "hold"]

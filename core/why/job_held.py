@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.accounts.limits import GROUP, Account, account_of, read_limits
-from core.accounts.quotas import cpu_by_day, quotas_of, used_up
+from core.accounts.limits import GROUP, account_of, read_limits
 from core.states import ON_WORKER_NODE, JobStatus, TaskStatus
 from core.taskbuffer.killing import TO_BE_KILLED
-from core.taskbuffer.user_caps import Load, judge
+from core.taskbuffer.user_caps import Load, judge, over_quota
 from core.why.holding import last_task_step
 from core.why.job_case import JobCase
 from core.why.reason import Reason, Responsible
@@ -90,12 +89,13 @@ class AccountIsOverLimit:
         if case.status != JobStatus.THROTTLED:
             return None
         account = account_of(job["prod_user_name"], job["working_group"])
-        limits = read_limits(case.transaction, {account}).of(account)
+        table = read_limits(case.transaction, {account})
+        limits = table.of(account)
         statement = _RUNNING_OF_GROUP if account.kind == GROUP else _RUNNING_OF_USER
         values = {"name": account.name, "on_node": [str(status) for status in ON_WORKER_NODE], "most": _MOST_OF_ACCOUNT}
         running = case.transaction.fetch_one(statement, values) or {"jobs": 0, "cores": 0}
         load = Load(int(running["jobs"]), int(running["cores"]))
-        quota = self._quota(case, account)
+        quota = over_quota(case.transaction, table, [account], case.as_of).get(account, "")
         hold = judge(limits, load, account=account, quota_reason=quota, now=case.as_of)
         said = str(case.last_step["reason"]).rstrip(".") if case.last_step else ""
         clause = hold.reason if hold else said or f"{account} had too much running"
@@ -126,14 +126,6 @@ class AccountIsOverLimit:
                 **{"max_running_jobs": limits.max_running_jobs, "max_running_cores": limits.max_running_cores},
             },
         )
-
-    def _quota(self, case: JobCase, account: Account) -> str:
-        today = case.as_of.date()
-        limits = read_limits(case.transaction, {account}).of(account)
-        if limits.quota_mode == "lower" or not limits.quotas:
-            return ""
-        full = used_up(quotas_of(limits, cpu_by_day(case.transaction, [account], today)[account], today))
-        return f"{account} has used {full.used:.1f} of {full.allowed} CPU hours" if full else ""
 
 
 class WaitsForBuild:
@@ -180,7 +172,7 @@ class BeingInserted:
             return None
         if case.status == JobStatus.PENDING and case.job["jedi_task_id"]:
             return None
-        limit = case.timeouts.pending_s if case.status == JobStatus.PENDING else case.timeouts.defined_s
+        limit = case.timeouts.pending_s if case.status == JobStatus.PENDING else case.timeouts.waiting_s
         is_waiting = case.status == JobStatus.WAITING
         return Reason(
             self.id,

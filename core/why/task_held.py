@@ -96,7 +96,8 @@ class AccountIsStopped:
                 advice=("ask the operators",),
                 numbers={"banned_until": until},
             )
-        if limits.quota_mode == "lower" or not limits.quotas:
+        # the other modes lower priorities, or refuse what comes new
+        if limits.quota_mode != "hold" or not limits.quotas:
             return None
         used = cpu_by_day(case.transaction, [account], case.as_of.date())[account]
         quota = used_up(quotas_of(limits, used, case.as_of.date()))
