@@ -71,6 +71,8 @@ class TaskTimes(Documented):
     """The same at priority 950 and more, and of tasks that a cap of account or share holds; at 900 and more half an hour."""
     pending_limit_s: PositiveFloat = 7 * _DAY_S
     """Pending without a single job made for so long; then exhausted."""
+    no_queue_limit_s: PositiveFloat = 7 * _DAY_S
+    """All its jobs without a queue for so long; then exhausted. Looked at every `goal_check_s`."""
     throttled_retry_s: PositiveFloat = 2 * _HOUR_S
     """Throttled tasks are looked at again after this, unless it was said when: those that a cap holds are sooner."""
     exhausted_limit_s: PositiveFloat = 48 * _HOUR_S

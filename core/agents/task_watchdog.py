@@ -41,7 +41,7 @@ class TaskWatchdog(Agent):
     def cycle(self) -> int:
         """One look at all of it; returns how many tasks moved."""
         moved = sum(self._end_waits(wait) for wait in patience.WAITS)
-        return moved + self._end_reached_goals() + self._wake_sleepers() + self._rescue_stranded()
+        return moved + self._look_now_and_then() + self._wake_sleepers() + self._rescue_stranded()
 
     def _end_waits(self, wait: patience.Wait) -> int:
         due = self._database.fetch(patience.due_statement(wait), {"batch": _BATCH})
@@ -50,10 +50,23 @@ class TaskWatchdog(Agent):
     def _end_wait(self, wait: patience.Wait, transaction: Transaction, task_id: int) -> str | None:
         return patience.end_wait(transaction, task_id, wait, self._times)
 
-    def _end_reached_goals(self) -> int:
+    def _look_now_and_then(self) -> int:
+        """What is not urgent and takes a look at every task."""
         if time.monotonic() < self._goals_at:
             return 0
         self._goals_at = time.monotonic() + self._times.goal_check_s
+        return self._end_reached_goals() + self._exhaust_without_queue()
+
+    def _exhaust_without_queue(self) -> int:
+        return sum(
+            self._safely(row["jedi_task_id"], self._give_up_queues)
+            for row in patience.without_queue(self._database, self._times, batch=_BATCH)
+        )
+
+    def _give_up_queues(self, transaction: Transaction, task_id: int) -> str | None:
+        return patience.give_up_queues(transaction, task_id, self._times)
+
+    def _end_reached_goals(self) -> int:
         return sum(
             self._safely(
                 row["jedi_task_id"],

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.clock import utc_now
-from core.database import Row, Transaction
-from core.states import TaskStatus
+from core.database import Database, Row, Transaction
+from core.states import GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.commands.locking import Issuer, lock_task_with_jobs
 from core.taskengine.commands.stopping import finish
-from core.taskengine.status import change_status, lock_task
+from core.taskengine.status import change_status, exhaust_task, lock_task
 from core.workload_settings import TaskTimes
 
 WHO = "task watchdog"
@@ -32,6 +32,25 @@ WHERE jedi_task_id = %(id)s AND status = %(status)s
 """
 # primary key; not locked here: the command that finishes a task locks its jobs first
 _TASK = "SELECT * FROM tasks WHERE jedi_task_id = %(id)s"
+
+
+# ix_tasks_status; by key and ix_jobs_live_task, ix_task_history_task, ix_brokerage_decisions_task, each until the first row
+_WITHOUT_QUEUE = """
+SELECT t.jedi_task_id, (SELECT j.brokerage_error_diag FROM jobs_live j
+                        WHERE j.jedi_task_id = t.jedi_task_id AND j.job_status = 'defined' LIMIT 1) AS obstacle
+FROM tasks t
+WHERE t.status = ANY(%(statuses)s) AND (%(id)s::bigint IS NULL OR t.jedi_task_id = %(id)s)
+  AND t.creation_time < clock_timestamp() - make_interval(secs => %(limit_s)s)
+  AND EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id AND j.job_status = 'defined')
+  AND NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id AND j.job_status <> 'pending'
+                  AND (j.job_status <> 'defined' OR j.brokerage_error_code <> 100))
+  AND NOT EXISTS (SELECT 1 FROM task_history h WHERE h.jedi_task_id = t.jedi_task_id
+                  AND h.time > clock_timestamp() - make_interval(secs => %(limit_s)s))
+  AND NOT EXISTS (SELECT 1 FROM brokerage_decisions d WHERE d.jedi_task_id = t.jedi_task_id AND d.chosen <> ''
+                  AND d.time > clock_timestamp() - make_interval(secs => %(limit_s)s))
+ORDER BY t.jedi_task_id LIMIT %(batch)s
+"""
+_HAVE_JOBS = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED})
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,25 @@ def end_wait(transaction: Transaction, task_id: int, wait: Wait, times: TaskTime
         transaction.execute(_SCHEDULE, {"id": task_id, "after_s": wait.retry_s(task, times), "status": wait.status})
         return None
     return wait.act(transaction, task_id, times) if task["next_try_time"] <= utc_now() else None
+
+
+def without_queue(
+    database: Database | Transaction, times: TaskTimes, *, batch: int, task_id: int | None = None
+) -> list[Row]:
+    """Tasks none of whose jobs had a queue for too long: jedi_task_id, obstacle. Jobs behind a build job wait for one too."""
+    values = {"statuses": _HAVE_JOBS, "limit_s": times.no_queue_limit_s, "batch": batch, "id": task_id}
+    return database.fetch(_WITHOUT_QUEUE, values)
+
+
+def give_up_queues(transaction: Transaction, task_id: int, times: TaskTimes) -> str | None:
+    """Exhaust a task of `without_queue`; None when it is none any more. Its jobs go on asking brokerage meanwhile."""
+    lock_task(transaction, task_id)
+    found = without_queue(transaction, times, batch=1, task_id=task_id)
+    if not found:
+        return None
+    reason = f"no queue took any of its jobs for {times.no_queue_limit_s / _DAY_S:g} days: {found[0]['obstacle']}"
+    exhaust_task(transaction, task_id, reason, who=WHO)
+    return f"is exhausted: {reason}"
 
 
 def finish_softly(transaction: Transaction, task_id: int, because: str, expected: Collection[TaskStatus]) -> str | None:

@@ -10,9 +10,22 @@ import pytest
 from core.agents.task_watchdog import TaskWatchdog
 from core.clock import utc_now
 from core.database import Database
+from core.queues import set_queue
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from core.workload_settings import TaskTimes
 from tests.core.taskengine.rows import file_statuses, history, insert_files, insert_task, task_row
-from tests.support.builders import acquire, activate, broker, everything, jobs_of_task, make_queue, make_task, status_of
+from tests.support.builders import (
+    acquire,
+    activate,
+    broker,
+    everything,
+    jobs_of_task,
+    make_queue,
+    make_task,
+    put_into,
+    status_of,
+)
 
 TIMES = TaskTimes()
 DAY = timedelta(days=1)
@@ -75,6 +88,58 @@ def test_a_task_that_no_job_came_of_for_a_week_is_exhausted_and_says_why(site):
     assert task_row(site, task_id)["status"] == "exhausted"
     reason = site.fetch("SELECT reason FROM task_history WHERE jedi_task_id = %(id)s", {"id": task_id})[0]["reason"]
     assert reason == "no job could be made for 7 days: no queue"
+
+
+def grow_old(database: Database, task_id: int, days: float) -> None:
+    """Move everything that was written down about a task into the past."""
+    age = {"id": task_id, "days": days}
+    for table, column in (("tasks", "creation_time"), ("task_history", "time"), ("brokerage_decisions", "time")):
+        database.execute(
+            f"UPDATE {table} SET {column} = {column} - make_interval(secs => 86400 * %(days)s) WHERE jedi_task_id = %(id)s",
+            age,
+        )
+
+
+def task_without_queue(database: Database, **parameters: object) -> int:
+    task_id = make_task(database, site="", nJobs=2, ramCount=10**6, **parameters)
+    set_queue(database, "Q", {"max_ram_mb": 2000})
+    broker(database)
+    return task_id
+
+
+@pytest.mark.parametrize(("days", "status"), [(6.9, "ready"), (7.1, "exhausted")])
+def test_a_task_none_of_whose_jobs_finds_a_queue_for_a_week_is_exhausted_and_says_why(site, days, status):
+    task_id = task_without_queue(site)
+    grow_old(site, task_id, days)
+    assert watch(site) == (status == "exhausted")
+    row = task_row(site, task_id)
+    assert row["status"] == status
+    if status == "exhausted":
+        assert row["error_dialog"].startswith(
+            "no queue took any of its jobs for 7 days: no queue is left after 'the queue"
+        )
+        assert "allows 2000 MB, the job needs 1000000 MB" in row["error_dialog"]
+        assert watch(site) == 0
+
+
+@pytest.mark.parametrize("event", ["one has a queue", "one had a queue", "it was resumed", "brokerage failed"])
+def test_a_task_that_may_find_a_queue_is_not(site, event):
+    task_id = task_without_queue(site)
+    grow_old(site, task_id, 8)
+    panda_id = jobs_of_task(site, task_id)[0]
+    if event == "one has a queue":
+        put_into(site, panda_id, "assigned")
+    elif event == "one had a queue":
+        site.execute("INSERT INTO brokerage_decisions (jedi_task_id, chosen) VALUES (%(id)s, 'Q')", {"id": task_id})
+    elif event == "it was resumed":
+        carol = Issuer("carol", is_production=True)
+        assert run_command(site, "pause", task_id, carol).is_accepted
+        assert run_command(site, "resume", task_id, carol).is_accepted
+        broker(site)
+    else:
+        put_into(site, panda_id, "defined", brokerage_error_code=102)
+    assert watch(site) == 0
+    assert task_row(site, task_id)["status"] == "ready"
 
 
 def test_a_child_waits_for_its_parent_as_long_as_that_works(site):
