@@ -17,12 +17,18 @@ _CLOSING = ("aborting", "finishing")
 WORKING = frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED, TaskStatus.MERGING})
 """States in which a goal may be reached while there is more to do."""
 
-# ix_tasks_status, ix_task_files_status, ix_jobs_live_task; scouts hold back the rest of their task on purpose
-_ASLEEP = """
+# ix_task_datasets_task, ix_task_files_status, which the order keeps: files that go along with others are always ready
+_HAS_READY_INPUT = """EXISTS (
+    SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
+        SELECT 1 FROM task_files f
+        WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND f.dataset_id = d.dataset_id
+        ORDER BY f.position LIMIT 1) AS first
+    WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input'))"""
+
+# ix_tasks_status, ix_jobs_live_task; scouts hold back the rest of their task on purpose
+_ASLEEP = f"""
 SELECT t.jedi_task_id FROM tasks t
-WHERE t.status = ANY(%(making)s) AND t.generate_at IS NULL
-  AND EXISTS (SELECT 1 FROM task_files f JOIN task_datasets d USING (dataset_id)
-              WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND (d.is_master OR d.type = 'merge_input'))
+WHERE t.status = ANY(%(making)s) AND t.generate_at IS NULL AND {_HAS_READY_INPUT}
   AND (t.status <> 'scouting' OR NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id))
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
@@ -43,6 +49,7 @@ WHERE f.jedi_task_id = %(id)s AND f.status = 'running' AND d.dataset_id = f.data
   AND (d.is_master OR d.type = 'merge_input')
   AND NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.panda_id = f.panda_id)
 """
+_IS_READY = f"SELECT 1 FROM tasks t WHERE t.jedi_task_id = %(id)s AND {_HAS_READY_INPUT}"
 _IS_LIVE = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"
 # ix_tasks_status, ix_task_datasets_task; what is still being listed may change what the goal means
 _GOAL_REACHED = """
@@ -78,6 +85,10 @@ def rescue(transaction: Transaction, task_id: int) -> str | None:
     if released:
         wake(transaction, task_id)
         return f"had {released} files at jobs that are gone: they are processed again"
+    if transaction.fetch_one(_IS_READY, {"id": task_id}):
+        # one of more sleepers than are woken at once
+        wake(transaction, task_id)
+        return "has ready input that nobody looked at: woken"
     end_if_idle(transaction, task)
     now = TaskStatus(lock_task(transaction, task_id)["status"])
     return None if now == status else f"was {status} and had nothing left to do: it is {now} now"
