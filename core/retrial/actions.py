@@ -9,6 +9,7 @@ from typing import Any, Literal
 from core.errors import InvalidInput
 
 MAX_ATTEMPTS = 1000
+_MAX_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -105,4 +106,9 @@ def _are_steps(value: Any) -> bool:
 
 
 def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= 20 and all(isinstance(name, str) and name for name in value)
+    """Of parameters of tasks."""
+    return (
+        isinstance(value, list)
+        and len(value) <= 20
+        and all(isinstance(name, str) and name.isidentifier() and len(name) <= _MAX_NAME for name in value)
+    )

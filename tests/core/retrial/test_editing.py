@@ -71,6 +71,8 @@ GOOD = {"error_source": "pilot", "error_code": 1305, "action": "no_retry"}
         ("parameters.steps", {"action": "reduce_input_per_job", "parameters": {"steps": [4, 2, 7]}}),
         ("parameters.steps", {"action": "reduce_input_per_job", "parameters": {"steps": [2, 4]}}),
         ("parameters.excluded_rules", {"action": "reduce_input_per_job", "parameters": {"excluded_rules": "x"}}),
+        ("parameters.excluded_rules", {"action": "reduce_input_per_job", "parameters": {"excluded_rules": ["a b"]}}),
+        ("parameters.excluded_rules", {"action": "reduce_input_per_job", "parameters": {"excluded_rules": ["a" * 61]}}),
         ("expiration_time", {"expiration_time": utc_now() - timedelta(hours=1)}),
     ],
 )
