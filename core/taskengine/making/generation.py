@@ -117,6 +117,7 @@ def generate_jobs(
     definition = definition_of(task)
     scouting = _Scouting(jobs_allowed(transaction, task, definition, scouts), task["status"] == TaskStatus.SCOUTING)
     if scouting.places == 0:
+        begin_scouting(transaction, task_id, 0)
         transaction.execute(_LOOK_AGAIN, {"id": task_id, "after_s": GATE_RETRY_S})
         return []
     most = (limit or JOBS_AT_ONCE) if scouting.places is None else scouting.places

@@ -34,6 +34,11 @@ _TO_BE_TRIED_AGAIN = """
 SELECT count(*) AS n FROM task_datasets d JOIN task_files f USING (dataset_id)
 WHERE d.jedi_task_id = %(id)s AND d.is_master AND f.attempt_nr > 0 AND f.status = 'ready'
 """
+# ix_jobs_live_task
+_LIVE_SCOUT = f"""
+SELECT 1 FROM jobs_live
+WHERE jedi_task_id = %(id)s AND '{SCOUT}' = ANY(string_to_array(special_handling, ',')) LIMIT 1
+"""
 
 
 def jobs_allowed(
@@ -43,7 +48,8 @@ def jobs_allowed(
 
     A number other than 0 means: if ready input is left after so many jobs, they are scouts (`as_scouts`), and the task
     goes to `scouting` (`begin_scouting`); if none is left, they are ordinary jobs of a small task. In `scouting`,
-    whatever is made is a scout: input of one that is tried again, or a place that was never filled.
+    whatever is made is a scout: input of one that is tried again, or a place that was never filled. 0 elsewhere: all its
+    scouts are still out (somebody reactivated it), and it goes back to `scouting` too.
 
     `task`: the whole row, locked. Scouts that gave up keep their place while the others run; a task that a person opens
     again after its scouts failed gets places for new ones.
@@ -58,6 +64,8 @@ def jobs_allowed(
         # more scouts went out than are wanted now (the setting was another): the verdict waits for those tried again
         again = transaction.fetch_one(_TO_BE_TRIED_AGAIN, {"id": task["jedi_task_id"]})
         return min(again["n"], settings.jobs) if again is not None else 0
+    if free <= 0 and not is_scouting and transaction.fetch_one(_LIVE_SCOUT, {"id": task["jedi_task_id"]}) is not None:
+        return 0
     return max(free, 0 if is_scouting else 1)
 
 
@@ -88,10 +96,11 @@ def as_scouts(jobs: Iterable[NewJob]) -> list[NewJob]:
 
 def begin_scouting(transaction: Transaction, task_id: int, count: int) -> None:
     """Bring a task whose scouts were just made to `scouting`; without effect when it is there."""
+    those = f"{count} {'job goes' if count == 1 else 'jobs go'} first and" if count else "those that are out already"
     change_status(
         transaction,
         task_id,
         TaskStatus.SCOUTING,
         who="task engine",
-        reason=f"{count} jobs go first and measure what the others need",
+        reason=f"{those} measure what the others need",
     )

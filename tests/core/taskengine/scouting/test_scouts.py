@@ -210,6 +210,19 @@ def test_a_scout_that_is_tried_again_is_a_scout(site):
     assert row_of_task(site, task_id)["status"] == "scouting"
 
 
+def test_a_reactivated_task_whose_scouts_are_all_out_waits_for_them(site):
+    task_id = of_house(site)
+    for command in ("pause", "reactivate"):
+        assert run_command(site, command, task_id, CAROL).is_accepted
+    generate(site)
+    assert len(jobs_of_task(site, task_id)) == 10
+    assert history(site, task_id)[-3:] == ["paused", "ready", "scouting"]
+    end(site, jobs_of_task(site, task_id))
+    assert judge(site) == 1
+    generate(site)
+    assert len(rest(site, task_id)) == 20
+
+
 def test_a_task_none_of_whose_scouts_succeeded_is_broken_and_says_why(site, caplog):
     task_id = of_house(site, maxAttempt=1)
     fail(site, jobs_of_task(site, task_id))
