@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput
@@ -27,7 +27,6 @@ ACCOUNT_OF_JOB = "CASE WHEN j.working_group <> '' THEN 'group' ELSE 'user' END"
 NAME_OF_JOB = "CASE WHEN j.working_group <> '' THEN j.working_group ELSE j.prod_user_name END"
 """SQL over a job `j`: kind and name of the account it counts for."""
 
-QuotaMode = Literal["lower", "hold", "reject"]
 MAX_NUMBER = 10**12
 
 

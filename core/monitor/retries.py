@@ -17,7 +17,6 @@ from core.shares.reading import read_tree
 from core.shares.tagging import UNDEFINED
 from core.shares.tree import ShareTree
 
-_LATEST = 20
 _TASK_DEEDS = 5000
 _CHANGES = 100
 

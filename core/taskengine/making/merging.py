@@ -161,17 +161,7 @@ def _job(
 ) -> NewJob:
     task_id = task["jedi_task_id"]
     filling = Filling(task_id=task_id, serial=serial, source_url=definition.source_url)
-    inputs: list[NewFile] = []
-    outputs: list[NewFile] = []
-    merges: dict[str, tuple[list[str], str]] = {}
-    for stream in step.streams:
-        made = [part.files[names[stream.source]] for part in group if names.get(stream.source, "") in part.files]
-        if not made:
-            continue  # outputs that need not be made, and were not
-        lfn, local = stream.target.names(filling)
-        inputs += [_input(row) for row in made]
-        outputs.append(NewFile("output", lfn, local, stream.target.dataset, stream.target.scope))
-        merges[stream.source] = ([row["lfn"] for row in made], local)
+    inputs, outputs, merges = _merged(step, group, names, filling)
     for log in (stream for stream in definition.outputs if stream.kind == "log"):
         lfn, local = log.names(filling)
         outputs.append(NewFile("log", lfn, local, log.dataset, log.scope))
@@ -205,6 +195,24 @@ def _job(
         initial_status=JobStatus.DEFINED,
         **facts,
     )
+
+
+def _merged(
+    step: MergeStep, group: Sequence[Part], names: dict[str, str], filling: Filling
+) -> tuple[list[NewFile], list[NewFile], dict[str, tuple[list[str], str]]]:
+    """What is read, what is made of it, and for the command by stream: the names read and the name made."""
+    inputs: list[NewFile] = []
+    outputs: list[NewFile] = []
+    merges: dict[str, tuple[list[str], str]] = {}
+    for stream in step.streams:
+        made = [part.files[names[stream.source]] for part in group if names.get(stream.source, "") in part.files]
+        if not made:
+            continue  # outputs that need not be made, and were not
+        lfn, local = stream.target.names(filling)
+        inputs += [_input(row) for row in made]
+        outputs.append(NewFile("output", lfn, local, stream.target.dataset, stream.target.scope))
+        merges[stream.source] = ([row["lfn"] for row in made], local)
+    return inputs, outputs, merges
 
 
 def _input(row: Row) -> NewFile:
