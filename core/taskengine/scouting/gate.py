@@ -13,6 +13,7 @@ from core.states import TaskStatus
 from core.taskbuffer.submission import NewJob
 from core.taskengine.dialects.definition import TaskDefinition
 from core.taskengine.status import change_status
+from core.wording import counted
 from core.workload_settings import ScoutSettings
 
 SCOUT = "scout"
@@ -96,11 +97,6 @@ def as_scouts(jobs: Iterable[NewJob]) -> list[NewJob]:
 
 def begin_scouting(transaction: Transaction, task_id: int, count: int) -> None:
     """Bring a task whose scouts were just made to `scouting`; without effect when it is there."""
-    those = f"{count} {'job goes' if count == 1 else 'jobs go'} first and" if count else "those that are out already"
-    change_status(
-        transaction,
-        task_id,
-        TaskStatus.SCOUTING,
-        who="task engine",
-        reason=f"{those} measure what the others need",
-    )
+    first = f"{counted(count, 'job')} first, to measure what the others need"
+    reason = first if count else "its scouts are out already"
+    change_status(transaction, task_id, TaskStatus.SCOUTING, who="task engine", reason=reason)
