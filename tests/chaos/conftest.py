@@ -57,8 +57,15 @@ class Installation:
 
     def processes(self) -> dict[str, int]:
         """Process id of every part by its name in `panda status`; what is down is absent."""
-        known = json.loads(self.panda("status", "--json", codes=(0, 3)))["processes"]
-        return {entry["name"]: int(entry["pid"]) for entry in known if entry["state"] == "running"}
+        return {entry["name"]: int(entry["pid"]) for entry in self._status() if entry["state"] == "running"}
+
+    def restarts(self, name: str) -> int:
+        """How often `panda status` says that a part was started again."""
+        return next(int(entry["restarts"]) for entry in self._status() if entry["name"] == name)
+
+    def _status(self) -> list[dict[str, Any]]:
+        known: list[dict[str, Any]] = json.loads(self.panda("status", "--json", codes=(0, 3)))["processes"]
+        return known
 
     def pid(self, name: str) -> int:
         """Process id of a part; 0 while there is none."""

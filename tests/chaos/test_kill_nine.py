@@ -40,9 +40,10 @@ def test_a_part_killed_in_mid_load_comes_back_and_loses_nothing(
 
 
 def test_postgres_killed_in_mid_load_recovers_and_loses_nothing(installation: Installation, load: Load) -> None:
-    old = installation.pid("postgres")
+    old, restarts = installation.pid("postgres"), installation.restarts("postgres")
     installation.kill_nine("postgres")
     eventually(lambda: installation.pid("postgres") not in (0, old), timeout_s=60, what="PostgreSQL is started again")
+    assert installation.restarts("postgres") == restarts + 1
     eventually(lambda: answers(load), timeout_s=120, what="the task ends")
     load.check_every_job_ended_once(failed=0)
     eventually(lambda: any("postgres" in title.lower() for title in incident_titles(installation)), what="an incident")
