@@ -109,8 +109,10 @@ def _checked_rule(database: Database, values: dict[str, Any], *, new: frozenset[
     """`new`: what was given now; what a rule kept may have been overtaken, and must not keep it from being switched off."""
     checked = {**_checked_pattern(database, values)}
     for name in ("architecture", "release", "gshare"):
-        # PanDA's architectures may hold wild cards for parts of the machine; share names are looked up
-        checked[name] = _exact(values, name, may_be_wild=name != "release")
+        checked[name] = _text(values, name, 200)
+        if name in new:
+            # PanDA's architectures may hold wild cards for parts of the machine; share names are looked up
+            _check_exact(checked[name], name, may_be_wild=name != "release")
     if checked["gshare"] not in ("", UNDEFINED) and "gshare" in new:
         check_share_exists(database, checked["gshare"], "gshare")
     checked["description"] = _text(values, "description", 1000)
@@ -178,14 +180,12 @@ def _text(values: Mapping[str, Any], name: str, limit: int) -> str:
 _WILD = "*?[](){}|^$\\"
 
 
-def _exact(values: Mapping[str, Any], name: str, *, may_be_wild: bool) -> str:
-    """A value that jobs have to have as it is: an expression in its place would wait for ever."""
-    value = _text(values, name, 200)
-    wild = next((character for character in value if character in _WILD), "")
-    if value != value.strip() or (wild and not may_be_wild):
+def _check_exact(value: str, name: str, *, may_be_wild: bool) -> None:
+    """Jobs have to have the value as it is: an expression in its place would wait for ever."""
+    wild = "" if may_be_wild else next((character for character in value if character in _WILD), "")
+    if wild or value != value.strip():
         what = f"no {name} has {wild!r} in it" if wild else "there are spaces around it"
         raise InvalidInput(what, field=name, remedy="it is compared as it is, not as an expression: write it out")
-    return value
 
 
 def _insert(database: Database, table: str, key: str, kind: str, values: dict[str, Any], who: str) -> Row:

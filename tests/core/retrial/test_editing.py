@@ -114,6 +114,13 @@ def test_a_rule_names_a_leaf_of_the_tree_or_the_work_in_none(site):
     replace_tree(site, [], who="olga")
 
 
+def test_a_release_that_was_written_before_does_not_keep_a_rule_on(site):
+    rule_id = insert_rule(site, "no_retry", error_source="pilot", error_code=1305, release="24.*")
+    row = editing.change_rule(site, rule_id, {"is_active": False}, "olga")
+    assert (row["release"], row["is_active"]) == ("24.*", False)
+    editing.remove_rule(site, rule_id, "olga")
+
+
 def test_an_architecture_may_hold_wild_cards(site):
     row = editing.add_rule(site, {**GOOD, "architecture": "x86_64-*-gcc13-opt#x86_64-*-avx2&nvidia"}, "olga")
     assert row["architecture"] == "x86_64-*-gcc13-opt#x86_64-*-avx2&nvidia"
