@@ -33,7 +33,8 @@ def post(server: str, message: EmailMessage) -> None:
             _give(client, message)
     except smtplib.SMTPResponseException as error:
         raise _refusal(error.smtp_code, error.smtp_error) from error
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        # a name of a server or a sender that cannot be, as well: whoever mends the settings finds the letters waiting
         raise NotNow(f"{type(error).__name__}: {error}") from error
 
 
