@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import psycopg2
 
 from core.agents.base import Agent
 from core.brokerage.candidates import Candidate
@@ -19,6 +22,7 @@ from core.brokerage.elsewhere import Elsewhere, better_elsewhere
 from core.brokerage.facts import read_candidates
 from core.brokerage.requests import JOB_COLUMNS, requests_of_jobs
 from core.database import Database, Row, Transaction
+from core.errors import Unavailable
 from core.states import JobStatus
 from core.taskbuffer.killing import Killer, kill_in
 from core.taskbuffer.transitions import advance_jobs
@@ -142,11 +146,19 @@ class Rebroker(Agent):
             "least": settings.min_queued,
         }
         for suspect in self._database.fetch(_SUSPECTS, asked):
-            with self._database.transaction() as transaction:
-                self._relieve(transaction, suspect)
-        with self._database.transaction() as transaction:
-            self._move_idle(transaction)
+            self._safely(partial(self._relieve, suspect=suspect))
+        self._safely(self._move_idle)
         return 0
+
+    def _safely(self, work: Callable[[Transaction], None]) -> None:
+        """In a transaction of its own; what cannot be taken back at one queue keeps no other from being relieved."""
+        try:
+            with self._database.transaction() as transaction:
+                work(transaction)
+        except (Unavailable, psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise
+        except Exception:
+            log.exception("jobs could not be taken back", extra=_EXTRA)
 
     def _relieve(self, transaction: Transaction, suspect: Row) -> None:
         """Take back what a queue has too much of one share, oldest first, counted anew under the eyes of this transaction."""

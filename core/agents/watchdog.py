@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import psycopg2
+
 from core.agents.base import Agent
 from core.configuration import Timeouts
 from core.database import Database, Row, Transaction
+from core.errors import Unavailable
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.killing import KILL_CODES, ending_of_killed
@@ -50,7 +53,17 @@ class Watchdog(Agent):
 
     def cycle(self) -> int:
         """One pass over all rules; returns how many jobs were ended."""
-        return sum(self._apply(rule) for rule in RULES)
+        return sum(self._safely(rule) for rule in RULES)
+
+    def _safely(self, rule: TimeoutRule) -> int:
+        """Jobs of one rule that cannot be ended keep no others waiting."""
+        try:
+            return self._apply(rule)
+        except (Unavailable, psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise
+        except Exception:
+            log.exception("no job could be ended: %s", rule.name, extra={"component": "watchdog"})
+            return 0
 
     def _apply(self, rule: TimeoutRule) -> int:
         values = rule_parameters(rule, self._timeouts)

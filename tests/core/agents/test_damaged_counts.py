@@ -1,0 +1,52 @@
+"""A task whose counts somebody damaged: its jobs cannot be ended, and those of all others are."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from core.agents.rebroker import Rebroker
+from core.agents.watchdog import Watchdog
+from core.configuration import Timeouts
+from core.database import Database
+from core.shares.usage import refresh
+from core.workload_settings import RebrokerageSettings
+from tests.support.builders import broker, jobs_of_task, make_older, make_queue, make_task, put_into, status_of, submit
+
+
+def damaged(database: Database, jobs: int) -> list[int]:
+    task_id = make_task(database, site="", nJobs=jobs, maxAttempt=3)
+    broker(database)
+    database.execute(f"UPDATE tasks SET n_cancelled = {2**63 - 1} WHERE jedi_task_id = %(id)s", {"id": task_id})
+    return jobs_of_task(database, task_id)
+
+
+def test_the_watchdog_goes_on_with_its_other_rules(database: Database, caplog: pytest.LogCaptureFixture):
+    make_queue(database)
+    [stuck] = damaged(database, 1)
+    put_into(database, stuck, "throttled")
+    [silent] = submit(database)
+    put_into(database, silent, "sent")
+    for panda_id in (stuck, silent):
+        make_older(database, panda_id, "state_change_time", 30 * 86_400)
+    with caplog.at_level(logging.ERROR):
+        assert Watchdog(database, Timeouts(), 1).cycle() == 1
+    assert (status_of(database, stuck), status_of(database, silent)) == ("throttled", "failed")
+    assert "throttled too long" in caplog.text
+
+
+def test_rebrokerage_relieves_the_other_shares(database: Database):
+    make_queue(database, "Q")
+    stuck = damaged(database, 8)
+    task_id = make_task(database, site="", nJobs=8, maxAttempt=3)
+    broker(database)
+    others = jobs_of_task(database, task_id)
+    for share, panda_ids in (("A", stuck), ("B", others)):
+        for panda_id in panda_ids:
+            put_into(database, panda_id, "activated", computing_site="Q", gshare=share)
+    make_queue(database, "FREE")
+    refresh(database)
+    Rebroker(database, RebrokerageSettings(min_queued=5), 1).cycle()
+    assert {status_of(database, panda_id) for panda_id in stuck} == {"activated"}
+    assert "closed" in {status_of(database, panda_id) for panda_id in others}
