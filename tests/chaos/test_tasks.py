@@ -8,11 +8,15 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
+from core.errors import Unavailable
 from core.queues import set_endpoint, set_queue
 from pandascope.environment import read_environment_file
 from tests.chaos.bookkeeping import broken_rules
@@ -26,7 +30,22 @@ pytestmark = pytest.mark.chaos
 QUEUE = "NOPILOTS"
 JOBS = 1500
 _NUMBERS = itertools.count(1)
-_KILLS = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query ~ %(pattern)s AND pid <> pg_backend_pid()"
+_RUNNING = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query ~ %(pattern)s AND pid <> pg_backend_pid()"
+HOLD_S = 1.0
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What its text is like, and the tables it writes, which nothing writes that comes before it."""
+
+    pattern: str
+    tables: str
+
+
+FEEDING = Statement("INSERT INTO (jobs_live|job_files|task_files)", "jobs_live, job_files, task_files")
+ENDING = Statement("WITH ending", "jobs_live")
+MAKING = Statement("INSERT INTO (jobs_live|job_files)", "jobs_live, job_files")
+Sent = TypeVar("Sent")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,14 +101,35 @@ def wait_until_up(installation: Installation) -> None:
     eventually(is_alive, timeout_s=120, what="the server is back")
 
 
-def in_the_middle(installation: Installation, pattern: str, strike: Callable[[], None]) -> None:
-    """Strike while a statement like `pattern` runs; a database that is away has been struck already."""
+def in_the_middle(
+    installation: Installation, statement: Statement, send: Callable[[], Sent], strike: Callable[[], None]
+) -> Sent:
+    """Send, and strike while a statement runs: it waits for a table that we hold, however quick it is."""
     database = installation.database()
+    sent: list[Sent] = []
+    has_struck = False
+
+    def struck() -> bool:
+        nonlocal has_struck
+        # a database that was struck cannot end our transaction
+        with suppress(Unavailable), database.transaction() as transaction:
+            transaction.execute(f"LOCK TABLE {statement.tables} IN SHARE MODE")
+            sent.extend([] if sent else [send()])
+            # not for long: somebody else may hold what the statement needs, and wait for us
+            until = time.monotonic() + HOLD_S
+            while time.monotonic() < until and not has_struck:
+                transaction.execute("SELECT pg_stat_clear_snapshot()")
+                if transaction.fetch(_RUNNING, {"pattern": statement.pattern}):
+                    strike()
+                    has_struck = True
+                time.sleep(0.02)
+        return has_struck
+
     try:
-        eventually(lambda: database.fetch(_KILLS, {"pattern": pattern}), timeout_s=60, what=f"{pattern} runs")
+        eventually(struck, timeout_s=60, what=f"{statement.pattern} runs")
     finally:
         database.close()
-    strike()
+    return sent[0]
 
 
 def rules_hold(installation: Installation) -> None:
@@ -122,9 +162,11 @@ STRIKES = {
 def test_a_submission_that_is_cut_is_whole_or_not_there(installation: Installation, struck: str) -> None:
     parameters = many_jobs(f"cut{next(_NUMBERS)}")
     with ThreadPoolExecutor(2) as pool:
-        sent = [pool.submit(call, installation, "task/submit", task_parameters=parameters) for _ in range(2)]
-        in_the_middle(
-            installation, "INSERT INTO (jobs_live|job_files|task_files)", lambda: STRIKES[struck](installation)
+        sent = in_the_middle(
+            installation,
+            FEEDING,
+            lambda: [pool.submit(call, installation, "task/submit", task_parameters=parameters) for _ in range(2)],
+            lambda: STRIKES[struck](installation),
         )
         assert len([answer for answer in sent if answer.result().get("success")]) <= 1
     again = insisting(installation, "task/submit", task_parameters=parameters)
@@ -136,11 +178,10 @@ def test_a_submission_that_is_cut_is_whole_or_not_there(installation: Installati
 def test_commands_on_many_jobs_that_are_cut_happened_or_did_not(installation: Installation, struck: str) -> None:
     parameters = many_jobs(f"commands{next(_NUMBERS)}")
     task_id = insisting(installation, "task/submit", task_parameters=parameters)["data"]
-    for path, pattern in (("kill", "WITH ending"), ("reload_input", "INSERT INTO (jobs_live|job_files)")):
+    for path, statement in (("kill", ENDING), ("reload_input", MAKING)):
         with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(call, installation, f"task/{path}", task_id=task_id)
-            in_the_middle(installation, pattern, lambda: STRIKES[struck](installation))
-            sent.result()
+            send = partial(pool.submit, call, installation, f"task/{path}", task_id=task_id)
+            in_the_middle(installation, statement, send, lambda: STRIKES[struck](installation)).result()
         rules_hold(installation)
         insisting(installation, f"task/{path}", task_id=task_id)
         rules_hold(installation)
