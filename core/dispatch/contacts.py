@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from core.database import Database
 from core.dispatch.acquire import SlotOffer
 from core.errors import Unavailable
+
+log = logging.getLogger("panda.dispatch")
 
 UNBOUNDED = 2**62
 """Stands for what a pilot does not bound."""
@@ -56,6 +58,15 @@ class _Counts:
     cores: int = 0
     remaining_s: int = 0
 
+    def add(self, other: _Counts) -> None:
+        """Count what was noted in `other` as well."""
+        self.requests += other.requests
+        self.jobs += other.jobs
+        self.empty += other.empty
+        self.updates += other.updates
+        for name in _SIZES:
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+
 
 class ContactBook:
     """Remembers in memory that pilots called and writes it every few seconds: one hot row per request would not scale."""
@@ -79,13 +90,7 @@ class ContactBook:
 
     def _note(self, database: Database, queue: str, added: _Counts) -> None:
         with self._lock:
-            counts = self._counts[queue]
-            counts.requests += added.requests
-            counts.jobs += added.jobs
-            counts.empty += added.empty
-            counts.updates += added.updates
-            for name in _SIZES:
-                setattr(counts, name, max(getattr(counts, name), getattr(added, name)))
+            self._counts[queue].add(added)
             rest_s = self._next_write - time.monotonic()
             if rest_s > 0:
                 # nobody may call for an hour after this one, and people would read that no pilot ever came
@@ -100,12 +105,23 @@ class ContactBook:
             self._next_write = time.monotonic() + self._period_s
             written, self._counts = self._counts, defaultdict(_Counts)
         for name in sorted(written):  # so that two processes cannot deadlock
-            database.execute(_CONTACT, {"queue": name, **vars(written[name])})
+            try:
+                database.execute(_CONTACT, {"queue": name, **vars(written[name])})
+            except Unavailable:
+                with self._lock:
+                    for kept, counts in written.items():
+                        self._counts[kept].add(counts)
+                raise
+            except Exception:  # a name that no database takes, say: the others' calls are written all the same
+                log.exception("calls of pilots of %r could not be written down", name[:100])
+            del written[name]
 
     def _write_later(self, database: Database) -> None:
         self._is_due = False
-        with suppress(Unavailable):  # there will be further calls to count
+        try:
             self._write(database)
+        except Unavailable as error:
+            log.info("calls of pilots are written down later: %s", error.detail)
 
 
 def _later(seconds: float, call: Callable[[Database], None], database: Database) -> None:

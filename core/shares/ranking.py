@@ -14,11 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from core.core_power import CORE_POWER, DEFAULT_CORE_POWER
 from core.database import Database
 from core.shares.portions import portions
-from core.shares.reading import DEFAULT_CORE_POWER, Reader, read_loads, read_tree
+from core.shares.reading import Reader, read_loads, read_tree
 from core.shares.tree import Load, ShareTree, Standing
-from core.shares.usage import CORE_POWER
 
 _RANK_AGAIN_AFTER = 20
 """Jobs given out after which the order is worked out anew from what is known."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Protocol
 
-from core.core_power import DEFAULT_CORE_POWER as DEFAULT_CORE_POWER  # noqa: PLC0414  (the ranking looks for it here)
 from core.database import Row
 from core.shares.tree import Load, ShareNode, ShareTree
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.core_power import CORE_POWER as CORE_POWER  # noqa: PLC0414  (the ranking looks for it here)
+from core.core_power import CORE_POWER
 from core.database import Database
 from core.shares.reading import read_loads, read_tree
 from core.states import AWAITING_PILOT, ON_WORKER_NODE, JobStatus

@@ -10,7 +10,7 @@ import pytest
 from core.database import Database
 from core.dispatch.acquire import LABEL_FAMILIES, QUEUES_WITH_DISPATCH, SlotOffer
 from core.dispatch.contacts import ContactBook
-from core.errors import UnknownObject
+from core.errors import Unavailable, UnknownObject
 from core.labels import LABELS
 from core.queues import QUEUE_STATUSES, set_queue
 from tests.support.builders import acquire, activate, history_of, make_queue, make_task, row_of, submit
@@ -172,6 +172,21 @@ def test_contacts_between_two_writings_are_not_lost(shared_database, queue):
     book.note(shared_database, SlotOffer(queue), 0)
     [row] = shared_database.fetch("SELECT * FROM queue_contacts WHERE queue_name = %(q)s", {"q": queue})
     assert (row["request_count"], row["job_count"]) == (4, 3)
+
+
+def test_what_cannot_be_written_now_is_written_later_and_one_bad_name_hides_no_other(database):
+    make_queue(database, "Q")
+    book = ContactBook(period_s=0)
+    database.execute("ALTER TABLE queue_contacts RENAME TO away")
+    book.note(database, SlotOffer("A" * 10), 0)  # an error of its own is told, and the counts of that name are gone
+    database.execute("ALTER TABLE away RENAME TO queue_contacts")
+    unreachable = Database("postgresql+psycopg2://panda@/none?host=/nonexistent")
+    with pytest.raises(Unavailable):
+        book.note(unreachable, SlotOffer("Q"), 2)
+    book.note_update(database, "what\x00ever")
+    book.note(database, SlotOffer("Q"), 1)
+    rows = database.fetch("SELECT queue_name, request_count, job_count FROM queue_contacts")
+    assert rows == [{"queue_name": "Q", "request_count": 2, "job_count": 3}]
 
 
 def test_a_contact_is_written_though_nobody_calls_after_it(shared_database, queue):
