@@ -1,7 +1,7 @@
 """Finds a queue for defined jobs and makes them assigned or activated (domain.md 2.2: Setupper). Knows no HTTP.
 
-A batch is one transaction. Where something unforeseen goes wrong its jobs are halved, task by task, until it is known
-whose jobs they are: those wait and the others get their queues.
+A batch is one transaction. Where something unforeseen goes wrong it is taken again, and its jobs are halved, task by task,
+until it is known whose jobs they are: those wait and the others get their queues.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from core.brokerage.own_load import OwnLoad
 from core.brokerage.requests import JOB_COLUMNS, owner_of, requests_of_jobs
 from core.database import Database, Row, Transaction
 from core.dataservice.activation import activate
+from core.errors import Unavailable
 from core.states import JobStatus
 from core.taskbuffer.transitions import advance_jobs
 from core.text import clean
@@ -104,11 +105,26 @@ class Setupper(Agent):
 
     def cycle(self) -> int:
         """Decide for one batch of jobs; returns how many got a queue."""
+        try:
+            return self._batch(is_careful=False)
+        except (Unavailable, psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise  # the database's trouble, not that of any job
+        except Exception:  # noqa: BLE001  (told by the careful one, with whose jobs they are)
+            return self._batch(is_careful=True)
+
+    def _batch(self, *, is_careful: bool) -> int:
+        """One batch, all or nothing; `is_careful`: all but what something goes wrong with.
+
+        Savepoints come only then: what is locked before one and changed after it is written down twice by the database.
+        """
         with self._database.transaction() as transaction:
             jobs = self._defined_jobs(transaction)
             if not jobs:
                 return 0
             candidates = self._load.read(transaction)
+            if not is_careful:
+                with _counts_undone(candidates):
+                    return self._place(transaction, jobs, candidates)
             placed, troubles = self._place_apart(transaction, jobs, candidates)
             _set_aside(transaction, troubles)
             return placed
