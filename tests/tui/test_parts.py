@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -127,6 +127,7 @@ COUNTS = st.lists(st.tuples(*[st.integers(0, 10**6)] * 3), min_size=1, max_size=
 
 
 @given(COUNTS, st.integers(20, 200), st.integers(1, 30))
+@example([(10**6, 10**6, 10**6)] * 800, 20, 1)  # numbers so wide that the first time has no room
 def test_the_chart_fills_its_room_and_no_more(counts, width, height):
     failed, cancelled, finished = (list(column) for column in zip(*counts, strict=True))
     course = Course(["2026-11-21T10:00:00+00:00"] * len(counts), finished, failed, cancelled)

@@ -72,8 +72,9 @@ def chart_lines(course: Course, palette: Palette, width: int, height: int) -> li
             line.append(cell * cells, style)
         lines.append(line)
     first = f"{clock(course.bins[0])[:5]} UTC" if course.bins else ""
-    times = " " * axis + first + "now".rjust(max(4, room - len(first)))
-    return [*lines, Text(times, style=palette.muted, no_wrap=True, end="")]
+    first = first if len(first) + len(" now") <= room else ""
+    times = " " * axis + first + "now".rjust(room - len(first))
+    return [*lines, Text(times[:width], style=palette.muted, no_wrap=True, end="")]
 
 
 def _heights(counts: Sequence[int], scale: float) -> list[int]:
