@@ -5,10 +5,15 @@ The pilot's verdict counts, but finished is only what has every output stored wi
 
 from __future__ import annotations
 
+import logging
 import re
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from core.agents.apart import done_apart
 from core.agents.base import Agent
 from core.database import Database, Row, Transaction
 from core.dataservice.stored_logs import StoredLog, keep_stored_logs
@@ -18,10 +23,14 @@ from core.taskbuffer.killing import ending_of_killed
 from core.taskengine.dialects.execution import optional_outputs
 from core.text import clean
 
+log = logging.getLogger("panda.adder")
+
 ADDER_ERROR = 200
 """ddmErrorCode: the outputs do not add up."""
 
 _BATCH = 200
+_AGAIN_S = 60
+"""How long a job rests whose end meets an error."""
 _CHECKSUMS = {
     "adler32": ("ad:", re.compile(r"[0-9a-f]{8}")),
     "md5sum": ("md5:", re.compile(r"[0-9a-f]{32}")),
@@ -33,7 +42,8 @@ _REPORTS = """
 SELECT r.panda_id, r.verdict, r.report, j.command_to_pilot, j.kill_code, j.pilot_error_code, j.exe_error_code,
        j.trans_exit_code
 FROM job_output_reports r JOIN jobs_live j USING (panda_id)
-WHERE j.job_status IN ('holding', 'transferring') ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
+WHERE j.job_status IN ('holding', 'transferring') AND r.panda_id <> ALL(%(aside)s::bigint[])
+ORDER BY r.panda_id LIMIT %(batch)s FOR UPDATE OF j SKIP LOCKED
 """
 
 # ix_job_files_job; an output that is expected stands here since the submission. `lib` is what a build job makes
@@ -98,25 +108,47 @@ class Adder(Agent):
     def __init__(self, database: Database, period_s: float) -> None:
         self._database = database
         self.period_s = period_s
+        self._aside: dict[int, float] = {}
+        """Jobs that could not be ended, and when they are tried again."""
 
     def cycle(self) -> int:
         """Account for one batch of reports; returns how many jobs ended."""
+        now = time.monotonic()
+        self._aside = {panda_id: until for panda_id, until in self._aside.items() if until > now}
         with self._database.transaction() as transaction:
-            reports = transaction.fetch(_REPORTS, {"batch": _BATCH})
+            reports = transaction.fetch(_REPORTS, {"batch": _BATCH, "aside": list(self._aside)})
             if not reports:
                 return 0
-            expected: dict[int, list[Row]] = {report["panda_id"]: [] for report in reports}
-            for row in transaction.fetch(_EXPECTED, {"panda_ids": list(expected)}):
-                expected[row["panda_id"]].append(row)
-            _forgive(transaction, reports, expected)
-            accounts = [account(report, expected[report["panda_id"]]) for report in reports]
-            _store(transaction, [file for entry in accounts for file in entry.stored])
-            # before the job ends: whoever hears of a failure finds its log
-            keep_stored_logs(transaction, _log_archives(accounts))
-            return len(end_jobs(transaction, [entry.ending for entry in accounts]))
+            ended, failures = done_apart(transaction, reports, partial(_end, transaction))
+        for report, error in failures:
+            self._set_aside(report["panda_id"], error)
+        return ended
+
+    def _set_aside(self, panda_id: int, error: Exception) -> None:
+        self._aside[panda_id] = time.monotonic() + _AGAIN_S
+        log.error(
+            "the outputs of job %d cannot be accounted for; tried again in %d s: %s",
+            panda_id,
+            _AGAIN_S,
+            error,
+            exc_info=error,
+            extra={"component": "adder", "panda_id": panda_id},
+        )
 
 
-def _forgive(transaction: Transaction, reports: list[Row], expected: dict[int, list[Row]]) -> None:
+def _end(transaction: Transaction, reports: Sequence[Row]) -> int:
+    expected: dict[int, list[Row]] = {report["panda_id"]: [] for report in reports}
+    for row in transaction.fetch(_EXPECTED, {"panda_ids": list(expected)}):
+        expected[row["panda_id"]].append(row)
+    _forgive(transaction, reports, expected)
+    accounts = [account(report, expected[report["panda_id"]]) for report in reports]
+    _store(transaction, [file for entry in accounts for file in entry.stored])
+    # before the job ends: whoever hears of a failure finds its log
+    keep_stored_logs(transaction, _log_archives(accounts))
+    return len(end_jobs(transaction, [entry.ending for entry in accounts]))
+
+
+def _forgive(transaction: Transaction, reports: Sequence[Row], expected: dict[int, list[Row]]) -> None:
     """Take from `expected` what a finished job did not make and need not: its task says allowNoOutput (client-wire.md 4.5)."""
     missing = [
         row

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg2
 
+from core.agents.apart import done_apart
 from core.agents.base import Agent
 from core.brokerage.broker import Decision, broker, places
 from core.brokerage.candidates import Candidate, Request
@@ -139,18 +141,12 @@ class Setupper(Agent):
         self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]
     ) -> tuple[int, list[_Trouble]]:
         """Place what can be placed: how many jobs that is, and whose could not be."""
-        try:
-            with transaction.savepoint(), _counts_undone(candidates):
-                return self._place(transaction, jobs, candidates), []
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            raise  # the database's trouble, not theirs
-        except Exception as error:  # noqa: BLE001  (one task must not keep the others from their queues)
-            owners = _by_task(jobs)
-            if len(owners) == 1:
-                return 0, [_Trouble(jobs, error)]
-        halves = owners[: len(owners) // 2], owners[len(owners) // 2 :]
-        parts = [self._place_apart(transaction, [job for jobs in half for job in jobs], candidates) for half in halves]
-        return sum(placed for placed, _ in parts), [trouble for _, troubles in parts for trouble in troubles]
+
+        def place(owners: Sequence[list[Row]]) -> int:
+            return self._place(transaction, [job for jobs in owners for job in jobs], candidates)
+
+        placed, failures = done_apart(transaction, _by_task(jobs), place, partial(_counts_undone, candidates))
+        return placed, [_Trouble(members, error) for members, error in failures]
 
     def _place(self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]) -> int:
         groups = requests_of_jobs(transaction, jobs, candidates, self._settings)

@@ -6,13 +6,27 @@ import logging
 
 import pytest
 
+from core.agents.adder import Adder
 from core.agents.rebroker import Rebroker
 from core.agents.watchdog import Watchdog
 from core.configuration import Timeouts
 from core.database import Database
 from core.shares.usage import refresh
 from core.workload_settings import RebrokerageSettings
-from tests.support.builders import broker, jobs_of_task, make_older, make_queue, make_task, put_into, status_of, submit
+from tests.support.builders import (
+    acquire,
+    activate,
+    broker,
+    jobs_of_task,
+    make_older,
+    make_queue,
+    make_task,
+    put_into,
+    report,
+    report_finished,
+    status_of,
+    submit,
+)
 
 
 def damaged(database: Database, jobs: int) -> list[int]:
@@ -50,3 +64,23 @@ def test_rebrokerage_relieves_the_other_shares(database: Database):
     Rebroker(database, RebrokerageSettings(min_queued=5), 1).cycle()
     assert {status_of(database, panda_id) for panda_id in stuck} == {"activated"}
     assert "closed" in {status_of(database, panda_id) for panda_id in others}
+
+
+def test_the_adder_ends_the_jobs_of_other_tasks_and_says_whose_it_cannot(
+    database: Database, caplog: pytest.LogCaptureFixture
+):
+    make_queue(database)
+    [stuck] = damaged(database, 1)
+    sound = activate(database, 3)
+    for _ in range(4):
+        acquire(database)
+    for panda_id in (stuck, *sound):
+        report(database, panda_id, "running")
+        report_finished(database, panda_id)
+    adder = Adder(database, 1)
+    with caplog.at_level(logging.ERROR):
+        assert [adder.cycle(), adder.cycle()] == [3, 0]
+    assert status_of(database, stuck) == "holding"
+    assert {status_of(database, panda_id) for panda_id in sound} == {"finished"}
+    [told] = [record for record in caplog.records if record.name == "panda.adder"]
+    assert getattr(told, "panda_id", None) == stuck and told.exc_info
