@@ -53,12 +53,19 @@ async def _load(view: View) -> Sequence[Any]:
     nothing = panels.empty(_NO_CURVES) if leaves and not curves else None
     return [
         heading(wording.plural(leaves, "share") if leaves else "Shares", below=freshness(answer)),
-        _tree(answer, view.links),
+        [_warnings(answer["warnings"]), _tree(answer, view.links)],
         _SHOWN if leaves else _HIDDEN,
         nothing,
         plots.lines(curves, unit="%"),
         _SHOWN if curves else _HIDDEN,
     ]
+
+
+def _warnings(warnings: Sequence[str]) -> html.Div | None:
+    """What the server finds odd about the tree."""
+    if not warnings:
+        return None
+    return html.Div([html.Span(f"{text}.") for text in warnings], className="problem stale", role="status")
 
 
 def _tree(answer: Mapping[str, Any], links: Links) -> Any:

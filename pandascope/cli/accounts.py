@@ -187,9 +187,22 @@ def _decide(name: str, group: bool, changes: dict[str, Any], url: Any, data: Any
     if as_json:
         print_json(row)
         return
-    kept = ("kind", "name", "modification_time", "modified_by")
-    console().print(Text(f"{row['kind']} {plain(row['name'])}"))
-    console().print(facts({key: value for key, value in row.items() if key not in kept}))
+    left_out = ("kind", "name", "modification_time", "modified_by")
+    told = {key: _decided(key, value) for key, value in row.items() if key not in left_out}
+    decided = {key: words for key, words in told.items() if words}
+    console().print(
+        Text(f"{row['kind']} {plain(row['name'])}{'' if decided else ': as the settings say for everybody'}")
+    )
+    console().print(facts(decided))
+
+
+def _decided(field: str, value: Any) -> str:
+    """A value that was decided, as people read it; empty when nothing was."""
+    if value is None or value is False:
+        return ""
+    if field in ("banned_until", "boost_until"):
+        return _until(value).removeprefix("until ")
+    return "yes" if value is True else str(value)
 
 
 def _kind(group: bool) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import locale
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 
+from pandascope.cli import run_options as options
 from pandascope.cli.connection import AsJson, Data, Url, connect
 from pandascope.cli.failures import failure_incidents, show_failures
 from pandascope.cli.many_values import ManyValuesCommand
@@ -31,45 +32,24 @@ _INTERRUPTED = 130
 
 @app.command("run", cls=ManyValuesCommand)
 def command(
-    execute: Annotated[
-        str,
-        typer.Option("--exec", metavar="COMMAND", help="Shell text; %IN, %OUT (%OUT2, ...) and %JOB are filled in."),
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--in", metavar="FILES", help="Names, patterns (also **) or directories; repeatable."),
-    ] = None,
-    outputs: Annotated[
-        list[str] | None, typer.Option("--out", metavar="NAME", help="A file the command makes; repeatable.")
-    ] = None,
-    files_per_job: Annotated[int | None, typer.Option(metavar="N", help="Input files of one job; default 1.")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", metavar="N", help="Number of jobs when there is no input.")
-    ] = None,
-    sandbox: Annotated[
-        list[str] | None, typer.Option(metavar="FILES", help="Files every job gets: scripts, settings; repeatable.")
-    ] = None,
-    site: Annotated[str | None, typer.Option(metavar="QUEUE", help="Only this queue.")] = None,
-    memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory a job needs.")] = None,
-    cores: Annotated[int | None, typer.Option(metavar="N", help="Cores a job needs.")] = None,
-    walltime: Annotated[int | None, typer.Option(metavar="S", help="Longest run time of a job.")] = None,
-    disk: Annotated[int | None, typer.Option(metavar="MB", help="Largest work directory of a job.")] = None,
-    attempts: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Most attempts of a job, failures of its command included; without it these end it."
-        ),
-    ] = None,
-    scouts: Annotated[
-        bool, typer.Option("--scouts", help="Ten jobs go first and measure what the others need.")
-    ] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when the task has ended.")] = False,
-    timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Wait at most this long.")] = None,
-    collect: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Copy the outputs there, verified (waits).")
-    ] = None,
-    merge: Annotated[bool, typer.Option("--merge", help="Also join the outputs of all jobs, in input order.")] = False,
+    execute: options.Execute,
+    inputs: options.Inputs = None,
+    outputs: options.Outputs = None,
+    files_per_job: options.FilesPerJob = None,
+    jobs: options.Jobs = None,
+    sandbox: options.Sandbox = None,
+    site: options.Site = None,
+    memory: options.Memory = None,
+    cores: options.Cores = None,
+    walltime: options.Walltime = None,
+    disk: options.Disk = None,
+    attempts: options.Attempts = None,
+    scouts: options.Scouts = False,
+    name: options.Name = None,
+    wait: options.Wait = False,
+    timeout: options.Timeout = None,
+    collect: options.Collect = None,
+    merge: options.Merge = False,
     url: Url = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -81,14 +61,9 @@ def command(
     Jobs see the files by the names given here (data/a.txt); a file outside of the current directory by its name alone.
     A directory means all files below it except hidden ones. Exit code 1 when a job failed.
     """
-    if merge and collect is None:
-        raise Usage("there is nothing to merge", field="--merge", remedy="say where to collect: --collect DIR")
-    if timeout is not None and not (wait or collect):
-        raise Usage("nothing is waited for", field="--timeout", remedy="add --wait")
-    if collect is not None:
-        _check_collection(collect, outputs or [])
+    _check_what_follows(outputs or [], wait=wait, timeout=timeout, collect=collect, merge=merge)
     _sort_as_the_shell_does()
-    options: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "inputs": inputs or [],
         "outputs": outputs or [],
         "files_per_job": files_per_job,
@@ -104,7 +79,7 @@ def command(
         "name": name,
     }
     with connect(url, data) as client:
-        submitted = _submit(client, execute, options, as_json)
+        submitted = _submit(client, execute, wanted, as_json)
         if not (wait or collect):
             _say_submitted(client, submitted, as_json)
             return
@@ -113,6 +88,18 @@ def command(
         _report(client, task, collected, data, as_json)
     if task["status"] != "done" or (collected and collected.not_merged):
         raise typer.Exit(1)
+
+
+def _check_what_follows(
+    outputs: list[str], *, wait: bool, timeout: float | None, collect: Path | None, merge: bool
+) -> None:
+    """Raise Usage, before anything runs, when what shall be done after it makes no sense."""
+    if merge and collect is None:
+        raise Usage("there is nothing to merge", field="--merge", remedy="say where to collect: --collect DIR")
+    if timeout is not None and not (wait or collect):
+        raise Usage("nothing is waited for", field="--timeout", remedy="add --wait")
+    if collect is not None:
+        _check_collection(collect, outputs)
 
 
 def _check_collection(folder: Path, outputs: list[str]) -> None:

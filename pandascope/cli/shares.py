@@ -77,7 +77,7 @@ def _off(deviation: float | None, *, has_work: bool) -> Any:
     if deviation is None:
         return "–"
     per_cent = round(100 * deviation)
-    return Text(f"{per_cent:+d}%" if per_cent else "0%", style="red" if has_work and deviation < -_FAR else "")
+    return Text(f"{per_cent:+d} %" if per_cent else "0 %", style="red" if has_work and deviation < -_FAR else "")
 
 
 @app.command("set")
