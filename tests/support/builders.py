@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from core.taskengine.commands.table import run_command
 from core.tasks import submit_task
 
 ADLER32 = "0a1b2c3d"
+_PATIENCE_S = 60
+"""After which brokerage finds no queue any more."""
 
 
 def make_queue(database: Database, name: str = "Q", *, endpoint: str | None = None, **attributes: Any) -> str:
@@ -74,9 +77,12 @@ def broker(database: Database) -> int:
 def activate(database: Database, count: int = 1, **job: Any) -> list[int]:
     """Jobs as `activated`, and with them whatever else brokerage finds."""
     panda_ids = submit(database, count, **job)
-    waiting = "SELECT 1 FROM jobs_live WHERE job_status = 'defined' AND panda_id = ANY(%(ids)s)"
-    while broker(database) or database.fetch(waiting, {"ids": panda_ids}):
-        pass
+    waiting = "SELECT brokerage_error_diag FROM jobs_live WHERE job_status = 'defined' AND panda_id = ANY(%(ids)s)"
+    left = database.fetch(waiting, {"ids": panda_ids})
+    deadline = time.monotonic() + _PATIENCE_S
+    while broker(database) or left:
+        assert time.monotonic() < deadline, f"no queue takes {len(left)} of the jobs: {left[:1]}"
+        left = database.fetch(waiting, {"ids": panda_ids})
     return panda_ids
 
 
