@@ -168,7 +168,8 @@ class Setupper(Agent):
         if not decision.accepted:
             return Outcome(decision, jobs)
         weights = decision.weights(self._settings.candidates)
-        chosen = places(decision, len(jobs), self._settings.candidates, self._settings.low_weight)
+        seed = int(jobs[0]["panda_id"])
+        chosen = places(decision, len(jobs), self._settings.candidates, self._settings.low_weight, seed)
         return Outcome(decision, jobs, chosen, weights)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,8 @@ BEST = 10
 """Queues among which the jobs of a bunch are spread (domain.md 5.2), unless the settings say otherwise."""
 _ALIKE = 0.8
 """Queues of at least so many times the best weight are as good as the best one."""
+_SMALL = 4
+"""Where less than one of so many parts of the most runs, few jobs do not go."""
 _LOW_WEIGHT = 0.1
 
 
@@ -67,13 +70,21 @@ class Decision:
         least = low_weight * weight(first[0], self.request)
         return [queue for queue in first if weight(queue, self.request) >= least]
 
-    def busiest(self, most: int = BEST) -> list[Candidate]:
-        """Of the queues not much lighter than the best `most` the ones where most runs: a slot is free there soonest."""
+    def quickest(self, most: int, chance: random.Random) -> list[Candidate]:
+        """`most` queues for a job each, drawn by how much runs there, so how often a slot comes free.
+
+        Of those hardly lighter than the best tenth, and without the small ones: a share has its turn there too seldom.
+        Drawn, for whoever sent all few jobs to the same queues would let them wait for one another.
+        """
         if not self.accepted:
             return []
-        least = _ALIKE * weight(self.accepted[min(most, len(self.accepted)) - 1], self.request)
+        tenth = self.accepted[max(1, len(self.accepted) // 10) - 1]
+        least = _ALIKE * weight(tenth, self.request)
         good = [queue for queue in self.accepted if weight(queue, self.request) >= least]
-        return sorted(good, key=lambda queue: -queue.running)[:most]
+        small = max(queue.running for queue in good) / _SMALL
+        # the order in which they would come up if the free slots of all were drawn from (Efraimidis and Spirakis 2006)
+        drawn = [(chance.expovariate(queue.running + 1), queue) for queue in good if queue.running >= small]
+        return [queue for _, queue in sorted(drawn, key=lambda entry: entry[0])][:most]
 
     def weights(self, most: int = BEST) -> list[Weight]:
         """The weights of the best accepted queues, with the numbers they are made of."""
@@ -160,13 +171,16 @@ def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> 
     return kept, step
 
 
-def places(decision: Decision, count: int, most: int = BEST, low_weight: float = _LOW_WEIGHT) -> list[Candidate]:
+def places(
+    decision: Decision, count: int, most: int = BEST, low_weight: float = _LOW_WEIGHT, seed: int = 0
+) -> list[Candidate]:
     """The queue of each of `count` jobs, which count there at once; empty when there is no queue.
 
     A bunch of more than `most` jobs is spread by weight. Fewer get a queue each: how much waits there matters less to
     them than how often their share has its turn, for a user of few jobs is early in its order (domain.md 2.6).
+    `seed`: what the draw goes by, so that a run can be repeated.
     """
-    few = decision.busiest(most)[:count] if count <= most else []
+    few = decision.quickest(count, random.Random(seed)) if count <= most else []
     if not decision.accepted or len(few) < count:
         return spread(decision.best(most, low_weight), decision.request, count)
     for queue in few:
