@@ -20,8 +20,8 @@ BEST = 10
 """Queues among which the jobs of a bunch are spread (domain.md 5.2), unless the settings say otherwise."""
 _ALIKE = 0.8
 """Queues of at least so many times the best weight are as good as the best one."""
-_SMALL = 4
-"""Where less than one of so many parts of the most runs, few jobs do not go."""
+_LARGE = 0.5
+"""Few jobs do not go where less than this part of the most runs."""
 _LOW_WEIGHT = 0.1
 
 
@@ -81,9 +81,9 @@ class Decision:
         tenth = self.accepted[max(1, len(self.accepted) // 10) - 1]
         least = _ALIKE * weight(tenth, self.request)
         good = [queue for queue in self.accepted if weight(queue, self.request) >= least]
-        small = max(queue.running for queue in good) / _SMALL
+        least_running = _LARGE * max(queue.running for queue in good)
         # the order in which they would come up if the free slots of all were drawn from (Efraimidis and Spirakis 2006)
-        drawn = [(chance.expovariate(queue.running + 1), queue) for queue in good if queue.running >= small]
+        drawn = [(chance.expovariate(queue.running + 1), queue) for queue in good if queue.running >= least_running]
         return [queue for _, queue in sorted(drawn, key=lambda entry: entry[0])][:most]
 
     def weights(self, most: int = BEST) -> list[Weight]:
