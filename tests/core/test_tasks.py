@@ -134,7 +134,13 @@ def test_the_needs_of_a_task_are_the_needs_of_its_jobs(site):
 
 
 def test_the_dictionary_is_kept_as_submitted_and_ids_begin_high(site):
-    parameters = {"taskName": "kept", "jobParameters": "true", "site": "Q", "unknownKey": {"a": [1, None, "é"]}, "nJobs": "2"}
+    parameters = {
+        "taskName": "kept",
+        "jobParameters": "true",
+        "site": "Q",
+        "unknownKey": {"a": [1, None, "é"]},
+        "nJobs": "2",
+    }
     task_id = submit_task(site, parameters, user_name="alice", vo="testvo")
     assert task_id >= 10_000_000
     row = site.fetch_one("SELECT * FROM tasks WHERE jedi_task_id = %(id)s", {"id": task_id})
