@@ -24,8 +24,14 @@ from tests.support.system import RunningSystem, running_system
 for _name in [name for name in os.environ if name.startswith("PANDA_")]:
     del os.environ[_name]
 
-# how long an example takes says more about the machine and its neighbours than about the code
-hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# how long an example takes says more about the machine and its neighbours than about the code; where nothing may be
+# skipped the examples are the same every time, so that a change is judged by itself, and chance finds the rest here
+hypothesis_settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("PANDASCOPE_NO_SKIP") == "1",
+)
 hypothesis_settings.load_profile("house")
 
 _TEMPLATE = "panda_template"

@@ -63,7 +63,9 @@ def release(task: LockedTask) -> Done:
         if fed.rows or task.transaction.fetch_one(_FOLLOWS, {"id": task.task_id, "status": FOLLOWS_PARENT}) is None:
             listed_later = not fed.is_complete and waits_for_feeder(task.transaction, task.task_id)
             before = TaskStatus(task.row["old_status"] or TaskStatus.READY)
-            _change(task, TaskStatus.DEFINED if listed_later else before, "released")
+            # what was still being listed is listed now: no feeder comes by to make it ready
+            listed = TaskStatus.READY if before is TaskStatus.DEFINED else before
+            _change(task, TaskStatus.DEFINED if listed_later else listed, "released")
             generate_jobs(task.transaction, task.task_id)
     return Done(counted(count, "job", "looked at again")) if count else Done()
 

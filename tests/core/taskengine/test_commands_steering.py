@@ -7,9 +7,12 @@ import pytest
 from core.database import Database
 from core.dataservice.activation import Arrival, activate_ready_jobs, register_arrivals
 from core.errors import InvalidInput, UnknownObject
+from core.states import TaskStatus
 from core.taskengine.commands import changing
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
+from core.taskengine.making import contents
+from core.taskengine.status import change_status
 from tests.core.taskengine.rows import history, insert_task, task_row
 from tests.support.builders import (
     acquire,
@@ -104,6 +107,17 @@ def test_a_paused_task_ends_when_its_last_jobs_do(site):
         report_finished(site, panda_id)
     add_up(site)
     assert task_row(site, task_id)["status"] == "done"
+
+
+def test_a_released_task_whose_listing_that_completes_goes_on(site, monkeypatch):
+    monkeypatch.setitem(contents.feed_contents.__kwdefaults__, "limit", 2)
+    task_id = make_task(site, inputDataset="three")
+    with site.transaction() as transaction:
+        change_status(transaction, task_id, TaskStatus.PENDING, who="test", reason="an obstacle")
+    assert task_row(site, task_id)["old_status"] == "defined"
+    run_command(site, "release", task_id, CAROL)
+    assert len(jobs_of_task(site, task_id)) == 3
+    assert task_row(site, task_id)["status"] in ("ready", "running")
 
 
 def test_release_asks_brokerage_at_once(site):
