@@ -112,7 +112,7 @@ def test_an_interrupted_run_leaves_no_database(
     description: Path, postgres_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        _command(str(description), "--set", "days=300"),
+        _command(str(description), "--set", "days=10"),
         env=_environment(postgres_url, tmp_path),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
