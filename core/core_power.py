@@ -5,6 +5,8 @@ Operators and CRIC write it as a number or as text; what is neither, or beyond a
 
 from __future__ import annotations
 
+from core.numbers import as_number
+
 DEFAULT_CORE_POWER = 10.0
 """Of a queue that does not state it, in the units of the benchmark (HS06 or HS23)."""
 LEAST_CORE_POWER, MOST_CORE_POWER = 0.001, 1_000_000
@@ -19,10 +21,5 @@ CORE_POWER = rf"""CASE WHEN btrim(q.parameters ->> 'corepower') ~ '^[0-9]{{1,7}}
 
 def core_power(stated: object) -> float:
     """The power that a value of `corepower` states, or the usual one."""
-    if isinstance(stated, bool) or not isinstance(stated, int | float | str):
-        return DEFAULT_CORE_POWER
-    try:
-        power = float(stated)
-    except (ValueError, OverflowError):
-        return DEFAULT_CORE_POWER
-    return power if LEAST_CORE_POWER <= power <= MOST_CORE_POWER else DEFAULT_CORE_POWER
+    power = as_number(stated)
+    return power if power is not None and LEAST_CORE_POWER <= power <= MOST_CORE_POWER else DEFAULT_CORE_POWER

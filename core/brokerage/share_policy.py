@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.brokerage.stated import as_number
+from core.numbers import as_number
 
 _RULE_PARTS: tuple[str, ...] = ("type", "group", "gshare", "processingtype", "prodsourcelabel", "priority", "id")
 

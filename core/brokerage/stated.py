@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.numbers import as_number
+
 _LARGEST = 10**15
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 _ANY_VERSION = ("", "any", "all", "*", "auto")
@@ -201,17 +203,6 @@ def _catchall(value: object) -> dict[str, str]:
         if key.strip():
             found[key.strip()] = given.strip().replace("|", ",") if equals else "true"
     return found
-
-
-def as_number(value: object) -> float | None:
-    """A number, also one written as text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        read = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return read if read == read else None  # noqa: PLR0124  (not a number)
 
 
 def _name_of(part: str | dict[str, Any]) -> str:
