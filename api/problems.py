@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, Unavailable, UnknownObject
+from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, TooMany, Unavailable, UnknownObject
 
 _STATUS: list[tuple[type[PandaError], int, str]] = [
     (InvalidInput, 422, "Invalid input"),
     (UnknownObject, 404, "Not found"),
     (Conflict, 409, "Conflict"),
     (NotAllowed, 403, "Not allowed"),
+    (TooMany, 429, "Too many requests"),
     (Unavailable, 503, "Unavailable"),
 ]
 
@@ -50,7 +52,7 @@ def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
     for kind, status, title in _STATUS:
         if isinstance(error, kind):
             is_unknown = kind is NotAllowed and is_anonymous
-            return problem(
+            answer = problem(
                 401 if is_unknown else status,
                 "Who are you?" if is_unknown else title,
                 code=error.code,
@@ -58,4 +60,7 @@ def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
                 field=error.field,
                 remedy=error.remedy,
             )
+            if isinstance(error, TooMany):
+                answer.headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
+            return answer
     return problem(400, "Refused", code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)

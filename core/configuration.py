@@ -24,6 +24,13 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import ConfigurationError
+from core.incident_settings import (
+    IncidentSettings,
+    IngestSettings,
+    MetricsSettings,
+    NoticeSettings,
+    ShiftSettings,
+)
 from core.issuers import IssuerSettings
 from core.settings_sources import explain, merged, origins_of, read_environment, read_file
 from core.settings_table import Documented, leaves, masked
@@ -245,6 +252,16 @@ class Settings(IssuerSettings, BaseSettings):
     """How long records of decisions are kept."""
     mail: MailSettings = Field(default_factory=MailSettings)
     """Mail to owners of tasks."""
+    incidents: IncidentSettings = Field(default_factory=IncidentSettings)
+    """When troubles are incidents."""
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    """Log records: what is taken and kept."""
+    notices: NoticeSettings = Field(default_factory=NoticeSettings)
+    """Notices of incidents."""
+    shifts: ShiftSettings = Field(default_factory=ShiftSettings)
+    """The shift log."""
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    """Numbers for Prometheus."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -60,6 +60,16 @@ class Unavailable(PandaError):
     code = "unavailable"
 
 
+class TooMany(PandaError):
+    """The caller asked more often than it may; nothing was taken. `retry_after_s`: when it may again, in seconds."""
+
+    code = "too_many"
+
+    def __init__(self, detail: str, *, retry_after_s: float, field: str = "", remedy: str = "") -> None:
+        super().__init__(detail, field=field, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
 class ConfigurationError(PandaError):
     """A setting is wrong, unknown or missing."""
 

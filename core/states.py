@@ -292,18 +292,29 @@ DATASET_TRANSITIONS: dict[DatasetStatus, frozenset[DatasetStatus]] = {
 
 
 class IncidentState(StrEnum):
-    """Life of an incident."""
+    """Life of an incident. A candidate is a trouble that is counted and not yet, or never, an incident."""
 
+    CANDIDATE = "candidate"
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    REOPENED = "reopened"
     RESOLVED = "resolved"
 
 
+_LIVING = {IncidentState.ACKNOWLEDGED, IncidentState.SILENCED, IncidentState.RESOLVED}
+
 INCIDENT_TRANSITIONS: dict[IncidentState, frozenset[IncidentState]] = {
-    IncidentState.OPEN: frozenset({IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED}),
-    IncidentState.ACKNOWLEDGED: frozenset({IncidentState.OPEN, IncidentState.RESOLVED}),
-    IncidentState.RESOLVED: frozenset({IncidentState.OPEN}),
+    IncidentState.CANDIDATE: frozenset({IncidentState.OPEN, IncidentState.SILENCED, IncidentState.RESOLVED}),
+    IncidentState.OPEN: frozenset(_LIVING),
+    IncidentState.REOPENED: frozenset(_LIVING),
+    IncidentState.ACKNOWLEDGED: frozenset({IncidentState.OPEN, IncidentState.SILENCED, IncidentState.RESOLVED}),
+    IncidentState.SILENCED: frozenset(
+        {IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.REOPENED, IncidentState.RESOLVED}
+    ),
+    IncidentState.RESOLVED: frozenset({IncidentState.REOPENED}),
 }
+"""Who may take which step is said in logger/life.py."""
 
 
 def job_statuses_before(target: JobStatus) -> tuple[str, ...]:

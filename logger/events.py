@@ -24,6 +24,18 @@ class CoveredJob:
     lost_core_s: int = 0
     culprit_log: str = ""
     culprit_line_number: int = 0
+    attempt_nr: int = 1
+    is_residue: bool = True
+    """Its work is lost: nothing makes another attempt by itself."""
+    endpoint: str = ""
+    """The storage endpoint that the failure was about."""
+    dataset: str = ""
+    """The dataset of the input that the failure was about."""
+    pattern: str = ""
+    """Name of the pattern that found the culprit line."""
+    context: str = ""
+    """The lines around the culprit, to be kept; empty when they are not."""
+    context_first_line: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,22 @@ class Event:
     user_name: str = ""
     host: str = ""
     culprit_line: str = ""
+    step: str = ""
+    """Where it failed (logger/steps.py): stage-in, payload, stage-out, ..."""
+    error_class: str = ""
+    """What kind of trouble it is: data, software, memory, ... A hint, never a verdict."""
+    words: tuple[str, ...] = ()
+    algorithm: int = 1
+    """Words and version of the fingerprint (logger/fingerprints)."""
+    legacy_fingerprint: str = ""
+    """Its key under the algorithm before, while incidents of that one are open; empty: the same."""
+    own_fingerprint: str = ""
+    """Its key before merges and splits; empty: `fingerprint`."""
+    opens: bool = True
+    """False: it makes a candidate, of which its rule decides later (logger/opening.py)."""
+    rule_version: int = 0
+    count: int = 1
+    """How many equal occurrences it stands for."""
     job: CoveredJob | None = None
     is_occurrence: bool = field(default=True)
     """False for a watch rule that sees the same state again: it keeps the incident alive and counts nothing."""
@@ -57,6 +85,8 @@ class Event:
             ("jedi_task_id", task),
             ("prod_user_name", self.user_name),
             ("modification_host", self.host),
+            ("storage", self.job.endpoint if self.job else ""),
+            ("dataset", self.job.dataset if self.job else ""),
         )
         return [(dimension, value[:200]) for dimension, value in pairs if value]
 

@@ -13,37 +13,27 @@ from typing import Any
 import psycopg2.errors
 
 from core.clock import Clock, utc_now
-from core.database import Database, Row, Transaction
-from core.errors import Conflict, InvalidInput, UnknownObject
-from core.states import INCIDENT_TRANSITIONS, IncidentState, check_transition
+from core.database import Database, Row
+from core.errors import Conflict, InvalidInput
+from core.states import IncidentState
 from core.text import clean
+from logger import life
 from logger.events import Event
 from logger.failures import fold_failed_jobs
 from logger.folding import fold
+from logger.life import MAX_COMMENT_CHARACTERS, Act
 from logger.reading import incident_row
 from logger.records import MAX_BATCH, Record, read_record
 from logger.rules import RECORD_RULES
 
-MAX_COMMENT_CHARACTERS = 2000
+__all__ = ["MAX_COMMENT_CHARACTERS", "IncidentStore", "Ingested"]
+
 _MOST_REASONS = 20
 
 _INSERT_RECORDS = """
 INSERT INTO log_records (received_time, time, level, name, component, message, traceback, host, process_id, file, line,
                          panda_id, jedi_task_id, computing_site, code, user_name, fingerprint, incident_id, emitter, fields)
 VALUES %s
-"""
-
-# primary key
-_LOCK = "SELECT state FROM incidents WHERE incident_id = %(incident_id)s FOR UPDATE"
-_CHANGE = """
-UPDATE incidents SET state = %(state)s, modification_time = clock_timestamp(),
-    owner = CASE %(state)s WHEN 'acknowledged' THEN %(who)s WHEN 'open' THEN '' ELSE owner END,
-    resolved_time = CASE %(state)s WHEN 'resolved' THEN %(now)s::timestamptz END
-WHERE incident_id = %(incident_id)s
-"""
-_NOTE = """
-INSERT INTO incident_activity (incident_id, time, who, action, comment)
-VALUES (%(incident_id)s, %(now)s, %(who)s, %(action)s, %(comment)s)
 """
 
 
@@ -90,21 +80,24 @@ class IncidentStore:
 
     def acknowledge(self, incident_id: int, who: str, comment: str = "") -> Row:
         """`who` takes the incident. Returns its row; raises UnknownObject or IllegalTransition."""
-        return self._change(incident_id, IncidentState.ACKNOWLEDGED, "acknowledge", who, comment)
+        return self._change(incident_id, IncidentState.ACKNOWLEDGED, Act(who, "acknowledge", comment))
 
     def resolve(self, incident_id: int, who: str, comment: str = "") -> Row:
         """The trouble is over; if it comes back it is a new incident. Returns the row; raises as `acknowledge`."""
-        return self._change(incident_id, IncidentState.RESOLVED, "resolve", who, comment)
+        return self._change(incident_id, IncidentState.RESOLVED, Act(who, "resolve", comment))
 
     def reopen(self, incident_id: int, who: str, comment: str = "") -> Row:
         """It was not over, or nobody has it any more. Returns the row; raises as `acknowledge`, and Conflict when the
         same trouble has opened a newer incident meanwhile."""
-        return self._change(incident_id, IncidentState.OPEN, "reopen", who, comment)
+        return self._change(incident_id, None, Act(who, "reopen", comment))
 
-    def _change(self, incident_id: int, target: IncidentState, action: str, who: str, comment: str) -> Row:
+    def _change(self, incident_id: int, target: IncidentState | None, act: Act) -> Row:
+        """Without a target it is opened again, as it was: given back, or not over."""
         try:
             with self._database.transaction() as transaction:
-                change_state(transaction, incident_id, target, action, who, comment, self._clock())
+                state = life.locked(transaction, incident_id)["state"]
+                again = IncidentState.REOPENED if state == IncidentState.RESOLVED else IncidentState.OPEN
+                life.change(transaction, incident_id, target or again, act, self._clock())
         except psycopg2.errors.UniqueViolation as error:
             raise Conflict(
                 f"incident {incident_id} has a newer one of the same fingerprint that is not resolved",
@@ -122,27 +115,6 @@ class IncidentStore:
                 for record, event in zip(records, events, strict=True)
             ]
             transaction.insert_many(_INSERT_RECORDS, rows, page_size=len(rows))
-
-
-def change_state(
-    transaction: Transaction,
-    incident_id: int,
-    target: IncidentState,
-    action: str,
-    who: str,
-    comment: str,
-    now: datetime,
-) -> None:
-    """Change the state of an incident with its line in the activity. Raises UnknownObject or IllegalTransition."""
-    current = transaction.fetch_one(_LOCK, {"incident_id": incident_id})
-    if current is None:
-        raise UnknownObject(
-            f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
-        )
-    check_transition(INCIDENT_TRANSITIONS, IncidentState(current["state"]), target)
-    change = {"incident_id": incident_id, "state": target.value, "who": clean(who, 200), "now": now}
-    transaction.execute(_CHANGE, change)
-    transaction.execute(_NOTE, {**change, "action": action, "comment": clean(comment, MAX_COMMENT_CHARACTERS)})
 
 
 def _read_batch(batch: Any) -> tuple[list[Any], int]:

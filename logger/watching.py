@@ -11,15 +11,14 @@ from core.database import Database, Transaction
 from core.states import IncidentState
 from logger.events import Event
 from logger.folding import fold
+from logger.life import Act, change
 from logger.rules import WATCH_RULES, WatchRule
-from logger.store import change_state
 
 # uq_incidents_unresolved, of which a rule's own are few. Who reopened an incident by hand decides when it ends: a
 # person's change beats the machine (monitor.md 6.1).
 _UNRESOLVED = """
-SELECT i.incident_id, i.fingerprint, EXISTS (
-    SELECT 1 FROM incident_activity a WHERE a.incident_id = i.incident_id AND a.action = 'reopen') AS is_held
-FROM incidents i WHERE i.state <> 'resolved' AND starts_with(i.fingerprint, %(prefix)s)
+SELECT i.incident_id, i.fingerprint, i.held_by <> '' AS is_held FROM incidents i
+WHERE i.state <> 'resolved' AND starts_with(i.fingerprint, %(prefix)s)
 ORDER BY i.fingerprint
 """
 
@@ -39,9 +38,8 @@ def _apply(transaction: Transaction, rule: WatchRule, now: datetime) -> int:
     fold(transaction, [_as_seen_now(event, event.fingerprint in known, now) for event in found.values()], now)
     over = [row for key, row in known.items() if key not in found and not row["is_held"]]
     for row in over:
-        change_state(
-            transaction, row["incident_id"], IncidentState.RESOLVED, "resolve", f"rule {rule.name}", "it is over", now
-        )
+        act = Act(f"rule {rule.name}", "resolve", "it is over", is_automatic=True)
+        change(transaction, row["incident_id"], IncidentState.RESOLVED, act, now)
     return len(found.keys() - known.keys()) + len(over)
 
 

@@ -3,6 +3,7 @@
 from core.models.accounts import AccountHold, AccountLimit, QueueStatusChange, TimeoutCount, UsageDay
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
+from core.models.deeds import AuditEntry, Deed, DeedTarget, Preview, Silence
 from core.models.harvester import (
     HarvesterCommand,
     HarvesterDialog,
@@ -14,7 +15,18 @@ from core.models.harvester import (
     HarvesterWorkerJob,
 )
 from core.models.identity import DeviceCode, DeviceGuess, RefreshToken, Token, TokenKey, User, UserSecret
-from core.models.incident import Incident, IncidentActivity, IncidentBin, IncidentBreakdown, IncidentJob, LogRecord
+from core.models.incident import (
+    CulpritContext,
+    FingerprintLink,
+    Incident,
+    IncidentActivity,
+    IncidentBin,
+    IncidentBreakdown,
+    IncidentChange,
+    IncidentJob,
+)
+from core.models.incident_notices import IncidentNotice, NoticeMessage, NoticeRoute
+from core.models.incident_rules import IncidentRule, IncidentRuleVersion, WaitHour, WatchSample
 from core.models.job import (
     ArchivedJob,
     JobColumns,
@@ -36,8 +48,10 @@ from core.models.operations import (
     ThroughputTotal,
 )
 from core.models.queue import Queue, QueueContact, QueueContactHour
+from core.models.records import LogHour, LogRecord, LogSource, RecordContext, RecordDay
 from core.models.retrial import ErrorClass, RetryAction, RetryChange, RetryDeed, RetryRule
 from core.models.shares import GlobalShare, ShareSample, ShareUsage
+from core.models.shifts import Shift, ShiftNote
 from core.models.task import Task, TaskDataset, TaskFile, TaskHistory
 from core.models.worker_node import WorkerNode, WorkerNodeGpu, WorkerNodeQueue
 
@@ -46,14 +60,19 @@ __all__ = [
     "AccountLimit",
     "AgentRun",
     "ArchivedJob",
+    "AuditEntry",
     "BrokerageDecision",
     "CacheFile",
     "CatalogueFile",
     "ChangeSignal",
+    "CulpritContext",
     "Dataset",
+    "Deed",
+    "DeedTarget",
     "DeviceCode",
     "DeviceGuess",
     "ErrorClass",
+    "FingerprintLink",
     "GlobalShare",
     "HarvesterCommand",
     "HarvesterDialog",
@@ -67,7 +86,11 @@ __all__ = [
     "IncidentActivity",
     "IncidentBin",
     "IncidentBreakdown",
+    "IncidentChange",
     "IncidentJob",
+    "IncidentNotice",
+    "IncidentRule",
+    "IncidentRuleVersion",
     "JobBrokerage",
     "JobColumns",
     "JobFile",
@@ -77,11 +100,18 @@ __all__ = [
     "JobOutputReport",
     "JobParameters",
     "LiveJob",
+    "LogHour",
     "LogRecord",
+    "LogSource",
+    "NoticeMessage",
+    "NoticeRoute",
+    "Preview",
     "Queue",
     "QueueContact",
     "QueueContactHour",
     "QueueStatusChange",
+    "RecordContext",
+    "RecordDay",
     "RefreshToken",
     "Replica",
     "RetryAction",
@@ -90,6 +120,9 @@ __all__ = [
     "RetryRule",
     "ShareSample",
     "ShareUsage",
+    "Shift",
+    "ShiftNote",
+    "Silence",
     "StorageEndpoint",
     "Task",
     "TaskDataset",
@@ -104,6 +137,8 @@ __all__ = [
     "UsageDay",
     "User",
     "UserSecret",
+    "WaitHour",
+    "WatchSample",
     "WorkerNode",
     "WorkerNodeGpu",
     "WorkerNodeQueue",

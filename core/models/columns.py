@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Float, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -50,3 +50,30 @@ def document(default: str = "{}") -> Any:
         sa_column_kwargs={"server_default": text(f"'{default}'::jsonb")},
         default_factory=dict if default == "{}" else list,
     )
+
+
+def fraction(default: float = 0.0) -> Any:
+    """A floating-point number that is never null."""
+    return Field(
+        default=default, sa_type=Float, nullable=False, sa_column_kwargs={"server_default": text(str(default or 0))}
+    )
+
+
+def flag(default: bool = False) -> Any:
+    """A yes or no."""
+    return Field(
+        default=default,
+        sa_type=Boolean,
+        nullable=False,
+        sa_column_kwargs={"server_default": text(str(default).lower())},
+    )
+
+
+def serial() -> Any:
+    """A primary key that counts."""
+    return Field(default=None, primary_key=True, sa_type=BIGINT)
+
+
+def outer_key() -> Any:
+    """A part of the primary key that is an id made elsewhere."""
+    return Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})

@@ -41,7 +41,7 @@ TABLES = [
         {FileStatus.READY, FileStatus.MISSING, FileStatus.FAILED, FileStatus.NO_OUTPUT},
     ),
     (DATASET_TRANSITIONS, DatasetStatus, {DatasetStatus.OPEN}, {DatasetStatus.DELETED}),
-    (INCIDENT_TRANSITIONS, IncidentState, {IncidentState.OPEN}, set()),
+    (INCIDENT_TRANSITIONS, IncidentState, {IncidentState.OPEN, IncidentState.CANDIDATE}, set()),
 ]
 every_table = pytest.mark.parametrize(
     ("table", "states", "first", "final"), TABLES, ids=lambda v: getattr(v, "__name__", "")

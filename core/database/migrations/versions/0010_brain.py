@@ -12,6 +12,20 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from core.database.migrations.columns import (
+    add,
+    counts,
+    document,
+    flag,
+    key,
+    now,
+    optional,
+    serial,
+    sums,
+    texts,
+    time_key,
+    times,
+)
 from core.database.migrations.retry_defaults import ACTIONS, AUTHOR, CLASSES, RULES
 
 revision = "0010"
@@ -40,55 +54,6 @@ _NEW_COLUMNS = {
 }
 
 
-def _key(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(), nullable=False, primary_key=True)
-
-
-def _serial(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger(), autoincrement=True, nullable=False, primary_key=True)
-
-
-def _texts(*names: str, default: str = "") -> list[sa.Column[str]]:
-    return [sa.Column(name, sa.Text(), server_default=default, nullable=False) for name in names]
-
-
-def _counts(*names: str, default: int = 0) -> list[sa.Column[int]]:
-    return [sa.Column(name, sa.BigInteger(), server_default=sa.text(str(default)), nullable=False) for name in names]
-
-
-def _optional(*names: str) -> list[sa.Column[int]]:
-    return [sa.Column(name, sa.BigInteger(), nullable=True) for name in names]
-
-
-def _sums(*names: str) -> list[sa.Column[float]]:
-    return [sa.Column(name, sa.Float(), server_default="0", nullable=False) for name in names]
-
-
-def _flag(name: str, default: str = "false") -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean(), server_default=sa.text(default), nullable=False)
-
-
-def _now(name: str) -> sa.Column[object]:
-    return sa.Column(name, sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False)
-
-
-def _times(*names: str) -> list[sa.Column[object]]:
-    return [sa.Column(name, sa.DateTime(timezone=True), nullable=True) for name in names]
-
-
-def _time_key(name: str) -> sa.Column[object]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, primary_key=True)
-
-
-def _document(name: str, default: str = "{}") -> sa.Column[object]:
-    return sa.Column(name, JSONB(), server_default=sa.text(f"'{default}'::jsonb"), nullable=False)
-
-
-def _add(table: str, *columns: sa.Column[Any]) -> None:
-    for column in columns:
-        op.add_column(table, column)
-
-
 # files keep their order, so the events before each are those of the files before it
 _FIRST_EVENTS = """
 UPDATE task_files f SET first_event = n.before FROM (
@@ -114,24 +79,24 @@ WHERE status IN ('defined', 'assigning', 'ready', 'scouting', 'scouted', 'runnin
 
 
 def _task_engine() -> None:
-    _add(
+    add(
         "tasks",
-        *_texts("campaign"),
-        *_counts("goal", default=1000),
-        *_counts("n_pieces"),
-        *_times("generate_at", "next_try_time", "frozen_time"),
-        *_counts("failed_retries"),
-        *_optional("files_at_retry"),
-        _document("measured"),
+        *texts("campaign"),
+        *counts("goal", default=1000),
+        *counts("n_pieces"),
+        *times("generate_at", "next_try_time", "frozen_time"),
+        *counts("failed_retries"),
+        *optional("files_at_retry"),
+        document("measured"),
     )
     # brokerage reads many tasks at once: one that is no dictionary would stop it for all
     documents = " AND ".join(f"jsonb_typeof({name}) = 'object'" for name in ("parameters", "split_rule", "measured"))
     op.execute(f"ALTER TABLE tasks ADD CONSTRAINT ck_tasks_documents CHECK ({documents}) NOT VALID")
     op.create_index("ix_tasks_generate", "tasks", ["generate_at"], postgresql_where=sa.text("generate_at IS NOT NULL"))
-    _add("task_datasets", *_counts("feed_cursor", "n_files", "n_events", "n_skipped"))
+    add("task_datasets", *counts("feed_cursor", "n_files", "n_events", "n_skipped"))
     follows = sa.text("type = 'parent' AND status IN ('mutable', 'toupdate')")
     op.create_index("ix_task_datasets_following", "task_datasets", ["jedi_task_id"], postgresql_where=follows)
-    _add("task_files", *_counts("first_event"), *_counts("max_failure", default=3), *_counts("ram_mb"))
+    add("task_files", *counts("first_event"), *counts("max_failure", default=3), *counts("ram_mb"))
     for statement in (_FIRST_EVENTS, _FED, _PIECES, _LOOK_AT_ALL):
         op.execute(statement)
     in_catalogue = sa.text("catalogue_file_id IS NOT NULL")
@@ -143,19 +108,19 @@ def _task_engine() -> None:
 
 def _notices() -> None:
     """What has ended already is no news."""
-    _add("tasks", *_times("announced_end"))
+    add("tasks", *times("announced_end"))
     op.execute("UPDATE tasks SET announced_end = end_time WHERE end_time IS NOT NULL")
     is_news = sa.text("end_time IS NOT NULL AND end_time IS DISTINCT FROM announced_end")
     op.create_index("ix_tasks_news", "tasks", ["jedi_task_id"], postgresql_where=is_news)
     op.create_table(
         "task_notices",
-        _serial("notice_id"),
+        serial("notice_id"),
         sa.Column("jedi_task_id", sa.BigInteger(), nullable=False),
-        *_texts("status", "address", "state"),
-        _now("time"),
-        *_counts("attempts"),
-        *_times("next_try_time", "sent_time"),
-        *_texts("last_error"),
+        *texts("status", "address", "state"),
+        now("time"),
+        *counts("attempts"),
+        *times("next_try_time", "sent_time"),
+        *texts("last_error"),
     )
     op.create_index("ix_task_notices_task", "task_notices", ["jedi_task_id"])
     is_open = sa.text("state IN ('waiting', 'sending')")
@@ -193,10 +158,10 @@ def _dispatch() -> None:
     )
     op.create_table(
         "queue_contact_hours",
-        _key("queue_name"),
-        _time_key("hour"),
-        *_counts("request_count", "job_count", "empty_count", "update_count"),
-        *_counts("most_memory_mb", "most_disk_mb", "most_cores", "most_remaining_s"),
+        key("queue_name"),
+        time_key("hour"),
+        *counts("request_count", "job_count", "empty_count", "update_count"),
+        *counts("most_memory_mb", "most_disk_mb", "most_cores", "most_remaining_s"),
     )
 
 
@@ -220,29 +185,29 @@ def _sound_shares() -> list[sa.CheckConstraint]:
 def _shares() -> None:
     op.create_table(
         "global_shares",
-        _key("name"),
-        *_texts("parent"),
-        *_sums("value"),
-        *_counts("position"),
-        *_texts("vo", "prod_source_label", "working_group", "campaign", "processing_type", "trans_path", "rtype"),
-        *_counts("max_queued_jobs"),
-        *_texts("description", "modified_by"),
-        _now("modification_time"),
+        key("name"),
+        *texts("parent"),
+        *sums("value"),
+        *counts("position"),
+        *texts("vo", "prod_source_label", "working_group", "campaign", "processing_type", "trans_path", "rtype"),
+        *counts("max_queued_jobs"),
+        *texts("description", "modified_by"),
+        now("modification_time"),
         *_sound_shares(),
     )
     op.create_table(
         "share_usage",
-        *(_key(name) for name in ("gshare", "computing_site", "resource_type")),
-        *_counts("executing_jobs", "queued_jobs", "waiting_jobs", "executing_cores", "executing_ram_mb"),
-        *_sums("executing_power", "queued_power"),
-        _now("time"),
+        *(key(name) for name in ("gshare", "computing_site", "resource_type")),
+        *counts("executing_jobs", "queued_jobs", "waiting_jobs", "executing_cores", "executing_ram_mb"),
+        *sums("executing_power", "queued_power"),
+        now("time"),
     )
     op.create_table(
         "share_samples",
-        _time_key("time"),
-        _key("gshare"),
-        *_sums("executing_power", "target_power"),
-        *_counts("queued_jobs"),
+        time_key("time"),
+        key("gshare"),
+        *sums("executing_power", "target_power"),
+        *counts("queued_jobs"),
     )
 
 
@@ -265,26 +230,26 @@ def _sound_limits() -> list[sa.CheckConstraint]:
 def _accounts() -> None:
     op.create_table(
         "account_limits",
-        *(_key(name) for name in ("kind", "name")),
-        *_optional("max_running_jobs", "max_running_cores", "max_active_tasks"),
-        *_optional("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
-        *_texts("quota_mode"),
-        *_optional("jobs_per_priority_point", "boost_priority"),
-        *_times("boost_until", "banned_until"),
-        _flag("is_privileged"),
-        *_texts("reason", "modified_by"),
-        _now("modification_time"),
+        *(key(name) for name in ("kind", "name")),
+        *optional("max_running_jobs", "max_running_cores", "max_active_tasks"),
+        *optional("cpu_hours_1d", "cpu_hours_7d", "cpu_hours_30d"),
+        *texts("quota_mode"),
+        *optional("jobs_per_priority_point", "boost_priority"),
+        *times("boost_until", "banned_until"),
+        flag("is_privileged"),
+        *texts("reason", "modified_by"),
+        now("modification_time"),
         *_sound_limits(),
     )
     op.create_table(
-        "account_holds", *(_key(name) for name in ("kind", "name")), *_texts("reason"), _flag("covers_all_work")
+        "account_holds", *(key(name) for name in ("kind", "name")), *texts("reason"), flag("covers_all_work")
     )
     op.create_table(
         "usage_days",
         sa.Column("day", sa.Date(), nullable=False, primary_key=True),
-        *(_key(name) for name in ("user_name", "working_group", "computing_site", "prod_source_label")),
-        *_counts("jobs_finished", "jobs_failed", "jobs_cancelled"),
-        *_sums("wall_core_s", "cpu_s", "power_s", "failed_wall_core_s", "failed_power_s"),
+        *(key(name) for name in ("user_name", "working_group", "computing_site", "prod_source_label")),
+        *counts("jobs_finished", "jobs_failed", "jobs_cancelled"),
+        *sums("wall_core_s", "cpu_s", "power_s", "failed_wall_core_s", "failed_power_s"),
     )
     op.create_index("ix_usage_days_user", "usage_days", ["user_name", "day"])
     in_group = sa.text("working_group <> ''")
@@ -292,25 +257,25 @@ def _accounts() -> None:
     op.create_index("ix_jobs_live_group", "jobs_live", ["working_group", "panda_id"], postgresql_where=in_group)
     op.create_table(
         "timeout_counts",
-        _key("name"),
-        *_counts("ended_total", "last_ended"),
-        *_times("last_ended_time"),
-        *_optional("last_panda_id"),
+        key("name"),
+        *counts("ended_total", "last_ended"),
+        *times("last_ended_time"),
+        *optional("last_panda_id"),
     )
 
 
 def _queues() -> None:
-    _add("queues", *_texts("status_set_by"))
+    add("queues", *texts("status_set_by"))
     # whoever reads parameters looks keys up in them
     op.execute("UPDATE queues SET parameters = '{}' WHERE jsonb_typeof(parameters) <> 'object'")
     op.create_check_constraint("ck_queues_parameters", "queues", "jsonb_typeof(parameters) = 'object'")
     op.create_table(
         "queue_status_history",
-        _key("queue_name"),
-        _time_key("time"),
-        *_texts("previous_status", "status", "who"),
-        _flag("is_automatic"),
-        *_texts("reason"),
+        key("queue_name"),
+        time_key("time"),
+        *texts("previous_status", "status", "who"),
+        flag("is_automatic"),
+        *texts("reason"),
     )
     op.create_index(
         "ix_jobs_archive_tests",
@@ -324,49 +289,49 @@ def _queues() -> None:
 
 
 def _retrial() -> None:
-    op.create_table("retry_actions", _key("name"), _flag("is_active", "true"), *_texts("description"))
+    op.create_table("retry_actions", key("name"), flag("is_active", "true"), *texts("description"))
     op.create_table(
         "retry_rules",
-        _serial("rule_id"),
-        *_texts("error_source"),
-        *_counts("error_code"),
-        *_texts("error_diag", "architecture", "release", "gshare", "action"),
-        _document("parameters"),
-        _flag("is_active", "true"),
-        *_texts("description"),
-        *_times("expiration_time"),
-        *_counts("n_matched", "n_acted"),
-        *_times("last_matched"),
-        *_texts("disabled_reason", "modified_by"),
-        _now("modification_time"),
+        serial("rule_id"),
+        *texts("error_source"),
+        *counts("error_code"),
+        *texts("error_diag", "architecture", "release", "gshare", "action"),
+        document("parameters"),
+        flag("is_active", "true"),
+        *texts("description"),
+        *times("expiration_time"),
+        *counts("n_matched", "n_acted"),
+        *times("last_matched"),
+        *texts("disabled_reason", "modified_by"),
+        now("modification_time"),
     )
     op.create_index("ix_retry_rules_error", "retry_rules", ["error_source", "error_code"])
     op.create_table(
         "error_classes",
-        _serial("class_id"),
-        *_texts("error_source"),
-        *_counts("error_code"),
-        *_texts("error_diag"),
-        *_texts("error_class", default="unknown"),
-        _flag("is_active", "true"),
-        *_texts("description", "disabled_reason", "modified_by"),
-        _now("modification_time"),
+        serial("class_id"),
+        *texts("error_source"),
+        *counts("error_code"),
+        *texts("error_diag"),
+        *texts("error_class", default="unknown"),
+        flag("is_active", "true"),
+        *texts("description", "disabled_reason", "modified_by"),
+        now("modification_time"),
     )
     op.create_index("ix_error_classes_error", "error_classes", ["error_source", "error_code"])
     op.create_table(
         "retry_log",
-        _serial("deed_id"),
-        _now("time"),
+        serial("deed_id"),
+        now("time"),
         sa.Column("panda_id", sa.BigInteger(), nullable=False),
-        *_optional("jedi_task_id", "rule_id"),
-        *_texts("error_source"),
-        *_counts("error_code"),
-        *_texts("error_diag", "action"),
-        _document("parameters"),
-        _flag("is_active", "true"),
-        *_texts("effect"),
-        _flag("has_acted"),
-        _flag("is_counted"),
+        *optional("jedi_task_id", "rule_id"),
+        *texts("error_source"),
+        *counts("error_code"),
+        *texts("error_diag", "action"),
+        document("parameters"),
+        flag("is_active", "true"),
+        *texts("effect"),
+        flag("has_acted"),
+        flag("is_counted"),
     )
     op.create_index("ix_retry_log_job", "retry_log", ["panda_id"])
     op.create_index("ix_retry_log_task", "retry_log", ["jedi_task_id", "deed_id"])
@@ -376,11 +341,11 @@ def _retrial() -> None:
     op.create_index("ix_retry_log_uncounted", "retry_log", ["rule_id", "deed_id"], postgresql_where=uncounted)
     op.create_table(
         "retry_changes",
-        _serial("change_id"),
-        _now("time"),
-        *_texts("who", "kind", "key", "what"),
-        _document("before"),
-        _document("after"),
+        serial("change_id"),
+        now("time"),
+        *texts("who", "kind", "key", "what"),
+        document("before"),
+        document("after"),
     )
     raised = sa.text("ram_mb > 0")
     op.create_index("ix_task_files_ram", "task_files", ["jedi_task_id", "ram_mb"], postgresql_where=raised)
@@ -405,13 +370,13 @@ def _insert_retry_defaults() -> None:
 
 
 def _brokerage() -> None:
-    _add(
+    add(
         "brokerage_decisions",
-        *_texts("kind", default="job"),
-        *_counts("candidate_count"),
-        *_texts("binding_step"),
-        _flag("is_temporary"),
-        _document("weights", "[]"),
+        *texts("kind", default="job"),
+        *counts("candidate_count"),
+        *texts("binding_step"),
+        flag("is_temporary"),
+        document("weights", "[]"),
     )
     op.create_index("ix_job_brokerage_decision", "job_brokerage", ["decision_id"])
 

@@ -1,0 +1,61 @@
+"""The audit: one row for each thing anybody did, in the transaction that did it. Knows the table, not the deeds.
+
+Rows are never changed: a trigger refuses it. Secrets and tokens have no place in `before` and `after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from core.database import Transaction
+from core.text import clean
+
+_NOTE = """
+INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
+VALUES (%(who)s, %(roles)s::jsonb, %(via)s, %(action)s, %(kind)s, %(key)s, %(before)s::jsonb, %(after)s::jsonb,
+        %(reason)s, %(deed_id)s, %(is_automatic)s)
+"""
+
+
+def note(
+    transaction: Transaction,
+    who: str,
+    action: str,
+    kind: str,
+    key: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    roles: Iterable[str] = (),
+    via: str = "",
+    reason: str = "",
+    deed_id: int | None = None,
+    is_automatic: bool = False,
+) -> None:
+    """Write down that `who` did `action` to the object `kind` (incident, queue, job, task, rule, ...) `key`.
+
+    `before`, `after`: what of it changed, small. `via`: api, cli, console or web. `deed_id`: the deed it was part of.
+    """
+    transaction.execute(
+        _NOTE,
+        {
+            "who": clean(who, 255),
+            "roles": _document(sorted(roles)),
+            "via": clean(via, 50),
+            "action": clean(action, 100),
+            "kind": clean(kind, 50),
+            "key": clean(key, 255),
+            "before": _document(before),
+            "after": _document(after),
+            "reason": clean(reason, 2000),
+            "deed_id": deed_id,
+            "is_automatic": is_automatic,
+        },
+    )
+
+
+def _document(values: Mapping[str, Any] | list[str]) -> str:
+    return orjson.dumps(values, default=str, option=orjson.OPT_NON_STR_KEYS).decode().replace("\\u0000", "")
