@@ -1,4 +1,4 @@
-"""Fingerprints: what varies is put aside, what names the cause stays."""
+"""Fingerprints of version 1, which never change: what varies is put aside, what names the cause stays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logger.fingerprint import MAX_WORDS, fingerprint, normalised_words
+from logger.fingerprints.v1 import MAX_WORDS, fingerprint, normalised_words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,179 @@
+"""Finds the line of a log that names the cause. Knows how programs complain; knows no job and no database.
+
+Lines are what `\\n` separates, counted from 1, as the log pages count them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from logger.culprit import (
+    auth,
+    batch,
+    builds,
+    containers,
+    databases,
+    generic,
+    languages,
+    network,
+    pilots,
+    resources,
+    shells,
+    transfers,
+)
+from logger.culprit.cleaning import MAX_LINE_CHARACTERS, Log, searchable, shown, shown_culprit
+from logger.culprit.pattern import LAST_LINE, Culprit, Found, Pattern
+from logger.texts import harmless
+
+__all__ = [
+    "LAST_LINE",
+    "MAX_LINE_CHARACTERS",
+    "PATTERNS",
+    "Context",
+    "Culprit",
+    "Pattern",
+    "around",
+    "context_of",
+    "find_culprit",
+    "harmless",
+    "numbered",
+]
+
+PATTERNS: tuple[Pattern, ...] = (
+    *pilots.ENDED_BY_THE_PILOT,
+    pilots.PRODUCTION_PILOT,
+    *languages.PYTHON,
+    *pilots.VERDICTS,
+    *languages.EXCEPTIONS,
+    *resources.PATTERNS,
+    *languages.CRASHES,
+    *builds.PATTERNS,
+    *auth.PATTERNS,
+    *transfers.PATTERNS,
+    *databases.PATTERNS,
+    *containers.PATTERNS,
+    *batch.PATTERNS,
+    *network.PATTERNS,
+    *shells.PATTERNS,
+    *generic.PATTERNS,
+)
+"""In the order they are tried: what names a cause most surely first. A row here needs a sample log in its test."""
+
+_REFINED = frozenset({"python_traceback", "java_cause", "java_exception", "python_exception"})
+_REFINING = (
+    *languages.PYTHON_EXCEPTIONS,
+    *languages.EXCEPTIONS,
+    *resources.PATTERNS,
+    *builds.SOFTWARE,
+    *auth.PATTERNS,
+    *transfers.PATTERNS,
+    *databases.PATTERNS,
+    *containers.PATTERNS,
+    *network.PATTERNS,
+)
+"""The rows that tell more of an exception whose line was found by its traceback."""
+
+_RETRIED_CLASSES = frozenset({"network", "storage", "auth", "database"})
+_TRIED_AGAIN = re.compile(r"(?i)\bretry(?:ing)?\b(?! (?:limit|count|policy|attempts)\b)|\btr(?:y|ying) again\b")
+_ATTEMPT = re.compile(r"(?i)\battempt (\d{1,4})(?: of |/)(\d{1,4})\b")
+_GAVE_UP = re.compile(r"(?i)\bg(?:iving|ave) up\b|\bno more (?:retries|attempts)\b")
+
+
+def find_culprit(log: str | bytes) -> Culprit | None:
+    """The line that names the cause with step and class, cut at 500 characters and without escape sequences; None for
+    an empty log.
+
+    A line that only says that something else failed counts when nothing better than general words is found, a line
+    that was tried again when nothing else at all is.
+    """
+    searched = Log(log)
+    if searched.is_blank:
+        return None
+    second_hand: tuple[Pattern, Found] | None = None
+    retried: tuple[Pattern, Found] | None = None
+    for pattern in PATTERNS:
+        if pattern.is_generic and second_hand:
+            return _culprit(searched, *second_hand)
+        if pattern.name == LAST_LINE and retried:
+            return _culprit(searched, *retried)
+        for found in pattern.find(searched):
+            if _can_be_tried_again(pattern) and _was_tried_again(searched, found):
+                retried = retried or (pattern, found)
+            elif found.is_second_hand:
+                second_hand = (pattern, found)
+                break
+            else:
+                return _culprit(searched, pattern, found)
+    return None
+
+
+def _culprit(log: Log, pattern: Pattern, found: Found) -> Culprit:
+    line = log.text[found.start : found.end]
+    if pattern.name in _REFINED:
+        folded = line.lower()
+        pattern = next((refining for refining in _REFINING if refining.recognises(line, folded)), pattern)
+    return Culprit(
+        log.text.count("\n", 0, found.start) + 1,
+        shown_culprit(line),
+        pattern.name,
+        found.where,
+        pattern.step,
+        pattern.error_class,
+    )
+
+
+def _can_be_tried_again(pattern: Pattern) -> bool:
+    return pattern.error_class in _RETRIED_CLASSES or (pattern.is_generic and pattern.name != LAST_LINE)
+
+
+def _was_tried_again(log: Log, found: Found) -> bool:
+    line, after = log.text[found.start : found.end], log.next_line(found.end)
+    if _GAVE_UP.search(line):
+        return False
+    if _TRIED_AGAIN.search(line) or (_TRIED_AGAIN.search(after) and not _GAVE_UP.search(after)):
+        return True
+    own, following = _ATTEMPT.search(line), _ATTEMPT.search(after)
+    if own and int(own[1]) < int(own[2]):
+        return True
+    # "attempt 3 of 3" below announces that another one was made
+    return following is not None and int(following[1]) > 1
+
+
+def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[int, str]]:
+    """The lines from `reach` before to `reach` after `line_number`, as (line number, text cut at 500 characters)."""
+    lines = searchable(log).split("\n")
+    if not log or log[-1:] in ("\n", b"\n"):
+        lines.pop()
+    first = max(1, line_number - reach)
+    wanted = enumerate(lines[first - 1 : line_number + reach], start=first)
+    return [(number, shown(line)) for number, line in wanted]
+
+
+MAX_CONTEXT_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Context:
+    """The lines around a culprit that are kept when the log is not: `lines` one below the other, the first of them with
+    the number `first_line_number`."""
+
+    first_line_number: int
+    culprit_line_number: int
+    lines: str
+
+
+def context_of(log: str | bytes, culprit: Culprit) -> Context:
+    """The lines to keep: 20 before and after, 500 characters each, 16 kB at most; the farthest go first."""
+    lines = around(log, culprit.line_number)
+    while len(lines) > 1 and sum(len(text.encode()) + 1 for _, text in lines) > MAX_CONTEXT_BYTES:
+        is_first_farther = culprit.line_number - lines[0][0] > lines[-1][0] - culprit.line_number
+        lines = lines[1:] if is_first_farther else lines[:-1]
+    first = lines[0][0] if lines else culprit.line_number
+    return Context(first, culprit.line_number, "\n".join(text for _, text in lines))
+
+
+def numbered(lines: list[tuple[int, str]]) -> Iterator[dict[str, int | str]]:
+    """Lines as the monitor's documents hold them (docs/api.md)."""
+    return ({"line_number": number, "text": text} for number, text in lines)

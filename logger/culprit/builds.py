@@ -1,0 +1,93 @@
+"""Compilers, linkers, build tools, package managers, and software that is not where it should be."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+_COMPILERS = (
+    row(
+        "compiler_missing_header",
+        ("fatal error: ",),
+        r"fatal error: \S+: No such file or directory",
+        "build",
+        "software",
+        "first",
+    ),
+    row("compiler", ("error: ",), r"^[^\s:][^:\n]*:\d+(?::\d+)?: (?:fatal )?error: ", "build", "user", "first"),
+)
+
+SOFTWARE = (
+    row(
+        "shared_library",
+        ("error while loading shared libraries", "cannot open shared object file"),
+        r"error while loading shared libraries: |cannot open shared object file",
+        "payload",
+        "software",
+        "first",
+    ),
+    row(
+        "glibc_version",
+        ("glibc", "cxxabi"),
+        r"version [`'](?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
+        "payload",
+        "software",
+        "first",
+    ),
+    row(
+        "cvmfs",
+        ("cvmfs", "transport endpoint is not connected"),
+        r"cvmfs.*(?:failed to (?:mount|load)|Input/output error|Transport endpoint)|Transport endpoint is not connected",
+        "setup",
+        "software",
+        "first",
+    ),
+    row(
+        "release_missing",
+        ("/cvmfs/", "release ", "nightly ", "module: command not found", "unable to locate a modulefile"),
+        r"/cvmfs/\S+: No such file or directory|No such file or directory: '/cvmfs/"
+        r"|\b(?:release|nightly) \S+ (?:is |was )?not (?:found|installed)|module: command not found"
+        r"|Unable to locate a modulefile",
+        "setup",
+        "software",
+        "first",
+    ),
+)
+
+PATTERNS = (
+    *_COMPILERS,
+    *SOFTWARE,
+    row(
+        "linker",
+        ("undefined reference", "undefined symbol", "cannot find -l", "collect2"),
+        r"undefined reference to |undefined symbol: |cannot find -l|^collect2: error",
+        "build",
+        "user",
+        "first",
+    ),
+    row("cmake", ("cmake error",), r"^CMake Error", "build", "user", "first"),
+    row("make", ("***",), r"^\w*make(?:\[\d+\])?: \*\*\* ", "build", "user"),
+    row(
+        "pip",
+        ("could not ", "no matching distribution"),
+        r"^ERROR: (?:Could not (?:find|install)|No matching distribution)",
+        "build",
+        "user",
+        "first",
+    ),
+    row("conda", ("condahttperror",), r"\bCondaHTTPError\b", "setup", "network"),
+    row(
+        "conda_missing",
+        ("packagesnotfounderror", "unsatisfiable"),
+        r"\bPackagesNotFoundError\b|\bLibMambaUnsatisfiableError\b|\bUnsatisfiableError\b",
+        "setup",
+        "user",
+    ),
+    row(
+        "git",
+        ("unable to access", "could not read from remote"),
+        r"^fatal: (?:unable to access|Could not read from remote)",
+        "build",
+        "network",
+    ),
+    row("git_missing", ("repository",), r"^fatal: (?:repository .* not found|not a git repository)", "build", "user"),
+)

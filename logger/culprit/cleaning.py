@@ -1,0 +1,132 @@
+"""The text of a log as patterns search it: the same lines, harmless, none endless, without a pilot's small talk."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from logger.texts import harmless
+
+MAX_LINE_CHARACTERS = 500
+_SEARCHED_LINE_CHARACTERS = 2000
+_SMALL_CHARACTERS = 4096
+
+_CHATTER = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \| (?:DEBUG|INFO) .*|- Log from \S+ -\s*)$", re.MULTILINE
+)
+"""What the production pilot writes all the time and means no harm by; it names failures and time-outs that did not happen."""
+_CHATTER_HINTS = (" | DEBUG ", " | INFO ", "- Log from ")
+
+_PILOT_PREFIX = re.compile(
+    r"^\S+ +[A-Z]+ +job \d+ fails: (?=\d+ )|^[\d-]+ [\d:,]+ \|(?: [A-Z]+ +\|(?: [\w.<>]+ +\|){2})? "
+)
+"""What pilots say before: time, level and PandaID, which are shown elsewhere already, and the place in the code."""
+
+_DIGITS = b"0123456789"
+_NO_WORDS = re.compile(r"[\s\d]+")
+
+
+class Log:
+    """One log, made ready for searching. `text` has the lines of the log as it came, counted as the log pages do."""
+
+    def __init__(self, log: str | bytes) -> None:
+        self.text = _without_chatter(searchable(log))
+        self._folded = ""
+        self._vocabulary = b""
+        self._has_word: dict[bytes, bool] = {}
+        self._lines: dict[str, list[int]] = {}
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is left to search."""
+        return not self.text or self.text.isspace()
+
+    def lines_with(self, hints: tuple[str, ...]) -> list[int]:
+        """The offsets of the lines that contain one of the hints in any case, in their order."""
+        found = [lines for hint in hints if (lines := self._lines_with(hint))]
+        if len(found) < 2:
+            return found[0] if found else []
+        return sorted(set().union(*found))
+
+    def end_of_line(self, offset: int) -> int:
+        """Where the line around `offset` ends."""
+        end = self.text.find("\n", offset)
+        return len(self.text) if end < 0 else end
+
+    def next_line(self, end: int) -> str:
+        """The line after the one that ends at `end`; empty after the last."""
+        return self.text[end + 1 : self.end_of_line(end + 1)] if end < len(self.text) else ""
+
+    def _lines_with(self, hint: str) -> list[int]:
+        if hint not in self._lines:
+            self._lines[hint] = self._search(hint) if self._may_have(hint) else []
+        return self._lines[hint]
+
+    def _search(self, hint: str) -> list[int]:
+        starts = []
+        at = self._folded.find(hint)
+        while at >= 0:
+            starts.append(self._folded.rfind("\n", 0, at) + 1)
+            end = self._folded.find("\n", at)
+            at = self._folded.find(hint, end) if end >= 0 else -1
+        return starts
+
+    def _may_have(self, hint: str) -> bool:
+        """Most hints are not in a log at all. Its vocabulary tells that of many in a fraction of the time: the lines
+        without their numbers, each once, and of what is still long the words, each once."""
+        if not self._folded:
+            self._folded = _folded(self.text)
+            self._vocabulary = _vocabulary(self._folded)
+        return all(self._has(word) for word in _words_of(hint))
+
+    def _has(self, word: bytes) -> bool:
+        if word not in self._has_word:
+            self._has_word[word] = word in self._vocabulary
+        return self._has_word[word]
+
+
+def searchable(log: str | bytes) -> str:
+    """The log as harmless text with the same lines, without endless ones."""
+    text = harmless(log.decode("utf-8", "replace") if isinstance(log, bytes) else log)
+    lines = text.split("\n")
+    if max(map(len, lines)) > _SEARCHED_LINE_CHARACTERS:
+        return "\n".join(line[:_SEARCHED_LINE_CHARACTERS] for line in lines)
+    return text
+
+
+def shown(line: str) -> str:
+    """A line as people see it, cut where it gets too long."""
+    line = line.rstrip()
+    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 6] + " [cut]"
+
+
+def shown_culprit(line: str) -> str:
+    """The culprit line without what every line of a pilot's log begins with."""
+    return _PILOT_PREFIX.sub("", shown(line.strip()))
+
+
+def _without_chatter(text: str) -> str:
+    """The same lines, those empty."""
+    return _CHATTER.sub("", text) if any(hint in text for hint in _CHATTER_HINTS) else text
+
+
+def _folded(text: str) -> str:
+    """In lower case, every character at the place it had: a few become two when they are folded."""
+    folded = text.lower()
+    if len(folded) == len(text):
+        return folded
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text)
+
+
+def _vocabulary(folded: str) -> bytes:
+    text = folded.encode("utf-8", "replace").translate(None, _DIGITS)
+    if len(text) > _SMALL_CHARACTERS:
+        text = b"\n".join(set(text.split(b"\n")))
+    if len(text) > _SMALL_CHARACTERS:
+        text = b" ".join(set(text.split()))
+    return text
+
+
+@cache
+def _words_of(hint: str) -> tuple[bytes, ...]:
+    return tuple(word.encode() for word in _NO_WORDS.split(hint) if word)

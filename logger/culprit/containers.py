@@ -1,0 +1,29 @@
+"""Containers that could not be made, and their images."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+PATTERNS = (
+    row(
+        "container_namespace",
+        ("namespace", "clone_newuser", "newuidmap"),
+        r"(?:user namespace|CLONE_NEWUSER|newuidmap).*(?:fail|not permitted|disabled)",
+        "container",
+        "node",
+    ),
+    row(
+        "apptainer",
+        ("container", "image", "squashfs", "mount", "namespace"),
+        r"^(?:FATAL|ERROR) *: +.*(?:container|image|squashfs|mount|namespace)",
+        "container",
+        "container",
+    ),
+    row(
+        "docker_pull",
+        ("manifest", "pull access denied", "toomanyrequests"),
+        r"manifest (?:for )?.* (?:unknown|not found)|pull access denied|\btoomanyrequests\b",
+        "container",
+        "user",
+    ),
+)

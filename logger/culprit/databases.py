@@ -1,0 +1,28 @@
+"""Databases that do not answer, refuse or are locked."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+PATTERNS = (
+    row(
+        "postgres",
+        ("psycopg", "fatal: "),
+        r"\bpsycopg2?\.\S*Error: |\bFATAL: +(?:sorry, too many clients|the database system is |password authentication)",
+        error_class="database",
+    ),
+    row("oracle", ("ora-",), r"\bORA-\d{5}: ", error_class="database"),
+    row(
+        "mysql_sqlite",
+        ("error ", "sqlite", "database is locked"),
+        r"\bERROR \d{4} \([0-9A-Z]{5}\)|\bsqlite3\.\w+Error: |database is locked",
+        error_class="database",
+    ),
+    row(
+        "frontier",
+        ("frontier", "no servers are available to process"),
+        r"(?i)\bfrontier.*\b(?:error|failed)\b|No servers are available to process the query",
+        "payload",
+        "database",
+    ),
+)

@@ -1,0 +1,41 @@
+"""Words that any trouble may use, and at the end the last line written. They say nothing about step and class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from logger.culprit.cleaning import Log
+from logger.culprit.pattern import LAST_LINE, Found, Pattern, row
+
+
+def _last_line(log: Log) -> Iterator[Found]:
+    last = len(log.text.rstrip())
+    yield Found(log.text.rfind("\n", 0, last) + 1, log.end_of_line(last))
+
+
+PATTERNS = (
+    row(
+        "python_exception",
+        ("error", "exception", "interrupt", "exit"),
+        r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)(?:: .*)?$",
+        is_generic=True,
+    ),
+    row("perl", (" line ",), r" at \S+ line \d+\.$", is_generic=True),
+    row("fatal", ("fatal", "critical"), r"\bFATAL\b|\bCRITICAL\b|\b[Ff]atal(?: error)?:", is_generic=True),
+    row(
+        "error",
+        ("error",),
+        r"\bERROR\b|\b[Ee]rror ?:(?! ?(?:0|none|no)[ .]*$)|^Error in ",
+        is_generic=True,
+    ),
+    row(
+        "failure",
+        (
+            *("fail", "cannot", "could not", "unable to", "denied", "refused", "timed out", "timeout", "not found"),
+            "no such",
+        ),
+        r"(?i)(?<!\b0 )\b(?:failed|failure|cannot|could not|unable to|denied|refused|timed out|timeout|not found|no such)\b",
+        is_generic=True,
+    ),
+    Pattern(LAST_LINE, (), _last_line, is_generic=True),
+)

@@ -1,0 +1,20 @@
+"""Hosts that are not found or do not answer. Late in the order: what was being done there says more."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+PATTERNS = (
+    row(
+        "dns",
+        ("could not resolve host", "name or service not known", "name resolution"),
+        r"Could not resolve host|Name or service not known|Temporary failure in name resolution",
+        error_class="network",
+    ),
+    row(
+        "refused_connection",
+        ("connection refused", "no route to host", "network is unreachable", "connection reset by peer"),
+        r"Connection refused|No route to host|Network is unreachable|Connection reset by peer",
+        error_class="network",
+    ),
+)

@@ -1,0 +1,103 @@
+"""What there was too little of: memory, disk, files, processes, processor time, a graphics card."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+_NOT_A_TRANSFER = r"^(?!.*(?:\bgfal-|\[ERROR\]|\[FATAL\]|\bxrdcp\b|[Dd]avix|/cvmfs/)).*"
+"""A transfer tool that says such words speaks of a storage, not of the node's disk."""
+
+PATTERNS = (
+    row(
+        "gpu_missing",
+        ("no cuda-capable device", "nvidia-smi has failed", "driver version is insufficient"),
+        r"no CUDA-capable device|NVIDIA-SMI has failed|driver version is insufficient",
+        "payload",
+        "node",
+    ),
+    row(
+        "gpu_memory",
+        ("cuda",),
+        r"CUDA out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
+        "payload",
+        "memory",
+    ),
+    row("cuda", ("cuda",), r"CUDA error|CUDA_ERROR_|cudaError", "payload", "user"),
+    row(
+        "oom_slurm",
+        ("slurmstepd: error: ",),
+        r"slurmstepd: error: (?:Detected \d+ oom[-_]kill event|.*exceeded memory limit)",
+        "payload",
+        "memory",
+        "first",
+    ),
+    row(
+        "oom_condor",
+        ("request_memory", "job has gone over"),
+        r"memory usage exceeded request_memory|Job has gone over (?:cgroup )?memory limit",
+        "batch",
+        "memory",
+        "first",
+    ),
+    row(
+        "oom_pbs_lsf",
+        ("job killed: mem", "term_memlimit"),
+        r"PBS: job killed: mem \d+kb exceeded limit|TERM_MEMLIMIT: job killed",
+        "batch",
+        "memory",
+        "first",
+    ),
+    row(
+        "oom_kubernetes",
+        ("oomkilled", "exit code 137"),
+        r"\bOOMKilled\b|exit code 137.*OOM",
+        "container",
+        "memory",
+        "first",
+    ),
+    row(
+        "out_of_memory",
+        ("memory", "oom", "bad_alloc", "killed process"),
+        r"[Oo]ut of memory|\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc|Cannot allocate memory"
+        r"|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup",
+        "payload",
+        "memory",
+        "first",
+    ),
+    row(
+        "disk_quota",
+        ("quota", "edquot"),
+        r"Disk quota exceeded|[Ee]xceeded (?:its |the |your )?(?:disk )?quota|\bEDQUOT\b",
+        error_class="disk",
+        pick="first",
+    ),
+    row(
+        "disk_full",
+        ("no space left", "quota exceeded"),
+        rf"{_NOT_A_TRANSFER}(?:No space left on device|quota exceeded)",
+        error_class="disk",
+        pick="first",
+    ),
+    row(
+        "disk_io",
+        ("input/output error", "read-only file system", "file handle", "structure needs cleaning"),
+        rf"{_NOT_A_TRANSFER}(?:Input/output error|Read-only file system|Stale (?:NFS )?file handle|Structure needs cleaning)",
+        error_class="node",
+        pick="first",
+    ),
+    row("too_many_files", ("too many open files",), r"Too many open files", "payload", "user", "first"),
+    row(
+        "fork_failed",
+        ("resource temporarily unavailable", "can't start new thread", "cannot fork"),
+        r"fork: (?:retry: )?Resource temporarily unavailable|can't start new thread|Cannot fork",
+        error_class="node",
+        pick="first",
+    ),
+    row(
+        "cpu_time",
+        ("time limit exceeded", "sigxcpu"),
+        r"CPU time limit exceeded|\bSIGXCPU\b|Cputime limit exceeded",
+        "payload",
+        "time",
+    ),
+)

@@ -1,0 +1,32 @@
+"""What shells say, of commands and of how the programs they started ended."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+PATTERNS = (
+    row(
+        "command_not_found",
+        ("not found",),
+        r": command not found$|^\S+: (?:line )?\d+: \S+: not found$|^\w*sh: command not found: ",
+        "payload",
+        "user",
+    ),
+    row(
+        "permission",
+        ("permission denied", "operation not permitted"),
+        r": Permission denied$|: Operation not permitted$",
+        "payload",
+        "user",
+    ),
+    row(
+        "shell",
+        ("not found", "no such file", "cannot execute", "syntax error", "unbound variable"),
+        r"\bnot found$|: No such file or directory$|: cannot execute\b|: syntax error\b|: unbound variable$",
+        "payload",
+        "user",
+    ),
+    row("killed", ("killed",), r"^(?:.*: line \d+: +\d+ )?Killed\b", "payload", "memory"),
+    row("aborted", ("aborted",), r"^(?:.*: line \d+: +\d+ )?Aborted\b", "payload", "user"),
+    row("terminated", ("terminated",), r"^(?:.*: line \d+: +\d+ )?Terminated\b"),
+)

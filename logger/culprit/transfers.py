@@ -1,0 +1,97 @@
+"""The tools that move files, and the services that know where they are. Within a tool the special rows come first."""
+
+from __future__ import annotations
+
+from logger.culprit.pattern import row
+
+PATTERNS = (
+    row(
+        "curl_http",
+        ("curl: (",),
+        r"^curl: \((?:22\) The requested URL returned error: (?:401|403)|(?:35|51|58|60|77|83)\) )",
+        error_class="auth",
+    ),
+    row(
+        "curl_missing", ("curl: (",), r"^curl: \(22\) The requested URL returned error: (?:404|410)", error_class="data"
+    ),
+    row("curl", ("curl: (",), r"^curl: \(\d+\) ", error_class="network"),
+    row("wget", ("wget: ", "error "), r"^wget: |^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR \d{3}: ", error_class="data"),
+    row("gfal_missing", ("gfal",), r"\bgfal-\w+ error: 2 \(", "stage-in", "data"),
+    row("gfal_exists", ("gfal",), r"\bgfal-\w+ error: 17 \(", "stage-out", "storage"),
+    row("gfal", ("gfal",), r"\bgfal-\w+ error|^gfal-\w+.*\b(?:error|fail)", error_class="storage"),
+    row(
+        "xrootd_auth",
+        ("[error]", "[fatal]", "auth failed"),
+        r"\[3010\] .*[Pp]ermission denied|Auth failed: No protocols left to try",
+        error_class="auth",
+    ),
+    row(
+        "xrdcp_space",
+        ("[error]", "no space", "file system is full"),
+        r"\[3009\]|no space (?:left )?on server|file system is full",
+        "stage-out",
+        "storage",
+    ),
+    row(
+        "xrdcp_checksum",
+        ("checksum",),
+        r"\[ERROR\] CheckSum error|[Cc]hecksum.*(?:differ|does not match)",
+        error_class="data",
+    ),
+    row("xrdcp_missing", ("[error]", "[fatal]"), r"\[3011\] .*[Nn]o such file", "stage-in", "data"),
+    row(
+        "xrdcp",
+        ("[error]", "[fatal]", "xrdcp: "),
+        r"^xrdcp: |^Run: \[(?:ERROR|FATAL)\] |^\[(?:ERROR|FATAL)\] ",
+        error_class="storage",
+    ),
+    row("davix", ("davix",), r"^(?:davix-\w+: |\(Davix::HttpRequest\) Error: )", error_class="storage"),
+    row(
+        "rucio_service",
+        ("rucio",),
+        r"rucio\.common\.exception\.(?:ServiceUnavailable|DatabaseException|ServerConnectionException)"
+        r"|\brucio\b.*\b50[23] ",
+        error_class="central",
+    ),
+    row(
+        "rucio_auth",
+        ("rucio",),
+        r"rucio\.common\.exception\.(?:CannotAuthenticate|AccessDenied)",
+        error_class="auth",
+    ),
+    row(
+        "rucio_replica",
+        ("rucio",),
+        r"rucio\.common\.exception\.(?:ReplicaNotFound|DataIdentifierNotFound|RSENotFound)",
+        "stage-in",
+        "data",
+    ),
+    row("rucio", ("rucio",), r"\brucio\.common\.exception\.\w+: ", "stage-in", "data"),
+    row(
+        "s3",
+        ("an error occurred (", "s3error"),
+        r"An error occurred \((?:NoSuchKey|NoSuchBucket|SlowDown|InternalError|RequestTimeout|404)\) when calling"
+        r"|\bS3Error; code: ",
+        error_class="data",
+    ),
+    row("globus", ("globus_",), r"\bglobus_\w+: ", error_class="storage"),
+    row("srm", ("srm_",), r"\bSRM_(?!SUCCESS)[A-Z_]+", error_class="storage"),
+    row(
+        "fts",
+        ("transfer ", "destination ", "source checksum"),
+        r"\bTRANSFER (?:ERROR|FAILED).*:|\bDESTINATION (?:OVERWRITE|MAKE_PARENT|CHECKSUM)|\bSOURCE CHECKSUM",
+        error_class="data",
+    ),
+    row(
+        "checksum_mismatch",
+        ("mismatch", " is not "),
+        r"\b(?:checksum|adler32|md5(?:sum)?|size) mismatch|\S: [0-9a-f]{8} is not [0-9a-f]{8}",
+        error_class="data",
+    ),
+    row(
+        "rsync_ssh",
+        ("rsync", "scp: ", "ssh: ", "host key verification"),
+        r"^rsync(?: error)?: |^(?:scp|ssh): |Host key verification failed",
+        error_class="network",
+    ),
+)
