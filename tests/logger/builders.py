@@ -13,15 +13,18 @@ _ids = itertools.count(1_000_000)
 _JOBS = """
 INSERT INTO jobs_archive (panda_id, jedi_task_id, job_status, computing_site, prod_user_name, modification_host, core_count,
     transformation, pilot_error_code, pilot_error_diag, trans_exit_code, job_dispatcher_error_code,
-    job_dispatcher_error_diag, task_buffer_error_code, start_time, end_time, state_change_time)
+    job_dispatcher_error_diag, task_buffer_error_code, start_time, end_time, state_change_time,
+    pilot_timing)
 SELECT %(first)s + n, %(task)s, %(status)s, %(site)s, %(user)s, %(host)s, %(cores)s, 'runShell', %(code)s, %(diag)s,
     %(exit_code)s, %(dispatcher_code)s, %(dispatcher_diag)s, %(buffer_code)s,
-    clock_timestamp() - make_interval(secs => %(walltime_s)s), clock_timestamp(), clock_timestamp()
+    clock_timestamp() - make_interval(secs => %(walltime_s)s + %(ago_s)s),
+    clock_timestamp() - make_interval(secs => %(ago_s)s), clock_timestamp() - make_interval(secs => %(ago_s)s), %(timing)s
 FROM generate_series(0, %(count)s - 1) n
 """
 _HISTORY = """
-INSERT INTO job_history (panda_id, jedi_task_id, previous_status, job_status, computing_site)
-SELECT %(first)s + n, %(task)s, %(before)s, %(status)s, %(site)s FROM generate_series(0, %(count)s - 1) n
+INSERT INTO job_history (panda_id, jedi_task_id, previous_status, job_status, computing_site, modification_time)
+SELECT %(first)s + n, %(task)s, %(before)s, %(status)s, %(site)s, clock_timestamp() - make_interval(secs => %(ago_s)s)
+FROM generate_series(0, %(count)s - 1) n
 """
 _LOGS = """
 INSERT INTO job_logs (panda_id, name, text)
@@ -47,9 +50,11 @@ def end_jobs(
     dispatcher_code: int = 0,
     dispatcher_diag: str = "",
     buffer_code: int = 0,
+    ago_s: float = 0.0,
+    timing: str = "",
     logs: dict[str, str] | None = None,
 ) -> range:
-    """End `count` jobs alike, in three statements, and return their PandaIDs."""
+    """End `count` jobs alike, `ago_s` seconds ago, in three statements, and return their PandaIDs."""
     first = next(_ids)
     for _ in range(count - 1):
         next(_ids)
