@@ -1,0 +1,311 @@
+"""From counts to a verdict: who or what a trouble is, by Wilson bounds. Knows no SQL and no clock.
+
+Whatever holds a large part of a trouble, and a much larger part of it than of all work, is what the trouble is: *score* =
+lower bound of its share of the failures / upper bound of its share of all that ended. What kind of error it is never
+decides; it only says in which order equals are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import sqrt
+from typing import Any, Literal, Protocol
+
+from logger.steps import owner_hint
+
+Dimension = Literal["node", "dataset", "task", "user", "site", "storage"]
+DIMENSIONS: tuple[Dimension, ...] = ("site", "task", "user", "node", "storage", "dataset")
+"""Each is a bit of the patterns of `Counts.cells`, in this order."""
+
+VERDICTS: Mapping[Dimension, str] = {
+    "site": "site",
+    "task": "task",
+    "user": "user",
+    "node": "node",
+    "storage": "data",
+    "dataset": "data",
+}
+
+Z = 1.96
+STRONG_SCORE = 4.0
+STRONG_JOBS = 10
+WEAK_JOBS = 5
+FEWEST_JOBS = 3
+"""Fewer failures are never anybody's: unclear."""
+CENTRAL_TASKS_OR_USERS = 3
+STRONG_OVERLAP = 0.8
+
+_EQUALS = 1.2
+"""Scores that differ by less are equal; then `_ORDER` decides."""
+_EXPLAINED_RATE = 0.2
+_EXPLAINED_JOBS = 5
+_OF_DATA = frozenset({"data", "storage", "auth"})
+
+
+class VerdictSettings(Protocol):
+    """How sure a verdict must be (core/incident_settings.py)."""
+
+    verdict_min_share: float
+    verdict_min_score: float
+    central_queues: int
+    central_overlap: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Failures of an incident and all jobs that ended in its window, by which of the top values they have.
+
+    `values`: the top value of each dimension that has one. `cells`: pattern -> (failures of the incident, ended jobs), where
+    bit i of the pattern says that the job has the top value of DIMENSIONS[i]; the failures are among the ended jobs.
+    `queues`: queue -> the same two counts. `note`: what had to be estimated or left out, in words.
+    """
+
+    values: Mapping[Dimension, str]
+    cells: Mapping[int, tuple[int, int]]
+    queues: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    task_count: int = 0
+    user_count: int = 0
+    start: datetime | None = None
+    end: datetime | None = None
+    estimated: tuple[Dimension, ...] = ()
+    note: str = ""
+
+    @property
+    def failures(self) -> int:
+        """Failures of the incident in the window: n."""
+        return sum(k for k, _ in self.cells.values())
+
+    @property
+    def ended(self) -> int:
+        """All jobs that ended in the window: B."""
+        return max(self.failures, sum(b for _, b in self.cells.values()))
+
+    def of(self, dimension: Dimension) -> tuple[int, int]:
+        """Failures and ended jobs with the top value of a dimension: k, b."""
+        return self._sum(_bit(dimension), _bit(dimension))
+
+    def outside(self, dimension: Dimension, other: Dimension) -> tuple[int, int]:
+        """The same of those that do not have the top value of the other dimension."""
+        return self._sum(_bit(dimension) | _bit(other), _bit(dimension))
+
+    def _sum(self, mask: int, wanted: int) -> tuple[int, int]:
+        cells = [cell for pattern, cell in self.cells.items() if pattern & mask == wanted]
+        k = sum(k for k, _ in cells)
+        return k, max(k, sum(b for _, b in cells))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who or what it is. `document`: every number it rests on, as the pages show it (docs/api.md)."""
+
+    verdict: str
+    value: str
+    score: float
+    confidence: str
+    sentence: str
+    document: Mapping[str, Any]
+
+
+@dataclass
+class _Standing:
+    """How a dimension's top value stands."""
+
+    dimension: Dimension
+    value: str
+    k: int
+    b: int
+    share: tuple[float, float]
+    usual: tuple[float, float]
+    score: float
+    is_candidate: bool
+    explained_by: str = ""
+    others: tuple[int, int] = (0, 0)
+
+    def document(self, n: int, ended: int) -> dict[str, Any]:
+        return {
+            "dimension": self.dimension,
+            "value": self.value,
+            "k": self.k,
+            "p": _rounded(self.k / n if n else 0.0),
+            "p_low": _rounded(self.share[0]),
+            "p_high": _rounded(self.share[1]),
+            "b": self.b,
+            "q": _rounded(self.b / ended if ended else 0.0),
+            "q_low": _rounded(self.usual[0]),
+            "q_high": _rounded(self.usual[1]),
+            "score": _rounded(self.score),
+            "rate": _rounded(self.k / self.b if self.b else 0.0),
+            "is_candidate": self.is_candidate,
+            "explained_by": self.explained_by,
+            "others_failed": self.others[0],
+            "others": self.others[1],
+        }
+
+
+def wilson(k: int, n: int, z: float = Z) -> tuple[float, float]:
+    """Bounds of a share k of n; (0, 1) for n = 0."""
+    if n <= 0:
+        return 0.0, 1.0
+    p, zz = k / n, z * z
+    centre = (p + zz / (2 * n)) / (1 + zz / n)
+    half = z * sqrt(p * (1 - p) / n + zz / (4 * n * n)) / (1 + zz / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdict:
+    """Who or what it is, with every number it rests on.
+
+    `error_class`: what kind of error it is (logger/steps.py); it only orders equals and gives the hint of an unclear case.
+    """
+    standings = [_standing(counts, name, settings) for name in DIMENSIONS if counts.values.get(name)]
+    candidates = [one for one in standings if one.is_candidate]
+    n, overlap = counts.failures, _overlap(counts)
+    winner = _winner(candidates, error_class) if n >= FEWEST_JOBS else None
+    if winner is not None:
+        _explain(counts, winner, candidates)
+        verdict, value, score = VERDICTS[winner.dimension], winner.value, winner.score
+        sentence = _sentence(winner, candidates, n, counts.ended)
+    elif _is_central(counts, overlap, settings):
+        verdict, value, score = "central", "", 0.0
+        sentence = (
+            f"everywhere: {len(_hit(counts))} queues are hit as much as work is there"
+            f" ({_percent(overlap)} of both is common)"
+        )
+    else:
+        verdict, value, score = "unclear", "", 0.0
+        sentence = _unclear(n)
+    confidence = _confidence(verdict, score, n, overlap)
+    document = {
+        "n": n,
+        "ended": counts.ended,
+        "window": {"from": _time(counts.start), "to": _time(counts.end)},
+        "dimensions": [one.document(n, counts.ended) for one in sorted(standings, key=lambda one: -one.score)],
+        "overlap": _rounded(overlap),
+        "confidence": confidence,
+        "sentence": sentence,
+        "hint": owner_hint(error_class) if verdict == "unclear" else "",
+        "estimated": list(counts.estimated),
+        "note": counts.note,
+    }
+    return Verdict(verdict, value, score, confidence, sentence, document)
+
+
+def stated(verdict: str, value: str, sentence: str, *, confidence: str = "fair", hint: str = "") -> Verdict:
+    """A verdict that follows from what an incident is about, without counts: a measure of one queue, our own service."""
+    document = {"confidence": confidence, "sentence": sentence, "hint": hint, "dimensions": []}
+    return Verdict(verdict, value, 0.0, confidence, sentence, document)
+
+
+def _bit(dimension: Dimension) -> int:
+    return 1 << DIMENSIONS.index(dimension)
+
+
+def _standing(counts: Counts, dimension: Dimension, settings: VerdictSettings) -> _Standing:
+    k, b = counts.of(dimension)
+    share, usual = wilson(k, counts.failures), wilson(b, counts.ended)
+    score = share[0] / usual[1] if usual[1] else 0.0
+    is_candidate = share[0] >= settings.verdict_min_share and score >= settings.verdict_min_score
+    return _Standing(dimension, counts.values[dimension], k, b, share, usual, score, is_candidate)
+
+
+def _order(error_class: str) -> tuple[Dimension, ...]:
+    """In which order equals are named. A missing or changed file is its dataset's fault wherever it is read; storage comes
+    early only for what storage can do."""
+    if error_class == "data":
+        return ("dataset", "node", "storage", "task", "user", "site")
+    if error_class in _OF_DATA:
+        return ("node", "dataset", "storage", "task", "user", "site")
+    return ("node", "task", "user", "site", "storage", "dataset")
+
+
+def _winner(candidates: Sequence[_Standing], error_class: str) -> _Standing | None:
+    of_data = error_class in _OF_DATA
+    able = [one for one in candidates if of_data or one.dimension != "dataset"]
+    if not able:
+        return None
+    best = max(one.score for one in able)
+    order = _order(error_class)
+    equals = [one for one in able if one.score * _EQUALS >= best]
+    return min(equals, key=lambda one: order.index(one.dimension))
+
+
+def _explain(counts: Counts, winner: _Standing, candidates: Sequence[_Standing]) -> None:
+    """What else looked guilty is innocent when its other jobs do not fail like this."""
+    for one in candidates:
+        if one is winner:
+            continue
+        one.others = counts.outside(one.dimension, winner.dimension)
+        if one.others[1] >= _EXPLAINED_JOBS and wilson(*one.others)[1] < _EXPLAINED_RATE:
+            one.explained_by = winner.dimension
+
+
+def _hit(counts: Counts) -> list[str]:
+    return [queue for queue, (k, _) in counts.queues.items() if k]
+
+
+def _overlap(counts: Counts) -> float:
+    """How much the queues' shares of the failures and of the work have in common, from 0 to 1."""
+    failures = sum(k for k, _ in counts.queues.values())
+    ended = sum(max(k, b) for k, b in counts.queues.values())
+    if not failures or not ended:
+        return 0.0
+    return sum(min(k / failures, max(k, b) / ended) for k, b in counts.queues.values())
+
+
+def _is_central(counts: Counts, overlap: float, settings: VerdictSettings) -> bool:
+    return (
+        counts.failures >= WEAK_JOBS
+        and len(_hit(counts)) >= settings.central_queues
+        and max(counts.task_count, counts.user_count) >= CENTRAL_TASKS_OR_USERS
+        and overlap >= settings.central_overlap
+    )
+
+
+def _confidence(verdict: str, score: float, n: int, overlap: float) -> str:
+    if verdict == "unclear" or n < WEAK_JOBS:
+        return "weak"
+    is_sure = overlap >= STRONG_OVERLAP if verdict == "central" else score >= STRONG_SCORE
+    return "strong" if is_sure and n >= STRONG_JOBS else "fair"
+
+
+_NAMES: Mapping[Dimension, str] = {
+    "site": "the queue",
+    "task": "the task",
+    "user": "the user",
+    "node": "the node",
+    "storage": "the storage",
+    "dataset": "the dataset",
+}
+
+
+def _sentence(winner: _Standing, candidates: Sequence[_Standing], n: int, ended: int) -> str:
+    failures = f"all {n} failures are there" if winner.k == n else f"{winner.k} of {n} failures are there"
+    text = f"{_NAMES[winner.dimension]} {winner.value}: {failures}, {_percent(winner.b / ended)} of all work is"
+    explained = [one for one in candidates if one.explained_by]
+    if explained:
+        one = max(explained, key=lambda other: other.score)
+        place = f"of {_NAMES[one.dimension]} {one.value}"
+        text += f"; {one.others[0]} of {one.others[1]} other jobs {place} failed like this"
+    return text
+
+
+def _unclear(n: int) -> str:
+    if n < FEWEST_JOBS:
+        return f"{n} failure{'' if n == 1 else 's'}: too few to say whose it is"
+    return "nothing holds much more of the failures than of all work"
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def _rounded(number: float) -> float:
+    return round(number, 6)
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
