@@ -74,7 +74,7 @@ def test_a_record_arrives_with_its_extras_in_their_places(collector: Collector, 
     assert record["level"] == "ERROR" and record["component"] == "tester" and record["name"] == "panda.test_handler"
     assert (record["panda_id"], record["code"], record["user"], record["kind"]) == (17, 1098, "ann", "service")
     assert record["fields"] == {"free_mb": 3, "nested": {"a": [1, "b'x'"]}}
-    assert record["traceback"] is None and record["process"] == os.getpid() and record["line"] > 0
+    assert "traceback" not in record and record["process"] == os.getpid() and record["line"] > 0
     moment = datetime.fromisoformat(record["time"])
     assert moment.utcoffset() is not None and abs((datetime.now(UTC) - moment).total_seconds()) < 60
     assert collector.headers[0]["Authorization"] == "Bearer secret"
@@ -282,8 +282,12 @@ logging.getLogger("stranger").debug("not this")
 
 
 def copied_handler(tmp_path: Path) -> dict[str, str]:
-    """The handler's one file alone in a directory, as a stranger's program would have it."""
-    shutil.copy(logger.handler.__file__, tmp_path / "panda_handler.py")
+    """The handler's files alone in a package of another name, as a stranger's program would have them."""
+    package = tmp_path / "panda_handler"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .handler import PandaHandler\n")
+    for name in ("handler", "shipping", "delivery", "spool", "spools"):
+        shutil.copy(Path(logger.handler.__file__).with_name(f"{name}.py"), package)
     return {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
 
 
