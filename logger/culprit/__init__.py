@@ -45,6 +45,7 @@ PATTERNS: tuple[Pattern, ...] = (
     *pilots.ENDED_BY_THE_PILOT,
     pilots.PRODUCTION_PILOT,
     *languages.PYTHON,
+    *languages.PYTHON_EXCEPTIONS,
     *pilots.VERDICTS,
     *languages.EXCEPTIONS,
     *resources.PATTERNS,
@@ -55,8 +56,11 @@ PATTERNS: tuple[Pattern, ...] = (
     *databases.PATTERNS,
     *containers.PATTERNS,
     *batch.PATTERNS,
+    *resources.LATE,
     *network.PATTERNS,
-    *shells.PATTERNS,
+    *shells.COMMANDS,
+    builds.MAKE,
+    *shells.ENDS,
     *generic.PATTERNS,
 )
 """In the order they are tried: what names a cause most surely first. A row here needs a sample log in its test."""
@@ -66,6 +70,7 @@ _REFINING = (
     *languages.PYTHON_EXCEPTIONS,
     *languages.EXCEPTIONS,
     *resources.PATTERNS,
+    *resources.LATE,
     *builds.SOFTWARE,
     *auth.PATTERNS,
     *transfers.PATTERNS,
@@ -76,7 +81,9 @@ _REFINING = (
 """The rows that tell more of an exception whose line was found by its traceback."""
 
 _RETRIED_CLASSES = frozenset({"network", "storage", "auth", "database"})
-_TRIED_AGAIN = re.compile(r"(?i)\bretry(?:ing)?\b(?! (?:limit|count|policy|attempts)\b)|\btr(?:y|ying) again\b")
+_TRIED_AGAIN = re.compile(
+    r"(?i)\bretry(?:ing)?\b(?! (?:limit|count|policy|attempts)\b)|\btry(?:ing)? (?:again|next|another|the next)\b"
+)
 _ATTEMPT = re.compile(r"(?i)\battempt (\d{1,4})(?: of |/)(\d{1,4})\b")
 _GAVE_UP = re.compile(r"(?i)\bg(?:iving|ave) up\b|\bno more (?:retries|attempts)\b")
 

@@ -20,7 +20,7 @@ SOFTWARE = (
     row(
         "shared_library",
         ("error while loading shared libraries", "cannot open shared object file"),
-        r"error while loading shared libraries: |cannot open shared object file",
+        r"error while loading shared libraries: |^(?!.*(?:dlerror|ld\.so: object)).*cannot open shared object file",
         "payload",
         "software",
         "first",
@@ -43,9 +43,9 @@ SOFTWARE = (
     ),
     row(
         "release_missing",
-        ("/cvmfs/", "release ", "nightly ", "module: command not found", "unable to locate a modulefile"),
+        ("/cvmfs/", "release ", "nightly ", "unable to locate a modulefile"),
         r"/cvmfs/\S+: No such file or directory|No such file or directory: '/cvmfs/"
-        r"|\b(?:release|nightly) \S+ (?:is |was )?not (?:found|installed)|module: command not found"
+        r"|\b(?:release|nightly) \S+ (?:is |was )?not (?:found|installed)"
         r"|Unable to locate a modulefile",
         "setup",
         "software",
@@ -65,7 +65,6 @@ PATTERNS = (
         "first",
     ),
     row("cmake", ("cmake error",), r"^CMake Error", "build", "user", "first"),
-    row("make", ("***",), r"^\w*make(?:\[\d+\])?: \*\*\* ", "build", "user"),
     row(
         "pip",
         ("could not ", "no matching distribution"),
@@ -91,3 +90,6 @@ PATTERNS = (
     ),
     row("git_missing", ("repository",), r"^fatal: (?:repository .* not found|not a git repository)", "build", "user"),
 )
+
+MAKE = row("make", ("***",), r"^\w*make(?:\[\d+\])?: \*\*\* ", "build", "user")
+"""Late: most of its errors only say that a command failed, which has said why."""

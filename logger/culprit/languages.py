@@ -117,7 +117,7 @@ CRASHES = (
     row(
         "root_dictionary",
         ("no dictionary for class", "cling"),
-        r"no dictionary for class \S+ is available|^cling.*\bsymbol .* unresolved|cling: .*undefined reference",
+        r"^Error in <[^>]+>: .*no dictionary for class|\bcling\b.*(?:\bsymbol .* unresolved|undefined reference)",
         "payload",
         "software",
     ),
@@ -134,7 +134,7 @@ CRASHES = (
     row(
         "illegal_instruction",
         ("illegal instruction", "avx", "x86-64-v", "does not support"),
-        r"Illegal instruction|[Rr]equires? (?:AVX[\w-]*|x86-64-v\d)|\bCPU (?:.* )?does not support",
+        r"Illegal instruction|^(?!.*fall(?:ing)? back).*(?:[Rr]equires? (?:AVX[\w-]*|x86-64-v\d)|\bCPU (?:.* )?does not support)",
         "payload",
         "node",
         "first",

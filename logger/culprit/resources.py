@@ -7,14 +7,10 @@ from logger.culprit.pattern import row
 _NOT_A_TRANSFER = r"^(?!.*(?:\bgfal-|\[ERROR\]|\[FATAL\]|\bxrdcp\b|[Dd]avix|/cvmfs/)).*"
 """A transfer tool that says such words speaks of a storage, not of the node's disk."""
 
+_NO_PROBING = r"^(?!.*(?:cuInit|no CUDA-capable device|driver version is insufficient)).*"
+"""Some packages look for a graphics card wherever they are, and say aloud that there is none."""
+
 PATTERNS = (
-    row(
-        "gpu_missing",
-        ("no cuda-capable device", "nvidia-smi has failed", "driver version is insufficient"),
-        r"no CUDA-capable device|NVIDIA-SMI has failed|driver version is insufficient",
-        "payload",
-        "node",
-    ),
     row(
         "gpu_memory",
         ("cuda",),
@@ -22,7 +18,7 @@ PATTERNS = (
         "payload",
         "memory",
     ),
-    row("cuda", ("cuda",), r"CUDA error|CUDA_ERROR_|cudaError", "payload", "user"),
+    row("cuda", ("cuda",), rf"{_NO_PROBING}(?:CUDA error|CUDA_ERROR_|cudaError)", "payload", "user"),
     row(
         "oom_slurm",
         ("slurmstepd: error: ",),
@@ -59,7 +55,7 @@ PATTERNS = (
         "out_of_memory",
         ("memory", "oom", "bad_alloc", "killed process"),
         r"[Oo]ut of memory|\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc|Cannot allocate memory"
-        r"|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup",
+        r"|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
         "payload",
         "memory",
         "first",
@@ -96,8 +92,19 @@ PATTERNS = (
     row(
         "cpu_time",
         ("time limit exceeded", "sigxcpu"),
-        r"CPU time limit exceeded|\bSIGXCPU\b|Cputime limit exceeded",
+        r"CPU time limit exceeded|(?i:killed|received|caught|got)\b.*\bSIGXCPU\b|Cputime limit exceeded",
         "payload",
         "time",
     ),
 )
+
+LATE = (
+    row(
+        "gpu_missing",
+        ("no cuda-capable device", "nvidia-smi has failed", "driver version is insufficient"),
+        r"^(?!.*cuInit).*(?:no CUDA-capable device|NVIDIA-SMI has failed|driver version is insufficient)",
+        "payload",
+        "node",
+    ),
+)
+"""What is said on many nodes by programs that then do without: a cause only when nothing surer is found."""

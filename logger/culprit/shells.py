@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from logger.culprit.pattern import row
 
-PATTERNS = (
+COMMANDS = (
+    row(
+        "module_missing",
+        ("module: command not found", "module: not found"),
+        r": module: (?:command )?not found$",
+        "setup",
+        "software",
+    ),
     row(
         "command_not_found",
         ("not found",),
@@ -26,6 +33,9 @@ PATTERNS = (
         "payload",
         "user",
     ),
+)
+
+ENDS = (
     row("killed", ("killed",), r"^(?:.*: line \d+: +\d+ )?Killed\b", "payload", "memory"),
     row("aborted", ("aborted",), r"^(?:.*: line \d+: +\d+ )?Aborted\b", "payload", "user"),
     row("terminated", ("terminated",), r"^(?:.*: line \d+: +\d+ )?Terminated\b"),
