@@ -1,117 +1,404 @@
-"""Merges and splits of incidents that people made: the key each event goes under, and what moves when they are made.
+"""Merges incidents, splits one, and takes both back: the link, what moves because of it, and what is said of it.
 
-Applied to fingerprints before folding. Knows keys, links and counts; knows no rule: none ever makes or undoes a link.
+A person's decision that no rule makes or undoes. Knows incidents and links; how events follow links is in `links`, how
+counts move in `moving`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import orjson
 
 from core.database import Row, Transaction
-from logger.events import Event
-
-DIMENSIONS = (
-    *("computing_site", "jedi_task_id", "prod_user_name", "modification_host", "storage", "dataset"),
-    *("step", "code"),
+from core.errors import Conflict, InvalidInput, UnknownObject
+from core.models.errors import ERROR_COMPONENTS, primary_error
+from core.states import IncidentState
+from core.text import clean
+from logger import life
+from logger.events import short_title
+from logger.life import Act
+from logger.links import (
+    DIMENSIONS,
+    LOCK_LINKS,
+    MOST_STEPS,
+    Links,
+    Step,
+    link_row,
+    live_links,
+    read_links,
+    resolve,
 )
-"""By which of an event's values a trouble can be split."""
+from logger.moving import (
+    JOBS_OF,
+    RECORDS_OF,
+    Amount,
+    all_of,
+    move,
+    move_all,
+    of_jobs,
+    of_records,
+    values_of_job,
+    values_of_record,
+)
+from logger.severity import worst
 
-MOST_STEPS = 8
-"""Links that one event follows at most."""
+__all__ = ["DIMENSIONS", "Links", "live_links", "merge", "resolve", "split", "undo_link"]
 
-# Folding takes the lock shared and a merge takes it alone: no event folds by links that are being changed, which would
-# open an incident that was merged away a moment before. Links are read anew for every batch: tens of rows, 0.1 ms
-_LOCK_KEY = 7307
-_SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK_KEY})"
-LOCK_LINKS = f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"
-# uq_fingerprint_links_merge, uq_fingerprint_links_split
-_LIVE = """
-SELECT link_id, kind, fingerprint, target, dimension, value FROM fingerprint_links WHERE undone_time IS NULL
+
+def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: datetime) -> Row:
+    """All of one incident goes to another, now and from now on; returns the link.
+
+    Raises UnknownObject, InvalidInput for the incident itself, and Conflict when one of them is resolved, when the
+    first was merged already, or when the link would make a circle.
+    """
+    if incident_id == into:
+        raise InvalidInput("an incident cannot be merged into itself", field="into", remedy="name the one that stays")
+    transaction.execute(LOCK_LINKS)
+    both = _locked(transaction, [incident_id, into])
+    source, target = both[incident_id], both[into]
+    _must_live(source, "incident_id")
+    _must_live(target, "into")
+    links = read_links(transaction)
+    taken = links.merges.get(source["fingerprint"])
+    if taken is not None:
+        raise Conflict(
+            f"the trouble of incident {incident_id} is merged already, by link {taken.link_id}",
+            field="incident_id",
+            remedy=f"undo that first: DELETE /api/control/fingerprint-link/{taken.link_id}",
+        )
+    _no_circle(links, source["fingerprint"], target["fingerprint"])
+    amount = all_of(transaction, source)
+    jobs = of_jobs(transaction.fetch(JOBS_OF, {"incident_id": incident_id}))
+    severity = worst(target["severity"], source["severity"])
+    moved: dict[str, Any] = {
+        "records": (amount - jobs).as_document() if source["record_count"] else None,
+        "counts": dict(amount.counts),
+        "before": {name: source[name] for name in ("state", "owner", "held_by", "inhibited_by")},
+        "severity": [target["severity"], severity],
+    }
+    link = _add(transaction, "merge", source, target["fingerprint"], "", "", moved, act, now, into)
+    move_all(transaction, source, into, amount)
+    comment = f"merged into incident {into}" + (f": {act.comment}" if act.comment else "")
+    life.change(transaction, incident_id, IncidentState.RESOLVED, replace(act, comment=comment), now, merged_into=into)
+    told = replace(act, comment=f"incident {incident_id} ({source['title']}) was merged into this one")
+    _raise_severity(transaction, target, severity, told, now)
+    return link
+
+
+def split(transaction: Transaction, incident_id: int, dimension: str, value: str, act: Act, now: datetime) -> Row:
+    """Events of one value become a trouble of their own, with what is there of them; returns the link.
+
+    `into_incident_id` of the link is the new incident. Raises UnknownObject, InvalidInput for a dimension that is none
+    or a value that nothing has, and Conflict when the incident is resolved, when the value was split off already, or
+    when nothing else would be left.
+    """
+    if dimension not in DIMENSIONS:
+        raise InvalidInput(
+            f"{dimension[:40]!r} is nothing to split by", field="dimension", remedy=f"one of {', '.join(DIMENSIONS)}"
+        )
+    transaction.execute(LOCK_LINKS)
+    source = _locked(transaction, [incident_id])[incident_id]
+    _must_live(source, "incident_id")
+    key, links = source["fingerprint"], read_links(transaction)
+    if (dimension, value) in links.splits.get(key, {}):
+        raise Conflict(
+            f"{dimension} {value} of incident {incident_id} is split off already",
+            field="value",
+            remedy=f"see {links.splits[key][dimension, value].target} in GET /api/monitor/incidents?fingerprint=",
+        )
+    target_key = f"{key}|{dimension}={value}"
+    jobs = [row for row in _jobs(transaction, incident_id, dimension) if values_of_job(row).get(dimension) == value]
+    rows = transaction.fetch(RECORDS_OF, {"incident_id": incident_id}) if source["record_count"] else []
+    records = [row for row in rows if values_of_record(row).get(dimension) == value]
+    amount = of_jobs(jobs) + of_records(records)
+    events = amount.counts["job_count"] + amount.counts["record_count"]
+    if not value or not events:
+        raise InvalidInput(
+            f"nothing of incident {incident_id} has {dimension} {value[:80]!r}",
+            field="value",
+            remedy="take one of the values in its breakdown",
+        )
+    if events >= source["job_count"] + source["record_count"]:
+        raise Conflict(
+            f"all of incident {incident_id} has {dimension} {value}", field="value", remedy="there is nothing to split"
+        )
+    target_id = _open_split(transaction, source, target_key, dimension, value, act, now)
+    link = _add(transaction, "split", source, target_key, dimension, value, {}, act, now, target_id)
+    move(transaction, source, target_id, jobs, records, amount)
+    told = f"{dimension} {value} was split off as incident {target_id}" + (f": {act.comment}" if act.comment else "")
+    life.touch(transaction, incident_id, replace(act, comment=told), now)
+    return link
+
+
+def undo_link(transaction: Transaction, link_id: int, act: Act, now: datetime) -> Row:
+    """As before: what came under the link goes back by its own fingerprint. Returns the link.
+
+    Raises UnknownObject, and Conflict when it is undone already.
+    """
+    transaction.execute(LOCK_LINKS)
+    link = link_row(transaction, link_id)
+    if link is None:
+        raise UnknownObject(f"there is no link {link_id}", field="link_id", remedy="see the links of the incident")
+    if link["undone_time"] is not None:
+        raise Conflict(f"link {link_id} is undone already", field="link_id", remedy="there is nothing to do")
+    if link["kind"] == "merge":
+        _end_merge(transaction, link, act, now)
+    else:
+        _end_split(transaction, link, act, now)
+    transaction.execute(_UNDO, {"link_id": link_id, "who": clean(act.who, 200), "now": now})
+    return {**link, "undone_by": act.who, "undone_time": now}
+
+
+def _end_merge(transaction: Transaction, link: Row, act: Act, now: datetime) -> None:
+    rows = _involved(transaction, link)
+    source, holder = rows[link["incident_id"]], rows[link["into_incident_id"]]
+    while holder["merged_into"] in rows:  # it was merged further
+        holder = rows[holder["merged_into"]]
+    back = replace(act, action="undo merge", comment=f"link {link['link_id']} was undone. {act.comment}".strip())
+    before = link["moved"]["before"]
+    if holder["state"] == IncidentState.RESOLVED:
+        life.touch(transaction, source["incident_id"], back, now, merged_into=None)
+    else:
+        state = IncidentState(before["state"])
+        if state is IncidentState.SILENCED:  # its silence has ended with it
+            state = IncidentState.ACKNOWLEDGED if before["owner"] else IncidentState.OPEN
+        former = {name: before[name] for name in ("owner", "held_by")}
+        life.restore(transaction, source["incident_id"], state, back, now, **former, merged_into=None)
+    frozen = link["moved"]["records"]
+    for row in rows.values():
+        held = Amount.of_document(frozen) if frozen and row is holder else None
+        _send_back(transaction, link, row, held)
+    was, became = link["moved"]["severity"]
+    columns = {"severity": was} if holder["severity"] == became and not holder["held_by"] else {}
+    life.touch(transaction, holder["incident_id"], back, now, **columns)
+
+
+def _end_split(transaction: Transaction, link: Row, act: Act, now: datetime) -> None:
+    rows = _involved(transaction, link)
+    back = replace(act, action="undo split", comment=f"link {link['link_id']} was undone. {act.comment}".strip())
+    home = _home(transaction, link["fingerprint"], link)
+    parts = [row for row in rows.values() if row["fingerprint"] == link["target"]]
+    is_alive = any(row["state"] != IncidentState.RESOLVED for row in parts)
+    for row in rows.values():
+        _send_back(transaction, link, row, None)
+    if is_alive and life.locked(transaction, home)["state"] == IncidentState.RESOLVED:
+        life.change(transaction, home, IncidentState.REOPENED, back, now)
+    else:
+        life.touch(transaction, home, back, now)
+    for row in parts:
+        left = transaction.fetch_one(_LEFT, row) or {"events": 0}
+        if row["state"] != IncidentState.RESOLVED and not left["events"]:
+            life.change(transaction, row["incident_id"], IncidentState.RESOLVED, back, now, merged_into=home)
+
+
+def _send_back(transaction: Transaction, link: Row, source: Row, frozen: Amount | None) -> None:
+    """What is in `source` because of the link goes where it goes without it.
+
+    `frozen`: what the records counted that the link brought here; those that came before it need not be there any more.
+    """
+    with_it, without = read_links(transaction), read_links(transaction, without=link["link_id"])
+
+    def groups(rows: Sequence[Row], values: Callable[[Row], dict[str, str]], own: str) -> dict[str, list[Row]]:
+        """By the key that each has without the link."""
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            key, pairs = row[own] or source["fingerprint"], values(row)
+            if any(step.link_id == link["link_id"] for step in with_it.way(key, pairs)):
+                found.setdefault(without.key(key, pairs), []).append(row)
+        return found
+
+    key = {"incident_id": source["incident_id"]}
+    jobs = transaction.fetch(JOBS_OF, key) if source["job_count"] else []
+    records = transaction.fetch(RECORDS_OF, key) if source["record_count"] else []
+    of_job = groups(jobs, values_of_job, "own_fingerprint")
+    of_record = groups(records, values_of_record, "fingerprint")
+    wanted = {*of_job, *of_record, *([link["fingerprint"]] if frozen else [])}
+    is_all = len(wanted) == 1 and not frozen and [*of_job.values()] in ([], [jobs])
+    is_all = is_all and [*of_record.values()] in ([], [records])
+    for target in sorted(wanted - {source["fingerprint"]}):
+        going, told = of_job.get(target, []), of_record.get(target, [])
+        if is_all and len(going) == len(jobs) and len(told) == len(records):
+            amount = all_of(transaction, source)  # with the records that are kept no longer
+        elif frozen and target == link["fingerprint"]:
+            amount = of_jobs(going) + frozen + of_records(r for r in told if r["received_time"] > link["time"])
+        else:
+            amount = of_jobs(going) + of_records(told)
+        move(transaction, source, _home(transaction, target, link), going, told, amount)
+
+
+# uq_incidents_unresolved, then ix_incidents_fingerprint for the newest that is over
+_HOME = """
+SELECT incident_id FROM incidents WHERE fingerprint = %(fingerprint)s
+ORDER BY state <> 'resolved' DESC, incident_id = %(first)s DESC, incident_id DESC LIMIT 1
 """
 
 
-@dataclass(frozen=True)
-class Step:
-    """From one key to another. `link_id`: the link that says so."""
-
-    link_id: int
-    target: str
+def _home(transaction: Transaction, fingerprint: str, link: Row) -> int:
+    """The incident to which events of a key go back."""
+    found = transaction.fetch_one(_HOME, {"fingerprint": fingerprint, "first": link["incident_id"]})
+    return int(found["incident_id"] if found else link["incident_id"])
 
 
-@dataclass(frozen=True)
-class Links:
-    """The links that are in force. `splits`: by key, then by (dimension, value), in the order they were made."""
-
-    merges: Mapping[str, Step] = field(default_factory=dict)
-    splits: Mapping[str, Mapping[tuple[str, str], Step]] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.merges or self.splits)
-
-    def way(self, key: str, values: Mapping[str, str]) -> list[Step]:
-        """The links that an event of this key and these values follows, at most eight; a split wins over a merge."""
-        steps: list[Step] = []
-        while len(steps) < MOST_STEPS:
-            of_key = self.splits.get(key, {})
-            step = next((step for pair, step in of_key.items() if values.get(pair[0]) == pair[1]), None)
-            step = step or self.merges.get(key)
-            if step is None or any(step.link_id == taken.link_id for taken in steps):
-                break
-            steps.append(step)
-            key = step.target
-        return steps
-
-    def key(self, key: str, values: Mapping[str, str]) -> str:
-        """The key that an event of this key and these values goes under."""
-        steps = self.way(key, values)
-        return steps[-1].target if steps else key
-
-
-def live_links(transaction: Transaction) -> Links:
-    """The links in force, which stay so until the transaction ends."""
-    transaction.execute(_SHARE)
-    return read_links(transaction)
-
-
-def read_links(transaction: Transaction, without: int = 0) -> Links:
-    """The links in force, but one of them; for whoever holds the lock already."""
-    rows = [row for row in transaction.fetch(_LIVE) if row["link_id"] != without]
-    rows.sort(key=lambda row: row["link_id"])
-    splits: dict[str, dict[tuple[str, str], Step]] = {}
-    for row in rows:
-        if row["kind"] == "split":
-            of_key = splits.setdefault(row["fingerprint"], {})
-            of_key[row["dimension"], row["value"]] = Step(row["link_id"], row["target"])
-    merges = {row["fingerprint"]: Step(row["link_id"], row["target"]) for row in rows if row["kind"] == "merge"}
-    return Links(merges, splits)
+_COLUMNS = """
+    incident_id, fingerprint, kind, title, severity, state, owner, held_by, component, code, culprit_line, grouping, step,
+    error_class, algorithm, fingerprint_words, rule_name, rule_version, job_count, record_count, lost_core_s, residue_count,
+    residue_lost_core_s, first_seen, last_seen, inhibited_by, merged_into
+"""
+# primary key. Whoever locks several incidents does it in this order (folding, deeds)
+_LOCK = f"""
+SELECT {_COLUMNS} FROM incidents WHERE incident_id = ANY(%(ids)s::bigint[]) ORDER BY fingerprint, incident_id FOR UPDATE
+"""
+# primary key; ix_incidents_fingerprint for those that lived since the link was made
+_INVOLVED = f"""
+SELECT {_COLUMNS} FROM incidents WHERE incident_id = ANY(%(ids)s::bigint[])
+    OR (fingerprint = ANY(%(keys)s::text[]) AND (state <> 'resolved' OR resolved_time >= %(time)s))
+ORDER BY fingerprint, incident_id FOR UPDATE
+"""
+_ADD = """
+INSERT INTO fingerprint_links (kind, fingerprint, target, dimension, value, incident_id, into_incident_id, moved, who,
+                               time, comment)
+VALUES (%(kind)s, %(fingerprint)s, %(target)s, %(dimension)s, %(value)s, %(incident_id)s, %(into)s, %(moved)s::jsonb,
+        %(who)s, %(now)s, %(comment)s)
+RETURNING *
+"""
+_UNDO = "UPDATE fingerprint_links SET undone_by = %(who)s, undone_time = %(now)s WHERE link_id = %(link_id)s"
+# primary key
+_LEFT = "SELECT job_count + record_count AS events FROM incidents WHERE incident_id = %(incident_id)s"
+# uq_incidents_unresolved: a key that is split off anew finds what lives of it
+_OPEN_SPLIT = """
+INSERT INTO incidents (fingerprint, kind, title, severity, component, code, culprit_line, grouping, step, error_class,
+                       algorithm, fingerprint_words, rule_name, rule_version, first_seen, last_seen, opened_time, opened_by,
+                       change_seq, previous_id)
+VALUES (%(fingerprint)s, %(kind)s, %(title)s, %(severity)s, %(component)s, %(code)s, %(culprit_line)s, %(grouping)s,
+        %(step)s, %(error_class)s, %(algorithm)s, %(words)s::jsonb, %(rule_name)s, %(rule_version)s, %(last_seen)s,
+        %(first_seen)s, %(now)s, %(who)s, 1,
+        (SELECT max(incident_id) FROM incidents p WHERE p.fingerprint = %(fingerprint)s AND p.opened_time IS NOT NULL))
+ON CONFLICT (fingerprint) WHERE state <> 'resolved' DO UPDATE SET modification_time = clock_timestamp()
+RETURNING incident_id, (xmax = 0) AS is_new
+"""
+# primary key of the archive in each partition; the codes are not kept with the incident's jobs
+_CODES = f"""
+SELECT panda_id, {", ".join(component.code_column for component in ERROR_COMPONENTS)} FROM jobs_archive
+WHERE panda_id = ANY(%(panda_ids)s::bigint[])
+"""
 
 
-def resolve(events: Sequence[Event], links: Links) -> list[Event]:
-    """Each event under the key that people decided, with its own key beside it.
-
-    An event whose key under the algorithm before has a link follows that, as long as its present key has none.
-    """
-    return [_resolved(event, links) for event in events] if links else list(events)
-
-
-def _resolved(event: Event, links: Links) -> Event:
-    values = values_of(event)
-    for own in (event.fingerprint, event.legacy_fingerprint):
-        key = links.key(own, values) if own else own
-        if key != own:
-            return replace(event, fingerprint=key, own_fingerprint=own, legacy_fingerprint="")
-    return event
+def _locked(transaction: Transaction, incident_ids: Sequence[int]) -> dict[int, Row]:
+    rows = {row["incident_id"]: row for row in transaction.fetch(_LOCK, {"ids": list(incident_ids)})}
+    for incident_id in incident_ids:
+        if incident_id not in rows:
+            raise life.no_incident(incident_id)
+    return rows
 
 
-def values_of(event: Event) -> dict[str, str]:
-    """What an event can be split by, as its breakdown counts it."""
-    code = "" if event.code is None else str(event.code)
-    return {**dict(event.breakdown()), "step": event.step, "code": code}
+def _involved(transaction: Transaction, link: Row) -> dict[int, Row]:
+    """The incidents that may hold something because of a link, and where it came from."""
+    links, keys = read_links(transaction), {link["fingerprint"]}
+    beyond = {link["target"]}
+    while beyond - keys:
+        keys |= beyond
+        beyond = {step.target for key in beyond for step in links.steps_from(key)}
+    ids = [link["incident_id"], link["into_incident_id"]]
+    rows = transaction.fetch(_INVOLVED, {"ids": ids, "keys": list(keys), "time": link["time"]})
+    return {row["incident_id"]: row for row in rows}
 
 
-def link_row(transaction: Transaction, link_id: int) -> Row | None:
-    """One link, in force or not; None when there is none."""
-    return transaction.fetch_one(
-        "SELECT * FROM fingerprint_links WHERE link_id = %(link_id)s FOR UPDATE", {"link_id": link_id}
-    )
+def _must_live(row: Row, field_name: str) -> None:
+    if row["state"] == IncidentState.RESOLVED:
+        raise Conflict(
+            f"incident {row['incident_id']} is resolved",
+            field=field_name,
+            remedy="reopen it first, or take a living one",
+        )
+
+
+def _no_circle(links: Links, source: str, target: str) -> None:
+    """Raise Conflict when the target leads to the source, or when the way would be longer than events follow."""
+    with_it = replace(links, merges={**links.merges, source: Step(0, target)})
+    starts = {*with_it.merges, *with_it.splits}
+
+    def depth(key: str, above: tuple[str, ...]) -> int:
+        if key in above:
+            raise Conflict(
+                "the incident that stays goes into the other one already",
+                field="into",
+                remedy="undo that merge or split instead; the links are on the incident's page",
+            )
+        return max((1 + depth(step.target, (*above, key)) for step in with_it.steps_from(key)), default=0)
+
+    if max(depth(start, ()) for start in starts) > MOST_STEPS:
+        raise Conflict(
+            f"more than {MOST_STEPS} merges and splits would follow one another",
+            field="into",
+            remedy="merge into the last of them",
+        )
+
+
+def _jobs(transaction: Transaction, incident_id: int, dimension: str) -> list[Row]:
+    rows = transaction.fetch(JOBS_OF, {"incident_id": incident_id})
+    if dimension == "code":
+        found = transaction.fetch(_CODES, {"panda_ids": [row["panda_id"] for row in rows]})
+        codes = {row["panda_id"]: primary_error(row) for row in found}
+        for row in rows:
+            error = codes.get(row["panda_id"])
+            row["code"] = "" if error is None else str(error.code)
+    return rows
+
+
+def _open_split(
+    transaction: Transaction, source: Row, key: str, dimension: str, value: str, act: Act, now: datetime
+) -> int:
+    who = clean(act.who, 200)
+    values = {
+        **source,
+        "fingerprint": key,
+        "title": short_title(f"{source['title']} ({dimension} {value})"),
+        "grouping": f"{source['grouping']} {who} split off those with {dimension} {value}.".strip(),
+        "words": orjson.dumps(source["fingerprint_words"]).decode(),
+        "who": who,
+        "now": now,
+    }
+    made = transaction.fetch(_OPEN_SPLIT, values)[0]
+    if made["is_new"]:
+        reason = f"split off incident {source['incident_id']}" + (f": {act.comment}" if act.comment else "")
+        opening = life.Opening(
+            made["incident_id"], IncidentState.OPEN, source["severity"], who, reason, is_automatic=False
+        )
+        life.note_openings(transaction, [opening], now)
+    return int(made["incident_id"])
+
+
+def _add(
+    transaction: Transaction,
+    kind: str,
+    source: Row,
+    target: str,
+    dimension: str,
+    value: str,
+    moved: dict[str, Any],
+    act: Act,
+    now: datetime,
+    into: int,
+) -> Row:
+    made = {
+        **{
+            "kind": kind,
+            "fingerprint": source["fingerprint"],
+            "target": target,
+            "dimension": dimension,
+            "value": value,
+        },
+        **{"incident_id": source["incident_id"], "into": into, "moved": orjson.dumps(moved, default=str).decode()},
+        **{"who": clean(act.who, 200), "now": now, "comment": clean(act.comment, life.MAX_COMMENT_CHARACTERS)},
+    }
+    return transaction.fetch(_ADD, made)[0]
+
+
+def _raise_severity(transaction: Transaction, target: Row, severity: str, act: Act, now: datetime) -> None:
+    is_worse = severity != target["severity"]
+    columns = {"severity": severity} if is_worse else {}
+    life.touch(transaction, target["incident_id"], act, now, "worse" if is_worse else "", **columns)

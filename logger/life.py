@@ -50,6 +50,10 @@ VALUES %s
 _OPENED_ACTIVITY = "INSERT INTO incident_activity (incident_id, time, who, action, comment, change_seq) VALUES %s"
 
 
+# uq_incidents_unresolved
+_TWIN = "SELECT incident_id FROM incidents WHERE fingerprint = %(fingerprint)s AND state <> 'resolved'"
+
+
 class Held(Conflict):
     """Automation wanted to change what a person holds."""
 
@@ -78,6 +82,7 @@ class Opening:
     severity: str
     who: str
     reason: str = ""
+    is_automatic: bool = True
 
 
 def change(
@@ -91,6 +96,8 @@ def change(
     row = locked(transaction, incident_id)
     current = IncidentState(row["state"])
     check_transition(INCIDENT_TRANSITIONS, current, target)
+    if current is IncidentState.RESOLVED:
+        _must_be_free(transaction, row)
     if act.is_automatic and row["held_by"]:
         raise Held(
             f"incident {incident_id} is held by {row['held_by']}",
@@ -100,6 +107,45 @@ def change(
     values = {**_of_step(row, current, target, act, now), **columns}
     what = _told_as(current, target)
     return _write(transaction, row, {"state": target.value, **values}, what, act, now)
+
+
+def restore(
+    transaction: Transaction, incident_id: int, state: IncidentState, act: Act, now: datetime, **columns: Any
+) -> Row:
+    """Undo: put back a state and columns as they were, whatever the table of steps says of it.
+
+    Returns the row as it was. Raises UnknownObject, and Conflict when the same trouble has another incident meanwhile.
+    """
+    row = locked(transaction, incident_id)
+    current = IncidentState(row["state"])
+    is_again_alive = current is IncidentState.RESOLVED and state is not IncidentState.RESOLVED
+    if is_again_alive and transaction.fetch_one(_TWIN, {"fingerprint": row["fingerprint"]}):
+        raise twin_conflict(incident_id)
+    values = {**(_NOT_RESOLVED if is_again_alive else {}), **columns, "state": state.value}
+    what = "" if state in (current, IncidentState.CANDIDATE) else _told_as(current, state)
+    return _write(transaction, row, values, what, act, now)
+
+
+def _must_be_free(transaction: Transaction, row: Row) -> None:
+    """Raise Conflict when a resolved incident cannot come back: it was merged, or its trouble has a newer incident."""
+    incident_id, into = row["incident_id"], row["merged_into"]
+    if into is not None:
+        raise Conflict(
+            f"incident {incident_id} is part of incident {into}",
+            field="incident_id",
+            remedy=f"work on {into}, or undo the merge: its link is on the page of the incident",
+        )
+    if transaction.fetch_one(_TWIN, {"fingerprint": row["fingerprint"]}):
+        raise twin_conflict(incident_id)
+
+
+def twin_conflict(incident_id: int) -> Conflict:
+    """Why a resolved incident cannot come back to life."""
+    return Conflict(
+        f"incident {incident_id} has a newer one of the same fingerprint that is not resolved",
+        field="incident_id",
+        remedy="work on the newer one: GET /api/monitor/incidents with its fingerprint",
+    )
 
 
 def touch(transaction: Transaction, incident_id: int, act: Act, now: datetime, what: str = "", **columns: Any) -> Row:
@@ -119,10 +165,15 @@ def locked(transaction: Transaction, incident_id: int) -> Row:
     """The row of an incident, locked until the transaction ends. Raises UnknownObject."""
     row = transaction.fetch_one(_LOCK, {"incident_id": incident_id})
     if row is None:
-        raise UnknownObject(
-            f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
-        )
+        raise no_incident(incident_id)
     return row
+
+
+def no_incident(incident_id: int) -> UnknownObject:
+    """There is none of this number."""
+    return UnknownObject(
+        f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
+    )
 
 
 def note_openings(transaction: Transaction, openings: Sequence[Opening], now: datetime) -> None:
@@ -131,7 +182,18 @@ def note_openings(transaction: Transaction, openings: Sequence[Opening], now: da
     transaction.insert_many(
         _OPENED,
         [
-            (one.incident_id, 1, now, "opened", "", one.state, one.severity, one.who, True, clean(one.reason, 500))
+            (
+                one.incident_id,
+                1,
+                now,
+                "opened",
+                "",
+                one.state,
+                one.severity,
+                one.who,
+                one.is_automatic,
+                clean(one.reason, 500),
+            )
             for one in openings
         ],
     )

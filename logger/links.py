@@ -1,0 +1,122 @@
+"""Merges and splits that people made, as links from key to key, and the key each event goes under because of them.
+
+Applied to fingerprints before folding. Knows keys and links, no count and no rule: none ever makes or undoes a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.database import Row, Transaction
+from logger.events import Event
+
+DIMENSIONS = (
+    *("computing_site", "jedi_task_id", "prod_user_name", "modification_host", "storage", "dataset"),
+    *("step", "code"),
+)
+"""By which of an event's values a trouble can be split."""
+
+MOST_STEPS = 8
+"""Links that one event follows at most."""
+
+# Folding takes the lock shared and a merge takes it alone: no event folds by links that are being changed, which would
+# open an incident that was merged away a moment before. Links are read anew for every batch: tens of rows, 0.1 ms
+_LOCK_KEY = 7307
+_SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK_KEY})"
+LOCK_LINKS = f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"
+# uq_fingerprint_links_merge, uq_fingerprint_links_split
+_LIVE = """
+SELECT link_id, kind, fingerprint, target, dimension, value FROM fingerprint_links WHERE undone_time IS NULL
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one key to another. `link_id`: the link that says so."""
+
+    link_id: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """The links that are in force. `splits`: by key, then by (dimension, value), in the order they were made."""
+
+    merges: Mapping[str, Step] = field(default_factory=dict)
+    splits: Mapping[str, Mapping[tuple[str, str], Step]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.merges or self.splits)
+
+    def way(self, key: str, values: Mapping[str, str]) -> list[Step]:
+        """The links that an event of this key and these values follows, at most eight; a split wins over a merge."""
+        steps: list[Step] = []
+        while len(steps) < MOST_STEPS:
+            of_key = self.splits.get(key, {})
+            step = next((step for pair, step in of_key.items() if values.get(pair[0]) == pair[1]), None)
+            step = step or self.merges.get(key)
+            if step is None or any(step.link_id == taken.link_id for taken in steps):
+                break
+            steps.append(step)
+            key = step.target
+        return steps
+
+    def steps_from(self, key: str) -> list[Step]:
+        """All that may be followed from a key."""
+        merged = self.merges.get(key)
+        return [*self.splits.get(key, {}).values(), *([merged] if merged else [])]
+
+    def key(self, key: str, values: Mapping[str, str]) -> str:
+        """The key that an event of this key and these values goes under."""
+        steps = self.way(key, values)
+        return steps[-1].target if steps else key
+
+
+def live_links(transaction: Transaction) -> Links:
+    """The links in force, which stay so until the transaction ends."""
+    transaction.execute(_SHARE)
+    return read_links(transaction)
+
+
+def read_links(transaction: Transaction, without: int = 0) -> Links:
+    """The links in force, but one of them; for whoever holds the lock already."""
+    rows = [row for row in transaction.fetch(_LIVE) if row["link_id"] != without]
+    rows.sort(key=lambda row: row["link_id"])
+    splits: dict[str, dict[tuple[str, str], Step]] = {}
+    for row in rows:
+        if row["kind"] == "split":
+            of_key = splits.setdefault(row["fingerprint"], {})
+            of_key[row["dimension"], row["value"]] = Step(row["link_id"], row["target"])
+    merges = {row["fingerprint"]: Step(row["link_id"], row["target"]) for row in rows if row["kind"] == "merge"}
+    return Links(merges, splits)
+
+
+def resolve(events: Sequence[Event], links: Links) -> list[Event]:
+    """Each event under the key that people decided, with its own key beside it.
+
+    An event whose key under the algorithm before has a link follows that, as long as its present key has none.
+    """
+    return [_resolved(event, links) for event in events] if links else list(events)
+
+
+def _resolved(event: Event, links: Links) -> Event:
+    values = values_of(event)
+    for own in (event.fingerprint, event.legacy_fingerprint):
+        key = links.key(own, values) if own else own
+        if key != own:
+            return replace(event, fingerprint=key, own_fingerprint=own, legacy_fingerprint="")
+    return event
+
+
+def values_of(event: Event) -> dict[str, str]:
+    """What an event can be split by, as its breakdown counts it."""
+    code = "" if event.code is None else str(event.code)
+    return {**dict(event.breakdown()), "step": event.step, "code": code}
+
+
+def link_row(transaction: Transaction, link_id: int) -> Row | None:
+    """One link, in force or not; None when there is none."""
+    return transaction.fetch_one(
+        "SELECT * FROM fingerprint_links WHERE link_id = %(link_id)s FOR UPDATE", {"link_id": link_id}
+    )
