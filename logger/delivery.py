@@ -82,19 +82,27 @@ class Collector:
 
     def _try(self, body: bytes) -> Answer:
         headers = {"Content-Type": "application/json"}
+        if token := self._current_token():
+            headers["Authorization"] = f"Bearer {token}"
         try:
-            if token := self._token().strip():
-                headers["Authorization"] = f"Bearer {token}"
             self._connection.request("POST", self._path, body, headers)
             answer = self._connection.getresponse()
             return _answer(answer.status, answer.headers.get("Retry-After", ""), answer.read(1_000_000))
         except (OSError, http.client.HTTPException):
             self.close()
             return Answer(0)
-        except Exception as error:  # noqa: BLE001 - a stranger's function, or a token that is none; it may be mended
-            self.close()
-            say_once(f"the token cannot be used: {type(error).__name__}: {error}")
-            return Answer(0)
+
+    def _current_token(self) -> str:
+        """The token, or none: then the server refuses, and the records wait until it is mended."""
+        try:
+            token = self._token().strip()
+        except Exception as error:  # noqa: BLE001 - a stranger's function
+            say_once(f"the token cannot be had: {type(error).__name__}", key="token")
+            return ""
+        if token.isascii() and token.isprintable():
+            return token
+        say_once("the token is none: it has characters that no HTTP header may have", key="token")
+        return ""
 
     def close(self) -> None:
         """End the connection; the next post makes a new one."""

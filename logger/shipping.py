@@ -171,14 +171,15 @@ class Shipper:
 
     def _cycle(self) -> bool:
         """Wait, then move one batch. True when the work is at its end."""
+        if self._disk:
+            with self._custody:
+                self.lose(0 if self._has_ended() else self._disk.look_for_the_dead(time.monotonic()))
         asked = self._wait()
         with self._custody:
             if self._has_ended():
                 return True
-            if self._disk:
-                self.lose(self._disk.look_for_the_dead(time.monotonic()))
-                if self._retry_at or self._disk.has_own_lines:  # behind those on disk: the order is kept
-                    self._spill()
+            if self._disk and (self._retry_at or self._disk.has_own_lines):  # behind those on disk: the order is kept
+                self._spill()
         if self._retry_at > time.monotonic() and not self._is_asked():
             return False
         is_done = self._ship()

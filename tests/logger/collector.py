@@ -13,7 +13,10 @@ from typing import Any
 
 
 class Collector:
-    """Listens on a free port of loopback; `statuses` are answered in turn, then 200; `gate` holds answers back."""
+    """Listens on a free port of loopback; `statuses` are answered in turn, then 200; `gate` holds answers back.
+
+    Status 0 means: take the batch and end the connection without an answer. `headers_sent` and `answer` go with each answer.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.batches: list[dict[str, Any]] = []
@@ -21,6 +24,8 @@ class Collector:
         self.connections = 0
         self.sockets: list[socket.socket] = []
         self.statuses: list[int] = []
+        self.headers_sent: dict[str, str] = {}
+        self.answer: dict[str, Any] = {"accepted": 0, "rejected": 0, "duplicate": 0, "reasons": []}
         self.gate = threading.Event()
         self.gate.set()
         collector = self
@@ -38,10 +43,16 @@ class Collector:
                 collector.headers.append({**dict(self.headers), "path": self.path})
                 collector.gate.wait(30)
                 status = collector.statuses.pop(0) if collector.statuses else 200
-                if status == 200:
+                if status in {0, 200}:
                     collector.batches.append(json.loads(body))
-                answer = b'{"accepted":0,"rejected":0}'
+                if status == 0:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                answer = json.dumps(collector.answer).encode()
                 self.send_response(status)
+                for name, value in collector.headers_sent.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -59,6 +70,18 @@ class Collector:
     @property
     def records(self) -> list[dict[str, Any]]:
         return [record for batch in self.batches for record in batch["records"]]
+
+    @property
+    def stored(self) -> list[str]:
+        """The messages as the server stores them: of each source only what is beyond its last number."""
+        last: dict[str, int] = {}
+        kept = []
+        for batch in self.batches:
+            for record in batch["records"]:
+                if record["seq"] > last.get(batch["source"], 0):
+                    last[batch["source"]] = record["seq"]
+                    kept.append(record["message"])
+        return kept
 
     @property
     def messages(self) -> list[str]:
