@@ -52,7 +52,7 @@ def _row(result: Result) -> str:
     if incident is None:
         others = "; ".join(f"{one['kind']}: {one['title']}" for one in result.others)
         return f"| {result.fault.name} | none | | | | {others} |"
-    verdict = f"{incident['verdict']} {incident['verdict_value']} ({incident.get('verdict_score') or 0:.1f})"
+    verdict = f"{incident['verdict']} {incident['verdict_value']} ({incident['verdict_score']:.1f})"
     others = "; ".join(f"{one['kind']}: {one['title'][:60]}" for one in result.others) or "0"
     line = incident["culprit_line"][:70].replace("|", "/")
     cells = (result.fault.name, incident["kind"], verdict, line, f"{result.seconds:.1f}", others)

@@ -37,7 +37,7 @@ from tests.support.traffic import TrafficPilot
 
 QUEUES = ("A", "B", "C1", "C2", "D", "E", "F", "G", "H")
 OVERRIDES: dict[str, Any] = {
-    "timeouts": {"heartbeat_s": 4, "sent_s": 4},
+    "timeouts": {"heartbeat_s": 4},
     "token_lifetime_s": 3600,
 }
 """What only shortens waits."""
@@ -105,10 +105,11 @@ class Stage:
         return self.nursery.pilot(words, {**known, **environment}, work / "log")
 
     def task(self, user: str, queue: str, jobs: int, command: str = "true", **parameters: Any) -> int:
-        """A task of so many jobs without input, pinned to a queue; waits until its jobs can be taken."""
+        """A task of so many jobs, without input unless named, pinned to a queue; waits until its jobs can be taken."""
         known = {"taskName": f"{user}.{time.monotonic_ns()}", "skipScout": True, "maxAttempt": 1, "loopingLimit": 3600}
+        size = {} if "inputDataset" in parameters else {"nJobs": jobs}
         task_id = make_task(
-            self.database, user=user, site=queue, nJobs=jobs, jobParameters=command, **{**known, **parameters}
+            self.database, user=user, site=queue, jobParameters=command, **{**known, **size, **parameters}
         )
         self.wait_for_jobs(task_id, jobs)
         return task_id
@@ -243,7 +244,7 @@ _EXIT = "Failed to execute payload: exit code {}"
 
 def bad_node(stage: Stage) -> None:
     """One node of queue A lacks a program; whatever fails there is tried again elsewhere."""
-    stage.task("ann", "A", 24, "calibrate", maxAttempt=3)
+    stage.task("ann", "A", 24, "calibrate", maxAttempt=3, maxFailure=3)
     stderr = "./run.sh: line 1: calibrate: command not found\n"
     bad = stage.traffic("A", "wn042")
     failing(bad, bad.take(12), 1305, _EXIT.format(127), exit_code=127, stderr=stderr)
@@ -272,7 +273,7 @@ def broken_release(stage: Stage) -> None:
 
 def black_hole(stage: Stage) -> None:
     """A node takes whatever there is and fails it at once; other nodes do it later."""
-    stage.task("eve", "G", 40, "true", maxAttempt=3)
+    stage.task("eve", "G", 40, "true", maxAttempt=3, maxFailure=3)
     line = "ls: cannot access '/cvmfs/sw.example.org': Transport endpoint is not connected"
     hole = stage.traffic("G", "wn099")
     failing(hole, hole.take(30), 1305, _EXIT.format(2), exit_code=2, stderr=f"setting up\n{line}\n")
@@ -342,7 +343,7 @@ def missing_input(stage: Stage) -> None:
     """Files of a dataset are in the catalogue and not in the storage."""
     for path in stage.dataset("dan", "user.dan.lost", "E_DISK", 6):
         path.unlink()
-    stage.task("dan", "E", 6, "wc %IN", inputDataset="user.dan.lost", nFilesPerJob=1, nJobs=None)
+    stage.task("dan", "E", 6, "wc %IN", inputDataset="user.dan.lost", nFilesPerJob=1)
     stage.pilot("E", "ewn8", jobs=6)
 
 
@@ -353,14 +354,14 @@ def checksum_mismatch(stage: Stage) -> None:
         content[3] ^= 0xFF
         path.write_bytes(bytes(content))
     for user in ("cid", "eve"):
-        stage.task(user, "F", 4, "wc %IN", inputDataset="user.cid.flipped", nFilesPerJob=1, nJobs=None)
+        stage.task(user, "F", 4, "wc %IN", inputDataset="user.cid.flipped", nFilesPerJob=1)
     stage.pilot("F", "fwn8", jobs=8)
 
 
 def slow_transfer(stage: Stage) -> None:
     """Jobs that stage in and stage in, where others took a second."""
     stage.dataset("bob", "user.bob.slow", "D_DISK", 4)
-    stage.task("bob", "D", 4, "wc %IN", inputDataset="user.bob.slow", nFilesPerJob=1, nJobs=None)
+    stage.task("bob", "D", 4, "wc %IN", inputDataset="user.bob.slow", nFilesPerJob=1)
     pilot = stage.traffic("D", "dwn2")
     jobs = pilot.take(4)
     stop = threading.Event()
@@ -412,8 +413,7 @@ def central_stall(stage: Stage) -> None:
 def expired_token(stage: Stage) -> None:
     """The pilots of a queue come with a token of yesterday."""
     stage.task("eve", "F", 5, "true")
-    token = stage.system.issuer.issue(user="pilot", vo="testvo", roles=["pilot"], lifetime_s=1).text
-    time.sleep(1.2)
+    token = stage.system.issuer.issue(user="pilot", vo="testvo", roles=["pilot"], lifetime_s=-86_400).text
     stage.pilot("F", "fwn1", token=token)
     good = stage.traffic("F", "fwn2")
     stage.repairs.append(lambda: good.run(good.take(5)))

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,10 +72,12 @@ def _become_pilot(words: Sequence[str], environment: Mapping[str, str], log: str
 
         sys.argv = ["panda", "pilot", *words]
         try:
-            main.main()
+            main.run()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+    except Exception:  # noqa: BLE001  (the log of the pilot is where it is looked for)
+        traceback.print_exc()
     finally:
         os._exit(code)
 
