@@ -86,19 +86,27 @@ class Opening:
 
 
 def change(
-    transaction: Transaction, incident_id: int, target: IncidentState, act: Act, now: datetime, **columns: Any
+    transaction: Transaction,
+    incident_id: int,
+    target: IncidentState,
+    act: Act,
+    now: datetime,
+    *,
+    ends_hold: bool = False,
+    **columns: Any,
 ) -> Row:
     """Bring an incident into a state and return its row as it was before, with `change_seq` as it is now.
 
-    `columns`: values that win over what the step sets by itself (an undo puts back what was). Raises UnknownObject,
-    IllegalTransition, and Held when automation meets a person's decision.
+    `ends_hold`: the person's own condition for that has come (the end of a silence). `columns`: values that win over
+    what the step sets by itself. Raises UnknownObject, IllegalTransition, Held when automation meets a person's
+    decision, and Conflict when a resolved incident cannot come back.
     """
     row = locked(transaction, incident_id)
     current = IncidentState(row["state"])
     check_transition(INCIDENT_TRANSITIONS, current, target)
     if current is IncidentState.RESOLVED:
         _must_be_free(transaction, row)
-    if act.is_automatic and row["held_by"]:
+    if act.is_automatic and row["held_by"] and not ends_hold:
         raise Held(
             f"incident {incident_id} is held by {row['held_by']}",
             field="incident_id",

@@ -1,0 +1,302 @@
+"""Silences: nobody is told of an incident, or of what a matcher finds, until a reason ends it that its author chose.
+
+Knows incidents, their life and the running shift; knows no notice. Whoever ends a silence locks the incident first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal, get_args
+
+import orjson
+
+from core.database import Row, Transaction
+from core.errors import Conflict, InvalidInput, UnknownObject
+from core.states import IncidentState
+from core.text import clean
+from logger import life
+from logger.life import Act
+from logger.selecting import IS_SHOWN, select
+
+UntilKind = Literal["time", "shift", "doubles", "second_queue", "fixed"]
+UNTIL_KINDS: tuple[UntilKind, ...] = get_args(UntilKind)
+
+LONGEST = timedelta(days=90)
+"""A silence until a time is never longer."""
+
+GRACE = timedelta(hours=2)
+"""So long a shift may overrun its change before a silence that waits for its end ends all the same."""
+
+_LEAST_GROWTH = 10
+"""Twice nothing is nothing: a silence until the count doubles waits for ten more events at least."""
+
+_AT_ONCE = 200
+"""Incidents that one look of the keeper silences by matchers."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """What ends a silence: a moment, the end of the shift, twice the count, a second queue, or only the end of it all."""
+
+    kind: UntilKind
+    time: datetime | None = None
+    shift_id: int | None = None
+
+
+# uq_shifts_running
+_RUNNING = "SELECT shift_id FROM shifts WHERE state = 'running' ORDER BY start_time DESC LIMIT 1"
+
+
+def read_until(
+    transaction: Transaction, kind: str, moment: datetime | None, changes: Sequence[str], now: datetime
+) -> Until:
+    """What a person asks for. `changes`: when shifts change, HH:MM UTC. Raises InvalidInput naming the field."""
+    if kind not in UNTIL_KINDS:
+        raise InvalidInput(
+            f"{kind[:40]!r} ends no silence", field="until_kind", remedy=f"one of {', '.join(UNTIL_KINDS)}"
+        )
+    if kind == "time":
+        if moment is None:
+            raise InvalidInput(
+                "it has to end at some time", field="until", remedy="for example 2h, or an ISO 8601 time"
+            )
+        if not now < moment <= now + LONGEST:
+            raise InvalidInput(
+                f"{moment.isoformat()} is not within the next {LONGEST.days} days",
+                field="until",
+                remedy="take a time that is to come, such as 2h",
+            )
+        return Until("time", moment)
+    if moment is not None:
+        raise InvalidInput(f"a silence until {kind} has no time", field="until", remedy="leave it out")
+    if kind == "shift":
+        running = transaction.fetch_one(_RUNNING)
+        return Until("shift", next_change(changes, now), running["shift_id"] if running else None)
+    return Until(next(known for known in UNTIL_KINDS if known == kind))
+
+
+def next_change(changes: Sequence[str], now: datetime) -> datetime:
+    """When the shift changes next. `changes`: HH:MM, UTC."""
+    today = now.astimezone(UTC).date()
+    moments = [
+        datetime.combine(today + timedelta(days=ahead), time.fromisoformat(change), UTC)
+        for ahead in (0, 1)
+        for change in changes or ("00:00",)
+    ]
+    return min(moment for moment in moments if moment > now)
+
+
+# uq_silences_incident
+_LIVE_OF = "SELECT silence_id FROM silences WHERE incident_id = %(incident_id)s AND end_time IS NULL FOR UPDATE"
+# primary key
+_BASE = """
+SELECT i.job_count + i.record_count AS count, coalesce((
+    SELECT jsonb_agg(value) FROM incident_breakdown b
+    WHERE b.incident_id = i.incident_id AND b.dimension = 'computing_site'), '[]') AS queues
+FROM incidents i WHERE i.incident_id = %(incident_id)s
+"""
+_ADD = """
+INSERT INTO silences (incident_id, matcher, until_kind, until_time, shift_id, base_count, base_queues, who, reason,
+                      start_time, deed_id)
+VALUES (%(incident_id)s, %(matcher)s::jsonb, %(kind)s, %(time)s, %(shift_id)s, %(base_count)s, %(base_queues)s::jsonb,
+        %(who)s, %(reason)s, %(now)s, %(deed_id)s)
+RETURNING *
+"""
+
+
+def silence(transaction: Transaction, incident_id: int, until: Until, act: Act, now: datetime) -> Row:
+    """Silence an incident until a reason ends it; returns the silence. One that it has already is replaced.
+
+    The incident is held by the author, but when only its end ends the silence: that comes by itself.
+    Raises UnknownObject, and IllegalTransition for what is resolved or no incident yet.
+    """
+    return _silence(transaction, incident_id, until, act, now, {}, act.who)
+
+
+def _silence(
+    transaction: Transaction,
+    incident_id: int,
+    until: Until,
+    act: Act,
+    now: datetime,
+    matcher: Mapping[str, Any],
+    author: str,
+) -> Row:
+    held = "" if until.kind == "fixed" else clean(author, 200)
+    if life.locked(transaction, incident_id)["state"] == IncidentState.SILENCED:
+        life.touch(transaction, incident_id, act, now, held_by=held)
+    else:
+        life.change(transaction, incident_id, IncidentState.SILENCED, act, now, held_by=held)
+    for row in transaction.fetch(_LIVE_OF, {"incident_id": incident_id}):
+        _close(transaction, row["silence_id"], "another one took its place", act, now)
+    base = transaction.fetch(_BASE, {"incident_id": incident_id})[0]
+    return _add(transaction, incident_id, matcher, until, author, act, now, base)
+
+
+def silence_matching(
+    transaction: Transaction, matcher: Mapping[str, str], until: Until, act: Act, now: datetime
+) -> Row:
+    """Silence what a matcher finds now and what it will find until then; returns the silence.
+
+    `matcher`: filters of the incident list. Raises InvalidInput for filters that are none, and for an end that belongs
+    to one incident: such a silence would never end.
+    """
+    select(matcher, now)
+    if until.time is None:
+        raise InvalidInput(
+            "a silence of whatever comes needs a time at which it ends",
+            field="until_kind",
+            remedy="time or shift",
+        )
+    return _add(transaction, None, dict(matcher), until, act.who, act, now, {"count": 0, "queues": []})
+
+
+def _add(
+    transaction: Transaction,
+    incident_id: int | None,
+    matcher: Mapping[str, Any],
+    until: Until,
+    author: str,
+    act: Act,
+    now: datetime,
+    base: Row,
+) -> Row:
+    return transaction.fetch(
+        _ADD,
+        {
+            **{"incident_id": incident_id, "matcher": _json(dict(matcher)), "kind": until.kind, "time": until.time},
+            **{"shift_id": until.shift_id, "base_count": base["count"], "base_queues": _json(base["queues"])},
+            **{"who": clean(author, 200), "reason": clean(act.comment, life.MAX_COMMENT_CHARACTERS), "now": now},
+            "deed_id": act.deed_id,
+        },
+    )[0]
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+# primary key
+_ONE = "SELECT * FROM silences WHERE silence_id = %(silence_id)s"
+_CLOSE = """
+UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = %(reason)s
+WHERE silence_id = %(silence_id)s AND end_time IS NULL
+"""
+# ix_silences_live: those that a matcher made
+_CHILDREN = """
+SELECT silence_id, incident_id FROM silences
+WHERE end_time IS NULL AND incident_id IS NOT NULL AND matcher @> %(parent)s::jsonb ORDER BY incident_id
+"""
+
+
+def end(transaction: Transaction, silence_id: int, reason: str, act: Act, now: datetime) -> Row:
+    """End a silence, and with a matcher's also those it made; returns the silence as it is then.
+
+    An incident that is still silenced is open again, or acknowledged when it has an owner, and is held no longer.
+    `reason`: in words. Raises UnknownObject, and Conflict when it has ended.
+    """
+    row = transaction.fetch_one(_ONE, {"silence_id": silence_id})
+    if row is None:
+        raise UnknownObject(
+            f"there is no silence {silence_id}", field="silence_id", remedy="see GET /api/monitor/silences"
+        )
+    if row["incident_id"] is not None:
+        _speak_again(transaction, row, reason, act, now)
+    elif not _close(transaction, silence_id, reason, act, now):
+        raise _has_ended(silence_id)
+    else:
+        for child in transaction.fetch(_CHILDREN, {"parent": _json({"silence_id": silence_id})}):
+            _speak_again(transaction, child, reason, act, now)
+    return transaction.fetch(_ONE, {"silence_id": silence_id})[0]
+
+
+def _speak_again(transaction: Transaction, row: Row, reason: str, act: Act, now: datetime) -> None:
+    incident = life.locked(transaction, row["incident_id"])
+    if not _close(transaction, row["silence_id"], reason, act, now):
+        raise _has_ended(row["silence_id"])
+    if incident["state"] != IncidentState.SILENCED:
+        return
+    target = IncidentState.ACKNOWLEDGED if incident["owner"] else IncidentState.OPEN
+    kept = {"owner": incident["owner"], "acknowledged_time": incident["acknowledged_time"], "held_by": ""}
+    told = replace(act, comment=": ".join(filter(None, (reason, act.comment))))
+    life.change(transaction, row["incident_id"], target, told, now, ends_hold=True, **kept)
+
+
+def _close(transaction: Transaction, silence_id: int, reason: str, act: Act, now: datetime) -> bool:
+    return bool(
+        transaction.execute(
+            _CLOSE,
+            {"silence_id": silence_id, "now": now, "who": clean(act.who, 200), "reason": clean(reason, 500)},
+        )
+    )
+
+
+def _has_ended(silence_id: int) -> Conflict:
+    return Conflict(f"silence {silence_id} has ended", field="silence_id", remedy="there is nothing to do")
+
+
+# ix_silences_live; incidents, shifts and breakdown by primary key
+_LIVE = """
+SELECT s.*, i.state, i.job_count + i.record_count AS count, h.state AS shift_state, (
+    SELECT min(b.value) FROM incident_breakdown b
+    WHERE s.until_kind = 'second_queue' AND b.incident_id = s.incident_id AND b.dimension = 'computing_site'
+      AND NOT s.base_queues ? b.value) AS new_queue
+FROM silences s LEFT JOIN incidents i USING (incident_id) LEFT JOIN shifts h USING (shift_id)
+WHERE s.end_time IS NULL ORDER BY s.silence_id
+"""
+
+
+def due(transaction: Transaction, now: datetime) -> list[tuple[Row, str]]:
+    """Live silences whose reason to end has come, with that reason in words."""
+    return [(row, reason) for row in transaction.fetch(_LIVE) if (reason := reason_to_end(row, now))]
+
+
+def reason_to_end(row: Row, now: datetime) -> str:
+    """Why a silence ends now; empty while it does not. `row`: of the live ones, with what has become of the incident."""
+    kind = row["until_kind"]
+    if row["incident_id"] is not None and row["state"] != IncidentState.SILENCED:
+        return f"the incident is {row['state']}"
+    if kind == "time" and row["until_time"] <= now:
+        return "its time is up"
+    if kind == "shift":
+        limit = row["until_time"] + (GRACE if row["shift_state"] == "running" else timedelta(0))
+        if row["shift_state"] == "handed_over" or limit <= now:
+            return "the shift is over"
+    if kind == "doubles" and row["count"] >= max(2 * row["base_count"], row["base_count"] + _LEAST_GROWTH):
+        return f"there are {row['count']} events, {row['base_count']} when it was silenced"
+    if kind == "second_queue" and row["new_queue"]:
+        return f"it is at {row['new_queue']} too"
+    return ""
+
+
+# a short range of ix_incidents_shown, then the matcher's own condition
+_FOUND = """
+SELECT incident_id FROM incidents
+WHERE {shown} AND state IN ('open', 'reopened'{acknowledged}) AND held_by = '' AND {where}
+ORDER BY fingerprint, incident_id LIMIT %(limit)s
+"""
+_MATCHERS = "SELECT * FROM silences WHERE end_time IS NULL AND incident_id IS NULL ORDER BY silence_id"
+
+
+def catch(transaction: Transaction, now: datetime, silence_id: int | None = None) -> list[int]:
+    """Silence the incidents that live matchers find, and return them; at most 200 of each.
+
+    What a person holds is left alone, and what is acknowledged too, but when a matcher was just made (`silence_id`): its
+    author saw what it means.
+    """
+    caught = []
+    for row in transaction.fetch(_MATCHERS):
+        if silence_id not in (None, row["silence_id"]):
+            continue
+        question = select(row["matcher"], now)
+        acknowledged = ", 'acknowledged'" if silence_id is not None else ""
+        statement = _FOUND.format(shown=IS_SHOWN, where=question.where(), acknowledged=acknowledged)
+        until = Until(row["until_kind"], row["until_time"], row["shift_id"])
+        act = Act(row["who"], "silence", row["reason"], is_automatic=True, deed_id=row["deed_id"])
+        for found in transaction.fetch(statement, {**question.parameters, "limit": _AT_ONCE}):
+            mark = {**row["matcher"], "silence_id": row["silence_id"]}
+            _silence(transaction, found["incident_id"], until, act, now, mark, row["who"])
+            caught.append(found["incident_id"])
+    return caught
