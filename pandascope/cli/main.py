@@ -42,6 +42,7 @@ COMMANDS = (
     Entry("timeouts", "pandascope.cli.timeouts", "List timeouts, what they ended and whom they will.", WATCH),
     Entry("pilot", "pandascope.cli.pilot", "Run one pilot on this node.", PARTS),
     Entry("site", "pandascope.cli.site", "Run a local queue that starts pilots on demand.", PARTS),
+    Entry("logd", "pandascope.cli.logd", "Take lines of text (syslog, key=value) as log records.", PARTS),
     Entry("serve", "pandascope.cli.serve", "Answer HTTP as one worker of the API.", PARTS, hidden=True),
     Entry("agents", "pandascope.cli.agents", "Run the agents of the server.", PARTS, hidden=True),
     Entry(
