@@ -155,10 +155,9 @@ def phase_of(previous_status: str, pilot_timing: str = "", trans_exit_code: int 
     `pilot_timing`: the pilot's seconds in each step as on the wire (getjob|stage-in|payload|stage-out|initial
     setup|payload setup): the last step that took any time was the one. `trans_exit_code`: not 0 when a payload failed.
     """
-    timed = _phase_of_timing(pilot_timing)
-    if trans_exit_code and timed != "stage-out":
+    if trans_exit_code:  # the log is staged out after it, which takes time and is not what failed
         return "payload"
-    return timed or _PHASES.get(previous_status, "")
+    return _phase_of_timing(pilot_timing) or _PHASES.get(previous_status, "")
 
 
 def _phase_of_timing(pilot_timing: str) -> str:

@@ -45,24 +45,45 @@ class JobError:
     diag: str
 
 
-def errors_of_job(row: Mapping[str, Any]) -> list[JobError]:
-    """All errors of a job, the primary one first. `row`: columns by name; a missing one is no error."""
-    found = []
-    for component in ERROR_COMPONENTS:
-        code = row.get(component.code_column)
-        if code:
-            diag = row.get(component.diag_column) or "" if component.diag_column else ""
-            found.append(
-                JobError(
-                    component.name,
-                    code,
-                    error_name(component.name, code),
-                    diag or error_description(component.name, code),
-                )
-            )
-    return found
+_BY_NAME = {component.name: component for component in ERROR_COMPONENTS}
+_ENDED_BY_THE_SERVER = tuple(
+    _BY_NAME[name] for name in ("sup", "job_dispatcher", "task_buffer", "brokerage", "ddm", "pilot", "exe", "trans")
+)
+"""First in time when no pilot gave a verdict: what ended the job, then what an earlier heartbeat left behind."""
+
+_PAYLOAD_FAILED = frozenset({1305, 1315})
+"""Pilot codes that only repeat that the payload failed (PAYLOADEXECUTIONFAILURE, UNKNOWNTRFFAILURE)."""
 
 
-def primary_error(row: Mapping[str, Any]) -> JobError | None:
-    """The error that counts for this job, or None when no component reported one."""
-    return next(iter(errors_of_job(row)), None)
+def errors_of_job(row: Mapping[str, Any], had_verdict: bool | None = None) -> list[JobError]:
+    """All errors of a job, the primary one first. `row`: columns by name; a missing one is no error.
+
+    `had_verdict`: whether a pilot gave its verdict on the job (its history has `holding`), when that is known: errors are
+    then in the order of time, the more specific component first. None is the order that lists and facets share with SQL.
+    """
+    order = ERROR_COMPONENTS if had_verdict is not False else _ENDED_BY_THE_SERVER
+    found = [error for component in order if (error := _error(component, row)) is not None]
+    return _most_specific_first(found, row) if had_verdict else found
+
+
+def primary_error(row: Mapping[str, Any], had_verdict: bool | None = None) -> JobError | None:
+    """The error that counts for this job, or None when no component reported one; `had_verdict` as in `errors_of_job`."""
+    return next(iter(errors_of_job(row, had_verdict)), None)
+
+
+def _error(component: ErrorComponent, row: Mapping[str, Any]) -> JobError | None:
+    code = row.get(component.code_column)
+    if not code:
+        return None
+    diag = row.get(component.diag_column) or "" if component.diag_column else ""
+    return JobError(
+        component.name, code, error_name(component.name, code), diag or error_description(component.name, code)
+    )
+
+
+def _most_specific_first(errors: list[JobError], row: Mapping[str, Any]) -> list[JobError]:
+    """A transformation that says what failed is more specific than the pilot's note that something did."""
+    first_two = [error.component for error in errors[:2]]
+    if first_two == ["pilot", "exe"] and abs(errors[0].code) in _PAYLOAD_FAILED and row.get("exe_error_diag"):
+        return [errors[1], errors[0], *errors[2:]]
+    return errors

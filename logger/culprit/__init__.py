@@ -29,6 +29,7 @@ from logger.texts import harmless
 
 __all__ = [
     "LAST_LINE",
+    "MAX_CONTEXT_BYTES",
     "MAX_LINE_CHARACTERS",
     "PATTERNS",
     "Context",

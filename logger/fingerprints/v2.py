@@ -124,14 +124,15 @@ def _without_own_names(text: str, names: Iterable[tuple[NameKind, str]]) -> str:
 
 
 def _forms(kind: NameKind, name: str) -> list[str]:
-    """How a name is written: a node with its slot and domain or without, a file with its scope or without."""
+    """How a name is written: a node with its slot and domain or without, a file with its scope or without. A name that
+    is a number is left to the shapes, so that short and long ones are the same."""
     forms = [name]
     if kind == "node":
         host = name.rsplit("@", 1)[-1]
         forms += [host, host.split(".", 1)[0]]
     elif kind in {"file", "dataset"} and ":" in name:
         forms.append(name.split(":", 1)[1])
-    return [form for form in forms if len(form) >= _SHORTEST_NAME]
+    return [form for form in forms if len(form) >= _SHORTEST_NAME and not form.isdigit()]
 
 
 @lru_cache(maxsize=2048)
@@ -158,6 +159,6 @@ _MEANINGLESS = frozenset(
     "a an and are as at be been but by did do does for from had has have in is it its of on or so than that the their "  # noqa: SIM905
     "then there these they this to was were will with you your".split()
 )
-_PLACES = "|".join([*NAME_KINDS, "time", "hex", "path", "host", "text"])
+_PLACES = "|".join([*NAME_KINDS, "time", "path", "host", "text"])
 _WORD = re.compile(rf"<(?:{_PLACES})>|(?:\w|<n>)(?:[\w.-]|<n>)*")
 _PLACEHOLDER = re.compile(rf"<(?:{_PLACES}|n)>")

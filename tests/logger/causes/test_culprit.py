@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logger.culprit import MAX_LINE_CHARACTERS, around, find_culprit
+from logger.culprit import MAX_CONTEXT_BYTES, MAX_LINE_CHARACTERS, around, context_of, find_culprit
 
 _CHAINED = """start
 Traceback (most recent call last):
@@ -252,3 +252,82 @@ def test_a_warning_of_the_production_pilot_is_shown_without_where_it_stood() -> 
     culprit = find_culprit(_PRODUCTION_PILOT + said + _PRODUCTION_PILOT)
     assert culprit is not None
     assert (culprit.line_number, culprit.text) == (4, "failed to find o.txt")
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        (
+            "curl: (28) Operation timed out\nretrying in 5 s\nstaged in 3 files\nError: no events\nbye\n",
+            "Error: no events",
+        ),
+        ("connect: Connection refused, will retry\nERROR no histogram\n", "ERROR no histogram"),
+        ("attempt 1 of 3: connect: Connection refused\nfitting\nError: no events\n", "Error: no events"),
+        (
+            "attempt 2 of 3: connect: Connection refused\nattempt 3 of 3: connect: No route to host\nbye\n",
+            "attempt 3 of 3: connect: No route to host",
+        ),
+        ("curl: (7) no answer\nattempt 2 of 2\ncurl: (28) too slow\nbye\n", "curl: (28) too slow"),
+        (
+            "connect: Connection refused, giving up after the last retry\nError: x\n",
+            "connect: Connection refused, giving up after the last retry",
+        ),
+    ],
+)
+def test_a_line_that_was_tried_again_is_no_cause(log: str, line: str) -> None:
+    culprit = find_culprit(log)
+    assert culprit is not None and culprit.text == line
+
+
+def test_a_line_that_was_tried_again_counts_when_there_is_no_other() -> None:
+    culprit = find_culprit("connect: Connection refused, retrying\nall is well\n")
+    assert culprit is not None
+    assert (culprit.line_number, culprit.pattern, culprit.error_class) == (1, "refused_connection", "network")
+
+
+_CHILD = """g++ -c fit.cxx
+fit.cxx:3:5: error: 'x' was not declared in this scope
+Traceback (most recent call last):
+  File "/srv/run.py", line 3, in <module>
+    subprocess.run(["make"], check=True)
+subprocess.CalledProcessError: Command '['make']' returned non-zero exit status 2.
+"""
+
+
+def test_an_exception_that_only_says_that_a_child_failed_is_left_for_what_the_child_said() -> None:
+    child, alone = find_culprit(_CHILD), find_culprit(_CHILD.split("\n", 2)[2])
+    assert child is not None and (child.pattern, child.line_number) == ("compiler", 2)
+    assert alone is not None and alone.pattern == "python_traceback" and alone.where == "run.py:<module>"
+
+
+def test_an_exception_is_told_apart_by_what_its_line_says() -> None:
+    frame = 'Traceback (most recent call last):\n  File "/srv/leak.py", line 3, in grow\n    data += [0] * 10**9\n'
+    memory = find_culprit(frame + "MemoryError\n")
+    assert memory is not None
+    assert (memory.pattern, memory.where, memory.step, memory.error_class) == (
+        "python_memory",
+        "leak.py:grow",
+        "payload",
+        "memory",
+    )
+    missing = find_culprit(frame + "KeyError: 'pt_cut'\n")
+    assert missing is not None and (missing.step, missing.error_class) == ("payload", "user")
+
+
+def test_the_lines_to_keep_are_around_the_culprit_and_bounded() -> None:
+    log = "\n".join([*(f"before {number}" for number in range(40)), "ValueError: x", *["é" * 600] * 40])
+    culprit = find_culprit(log)
+    assert culprit is not None and culprit.line_number == 41
+    kept = context_of(log, culprit)
+    lines = kept.lines.split("\n")
+    assert len(kept.lines.encode()) <= MAX_CONTEXT_BYTES
+    before = kept.culprit_line_number - kept.first_line_number
+    assert lines[before] == "ValueError: x"
+    assert 15 < before <= 20 and abs(before - (len(lines) - before - 1)) <= 1
+    short = context_of("only\n", find_culprit("only\n") or culprit)
+    assert (short.first_line_number, short.culprit_line_number, short.lines) == (1, 1, "only")
+
+
+def test_a_character_that_grows_when_folded_does_not_shift_what_is_found() -> None:
+    culprit = find_culprit("İİİ starts\nİİ ok\nERROR İ is wrong\nbye\n")
+    assert culprit is not None and (culprit.line_number, culprit.text) == (3, "ERROR İ is wrong")
