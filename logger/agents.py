@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import time
+
 from core.agents.base import Agent
 from core.clock import Clock, utc_now
 from core.configuration import Settings
 from core.database import Database
+from core.incident_settings import IncidentSettings
 from logger.failures import CURSOR_OWNER
+from logger.notices.sending import NoticeSender
 from logger.retention import keep_days
 from logger.store import IncidentStore
-from logger.watching import watch
+from logger.watching import Watcher
 
-_WATCH_PERIOD_S = 30.0
+_QUICK_LOOK_S = 2.0
+_FULL_LOOK_S = 30.0
+_NOTICES_PERIOD_S = 1.0
 
 
-def build_agents(database: Database, settings: Settings) -> list[Agent]:
+def build_agents(database: Database, settings: Settings, clock: Clock = utc_now) -> list[Agent]:
     """The agents of the incident store with their periods; an `AgentFactory` for `core.agents.run_agents`."""
     periods = settings.agents
     return [
-        IncidentBuilder(database, utc_now, periods.incidents_s),
-        RuleWatcher(database, utc_now, _WATCH_PERIOD_S),
-        Retention(database, utc_now, periods.partitions_s),
+        IncidentBuilder(database, clock, periods.incidents_s),
+        RuleWatcher(database, clock, settings.incidents),
+        Retention(database, clock, periods.partitions_s),
+        NoticeSender(database, settings, clock, _NOTICES_PERIOD_S),
     ]
 
 
@@ -39,18 +46,24 @@ class IncidentBuilder(Agent):
 
 
 class RuleWatcher(Agent):
-    """Looks for what does not happen, and for what takes too long."""
+    """Looks for what does not happen, and for what takes too long: by the quick rules every time, by all now and then."""
 
     name = "rule_watcher"
 
-    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
-        self._database = database
-        self._clock = clock
+    def __init__(
+        self, database: Database, clock: Clock, settings: IncidentSettings, period_s: float = _QUICK_LOOK_S
+    ) -> None:
+        self._watcher = Watcher(database, clock, settings)
+        self._next_full = 0.0
         self.period_s = period_s
 
     def cycle(self) -> int:
-        """Apply the watch rules once; returns 0, because the next look comes with the next period."""
-        watch(self._database, self._clock)
+        """Apply the rules once; returns 0, because the next look comes with the next period."""
+        begun = time.monotonic()
+        is_full = begun >= self._next_full
+        self._watcher.look(only_quick=not is_full)
+        if is_full:
+            self._next_full = begun + _FULL_LOOK_S
         return 0
 
 

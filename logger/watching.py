@@ -1,48 +1,311 @@
-"""Runs the watch rules: opens what they find, and resolves what they find no more. Knows incidents, not the rules."""
+"""Runs the measure rules: opens what is beyond its limit for long enough, and resolves what is within it again.
+
+Knows incidents, and of the rules only that they measure subjects. Each rule has a transaction of its own with a limit of
+time: one that fails is reported once, as a trouble of its own, and the others go on. What was measured is kept per five
+minutes (`logger/watch_samples.py`), as the past on which a change of a rule is tried.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg2
 
 from core.clock import Clock
-from core.database import Database, Transaction
+from core.database import Database, Row, Transaction
+from core.errors import Unavailable
+from core.incident_settings import IncidentSettings
 from core.states import IncidentState
-from logger.events import Event
+from logger.events import Event, Severity, short_title
 from logger.folding import fold
-from logger.life import Act, change
-from logger.rules import WATCH_RULES, WatchRule
+from logger.life import Act, change, touch
+from logger.rule_rows import active_rules
+from logger.rules import MEASURES, MeasureRule, RuleRow
+from logger.rules.base import Look, Measurement
+from logger.rules.selecting import selects
+from logger.severity import SEVERITIES, worst
+from logger.uptime import Uptime
+from logger.watch_samples import Samples, over_since
 
-# uq_incidents_unresolved, of which a rule's own are few. Who reopened an incident by hand decides when it ends: a
-# person's change beats the machine (monitor.md 6.1).
+log = logging.getLogger("panda.rules")
+
+_LIMITS = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'"
+_SHARED_KEY_REST = timedelta(seconds=60)
+"""A trouble that others report too is over when none of them has for so long."""
+
+# uq_incidents_unresolved, of which there are hundreds, whole: names of rules are no range of every collation
 _UNRESOLVED = """
-SELECT i.incident_id, i.fingerprint, i.held_by <> '' AS is_held FROM incidents i
-WHERE i.state <> 'resolved' AND starts_with(i.fingerprint, %(prefix)s)
-ORDER BY i.fingerprint
+SELECT incident_id, fingerprint, state, severity, last_seen, held_by <> '' AS is_held FROM incidents
+WHERE state NOT IN ('resolved', 'candidate')
+  AND (starts_with(fingerprint, %(prefix)s) OR fingerprint = ANY(%(keys)s::text[]))
+ORDER BY fingerprint
+"""
+# the same; whose rule was turned off, does not fit or is gone, so that nobody measures it any more
+_OF_NO_RULE = """
+SELECT incident_id, rule_name FROM incidents
+WHERE state NOT IN ('resolved', 'candidate') AND held_by = '' AND rule_name <> ''
+  AND starts_with(fingerprint, 'v1:' || rule_name || ':') AND rule_name <> ALL(%(names)s::text[])
+ORDER BY fingerprint
 """
 
 
-def watch(database: Database, clock: Clock, rules: Sequence[WatchRule] = WATCH_RULES) -> int:
-    """Apply each rule once and return how many incidents were opened or resolved."""
-    changed = 0
-    for rule in rules:
-        with database.transaction() as transaction:
-            changed += _apply(transaction, rule, clock())
-    return changed
+@dataclass
+class _Memory:
+    """What is known of one rule between two looks."""
+
+    beyond_since: dict[str, datetime] = field(default_factory=dict)
+    """Subject -> since when it is beyond its limit."""
+    folded: set[str] = field(default_factory=set)
+    """Keys whose trouble was counted once and goes on."""
+    is_remembered: bool = False
+    """Whether the time before this process was looked up."""
+    is_failing: bool | None = None
 
 
-def _apply(transaction: Transaction, rule: WatchRule, now: datetime) -> int:
-    found = {event.fingerprint: event for event in rule.find(transaction, now)}
-    known = {row["fingerprint"]: row for row in transaction.fetch(_UNRESOLVED, {"prefix": rule.prefix})}
-    fold(transaction, [_as_seen_now(event, event.fingerprint in known, now) for event in found.values()], now)
-    over = [row for key, row in known.items() if key not in found and not row["is_held"]]
-    for row in over:
-        act = Act(f"rule {rule.name}", "resolve", "it is over", is_automatic=True)
-        change(transaction, row["incident_id"], IncidentState.RESOLVED, act, now)
-    return len(found.keys() - known.keys()) + len(over)
+class Watcher:
+    """Measures by the rows in force, again and again. One object lives as long as its process.
+
+    `up_since`: since when the system is known to run without a break; None: as the database remembers it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: IncidentSettings | None = None,
+        *,
+        measures: Sequence[MeasureRule[Any]] | None = None,
+        up_since: datetime | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings or IncidentSettings()
+        self._measures = {one.name: one for one in ([rule() for rule in MEASURES] if measures is None else measures)}
+        self._places = {name: place for place, name in enumerate(self._measures)}
+        self._uptime = Uptime(database, up_since)
+        self._memories: dict[str, _Memory] = {}
+        self._samples = Samples(database)
+        self._is_database_slow = False
+
+    def look(self, *, only_quick: bool = False) -> int:
+        """Apply every rule once, or the quick ones; returns how many incidents were opened or resolved.
+
+        Raises Unavailable when the database is away.
+        """
+        self._uptime.tick(self._clock())
+        rows = [row for row in active_rules(self._database) if row.evaluator in self._measures]
+        changed = 0
+        for row in sorted(rows, key=lambda row: self._places[row.evaluator]):
+            rule = self._measures[row.evaluator]
+            if rule.is_quick or not only_quick:
+                changed += self._tried(rule, row)
+        if not only_quick:
+            changed += self._end_what_no_rule_measures([row.name for row in active_rules(self._database)])
+            self._samples.flush(self._clock())
+        return changed
+
+    def _tried(self, rule: MeasureRule[Any], row: RuleRow) -> int:
+        """Apply one rule; what goes wrong in it is told once and stops no other."""
+        memory = self._memories.setdefault(row.name, _Memory())
+        try:
+            changed = self._apply(rule, row, memory)
+        except Exception as error:
+            if _is_away(error):
+                raise
+            if _is_cut_off(error) and (self._is_database_slow or rule.name == "database_slow"):
+                log.info("rule %s found no answer in the database: %s", row.name, error)
+                return 0
+            return self._note_failure(row, memory, error)
+        if memory.is_failing is not False:
+            memory.is_failing = False
+            changed += self._resolve_failure(row)
+        return changed
+
+    def _apply(self, rule: MeasureRule[Any], row: RuleRow, memory: _Memory) -> int:
+        now = self._clock()
+        parameters: Any = row.limits
+        with self._database.transaction() as transaction:
+            transaction.execute(_LIMITS)
+            look = Look(transaction, now, self._database, self._settings, self._uptime.since)
+            measured = [one for one in rule.measure(look, parameters) if _is_meant(parameters, one)]
+            if not memory.is_remembered:
+                memory.beyond_since = over_since(transaction, rule, row, measured, now)
+                memory.is_remembered = True
+        beyond = [one for one in measured if rule.is_beyond(one.value, one.limit)]
+        if rule.name == "database_slow":
+            self._is_database_slow = bool(beyond)
+        memory.beyond_since = {one.subject: memory.beyond_since.get(one.subject, now) for one in beyond}
+        self._samples.add(rule, row.name, measured, now)
+        with self._database.transaction() as transaction:
+            return self._settle(transaction, rule, row, memory, measured, now)
+
+    def _settle(
+        self,
+        transaction: Transaction,
+        rule: MeasureRule[Any],
+        row: RuleRow,
+        memory: _Memory,
+        measured: list[Measurement],
+        now: datetime,
+    ) -> int:
+        """Open what has been beyond its limit for long enough, keep what is not yet clear, and resolve the rest."""
+        parameters: Any = row.limits
+        shared = [one.key for one in measured if one.key]
+        known = {
+            one["fingerprint"]: one
+            for one in transaction.fetch(_UNRESOLVED, {"prefix": row.prefix, "keys": shared})
+            if not one["fingerprint"].startswith(_failure_key(""))
+        }
+        events: dict[str, Event] = {}
+        for one in measured:
+            key = one.key or f"{row.prefix}{one.subject}"
+            since = memory.beyond_since.get(one.subject)
+            is_due = since is not None and (now - since).total_seconds() >= parameters.for_s
+            if key in known and rule.is_beyond(one.value, _clear_limit(rule, one.limit, parameters.clear_part)):
+                is_due = True
+            if is_due and (key in known or one.may_open):
+                is_new = key not in known and key not in memory.folded
+                events[key] = _event(row, one, key, since or now, is_new, now)
+        fold(transaction, list(events.values()), now)
+        opened = [key for key in events if key not in known and key not in memory.folded]
+        memory.folded = set(events)
+        _raise_severities(transaction, row, known, events, now)
+        values = {one.key or f"{row.prefix}{one.subject}": one for one in measured}
+        over = [incident for key, incident in known.items() if key not in events and _may_end(incident, key, row, now)]
+        for incident in over:
+            _resolve(transaction, incident, row.name, _ending(rule, values.get(incident["fingerprint"])), now)
+        return len(opened) + len(over)
+
+    def _note_failure(self, row: RuleRow, memory: _Memory, error: Exception) -> int:
+        """One incident per rule that cannot be applied; it ends when the rule works again."""
+        if memory.is_failing:
+            return 0
+        log.warning("rule %s cannot be applied: %s", row.name, error, exc_info=error)
+        now = self._clock()
+        event = Event(
+            rule=row.name,
+            kind="service",
+            fingerprint=_failure_key(row.name),
+            grouping=f"It is one rule, {row.name}, that cannot be applied.",
+            title=short_title(f"The rule {row.name} cannot be applied: {_first_line(error)}"),
+            time=now,
+            severity="error",
+            component="incidents",
+            culprit_line=short_title(f"{type(error).__name__}: {_first_line(error)}"),
+            step="service",
+            error_class="database" if isinstance(error, psycopg2.Error | Unavailable) else "central",
+            rule_version=row.version,
+        )
+        with self._database.transaction() as transaction:
+            fold(transaction, [event], now)
+        memory.is_failing = True
+        return 1
+
+    def _resolve_failure(self, row: RuleRow) -> int:
+        key = _failure_key(row.name)
+        with self._database.transaction() as transaction:
+            found = transaction.fetch(_UNRESOLVED, {"prefix": f"{key}:", "keys": [key]})
+            mine = [one for one in found if one["fingerprint"] == key and not one["is_held"]]
+            for one in mine:
+                _resolve(transaction, one, row.name, "the rule can be applied again", self._clock())
+        return len(mine)
+
+    def _end_what_no_rule_measures(self, names: list[str]) -> int:
+        with self._database.transaction() as transaction:
+            found = transaction.fetch(_OF_NO_RULE, {"names": names})
+            for one in found:
+                _resolve(transaction, one, one["rule_name"], "the rule is not in force any more", self._clock())
+        return len(found)
 
 
-def _as_seen_now(event: Event, is_known: bool, now: datetime) -> Event:
-    """The same state seen again keeps its incident alive without counting as one more occurrence."""
-    return replace(event, is_occurrence=False, time=now) if is_known else event
+def watch(database: Database, clock: Clock) -> int:
+    """Apply every rule once and return how many incidents were opened or resolved."""
+    return Watcher(database, clock).look()
+
+
+def _is_meant(parameters: Any, one: Measurement) -> bool:
+    return not parameters.queues or selects(parameters.queues, one.facts.computing_site)
+
+
+def _clear_limit(rule: MeasureRule[Any], limit: float, clear_part: float) -> float:
+    return limit / clear_part if rule.is_low else limit * clear_part
+
+
+def _event(row: RuleRow, one: Measurement, key: str, since: datetime, is_new: bool, now: datetime) -> Event:
+    facts = one.facts
+    return Event(
+        rule=row.name,
+        kind=row.kind,
+        fingerprint=key,
+        grouping=one.grouping,
+        title=short_title(one.title),
+        # the same state seen again keeps its incident alive without counting as one more occurrence
+        time=(one.since or since) if is_new else now,
+        severity=_severity(row, one),
+        component=facts.component,
+        computing_site=facts.computing_site,
+        jedi_task_id=facts.jedi_task_id,
+        user_name=facts.user_name,
+        host=facts.host,
+        culprit_line=short_title(one.note),
+        step=facts.step,
+        error_class=facts.error_class,
+        rule_version=row.version,
+        is_occurrence=is_new,
+    )
+
+
+def _severity(row: RuleRow, one: Measurement) -> Severity:
+    return worst(row.severity_floor, one.severity) if one.severity else row.severity_floor
+
+
+def _raise_severities(
+    transaction: Transaction, row: RuleRow, known: dict[str, Row], events: dict[str, Event], now: datetime
+) -> None:
+    """What is worse now than when it was opened is told again, unless a person decided how bad it is."""
+    for key, event in events.items():
+        incident = known.get(key)
+        if incident is None or incident["is_held"] or event.is_occurrence:
+            continue
+        if SEVERITIES.index(event.severity) < SEVERITIES.index(incident["severity"]):
+            act = Act(f"rule {row.name}", "severity", event.title, is_automatic=True)
+            touch(transaction, incident["incident_id"], act, now, "worse", severity=event.severity)
+
+
+def _may_end(incident: Row, key: str, row: RuleRow, now: datetime) -> bool:
+    """A person's decision stands (monitor.md 6.1); what others report too must have been quiet for a while."""
+    if incident["is_held"] or incident["state"] == IncidentState.SILENCED:
+        return False
+    return key.startswith(row.prefix) or incident["last_seen"] < now - _SHARED_KEY_REST
+
+
+def _ending(rule: MeasureRule[Any], one: Measurement | None) -> str:
+    return "it is over" if one is None else f"it is over: {one.value:.3g} {rule.unit}, the limit is {one.limit:.3g}"
+
+
+def _resolve(transaction: Transaction, incident: Row, rule_name: str, reason: str, now: datetime) -> None:
+    act = Act(f"rule {rule_name}", "resolve", reason, is_automatic=True)
+    change(transaction, incident["incident_id"], IncidentState.RESOLVED, act, now)
+
+
+def _failure_key(name: str) -> str:
+    return f"v1:rule fails:{name}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Whether the statement waited too long for a lock or ran for too long."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    return getattr(cause, "pgcode", None) in {"55P03", "57014"}
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database cannot be reached, which whoever runs the loop reports."""
+    return isinstance(error, Unavailable) and not _is_cut_off(error)

@@ -4,53 +4,102 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from core.database import Transaction
-from logger.events import Event, short_title
-from logger.rules.base import WatchRule
+from core.database import Row
+from logger.events import Kind
+from logger.rules.base import Facts, Look, Measurement, MeasureRule
+from logger.rules.parameters import SilentQueueParameters
 
-SILENCE_S = 600
-"""How long no pilot may ask while jobs are ready, in seconds."""
+_MANY = 3
+"""So many queues silent together, and none heard, are one trouble: nobody reaches the server."""
 
-# ix_jobs_live_activated for the jobs that are ready; queue_contacts by primary key
+# ix_jobs_live_oldest: first which queues have ready jobs, by leaping from one name to the next, then of those that were
+# not heard of for a while the jobs made first; queue_contacts and queues by primary key. Hundreds of steps in an index,
+# however many jobs wait.
 _SILENT = """
-SELECT w.computing_site, w.job_count, greatest(w.oldest, c.last_request_time) AS silent_since, c.last_request_time
-FROM (
-    SELECT computing_site, count(*) AS job_count, min(state_change_time) AS oldest
-    FROM jobs_live WHERE job_status = 'activated' AND computing_site <> '' GROUP BY 1
-) w LEFT JOIN queue_contacts c ON c.queue_name = w.computing_site
-WHERE greatest(w.oldest, c.last_request_time) < %(limit)s
+WITH RECURSIVE places (name) AS (
+    (SELECT computing_site FROM jobs_live WHERE job_status = 'activated' AND computing_site > ''
+     ORDER BY computing_site LIMIT 1)
+    UNION ALL
+    SELECT (SELECT computing_site FROM jobs_live WHERE job_status = 'activated' AND computing_site > places.name
+            ORDER BY computing_site LIMIT 1)
+    FROM places WHERE places.name IS NOT NULL
+)
+SELECT p.name, c.last_request_time, w.oldest, w.job_count, greatest(w.oldest, c.last_request_time) AS silent_since
+FROM places p
+LEFT JOIN queue_contacts c ON c.queue_name = p.name
+LEFT JOIN queues q ON q.queue_name = p.name
+CROSS JOIN LATERAL (
+    SELECT min(state_change_time) AS oldest, count(*) AS job_count FROM (
+        SELECT state_change_time FROM jobs_live WHERE job_status = 'activated' AND computing_site = p.name
+        ORDER BY panda_id LIMIT 1000) first
+) w
+WHERE p.name IS NOT NULL AND coalesce(q.status, '') NOT IN ('offline', 'paused')
+  AND coalesce(c.last_request_time < %(before)s, true) AND w.oldest < %(before)s
 """
+# some hundred rows, whole
+_LAST_OF_ALL = "SELECT max(last_request_time) AS time FROM queue_contacts"
 
 
-class SilentQueue(WatchRule):
+class SilentQueue(MeasureRule[SilentQueueParameters]):
     """Counts from the later of the last request and the moment when the oldest waiting job became ready, so that a
-    queue whose pilots come on demand is not blamed for the first seconds of its work."""
+    queue whose pilots come on demand is not blamed for the first seconds of its work.
+
+    Nobody can ask a server that is down: it must have run for as long as the limit before it complains. When many queues
+    are silent and no pilot of any is heard, that is one trouble.
+    """
 
     name = "silent_queue"
-    kind = "absence"
-    sentence = f"A queue has had activated jobs for {SILENCE_S // 60} minutes and no pilot has asked for one."
+    kind: Kind = "absence"
+    sentence = "A queue has activated jobs and no pilot has asked for one."
+    model = SilentQueueParameters
+    is_quick = True
 
-    def find(self, transaction: Transaction, now: datetime) -> list[Event]:
-        """One event per silent queue."""
-        rows = transaction.fetch(_SILENT, {"limit": now - timedelta(seconds=SILENCE_S)})
-        return [
-            Event(
-                rule=self.name,
-                kind=self.kind,
-                fingerprint=f"{self.prefix}{row['computing_site']}",
-                grouping=f"It is one queue, {row['computing_site']}, that no pilot asks for work.",
-                title=short_title(
-                    f"No pilot at {row['computing_site']} since {row['silent_since']:%Y-%m-%d %H:%M} UTC; "
-                    f"{row['job_count']} activated jobs wait"
-                ),
-                time=row["silent_since"],
-                severity="error",
-                component="pilot",
-                computing_site=row["computing_site"],
-                culprit_line=_last_contact(row["last_request_time"]),
-            )
-            for row in rows
-        ]
+    def measure(self, look: Look, parameters: SilentQueueParameters) -> list[Measurement]:
+        """Queues that have been silent for half of the limit or more, in seconds."""
+        rows = look.transaction.fetch(_SILENT, {"before": look.now - timedelta(seconds=parameters.limit_s / 2)})
+        may_open = look.up_s >= parameters.limit_s
+        found = [_of_queue(row, look.now, parameters.limit_s, may_open) for row in rows]
+        silent = [one for one in found if one.value >= parameters.limit_s]
+        if len(silent) < _MANY:
+            return found
+        heard = (look.transaction.fetch_one(_LAST_OF_ALL) or {"time": None})["time"]
+        since = max(filter(None, (heard, look.up_since, min(row["oldest"] for row in rows))))
+        value = (look.now - since).total_seconds()
+        if value < parameters.limit_s:
+            return found
+        everywhere = Measurement(
+            subject="",
+            value=value,
+            limit=parameters.limit_s,
+            title=f"No pilot of any queue has asked for work since {since:%Y-%m-%d %H:%M} UTC; {len(silent)} queues wait",
+            grouping="No pilot of any queue reaches the server.",
+            note=_last_contact(heard),
+            since=since,
+            facts=Facts(component="pilot"),
+            severity="critical",
+            may_open=may_open,
+        )
+        return [everywhere, *(_of_queue(row, look.now, parameters.limit_s, False) for row in rows)]
+
+    def limit(self, parameters: SilentQueueParameters, subject: str, usual: float) -> float:
+        """The same for every queue."""
+        return parameters.limit_s
+
+
+def _of_queue(row: Row, now: datetime, limit_s: float, may_open: bool) -> Measurement:
+    name, since = row["name"], row["silent_since"]
+    jobs = f"{row['job_count']}{'' if row['job_count'] < 1000 else ' or more'}"
+    return Measurement(
+        subject=name,
+        value=(now - since).total_seconds(),
+        limit=limit_s,
+        title=f"No pilot at {name} since {since:%Y-%m-%d %H:%M} UTC; {jobs} activated jobs wait",
+        grouping=f"It is one queue, {name}, that no pilot asks for work.",
+        note=_last_contact(row["last_request_time"]),
+        since=since,
+        facts=Facts(computing_site=name, component="pilot"),
+        may_open=may_open,
+    )
 
 
 def _last_contact(time: datetime | None) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from core.configuration import Settings
 from core.database import Database, Transaction
+from core.incident_settings import IncidentSettings
 from logger.culprit import Culprit
 from logger.events import Event, Kind, Severity
 from logger.records import Record
@@ -56,19 +56,6 @@ class JobRule(Rule):
         """The trouble that the failure tells of, or None."""
 
 
-class WatchRule(Rule):
-    """Looks at the state of the system every half minute; its incidents resolve themselves when it sees no more."""
-
-    @abstractmethod
-    def find(self, transaction: Transaction, now: datetime) -> list[Event]:
-        """What is wrong now; the same trouble always with the same fingerprint, which begins with `prefix`."""
-
-    @property
-    def prefix(self) -> str:
-        """How the fingerprints of this rule begin."""
-        return f"v1:{self.name}:"
-
-
 @dataclass(frozen=True)
 class Facts:
     """Whom a measured value concerns, as far as it says."""
@@ -78,6 +65,9 @@ class Facts:
     user_name: str = ""
     host: str = ""
     component: str = ""
+    storage: str = ""
+    step: str = "service"
+    error_class: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +88,8 @@ class Measurement:
     facts: Facts = field(default_factory=Facts)
     severity: Severity | None = None
     """Worse than the rule's own."""
+    usual: float = 0
+    """What the limit was worked out from, kept so that the past can be tried under another factor."""
     key: str = ""
     """A fingerprint that others use for the same trouble; empty: `v1:<rule>:<subject>`."""
     may_open: bool = True
@@ -112,8 +104,13 @@ class Look:
     transaction: Transaction
     now: datetime
     database: Database
-    settings: Settings
+    settings: IncidentSettings
     up_since: datetime
+
+    @property
+    def up_s(self) -> float:
+        """How long the system has been running."""
+        return (self.now - self.up_since).total_seconds()
 
 
 P = TypeVar("P", bound=MeasureParameters)
@@ -126,6 +123,7 @@ class MeasureRule(Rule, Generic[P]):
     changed limit is tried (logger/backtest.py). One object lives as long as its process and may remember.
     """
 
+    model: type[P]
     unit: str = "s"
     is_quick: bool = False
     """Looked at every two seconds; its statements must be cheap."""
@@ -137,8 +135,12 @@ class MeasureRule(Rule, Generic[P]):
         """The values now. Raises what the database raises; the others are measured all the same."""
 
     @abstractmethod
-    def limit(self, parameters: P, subject: str) -> float:
-        """The least limit that a subject can have under these parameters: with it the past is tried."""
+    def limit(self, parameters: P, subject: str, usual: float) -> float:
+        """The limit of a subject under these parameters; `usual`: the measurement's, 0 when there is none."""
+
+    def is_beyond(self, value: float, limit: float) -> bool:
+        """Whether the value is a trouble."""
+        return value <= limit if self.is_low else value >= limit
 
 
 @dataclass(frozen=True)

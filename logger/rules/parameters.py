@@ -84,6 +84,8 @@ class LongWaitParameters(MeasureParameters):
     waiting_s: Seconds = 6 * 3600
     assigned_s: Seconds = 6 * 3600
     activated_s: Seconds = 2 * 3600
+    moving_times: float = Field(6, ge=1, le=1000)
+    """So many times `activated_s` at a queue that gives out jobs meanwhile, or that a person set offline or paused."""
 
 
 class WaitPercentileParameters(MeasureParameters):
