@@ -1,0 +1,184 @@
+"""Retries tasks: which, what would be opened again, and doing it by the task engine's own command. Knows no incident's state.
+
+A retry is not taken back. Each task is a transaction of its own: the command locks the live jobs of the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core import audit
+from core.database import Row, Transaction
+from core.errors import PandaError, Unavailable
+from core.monitor.reading import read
+from core.monitor.tasks import TASK_GRAMMAR
+from core.states import TaskStatus
+from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
+from core.taskengine.commands.reopening import REEXECUTABLE
+from core.taskengine.commands.table import COMMANDS
+from core.wording import are, counted
+from logger.deeds.base import (
+    DONE,
+    GONE,
+    REFUSED,
+    Actor,
+    Consequence,
+    DeedRow,
+    NotUndoable,
+    Outcome,
+    Selector,
+    Surroundings,
+    Target,
+)
+from logger.deeds.selecting import MOST_TARGETS, check_size, refuse_others, where_of
+
+_RETRY = COMMANDS["retry"]
+_TRIES = 5
+_LIMIT_S = 3.0
+
+# primary key of tasks, or their list; ix_incident_jobs_residue for those whose work incidents lost
+_TASKS = """
+SELECT jedi_task_id, status, user_name, n_files_failed FROM tasks WHERE {where} ORDER BY jedi_task_id LIMIT %(most)s
+"""
+_OF_INCIDENTS = """
+jedi_task_id IN (SELECT jedi_task_id FROM incident_jobs
+                 WHERE incident_id = ANY(%(incidents)s::bigint[]) AND is_residue AND jedi_task_id IS NOT NULL)
+"""
+# ix_task_files_status, ix_task_datasets_task, primary key of tasks
+_FILES = """
+SELECT t.jedi_task_id, t.n_jobs, greatest(t.n_files, 1) AS n_files, t.n_failed + t.n_cancelled AS n_lost, (
+    SELECT count(*) FROM task_files f JOIN task_datasets d USING (dataset_id)
+    WHERE f.jedi_task_id = t.jedi_task_id AND f.status IN ('failed', 'cancelled')
+      AND d.type IN ('input', 'pseudo_input', 'merge_input')) AS files
+FROM tasks t WHERE t.jedi_task_id = ANY(%(ids)s)
+"""
+# primary key of incidents, ix_incident_jobs_task
+_STILL_OPEN = """
+SELECT count(DISTINCT i.incident_id) AS count FROM incident_jobs j JOIN incidents i USING (incident_id)
+WHERE j.jedi_task_id = ANY(%(ids)s) AND i.state NOT IN ('resolved', 'candidate')
+"""
+
+
+class TaskWork:
+    """The action on tasks."""
+
+    page = 1
+
+    def resolve(
+        self, transaction: Transaction, action: str, selector: Selector, actor: Actor, *, lock: bool
+    ) -> list[Target]:
+        """The tasks that were meant: given by id, by filter, or those whose work incidents lost."""
+        given = {"tasks": bool(selector.tasks), "filter": bool(selector.filter), "incidents": bool(selector.incidents)}
+        refuse_others(given, "task")
+        parts, values = [], dict[str, Any]()
+        if selector.tasks:
+            parts.append("jedi_task_id = ANY(%(tasks)s::bigint[])")
+            values["tasks"] = list(selector.tasks)
+        if selector.incidents:
+            parts.append(_OF_INCIDENTS)
+            values["incidents"] = list(selector.incidents)
+        filtered, bound = where_of(selector.filter, TASK_GRAMMAR)
+        statement = _TASKS.format(where=" AND ".join([filtered, *parts])) + (" FOR UPDATE" if lock else "")
+        rows = transaction.fetch(statement, {**bound, **values, "most": MOST_TARGETS + 1})
+        check_size(len(rows), "task")
+        return [_target(row, actor) for row in rows]
+
+    def consequences(
+        self, around: Surroundings, action: str, targets: Sequence[Target], parameters: Mapping[str, Any]
+    ) -> list[Consequence]:
+        """How many files are opened, about how many jobs that makes, what is left alone, and whether it would help."""
+        mine = [int(target.key) for target in targets if not target.refusal]
+        rows = read(around.database, _FILES, {"ids": mine}, limit_s=_LIMIT_S)
+        files = sum(row["files"] for row in rows)
+        # tasks without files of their own have a job for each attempt that was lost
+        jobs = sum(
+            max(1, row["files"] * row["n_jobs"] // row["n_files"]) if row["files"] else row["n_lost"] for row in rows
+        )
+        [found] = read(around.database, _STILL_OPEN, {"ids": mine}, limit_s=_LIMIT_S)
+        still = found["count"]
+        said = [
+            Consequence("tasks", len(mine), f"{counted(len(mine), 'task')} retried"),
+            Consequence("files", files, f"{counted(files, 'file')} opened again, all that failed or was not reached"),
+            Consequence("jobs", jobs, f"about {counted(jobs, 'job')} made of them"),
+        ]
+        if still:
+            words = f"{are(still, 'incident')} of these tasks still open: it may fail again"
+            said.append(Consequence("open_incidents", still, words))
+        for reason, count in _counted_refusals(targets).items():
+            said.append(Consequence("refused", count, f"{counted(count, 'task')} left alone: {reason}"))
+        return said
+
+    def carry_out(self, transaction: Transaction, deed: DeedRow, keys: Sequence[str]) -> list[Outcome]:
+        """Retry tasks, each with its live jobs locked. Raises Unavailable when one makes jobs faster than it can be."""
+        return [self._retry(transaction, deed, key) for key in keys]
+
+    def _retry(self, transaction: Transaction, deed: DeedRow, key: str) -> Outcome:
+        issuer = Issuer(deed.who, is_production=deed.actor.is_manager)
+        task = _locked(transaction, int(key), issuer)
+        if task is None:
+            return Outcome(key, GONE, "is no task any more")
+        refusal = _refusal(task.row, deed.actor)
+        if refusal:
+            is_theirs = not deed.actor.is_manager and task.row["user_name"] != deed.who
+            return Outcome(key, REFUSED if is_theirs else GONE, refusal)
+        try:
+            with transaction.savepoint():
+                done = _RETRY.effect(task)
+        except Unavailable:
+            raise
+        except PandaError as error:
+            return Outcome(key, REFUSED, error.detail)
+        note = done.message or done.note
+        after = transaction.fetch_one("SELECT status FROM tasks WHERE jedi_task_id = %(id)s", {"id": int(key)})
+        audit.note(
+            transaction,
+            deed.who,
+            deed.action,
+            "task",
+            key,
+            {"status": task.row["status"]},
+            {"status": after["status"] if after else "", "note": note},
+            roles=deed.actor.roles,
+            via=deed.actor.via,
+            reason=deed.reason,
+            deed_id=deed.deed_id,
+        )
+        return Outcome(key, DONE, note)
+
+    def undo(self, transaction: Transaction, deed: DeedRow, keys: Sequence[str], changed: Mapping[str, Row]) -> None:
+        """Never: the jobs exist."""
+        raise NotUndoable("what a retry began is not taken back", field="deed_id", remedy="kill the jobs it made")
+
+
+def _locked(transaction: Transaction, task_id: int, issuer: Issuer) -> LockedTask | None:
+    """The task with its live jobs; jobs that come meanwhile have all locks given back, so that the order stays."""
+    for _ in range(_TRIES):
+        try:
+            with transaction.savepoint():
+                return lock_task_with_jobs(transaction, task_id, issuer)
+        except JobsCameMeanwhile:
+            continue
+    raise Unavailable(f"task {task_id} makes jobs faster than it can be locked", remedy="it is tried again")
+
+
+def _target(row: Row, actor: Actor) -> Target:
+    # of a task under way what failed grows by itself: that is the same set
+    is_at_rest = row["status"] in REEXECUTABLE
+    state = f"{row['status']}:{row['n_files_failed']}" if is_at_rest else str(row["status"])
+    return Target(str(row["jedi_task_id"]), state, _refusal(row, actor))
+
+
+def _refusal(row: Row, actor: Actor) -> str:
+    if not actor.is_manager and row["user_name"] != actor.user_name:
+        return f"belongs to {row['user_name']}"
+    accepted = _RETRY.accepted_in - (frozenset() if actor.is_manager else _RETRY.production_only_in)
+    return "" if TaskStatus(row["status"]) in accepted else f"is {row['status']}"
+
+
+def _counted_refusals(targets: Sequence[Target]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for target in targets:
+        if target.refusal:
+            found[target.refusal] = found.get(target.refusal, 0) + 1
+    return dict(sorted(found.items(), key=lambda entry: -entry[1])[:5])
