@@ -43,6 +43,7 @@ from core.monitor.timeouts import OldJobs
 from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
 from core.why.explaining import Explainer
+from logger.ingest import RecordIngest
 
 log = logging.getLogger("panda.api")
 
@@ -73,6 +74,7 @@ def create_services(settings: Settings, database_url: str) -> Services:
         task_facts=TaskFacts(database),
         explainer=Explainer(settings),
         old_jobs=OldJobs(settings.timeouts),
+        ingest=RecordIngest(database, utc_now, settings.ingest, share=1 / settings.api_workers),
     )
 
 

@@ -94,6 +94,8 @@ def _own(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         schemas[operation.body_model.__name__] = schema
         reference = {"$ref": f"#/components/schemas/{operation.body_model.__name__}"}
         entry["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+    if operation.raw_types:
+        entry["requestBody"] = {"required": True, "content": {kind: {"schema": {}} for kind in operation.raw_types}}
     if operation.access is not Access.OPEN:
         entry["security"] = [{"bearer": []}] + ([{}] if operation.access is Access.READER else [])
     return entry

@@ -28,6 +28,7 @@ from core.monitor.timeouts import OldJobs
 from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
 from core.why.explaining import Explainer
+from logger.ingest import RecordIngest
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Services:
     task_facts: TaskFacts
     explainer: Explainer
     old_jobs: OldJobs
+    ingest: RecordIngest
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,14 @@ class Context:
 
 
 @dataclass(frozen=True)
+class RawBody:
+    """A body as it came, unpacked, of an operation that reads it itself (`takes_raw`)."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True)
 class Created:
     """An answer with status 201."""
 
@@ -96,11 +106,11 @@ class Operation:
     query_model: type[BaseModel] | None
     body_model: type[StrictBody] | None
     path_types: dict[str, TypeAdapter[Any]]
-    takes_binary: bool
-    """Takes what it can use of a body and cleans its texts itself; everywhere else NUL characters and names that an
-    object has twice are refused at the door."""
     answer_model: type[BaseModel] | None = None
     """What the answer holds, for the OpenAPI page; None says that it is an object."""
+    raw_types: tuple[str, ...] = ()
+    """Content types of a body that the handler reads itself, as `RawBody`; everywhere else NUL characters and names that
+    an object has twice are refused at the door."""
 
     def arguments(self, path: dict[str, str], query: dict[str, Any], body: Any) -> dict[str, Any]:
         """The handler's keyword arguments. Raises InvalidInput naming the first field that is wrong."""
@@ -109,7 +119,9 @@ class Operation:
             arguments[name] = _validated(adapter, path[name], prefix=name)
         if self.query_model is not None:
             arguments["query"] = _validated(TypeAdapter(self.query_model), query, prefix="")
-        if self.body_model is not None:
+        if self.raw_types:
+            arguments["body"] = body
+        elif self.body_model is not None:
             arguments["body"] = _validated(TypeAdapter(self.body_model), {} if body is None else body, prefix="")
         return arguments
 
@@ -119,15 +131,18 @@ def operation(
     path: str,
     *,
     access: Access,
-    takes_binary: bool = False,
+    takes_raw: tuple[str, ...] = (),
     answers: type[BaseModel] | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Mark a function as an operation; its docstring's first line becomes the summary, `answers` describes what it gives."""
+    """Mark a function as an operation; its docstring's first line becomes the summary, `answers` describes what it gives.
+
+    `takes_raw`: content types of a body that the handler gets as `RawBody`: it comes often, and nothing here looks at it.
+    """
 
     def mark(handler: Handler) -> Handler:
         hints = get_type_hints(handler)
         names = [name for name in inspect.signature(handler).parameters if name != "context"]
-        body = hints.get("body") if "body" in names else None
+        body = hints.get("body") if "body" in names and not takes_raw else None
         if body is not None and not issubclass(body, StrictBody):
             raise TypeError(
                 f"{path}: the body has to be a StrictBody, else true counts as 1 and misspelt fields as left out"
@@ -141,7 +156,7 @@ def operation(
             query_model=hints.get("query") if "query" in names else None,
             body_model=body,
             path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
-            takes_binary=takes_binary,
+            raw_types=takes_raw,
             answer_model=answers,
         )
         handler.__operation__ = declared  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.control import accounts, data, incidents, queues, retry, shares, tasks, users, workers
+from api.control import accounts, data, incidents, queues, records, retry, shares, tasks, users, workers
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -34,5 +34,5 @@ HANDLERS: list[Handler] = [
     incidents.acknowledge,
     incidents.resolve,
     incidents.reopen,
-    incidents.ingest_records,
+    records.ingest_records,
 ]

@@ -1,10 +1,10 @@
-"""What people do to incidents, and the records that components send."""
+"""What people do to incidents."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
@@ -34,23 +34,6 @@ def resolve(context: Context, incident_id: int, body: CommentBody) -> dict[str, 
 def reopen(context: Context, incident_id: int, body: CommentBody) -> dict[str, Any]:
     """Say that it is not over, or that nobody has it any more."""
     return {"incident": _store(context).reopen(incident_id, context.caller.user_name, body.comment)}
-
-
-class RecordsBody(StrictBody):
-    """A batch of log records; each is checked by itself, so that one bad record does not lose the others."""
-
-    model_config = ConfigDict(extra="ignore")
-    """Records of a newer emitter are not lost for what it says beside them."""
-
-    records: list[Any]
-    dropped: int = Field(0, ge=0, description="records that the emitter lost since its last batch")
-
-
-@operation("POST", "/api/logger/records", access=Access.USER, takes_binary=True)
-def ingest_records(context: Context, body: RecordsBody) -> dict[str, Any]:
-    """Store log records and fold their troubles into incidents."""
-    result = _store(context).ingest_records(body.model_dump(), context.caller.user_name)
-    return {"accepted": result.accepted, "rejected": result.rejected, "reasons": list(result.reasons)}
 
 
 def _store(context: Context) -> IncidentStore:

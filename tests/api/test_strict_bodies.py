@@ -70,7 +70,6 @@ RIGHT: dict[str, dict[str, Any]] = {
     "POST /api/control/incident/1/acknowledge": {"comment": "c"},
     "POST /api/control/incident/1/resolve": {"comment": "c"},
     "POST /api/control/incident/1/reopen": {"comment": "c"},
-    "POST /api/logger/records": {"records": [], "dropped": 1},
 }
 """What would be taken, with every field that there is."""
 
@@ -90,7 +89,7 @@ MAY_BE_NEGATIVE = {"boost_priority", "error_code", "exit_code"}
 TABLES = (
     *("datasets", "files", "replicas", "queues", "queue_status_history", "storage_endpoints", "global_shares", "users"),
     *("account_limits", "retry_rules", "retry_actions", "error_classes", "retry_changes", "incidents"),
-    *("incident_activity", "log_records"),
+    "incident_activity",
 )
 
 
@@ -178,19 +177,15 @@ class Door:
 def test_whatever_is_wrong_in_a_body_is_named_and_nothing_changes(house, admin, numbers, call):
     door, right = Door(admin, call, numbers), RIGHT[call]
     before = stored(house.database)
-    is_lenient = call == "POST /api/logger/records"  # see RecordsBody
     for way, body in wrong_bodies(right):
-        if is_lenient and way[-1] == "colour":
-            continue
         door.refuses(json.dumps(body).encode(), ".".join(map(str, way)))
     for document in ([], [right], "x", 5, True):
         door.refuses(json.dumps(document).encode(), "body")
     text = json.dumps(right)
     for bad in ("NaN", "Infinity", "-Infinity", "1e400", '"\\ud800"', "{'a': 1}"):
         door.refuses(f'{{"a": {bad}, {text[1:]}'.encode(), "body")
-    if not is_lenient:
-        name = next(iter(right))
-        door.refuses(f'{{"{name}": null, {text[1:]}'.encode(), name)
+    name = next(iter(right))
+    door.refuses(f'{{"{name}": null, {text[1:]}'.encode(), name)
     assert stored(house.database) == before
 
 
@@ -244,7 +239,6 @@ REQUIRED = [
     ("PUT /api/control/shares", ("shares",)),
     ("PUT /api/control/shares", ("shares", 0, "name")),
     ("POST /api/control/worker/ended", ("worker_id",)),
-    ("POST /api/logger/records", ("records",)),
 ]
 
 

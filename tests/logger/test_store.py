@@ -1,17 +1,15 @@
-"""The incident store on real PostgreSQL: records and failed jobs become incidents, once each, whoever races."""
+"""The incident store on real PostgreSQL: failed jobs become incidents, once each, whoever races."""
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.clock import utc_now
 from core.database import Database
-from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
+from core.errors import Conflict, IllegalTransition, UnknownObject
 from logger.store import IncidentStore
-from tests.logger.builders import end_jobs, record
+from tests.logger.builders import end_jobs
 
 _TRACEBACK = """start
 Traceback (most recent call last):
@@ -200,110 +198,6 @@ def test_the_title_is_the_payloads_complaint_or_the_pilots_diagnosis(database: D
         "adler32 mismatch on input file: a.txt: 0a0b0c0d is not 01020304",
         "It failed and no component gave an error code",
     }
-
-
-# --- records
-
-
-def test_errors_fold_and_talk_does_not(database: Database, store: IncidentStore) -> None:
-    batch = [record(), record("talk", level="INFO"), record("hm", level="WARNING"), record(), record(level="CRITICAL")]
-    done = store.ingest_records({"records": batch, "dropped": 0}, "agents")
-    assert (done.accepted, done.rejected) == (5, 0)
-    (incident,) = incidents(database)
-    assert incident["kind"] == "service" and incident["record_count"] == 3 and incident["severity"] == "critical"
-    linked = database.fetch("SELECT count(*) AS n, count(incident_id) AS linked, max(emitter) AS who FROM log_records")
-    assert linked == [{"n": 5, "linked": 3, "who": "agents"}]
-
-
-def test_an_explicit_key_or_kind_folds_at_any_level(database: Database, store: IncidentStore) -> None:
-    batch = [
-        record("one", level="INFO", fingerprint="storage CERN"),
-        record("two", level="INFO", fingerprint="storage CERN", component="other"),
-        record("three", level="INFO", kind="data"),
-    ]
-    store.ingest_records({"records": batch}, "x")
-    assert {(row["kind"], row["record_count"]) for row in incidents(database)} == {("service", 2), ("data", 1)}
-
-
-def test_what_a_pilot_says_about_its_job_is_evidence_not_a_second_incident(
-    database: Database, store: IncidentStore
-) -> None:
-    (panda_id,) = end_jobs(database)
-    store.ingest_records({"records": [record("payload failed", component="pilot", panda_id=panda_id)]}, "pilot")
-    store.ingest_ended_jobs()
-    (incident,) = incidents(database)
-    assert incident["kind"] == "failure_burst"
-
-
-def test_bad_records_are_rejected_with_reasons_and_the_others_kept(database: Database, store: IncidentStore) -> None:
-    batch = [
-        record("good"),
-        "no object",
-        record(message=None),
-        record(time="yesterday"),
-        record(code="abc"),
-        record(kind="nonsense"),
-        record(panda_id=2**70),
-        record(fields=[1]),
-        record(host={"a": 1}),
-    ]
-    done = store.ingest_records({"records": batch}, "x")
-    assert (done.accepted, done.rejected) == (1, 8)
-    assert any(reason.startswith("record 4: code: ") for reason in done.reasons)
-    assert database.fetch("SELECT message FROM log_records") == [{"message": "good"}]
-
-
-@pytest.mark.parametrize(
-    "batch", [None, [], {}, {"records": {}}, {"records": [], "dropped": -1}, {"records": [{}] * 5001}]
-)
-def test_a_batch_that_is_none_is_refused(store: IncidentStore, batch: object) -> None:
-    with pytest.raises(InvalidInput):
-        store.ingest_records(batch, "x")
-
-
-def test_nothing_comes_from_the_future_and_nothing_odd_breaks_the_store(
-    database: Database, store: IncidentStore
-) -> None:
-    odd = record(
-        "'; DROP TABLE incidents; -- %s %(x)s\n2026-11-21 CRITICAL forged \x1b[2Jline \0 \ud800",
-        time=(datetime.now(UTC) + timedelta(days=400)).isoformat(),
-        component="a\0b",
-        traceback="x" * 100_000,
-        fields={"a\0": "\0\ud800", "deep": {"a": [1, {"b": None}]}, "long": "y" * 100_000},
-    )
-    store.ingest_records({"records": [odd, record(time="1970-01-01T00:00:00Z")]}, "evil\0")
-    row = database.fetch("SELECT * FROM log_records ORDER BY time DESC LIMIT 1")[0]
-    assert row["time"] <= row["received_time"] and row["component"] == "ab" and row["level"] == "ERROR"
-    assert len(row["traceback"]) == 16_384 and "forged line" in row["message"]
-    for incident in incidents(database):
-        assert utc_now() - timedelta(days=2) < incident["first_seen"] <= incident["last_seen"] <= utc_now()
-
-
-def test_a_loss_is_told(database: Database, store: IncidentStore) -> None:
-    done = store.ingest_records({"records": [record("talk", level="INFO")], "dropped": 17}, "x")
-    assert done.accepted == 1
-    told = database.fetch("SELECT message, fields FROM log_records WHERE level = 'WARNING'")
-    assert told[0]["message"].startswith("17 log records of adder were lost") and told[0]["fields"] == {"dropped": 17}
-
-
-def test_many_emitters_at_once_make_one_incident(database: Database, store: IncidentStore) -> None:
-    def send() -> None:
-        for _ in range(10):
-            store.ingest_records({"records": [record(f"broke {n}", component=f"c{n % 3}") for n in range(30)]}, "x")
-
-    threads = [threading.Thread(target=send) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(row["record_count"] for row in incidents(database)) == [600, 600, 600]
-
-
-def test_incident_ids_are_not_used_up_by_what_is_there_already(database: Database, store: IncidentStore) -> None:
-    for _ in range(20):
-        store.ingest_records({"records": [record("the same")] * 5}, "x")
-    store.ingest_records({"records": [record("another")]}, "x")
-    assert [row["incident_id"] for row in incidents(database)] == [1, 2]
 
 
 # --- states
