@@ -12,17 +12,23 @@ from pandascope.environment import ENVIRONMENT_FILE, read_environment_file
 from pandascope.supervisor.listener import local_url
 from pandascope.supervisor.logs import log_to_stderr
 
+SPOOL = "spool"
+"""Where below the data directory log records wait."""
+
 
 @contextmanager
 def report_to_store(settings: Settings, component: str) -> Iterator[None]:
-    """Attach the handlers for as long as the block runs. The token is read anew, as the supervisor renews it."""
+    """Attach the handlers for as long as the block runs. The token is read anew, as the supervisor renews it.
+
+    What the API does not take, because it is the one that is away, waits in the data directory, also for the next `panda up`.
+    """
     path = settings.data / ENVIRONMENT_FILE
 
     def token() -> str:
         return read_environment_file(path).get("PANDA_TOKEN", "") if path.exists() else ""
 
     log_to_stderr()
-    handler = attach(local_url(settings.host, settings.port), token, component)
+    handler = attach(local_url(settings.host, settings.port), token, component, spool=settings.data / SPOOL)
     try:
         yield
     finally:
