@@ -1,4 +1,5 @@
-"""Follows the job history and folds every failed job into an incident, exactly once. Knows the tables of jobs.
+"""Follows the job history and folds every failed job into an incident, exactly once. Knows the cursor; what is
+known of each job is looked up by logger/examining.py.
 
 Exactly once rests on two things, not on the order of ids (an id is drawn before its transaction commits, so a later
 id can become visible first):
@@ -11,27 +12,34 @@ id can become visible first):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from core.agents.apart import done_apart
 from core.clock import Clock
 from core.database import Database, Row, Transaction
-from core.models.errors import ERROR_COMPONENTS, primary_error
-from logger.culprit import Culprit, find_culprit
+from core.incident_settings import IncidentSettings
 from logger.events import Event
+from logger.examining import examine, plain, rows_of_jobs
 from logger.folding import fold
-from logger.rules import JOB_RULES, FailedJob
-from logger.rules.failure_burst import is_of_payload
+from logger.rule_rows import active_rules
+from logger.rules import RuleRow
+from logger.rules.failure_burst import ExaminedJob, FailureBurst, RuleOfJobs, trouble_of, under
+from logger.rules.job_parameters import JobRuleParameters
+from logger.sampling import FailureSampler
+
+log = logging.getLogger("panda.incidents")
 
 CURSOR_OWNER = "incident_builder"
 """The row of agent_runs that holds the cursor, in microseconds since 1970."""
 
 _PAGE = 500
-_LOGS_AT_ONCE = 50
-"""Jobs whose logs (64 kB each, three per job) are held in memory at the same time."""
 _MARGIN = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_TEMPLATES = 10_000
 
 _NOW = "SELECT clock_timestamp() AS time"
 # transactions that have written something; those of other database roles are hidden, and do not write here
@@ -55,31 +63,6 @@ WHERE h.modification_time >= %(time)s AND (h.modification_time, h.history_id) > 
 ORDER BY h.modification_time, h.history_id LIMIT {_PAGE}
 """
 
-_COLUMNS = ", ".join(
-    [
-        *("panda_id", "jedi_task_id", "computing_site", "prod_user_name", "modification_host", "transformation"),
-        *("core_count", "start_time", "end_time"),
-        *(component.code_column for component in ERROR_COMPONENTS),
-        *(component.diag_column for component in ERROR_COMPONENTS if component.diag_column),
-    ]
-)
-
-# primary key, in the partitions of the times around the ends
-_JOBS = f"""
-SELECT {_COLUMNS} FROM jobs_archive
-WHERE panda_id = ANY(%(panda_ids)s) AND state_change_time BETWEEN %(first)s AND %(last)s
-"""
-
-# primary key
-_LOGS = """
-SELECT l.panda_id, l.name, l.text
-FROM unnest(%(panda_ids)s::bigint[], %(names)s::text[]) AS wanted (panda_id, name)
-JOIN job_logs l ON l.panda_id = wanted.panda_id AND l.name = wanted.name
-"""
-
-PAYLOAD_LOGS_FIRST = ("payload.stderr", "payload.stdout", "pilot.log")
-PILOT_LOG_FIRST = ("pilot.log", "payload.stderr", "payload.stdout")
-
 
 @dataclass(frozen=True)
 class _Position:
@@ -89,23 +72,116 @@ class _Position:
     history_id: int = 0
 
 
+class FailureFolder:
+    """Folds failed jobs into incidents. Remembers what it learned of floods; one thread at a time."""
+
+    def __init__(self, database: Database, clock: Clock, settings: IncidentSettings | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings or IncidentSettings()
+        self._sampler = FailureSampler()
+        self._templates: OrderedDict[str, Event] = OrderedDict()
+        self._burst = FailureBurst()
+
+    def fold(self) -> int:
+        """Fold the jobs that failed since the last call into incidents and return how many were new."""
+        horizon = _horizon(self._database)
+        self._database.execute(_HAVE_CURSOR, {"name": CURSOR_OWNER})
+        cursor = self._database.fetch(_READ_CURSOR, {"name": CURSOR_OWNER})[0]["cursor"]
+        position: _Position | None = _Position(_time(cursor))
+        done = 0
+        while position is not None:
+            rules = active_rules(self._database)
+            with self._database.transaction() as transaction:
+                # one builder at a time: the next one sees the jobs that this one has covered
+                transaction.execute(_LOCK_CURSOR, {"name": CURSOR_OWNER})
+                page = transaction.fetch(_FAILED, {"time": position.time, "history_id": position.history_id})
+                done += self._fold_page(transaction, page, rules)
+                is_last = len(page) < _PAGE
+                reached = horizon if is_last else min(horizon, page[-1]["time"])
+                transaction.execute(_MOVE_CURSOR, {"name": CURSOR_OWNER, "cursor": _microseconds(reached)})
+            position = None if is_last else _Position(page[-1]["time"], page[-1]["history_id"])
+        return done
+
+    def _fold_page(self, transaction: Transaction, page: Sequence[Row], rules: Sequence[RuleRow]) -> int:
+        """One job that cannot be examined keeps no other from being told of: it is folded by what its row says."""
+        if not page:
+            return 0
+        rows = rows_of_jobs(transaction, page)
+        ends = [end for end in page if end["panda_id"] in rows]
+        to_read = {end["panda_id"] for end in ends if self._is_read(rows[end["panda_id"]])}
+
+        def work(part: Sequence[Row]) -> int:
+            jobs = examine(transaction, part, rows, to_read)
+            return self._fold_jobs(transaction, [self._event(job, to_read) for job in jobs], rows, rules)
+
+        done, failed = done_apart(transaction, ends, work) if ends else (0, [])
+        for end, error in failed:
+            log.error("failed job %s cannot be examined: %s", end["panda_id"], error, exc_info=error, extra=_OURS)
+
+        def simply(part: Sequence[Row]) -> int:
+            jobs = [plain(end, rows[end["panda_id"]]) for end in part]
+            return self._fold_jobs(transaction, [self._burst.event(job) for job in jobs], rows, rules)
+
+        simple, lost = done_apart(transaction, [end for end, _ in failed], simply) if failed else (0, [])
+        for end, error in lost:
+            log.error("failed job %s is in no incident: %s", end["panda_id"], error, exc_info=error, extra=_OURS)
+        return done + simple
+
+    def _is_read(self, row: Row) -> bool:
+        return self._sampler.wants(row) or self._sampler.assumed(row) not in self._templates
+
+    def _event(self, job: ExaminedJob, to_read: set[int]) -> Event | None:
+        """Of a job that was not read, the event of those like it that were."""
+        if job.row["panda_id"] not in to_read:
+            template = self._templates.get(self._sampler.assumed(job.row))
+            if template is not None:
+                return self._like(template, job)
+        event = self._burst.event(job)
+        if event is not None:
+            self._sampler.learned(job.row, event.fingerprint)
+            self._templates[event.fingerprint] = replace(event, job=None)
+            self._templates.move_to_end(event.fingerprint)
+            if len(self._templates) > _MOST_TEMPLATES:
+                self._templates.popitem(last=False)
+        return event
+
+    def _like(self, template: Event, job: ExaminedJob) -> Event | None:
+        own = self._burst.event(job)
+        if own is None:
+            return None
+        taken = ("fingerprint", "legacy_fingerprint", "grouping", "words", "algorithm", "title", "step", "error_class")
+        return replace(own, culprit_line="", **{name: getattr(template, name) for name in taken})
+
+    def _fold_jobs(
+        self, transaction: Transaction, events: Sequence[Event | None], rows: dict[int, Row], rules: Sequence[RuleRow]
+    ) -> int:
+        placed = [ruled for event in events if event is not None and (ruled := _ruled(event, rows, rules)) is not None]
+        fold(transaction, placed, self._clock(), self._settings)
+        return len(placed)
+
+
+_OURS = {"component": CURSOR_OWNER, "kind": "service"}
+
+
 def fold_failed_jobs(database: Database, clock: Clock) -> int:
-    """Fold the jobs that failed since the last call into incidents and return how many were new."""
-    horizon = _horizon(database)
-    database.execute(_HAVE_CURSOR, {"name": CURSOR_OWNER})
-    position: _Position | None = _Position(_time(database.fetch(_READ_CURSOR, {"name": CURSOR_OWNER})[0]["cursor"]))
-    done = 0
-    while position is not None:
-        with database.transaction() as transaction:
-            # one builder at a time: the next one sees the jobs that this one has covered
-            transaction.execute(_LOCK_CURSOR, {"name": CURSOR_OWNER})
-            page = transaction.fetch(_FAILED, {"time": position.time, "history_id": position.history_id})
-            done += _fold_page(transaction, page, clock())
-            is_last = len(page) < _PAGE
-            reached = horizon if is_last else min(horizon, page[-1]["time"])
-            transaction.execute(_MOVE_CURSOR, {"name": CURSOR_OWNER, "cursor": _microseconds(reached)})
-        position = None if is_last else _Position(page[-1]["time"], page[-1]["history_id"])
-    return done
+    """Fold the jobs that failed since the last call into incidents, with default settings; returns how many were new."""
+    return FailureFolder(database, clock).fold()
+
+
+def job_rules(rules: Sequence[RuleRow]) -> list[tuple[RuleRow, JobRuleParameters]]:
+    """The rules of failed jobs among the active rules, in their order."""
+    return [(rule, rule.limits) for rule in rules if isinstance(rule.limits, JobRuleParameters)]
+
+
+def _ruled(event: Event, rows: dict[int, Row], rules: Sequence[RuleRow]) -> Event | None:
+    """The event under the first rule that speaks of it; None when no rule does."""
+    assert event.job is not None, "events of this module are of jobs"
+    trouble = trouble_of(event, rows[event.job.panda_id]["prod_source_label"])
+    for rule, parameters in job_rules(rules):
+        if parameters.mean(trouble):
+            return under(event, RuleOfJobs(rule.name, rule.kind, rule.severity_floor, rule.version))
+    return None
 
 
 def _horizon(database: Database) -> datetime:
@@ -114,63 +190,6 @@ def _horizon(database: Database) -> datetime:
     now: datetime = database.fetch(_NOW)[0]["time"]
     oldest: datetime | None = database.fetch(_OLDEST_WRITER)[0]["time"]
     return min(now, oldest or now) - _MARGIN
-
-
-def _fold_page(transaction: Transaction, page: Sequence[Row], now: datetime) -> int:
-    if not page:
-        return 0
-    events = [event for job in _failed_jobs(transaction, page) for event in _events(job)]
-    fold(transaction, events, now)
-    return len(events)
-
-
-def _events(job: FailedJob) -> list[Event]:
-    return [event for rule in JOB_RULES if (event := rule.event(job)) is not None]
-
-
-def _failed_jobs(transaction: Transaction, page: Sequence[Row]) -> Iterator[FailedJob]:
-    rows = {
-        row["panda_id"]: row
-        for row in transaction.fetch(
-            _JOBS,
-            {
-                "panda_ids": [row["panda_id"] for row in page],
-                "first": page[0]["time"] - timedelta(days=1),
-                "last": page[-1]["time"] + timedelta(days=1),
-            },
-        )
-    }
-    found = [end for end in page if end["panda_id"] in rows]
-    for start in range(0, len(found), _LOGS_AT_ONCE):
-        chunk = found[start : start + _LOGS_AT_ONCE]
-        culprits = find_culprits(transaction, [rows[end["panda_id"]] for end in chunk])
-        for end in chunk:
-            name, culprit = culprits.get(end["panda_id"], ("", None))
-            yield FailedJob(rows[end["panda_id"]], end["previous_status"], end["time"], culprit, name)
-
-
-def find_culprits(transaction: Transaction, rows: Sequence[Row]) -> dict[int, tuple[str, Culprit]]:
-    """For each job the name of the log with its culprit, and the culprit; jobs without any logs are left out.
-
-    The payload's own words come first when the payload failed, the pilot's when the trouble was around it; a log is
-    read only while no line before it looked like an error, because most logs are long and one is enough. A line that
-    looks like an error is better than the last line of an earlier log, but of a payload that failed the last words
-    say more than the pilot's note of it.
-    """
-    of_payload = {row["panda_id"]: is_of_payload(primary_error(row)) for row in rows}
-    found: dict[int, tuple[str, Culprit]] = {}
-    for names in zip(PAYLOAD_LOGS_FIRST, PILOT_LOG_FIRST, strict=True):
-        wanted = {
-            panda_id: names[0] if is_payload else names[1]
-            for panda_id, is_payload in of_payload.items()
-            if panda_id not in found or (found[panda_id][1].is_guess and not (is_payload and names[0] == "pilot.log"))
-        }
-        parameters = {"panda_ids": list(wanted), "names": list(wanted.values())}
-        for log in transaction.fetch(_LOGS, parameters) if wanted else []:
-            culprit = find_culprit(log["text"])
-            if culprit is not None and not (culprit.is_guess and log["panda_id"] in found):
-                found[log["panda_id"]] = (log["name"], culprit)
-    return found
 
 
 def _time(microseconds: int) -> datetime:

@@ -1,64 +1,50 @@
 """Folds events into incidents: one per fingerprint that is not resolved, whoever races. Knows tables, not rules.
 
-Every step is one statement for the whole batch. Rows are locked in the order of fingerprints, so that two batches
-that share incidents wait for each other instead of deadlocking; whoever holds an incident's row owns its counts.
+Every step is one statement for the whole batch. Rows are locked in the order of fingerprints (logger/incident_rows.py);
+whoever holds an incident's row owns its counts. What people merged or split is followed first.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.database import Row, Transaction
+from core.incident_settings import IncidentSettings
+from core.states import IncidentState
+from logger import grouping, life
 from logger.events import Event
-from logger.severity import severity_of_impact, worst
+from logger.incident_rows import rows_of, rule_of, time_of
+from logger.opening import promote
+from logger.severity import loss_rate, severity_of_impact, worst
+
+__all__ = ["BIN_S", "MOST_VALUES", "OTHERS", "bin_start", "fold", "time_of"]
 
 BIN_S = 300
 """Width of the bins of an incident's trend, in seconds."""
+MOST_VALUES = 2000
+"""Values of one dimension that an incident tells apart."""
+OTHERS = "…"
+"""Under this value the others are counted."""
+CONTEXTS_OF_FIRST, CONTEXT_OF_EVERY = 200, 100
+"""The lines around the culprit are kept of so many jobs of an incident, then of every hundredth: a page needs one."""
 
-_OLDEST = timedelta(days=1)
-"""Events that arrive later than this count as this old, so that one stale clock does not stretch an incident."""
-
-# uq_incidents_unresolved for all three. What is there is locked in order and touched; only what is missing is inserted,
-# because every attempt to insert uses up an incident id, whether or not it meets an incident that is there
-_LOCK = """
-SELECT fingerprint FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved'
-ORDER BY fingerprint FOR UPDATE
-"""
-_RETURNED = """
-    incidents.incident_id, incidents.fingerprint, severity, lost_core_s, incidents.first_seen, incidents.last_seen,
-    queue_count, task_count, user_count
-"""
-_SEEN_AGAIN = f"""
-UPDATE incidents SET
-    first_seen = least(incidents.first_seen, seen.first_seen), last_seen = greatest(incidents.last_seen, seen.last_seen),
-    culprit_line = coalesce(nullif(incidents.culprit_line, ''), seen.culprit_line),
-    title = CASE WHEN incidents.kind IN ('absence', 'backlog') THEN seen.title ELSE incidents.title END,
-    modification_time = clock_timestamp()
-FROM (VALUES %s) AS seen (fingerprint, first_seen, last_seen, culprit_line, title)
-WHERE incidents.fingerprint = seen.fingerprint AND incidents.state <> 'resolved'
-RETURNING {_RETURNED}, false AS is_new
-"""
-_OPEN = f"""
-INSERT INTO incidents (fingerprint, kind, title, severity, component, code, computing_site, jedi_task_id, first_seen,
-                       last_seen, culprit_line, grouping)
-VALUES %s
-ON CONFLICT (fingerprint) WHERE state <> 'resolved' DO UPDATE SET
-    first_seen = least(incidents.first_seen, excluded.first_seen),
-    last_seen = greatest(incidents.last_seen, excluded.last_seen),
-    modification_time = clock_timestamp()
-RETURNING {_RETURNED}, (xmax = 0) AS is_new
-"""
+_DEFAULTS = IncidentSettings()
 
 # primary key: a job is covered once, and whoever comes second counts nothing
 _COVER = """
 INSERT INTO incident_jobs (panda_id, incident_id, time, computing_site, jedi_task_id, user_name, host, lost_core_s,
-                           culprit_log, culprit_line_number, culprit_line)
+                           culprit_log, culprit_line_number, culprit_line, attempt_nr, is_residue, endpoint, dataset, step,
+                           error_class, pattern, own_fingerprint)
 VALUES %s
 ON CONFLICT (panda_id) DO NOTHING
 RETURNING panda_id
+"""
+_KEEP_CONTEXT = """
+INSERT INTO culprit_contexts (panda_id, log_name, first_line_number, culprit_line_number, lines) VALUES %s
+ON CONFLICT (panda_id) DO NOTHING
 """
 
 # primary key; a value is new when its row was inserted and not updated
@@ -67,6 +53,15 @@ INSERT INTO incident_breakdown (incident_id, dimension, value, event_count) VALU
 ON CONFLICT (incident_id, dimension, value)
     DO UPDATE SET event_count = incident_breakdown.event_count + excluded.event_count
 RETURNING incident_id, dimension, (xmax = 0) AS is_new
+"""
+# primary key
+_KNOWN_VALUES = """
+SELECT incident_id, dimension, value FROM incident_breakdown b
+JOIN unnest(%(incident_ids)s::bigint[], %(dimensions)s::text[], %(values)s::text[]) AS w (incident_id, dimension, value)
+    USING (incident_id, dimension, value)
+"""
+_COUNT_VALUES = """
+SELECT count(*) AS count FROM incident_breakdown WHERE incident_id = %(incident_id)s AND dimension = %(dimension)s
 """
 
 # primary key
@@ -79,80 +74,69 @@ ON CONFLICT (incident_id, bin_time) DO UPDATE SET event_count = incident_bins.ev
 _ACCOUNT = """
 UPDATE incidents i SET
     job_count = i.job_count + c.jobs, record_count = i.record_count + c.records, lost_core_s = i.lost_core_s + c.lost,
-    queue_count = c.queues, task_count = c.tasks, user_count = c.users, severity = c.severity,
-    sample_panda_id = coalesce(i.sample_panda_id, c.sample::bigint),
+    residue_count = i.residue_count + c.residue, residue_lost_core_s = i.residue_lost_core_s + c.residue_lost,
+    queue_count = c.queues, task_count = c.tasks, user_count = c.users, node_count = c.nodes, storage_count = c.storages,
+    severity = c.severity, sample_panda_id = coalesce(i.sample_panda_id, c.sample::bigint),
     computing_site = coalesce((
         SELECT value FROM incident_breakdown b WHERE b.incident_id = i.incident_id AND b.dimension = 'computing_site'
         ORDER BY event_count DESC, value LIMIT 1), i.computing_site),
     jedi_task_id = CASE WHEN c.tasks > 1 THEN NULL ELSE i.jedi_task_id END
-FROM (VALUES %s) AS c (incident_id, jobs, records, lost, queues, tasks, users, severity, sample)
+FROM (VALUES %s) AS c (incident_id, jobs, records, lost, residue, residue_lost, queues, tasks, users, nodes, storages,
+                       severity, sample)
 WHERE i.incident_id = c.incident_id
+RETURNING i.incident_id, i.state, i.rule_name, i.severity, i.job_count, i.residue_count, i.residue_lost_core_s
 """
 
-_NOTE = "INSERT INTO incident_activity (incident_id, who, action, comment) VALUES %s"
-
-_DISTINCT = {"computing_site": "queue_count", "jedi_task_id": "task_count", "prod_user_name": "user_count"}
+_DISTINCT = {
+    "computing_site": "queue_count",
+    "jedi_task_id": "task_count",
+    "prod_user_name": "user_count",
+    "modification_host": "node_count",
+    "storage": "storage_count",
+}
 
 
 @dataclass
 class _Account:
-    """What a batch adds to one incident."""
+    """What a batch adds to one incident. `all_events`: also those that count nothing."""
 
     incident: Row
+    all_events: list[Event] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     new_values: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether people know of it already."""
+        return not self.incident["is_new"] and self.incident["state"] != IncidentState.CANDIDATE
 
-def fold(transaction: Transaction, events: Sequence[Event], now: datetime) -> list[int]:
+
+def fold(
+    transaction: Transaction, events: Sequence[Event], now: datetime, settings: IncidentSettings = _DEFAULTS
+) -> list[int]:
     """Fold the events and return the incident of each. An event whose job is covered already counts nothing.
 
-    Incidents are opened where there is none that is not resolved.
+    Where there is no incident that is not resolved, one that ended by itself a moment ago lives again, or a new one is
+    made: open, or a candidate that is opened at once when its rule says so.
     """
     if not events:
         return []
-    incidents = _open(transaction, events, now)
-    covered = _cover(transaction, events, incidents, now)
+    resolved = grouping.resolve(events, grouping.live_links(transaction))
+    placed, incidents = rows_of(transaction, resolved, now, settings)
+    covered = _cover(transaction, placed, incidents, now)
     accounts = {row["incident_id"]: _Account(row) for row in incidents.values()}
-    for event in events:
+    for event in placed:
+        account = accounts[incidents[event.fingerprint]["incident_id"]]
+        account.all_events.append(event)
         if event.is_occurrence and (event.job is None or event.job.panda_id in covered):
             covered.discard(event.job.panda_id if event.job else 0)
-            accounts[incidents[event.fingerprint]["incident_id"]].events.append(event)
+            account.events.append(event)
+    _keep_contexts(transaction, accounts)
     _break_down(transaction, accounts)
     _bin(transaction, accounts, now)
-    _account(transaction, accounts)
-    return [incidents[event.fingerprint]["incident_id"] for event in events]
-
-
-def time_of(event: Event, now: datetime) -> datetime:
-    """When the event counts: never in the future, never long ago."""
-    return min(max(event.time, now - _OLDEST), now)
-
-
-def _open(transaction: Transaction, events: Sequence[Event], now: datetime) -> dict[str, Row]:
-    groups: dict[str, list[Event]] = {}
-    for event in events:
-        groups.setdefault(event.fingerprint, []).append(event)
-    there = {row["fingerprint"] for row in transaction.fetch(_LOCK, {"keys": list(groups)})}
-    seen, missing = [], []
-    for key in sorted(groups):
-        first = min(groups[key], key=lambda event: event.time)
-        times = [time_of(event, now) for event in groups[key]]
-        if key in there:
-            seen.append((key, min(times), max(times), first.culprit_line, first.title))
-            continue
-        severity = worst(*(event.severity for event in groups[key]))
-        missing.append(
-            (
-                *(key, first.kind, first.title, severity, first.component, first.code, first.computing_site),
-                *(first.jedi_task_id, min(times), max(times), first.culprit_line, first.grouping),
-            )
-        )
-    touched = [*transaction.insert_returning(_SEEN_AGAIN, seen), *transaction.insert_returning(_OPEN, missing)]
-    incidents = {row["fingerprint"]: row for row in touched}
-    opened = [row for row in incidents.values() if row["is_new"]]
-    notes = [(row["incident_id"], f"rule {groups[row['fingerprint']][0].rule}", "open", "") for row in opened]
-    transaction.insert_many(_NOTE, notes)
-    return incidents
+    rows = _account(transaction, accounts, now)
+    _open(transaction, accounts, rows, now)
+    return [incidents[event.fingerprint]["incident_id"] for event in placed]
 
 
 def _cover(transaction: Transaction, events: Sequence[Event], incidents: dict[str, Row], now: datetime) -> set[int]:
@@ -161,7 +145,9 @@ def _cover(transaction: Transaction, events: Sequence[Event], incidents: dict[st
         event.job.panda_id: (
             *(event.job.panda_id, incidents[event.fingerprint]["incident_id"], time_of(event, now)),
             *(event.computing_site, event.jedi_task_id, event.user_name, event.host, event.job.lost_core_s),
-            *(event.job.culprit_log, event.job.culprit_line_number, event.culprit_line),
+            *(event.job.culprit_log, event.job.culprit_line_number, event.culprit_line, event.job.attempt_nr),
+            *(event.job.is_residue, event.job.endpoint, event.job.dataset, event.step, event.error_class),
+            *(event.job.pattern, event.own_fingerprint or event.fingerprint),
         )
         for event in events
         if event.job is not None
@@ -170,23 +156,75 @@ def _cover(transaction: Transaction, events: Sequence[Event], incidents: dict[st
     return {row["panda_id"] for row in transaction.insert_returning(_COVER, ordered)}
 
 
+def _keep_contexts(transaction: Transaction, accounts: dict[int, _Account]) -> None:
+    rows = []
+    for account in accounts.values():
+        jobs = [event.job for event in account.events if event.job is not None]
+        for place, job in enumerate(jobs, start=account.incident["job_count"]):
+            if job.context and (place < CONTEXTS_OF_FIRST or place % CONTEXT_OF_EVERY == 0):
+                rows.append(
+                    (job.panda_id, job.culprit_log, job.context_first_line, job.culprit_line_number, job.context)
+                )
+    transaction.insert_many(_KEEP_CONTEXT, sorted(rows))
+
+
 def _break_down(transaction: Transaction, accounts: dict[int, _Account]) -> None:
     counts: Counter[tuple[int, str, str]] = Counter()
     for incident_id, account in accounts.items():
         for event in account.events:
-            counts.update((incident_id, dimension, value) for dimension, value in event.breakdown())
-    rows = [(*key, count) for key, count in sorted(counts.items())]
+            for dimension, value in event.breakdown():
+                counts[incident_id, dimension, value] += event.count
+    rows = [(*key, count) for key, count in sorted(_bounded(transaction, accounts, counts).items())]
     for row in transaction.insert_returning(_BREAK_DOWN, rows):
         if row["is_new"]:
             accounts[row["incident_id"]].new_values[row["dimension"]] += 1
 
 
+def _bounded(
+    transaction: Transaction, accounts: dict[int, _Account], counts: Counter[tuple[int, str, str]]
+) -> Counter[tuple[int, str, str]]:
+    """No more than 2000 values of a dimension: what is beyond them is counted together."""
+    values: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for incident_id, dimension, value in counts:
+        values[incident_id, dimension].append(value)
+    crowded = {
+        place: _known_count(transaction, accounts[place[0]].incident, *place)
+        for place, fresh in values.items()
+        if _known_at_most(accounts[place[0]].incident, place[1]) + len(fresh) > MOST_VALUES
+    }
+    if not crowded:
+        return counts
+    asked = [(*place, value) for place in crowded for value in values[place]]
+    names = dict(zip(("incident_ids", "dimensions", "values"), map(list, zip(*asked, strict=True)), strict=True))
+    known = {tuple(row.values()) for row in transaction.fetch(_KNOWN_VALUES, names)}
+    bounded: Counter[tuple[int, str, str]] = Counter()
+    for key in sorted(counts):
+        place = key[:2]
+        if place in crowded and key not in known:
+            if crowded[place] >= MOST_VALUES:
+                bounded[(*place, OTHERS)] += counts[key]
+                continue
+            crowded[place] += 1
+        bounded[key] += counts[key]
+    return bounded
+
+
+def _known_at_most(incident: Row, dimension: str) -> int:
+    name = _DISTINCT.get(dimension)
+    return int(incident[name]) if name else int(incident["job_count"] + incident["record_count"])
+
+
+def _known_count(transaction: Transaction, incident: Row, incident_id: int, dimension: str) -> int:
+    if dimension in _DISTINCT:
+        return _known_at_most(incident, dimension)
+    return int(transaction.fetch(_COUNT_VALUES, {"incident_id": incident_id, "dimension": dimension})[0]["count"])
+
+
 def _bin(transaction: Transaction, accounts: dict[int, _Account], now: datetime) -> None:
-    counts = Counter(
-        (incident_id, bin_start(time_of(event, now)))
-        for incident_id, account in accounts.items()
-        for event in account.events
-    )
+    counts: Counter[tuple[int, datetime]] = Counter()
+    for incident_id, account in accounts.items():
+        for event in account.events:
+            counts[incident_id, bin_start(time_of(event, now))] += event.count
     transaction.insert_many(_BIN, [(*key, count) for key, count in sorted(counts.items())])
 
 
@@ -195,23 +233,52 @@ def bin_start(time: datetime) -> datetime:
     return time - timedelta(seconds=time.timestamp() % BIN_S)
 
 
-def _account(transaction: Transaction, accounts: dict[int, _Account]) -> None:
-    rows = []
+def _account(transaction: Transaction, accounts: dict[int, _Account], now: datetime) -> dict[int, Row]:
+    """Add everything up; what people know of and what became worse is told. Returns the incidents' new counts."""
+    rows, worse = [], []
     for incident_id, account in sorted(accounts.items()):
         before = account.incident
         jobs = [event.job for event in account.events if event.job is not None]
+        residue = [job for job in jobs if job.is_residue]
         lost = sum(job.lost_core_s for job in jobs)
         distinct = {name: before[name] + account.new_values[dimension] for dimension, name in _DISTINCT.items()}
-        span_s = (before["last_seen"] - before["first_seen"]).total_seconds()
-        impact = severity_of_impact(
-            before["lost_core_s"] + lost, span_s, distinct["queue_count"], distinct["user_count"]
-        )
-        severity = worst(before["severity"], impact, *(event.severity for event in account.events))
+        severity = _severity(account, before["lost_core_s"] + lost, distinct)
+        if account.is_shown and severity != before["severity"]:
+            worse.append((incident_id, severity, rule_of(account.all_events[0])))
+            severity = before["severity"]
         rows.append(
             (
-                *(incident_id, len(jobs), len(account.events) - len(jobs), lost),
-                *(distinct["queue_count"], distinct["task_count"], distinct["user_count"], severity),
+                *(incident_id, len(jobs), sum(event.count for event in account.events if event.job is None), lost),
+                *(len(residue), sum(job.lost_core_s for job in residue), *distinct.values(), severity),
                 max((job.panda_id for job in jobs), default=None),
             )
         )
-    transaction.insert_many(_ACCOUNT, rows)
+    counted = {row["incident_id"]: row for row in transaction.insert_returning(_ACCOUNT, rows)}
+    for incident_id, severity, who in worse:
+        act = life.Act(who, "worse", f"now {severity}", is_automatic=True)
+        life.touch(transaction, incident_id, act, now, "worse", severity=severity)
+    return counted
+
+
+def _severity(account: _Account, lost_core_s: int, distinct: dict[str, int]) -> str:
+    """It only rises, and not at all while a person holds the incident."""
+    before = account.incident
+    if before["held_by"]:
+        return str(before["severity"])
+    span_s = (before["last_seen"] - before["first_seen"]).total_seconds()
+    impact = severity_of_impact(loss_rate(lost_core_s, span_s), distinct["queue_count"], distinct["user_count"])
+    return worst(before["severity"], impact, *(event.severity for event in account.events))
+
+
+def _open(transaction: Transaction, accounts: dict[int, _Account], rows: dict[int, Row], now: datetime) -> None:
+    """Note what was made open, and open the candidates that their rule opens."""
+    openings, candidates = [], []
+    for incident_id, account in accounts.items():
+        row = rows[incident_id]
+        if row["state"] == IncidentState.CANDIDATE:
+            candidates.append({**row, "must_open": any(event.opens for event in account.all_events)})
+        elif account.incident["is_new"]:
+            opener = next(event for event in account.all_events if event.opens)
+            openings.append(life.Opening(incident_id, row["state"], row["severity"], rule_of(opener)))
+    life.note_openings(transaction, openings, now)
+    promote(transaction, candidates, now)
