@@ -179,7 +179,7 @@ def test_one_incident_with_everything(database: Database, store: IncidentStore) 
     store.ingest_ended_jobs()
     store.ingest_records({"records": [record("stored it", level="INFO", component="pilot", panda_id=ids[-1])]}, "p")
     (incident_id,) = {
-        row["incident_id"] for row in database.fetch("SELECT incident_id FROM incident_jobs WHERE host = 'wn2'")
+        row["incident_id"] for row in database.fetch("SELECT incident_id FROM incident_jobs WHERE host = 'CERN wn2'")
     }
     store.acknowledge(incident_id, "ann", "mine")
     detail = incident_detail(database, incident_id, utc_now())
@@ -194,7 +194,8 @@ def test_one_incident_with_everything(database: Database, store: IncidentStore) 
         (job["panda_id"] for job in jobs), reverse=True
     )
     assert jobs[0]["incident_id"] == incident_id and jobs[0]["culprit_line"] == "ValueError: bad"
-    assert detail["breakdown"]["modification_host"] == [{"value": "wn1", "count": 25}, {"value": "wn2", "count": 2}]
+    nodes = [{"value": "CERN wn1", "count": 25}, {"value": "CERN wn2", "count": 2}]
+    assert detail["breakdown"]["modification_host"] == nodes
     assert detail["breakdown"]["jedi_task_id"] == [{"value": 10_000_001, "count": 27}]
     assert [entry["message"] for entry in detail["records"]] == ["stored it"]
     assert set(detail["records"][0]) == {"time", "level", "component", "message", "traceback", "host", "fields"}

@@ -215,10 +215,10 @@ def test_every_change_of_state_is_in_the_activity(database: Database, store: Inc
     assert (row["state"], row["owner"]) == ("acknowledged", "ann")
     assert store.resolve(incident_id, "ann", "fixed")["state"] == "resolved"
     reopened = store.reopen(incident_id, "bob")
-    assert (reopened["state"], reopened["owner"]) == ("open", "")
+    assert (reopened["state"], reopened["owner"]) == ("reopened", "")
     activity = database.fetch("SELECT who, action, comment FROM incident_activity ORDER BY activity_id")
     assert [tuple(row.values()) for row in activity] == [
-        ("rule failure_burst", "open", ""),
+        ("rule failure_burst v1", "open", "1 job is lost after all retries"),
         ("ann", "acknowledge", "looking"),
         ("ann", "resolve", "fixed"),
         ("bob", "reopen", ""),
