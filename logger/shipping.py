@@ -64,6 +64,7 @@ class Shipper:
         self._bytes = 0
         self._batch_limit = MAX_BATCH_RECORDS
         self._unreported = 0
+        self._tried: int | None = None  # losses told with a batch that was not answered
         self._thread: threading.Thread | None = None
         self._hurry = False
         self._flushes_asked = 0
@@ -236,7 +237,7 @@ class Shipper:
                 source = self._disk.oldest_of_the_dead()
             stretch = source.read(self._batch_limit, MAX_BATCH_BYTES) if source else None
             batch = stretch.lines if stretch else [line.data for line in self._pending[: self._batch_limit]]
-            told = self._unreported
+            told = self._unreported if self._tried is None else self._tried
             if not batch:
                 self._settle(batch, source, stretch)
                 return True
@@ -244,7 +245,7 @@ class Shipper:
         with self._custody:
             if self._has_ended():
                 return False
-            is_settled = self._judge(answer, len(batch))
+            is_settled = self._judge(answer, len(batch), told)
             if is_settled:
                 self._reported(told if answer.is_taken else 0)
                 self._settle(batch, source, stretch)
@@ -265,21 +266,26 @@ class Shipper:
             with self._changed:
                 self._forget(len(batch))
 
-    def _judge(self, answer: Answer, count: int) -> bool:
-        """Whether the batch is dealt with, for good or ill; if not, when to try again."""
-        self._batch_limit = max(1, count // 2) if answer.is_too_large else MAX_BATCH_RECORDS
-        if answer.is_taken:
-            self.sent += count - min(count, answer.rejected)
-            with self._changed:
-                self.dropped += min(count, answer.rejected)  # the server knows of these
-        elif answer.is_final or (answer.is_too_large and count == 1):
-            self.lose(count)
-        elif not answer.is_too_large:
-            self._note_failure(answer.retry_after_s)
+    def _judge(self, answer: Answer, count: int, told: int = 0) -> bool:
+        """Whether the batch is dealt with, for good or ill; if not, when to try again.
+
+        A batch that may have been stored is sent again as it was, with the losses it told of: then the server knows it all.
+        """
+        is_refused = answer.is_final or (answer.is_too_large and count == 1)
+        if not answer.is_taken and not is_refused:
+            self._batch_limit, self._tried = (max(1, count // 2), None) if answer.is_too_large else (count, told)
+            if not answer.is_too_large:
+                self._note_failure(answer.retry_after_s)
             return False
-        else:
-            return False
+        self._batch_limit, self._tried = MAX_BATCH_RECORDS, None
         self._pause_s = self._retry_at = 0.0
+        if is_refused:
+            self.lose(count)
+        else:
+            rejected = min(count, answer.rejected)
+            self.sent += count - rejected
+            with self._changed:
+                self.dropped += rejected  # the server knows of these
         return True
 
     def _note_failure(self, retry_after_s: float) -> None:

@@ -353,3 +353,26 @@ def test_the_programs_log_call_never_fails(server: Server, capfd: pytest.Capture
     assert all(len(str(record)) < 60_000 for record in server.records)
     assert handler.dropped + server.messages.count("at the end of the stack") >= 1
     handler.close()
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+def test_losses_told_with_a_batch_whose_answer_was_lost_are_told_once(
+    server: Server, tmp_path: Path, log: logging.Logger, spooled: bool
+) -> None:
+    server.statuses = [0, 503, 0]
+    handler = attached(log, server.url, spool=tmp_path if spooled else "")
+    handler._shipper.lose(7)
+    log.error("one")
+    for number in range(4):
+        handler.flush()
+        handler._shipper.lose(1)
+        log.info("more %d", number)
+    handler.flush()
+    assert server.stored == ["one", *(f"more {number}" for number in range(4))]
+    heard: set[tuple[str, int]] = set()
+    told = 0
+    for batch in server.batches:  # as the server counts: not when all of a batch had come before
+        known = {(batch["source"], record["seq"]) for record in batch["records"]}
+        told += 0 if known <= heard else batch["dropped"]
+        heard |= known
+    assert told == 11 == handler.dropped
