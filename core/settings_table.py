@@ -61,7 +61,9 @@ def _tables(
 
 def masked(name: str, value: Any) -> Any:
     """A value as people may see it."""
-    if name.endswith("_secret"):
+    if isinstance(value, Mapping) and name.endswith("secrets"):
+        return dict.fromkeys(value, "***")
+    if name.endswith(("_secret", ".password", ".token")):
         return "***" if value else ""
     if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
         return f"{len(value)} tables"

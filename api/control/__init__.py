@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from api.control import accounts, data, incidents, queues, records, retry, shares, tasks, users, workers
+from api.control import (
+    accounts,
+    data,
+    incident_notices,
+    incidents,
+    queues,
+    records,
+    retry,
+    shares,
+    tasks,
+    users,
+    workers,
+)
 from api.operations import Handler
 
 HANDLERS: list[Handler] = [
@@ -35,4 +47,8 @@ HANDLERS: list[Handler] = [
     incidents.resolve,
     incidents.reopen,
     records.ingest_records,
+    incident_notices.add_notice_route,
+    incident_notices.change_notice_route,
+    incident_notices.remove_notice_route,
+    incident_notices.test_notice_route,
 ]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.concurrency import run_in_threadpool
 
 from api.monitor.agents import agents
+from api.monitor.incident_notices import notice_routes, notices
 from api.monitor.incidents import incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
@@ -39,6 +40,8 @@ HANDLERS: list[Handler] = [
     task,
     incidents,
     incident,
+    notices,
+    notice_routes,
     throughput_bins,
     retry_rules_seen,
     retry_deeds,

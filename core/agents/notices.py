@@ -8,7 +8,7 @@ from core.agents.base import Agent
 from core.database import Database, Row
 from core.notices import outbox
 from core.notices.letters import letter_about
-from core.notices.post import NotEver, NotKnown, NotNow, post
+from core.notices.post import Door, NotEver, NotKnown, NotNow, post
 from core.text import clean
 from core.workload_settings import MailSettings
 
@@ -54,7 +54,7 @@ class Notices(Agent):
             outbox.note_given_up(self._database, notice_id, "the task is gone", state="failed")
             return True
         try:
-            post(self._mail.server, letter)
+            post(Door(self._mail.server, self._mail.tls, self._mail.user, self._mail.password), letter)
         except NotNow as error:
             if not outbox.note_later(self._database, notice, clean(error, 500)):
                 self._warn(task_id, f"was given up after {notice['attempts']} attempts: {error}")

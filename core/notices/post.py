@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import smtplib
+import ssl
+from dataclasses import dataclass
 from email.message import EmailMessage
 
 _TIMEOUT_S = 20.0
-_PORT = 25
+_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _PERMANENT = 500
+_OURSELVES = ("localhost", "127.0.0.1", "::1")
 
 
 class NotNow(Exception):
@@ -22,12 +25,22 @@ class NotKnown(Exception):
     """The connection broke after the letter was given: it may have been taken."""
 
 
-def post(server: str, message: EmailMessage) -> None:
-    """Hand the letter to `server` (host or host:port). Raises NotNow, NotEver or NotKnown."""
-    host, _, port = server.rpartition(":") if server.rpartition(":")[2].isdecimal() else (server, "", "")
+@dataclass(frozen=True)
+class Door:
+    """A mail server as it is reached. `server`: host or host:port; `tls`: none, starttls or tls (from the first byte);
+    `user`: who logs in, empty for nobody."""
+
+    server: str
+    tls: str = "none"
+    user: str = ""
+    password: str = ""
+
+
+def post(door: Door, message: EmailMessage) -> None:
+    """Hand the letter to the server. Raises NotNow, NotEver or NotKnown. A password never travels in the clear: without
+    TLS nobody logs in but at this machine itself."""
     try:
-        with smtplib.SMTP(host.strip("[]"), int(port or _PORT), timeout=_TIMEOUT_S) as client:
-            client.ehlo_or_helo_if_needed()
+        with _reached(door) as client:
             _check(*client.mail(str(message["From"])))
             _check(*client.rcpt(str(message["To"])))
             _give(client, message)
@@ -36,6 +49,36 @@ def post(server: str, message: EmailMessage) -> None:
     except (smtplib.SMTPException, OSError, ValueError) as error:
         # a name of a server or a sender that cannot be, as well: whoever mends the settings finds the letters waiting
         raise NotNow(f"{type(error).__name__}: {error}") from error
+
+
+def _reached(door: Door) -> smtplib.SMTP:
+    """A connection that is greeted, secured and logged in, as the door says."""
+    server = door.server
+    host, _, port = server.rpartition(":") if server.rpartition(":")[2].isdecimal() else (server, "", "")
+    host, number = host.strip("[]"), int(port or _PORTS[door.tls])
+    if door.user and door.tls == "none" and host not in _OURSELVES:
+        raise NotNow("a password is sent over TLS only: set [mail] tls to starttls or tls")
+    if door.tls == "tls":
+        client: smtplib.SMTP = smtplib.SMTP_SSL(host, number, timeout=_TIMEOUT_S, context=ssl.create_default_context())
+    else:
+        client = smtplib.SMTP(host, number, timeout=_TIMEOUT_S)
+    try:
+        if door.tls == "starttls":
+            client.starttls(context=ssl.create_default_context())
+        client.ehlo_or_helo_if_needed()
+        if door.user:
+            _log_in(client, door)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _log_in(client: smtplib.SMTP, door: Door) -> None:
+    try:
+        client.login(door.user, door.password)
+    except smtplib.SMTPAuthenticationError as error:  # whoever mends the settings finds the letters waiting
+        raise NotNow(f"{error.smtp_code}: the mail server does not take [mail] user and password") from error
 
 
 def _give(client: smtplib.SMTP, message: EmailMessage) -> None:

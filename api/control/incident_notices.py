@@ -1,0 +1,70 @@
+"""Where changes of incidents are told: operators add, change, remove and test the routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from api.identity.access import Access
+from api.operations import Context, Created, operation
+from api.strict import StrictBody
+from logger.notices.routes import add_route, change_route, remove_route, shown
+from logger.notices.testing import send_test
+
+
+class RouteBody(StrictBody):
+    """A route, or what of it changes."""
+
+    name: str | None = Field(None, max_length=80)
+    position: int | None = Field(None, description="routes are asked in this order")
+    matcher: dict[str, str] | None = Field(
+        None, description="severity (at least), kind, queue, owner, assigned_to, verdict, class, component: as filters"
+    )
+    channel: str | None = Field(None, description="webhook, slack or mail")
+    target: str | None = Field(None, max_length=2000, description="address of the webhook, or a mail address")
+    secret_name: str | None = Field(None, max_length=80, description="a key of [notices.secrets] in the settings")
+    options: dict[str, bool] | None = Field(None, description="may_repeat")
+    changes: list[str] | None = Field(None, description="empty: opened, reopened, worse, resolved")
+    group_by: list[str] | None = Field(None, description="kind, severity, computing_site, verdict, component")
+    group_wait_s: int | None = Field(None, description="how long a change waits for others, in seconds")
+    max_per_hour: int | None = Field(None, description="messages; what comes beyond is joined")
+    is_active: bool | None = None
+    is_final: bool | None = Field(None, description="later routes hear nothing of what this one tells")
+
+    def fields(self) -> dict[str, Any]:
+        """What was given."""
+        return {name: value for name, value in self.model_dump(exclude={"version"}).items() if value is not None}
+
+
+class RouteChangeBody(RouteBody):
+    """What of a route changes, and the version that its editor saw."""
+
+    version: int = Field(ge=1, description="version of the route as it was read")
+
+
+@operation("POST", "/api/control/notice-routes", access=Access.OPERATOR)
+def add_notice_route(context: Context, body: RouteBody) -> Created:
+    """Add a route."""
+    return Created({"route": shown(add_route(context.database, body.fields(), context.caller.user_name))})
+
+
+@operation("PUT", "/api/control/notice-route/{route_id}", access=Access.OPERATOR)
+def change_notice_route(context: Context, route_id: int, body: RouteChangeBody) -> dict[str, Any]:
+    """Change what is given of a route; refused when somebody else changed it meanwhile."""
+    row = change_route(context.database, route_id, body.fields(), body.version, context.caller.user_name)
+    return {"route": shown(row)}
+
+
+@operation("DELETE", "/api/control/notice-route/{route_id}", access=Access.OPERATOR)
+def remove_notice_route(context: Context, route_id: int) -> dict[str, Any]:
+    """Remove a route; what waits for it is not sent."""
+    return {"route": shown(remove_route(context.database, route_id, context.caller.user_name))}
+
+
+@operation("POST", "/api/control/notice-route/{route_id}/test", access=Access.OPERATOR)
+def test_notice_route(context: Context, route_id: int) -> dict[str, Any]:
+    """Send one message to a route at once, and say what its receiver answered and how long that took."""
+    services = context.services
+    who = context.caller.user_name
+    return {"test": send_test(context.database, context.settings, route_id, who, services.clock)}
