@@ -1,0 +1,296 @@
+"""Merges and splits: counts are exact on both sides, later events follow, nothing is lost when they are taken back."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.database import Database, Transaction
+from core.errors import Conflict, InvalidInput, UnknownObject
+from logger.events import CoveredJob, Event
+from logger.folding import fold
+from logger.grouping import live_links, merge, resolve, split, undo_link
+from logger.life import Act
+from logger.links import Links, Step
+from logger.moving import all_of, of_jobs, of_records
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ANN = Act("ann", "merge", "same cause", via="cli")
+_ids = itertools.count(5_000_000)
+
+
+def event(key: str, site: str = "CERN", task: int = 1, user: str = "u", **changes: Any) -> Event:
+    """A failed job of a trouble."""
+    job = CoveredJob(next(_ids), lost_core_s=7, is_residue=task % 2 == 1, endpoint=f"{site}_DATADISK")
+    minutes = changes.pop("minutes", 0)
+    values: dict[str, Any] = {
+        **{"rule": "failure_burst", "kind": "failure_burst", "fingerprint": key, "grouping": "alike", "title": key},
+        **{"time": NOW - timedelta(minutes=minutes), "severity": "warning", "component": "pilot", "code": 1305},
+        **{"computing_site": site, "jedi_task_id": task, "user_name": user, "host": f"wn.{site}", "job": job},
+    }
+    return Event(**{**values, **changes})
+
+
+def fold_all(database: Database, *events: Event) -> None:
+    with database.transaction() as transaction:
+        fold(transaction, events, NOW)
+
+
+def incident_of(database: Database, key: str) -> dict[str, Any]:
+    """The newest incident of a fingerprint."""
+    statement = "SELECT * FROM incidents WHERE fingerprint = %(key)s ORDER BY incident_id DESC LIMIT 1"
+    row = database.fetch_one(statement, {"key": key})
+    assert row is not None
+    return row
+
+
+def job_counts(database: Database) -> dict[str, int]:
+    rows = database.fetch("SELECT fingerprint, job_count FROM incidents WHERE job_count > 0")
+    return {row["fingerprint"]: row["job_count"] for row in rows}
+
+
+def assert_exact(database: Database) -> None:
+    """Counts, breakdown and bins of every incident are those of its jobs and records."""
+    with database.transaction() as transaction:
+        for incident in transaction.fetch("SELECT * FROM incidents"):
+            counted, wanted = all_of(transaction, incident), _derived(transaction, incident["incident_id"])
+            assert +counted.counts == +wanted.counts
+            assert counted.breakdown == wanted.breakdown and counted.bins == wanted.bins
+            for column, dimension in _DISTINCT.items():
+                distinct = sum(name == dimension for name, _ in wanted.breakdown)
+                assert incident[column] == distinct, column
+            if wanted.first:
+                assert incident["first_seen"] == wanted.first and incident["last_seen"] == wanted.last
+
+
+_DISTINCT = {"queue_count": "computing_site", "task_count": "jedi_task_id", "user_count": "prod_user_name"}
+
+
+def _derived(transaction: Transaction, incident_id: int) -> Any:
+    key = {"id": incident_id}
+    jobs = transaction.fetch("SELECT * FROM incident_jobs WHERE incident_id = %(id)s", key)
+    records = transaction.fetch("SELECT * FROM log_records WHERE incident_id = %(id)s", key)
+    return of_jobs(jobs) + of_records(records)
+
+
+def do(database: Database, what: Any, *arguments: Any) -> dict[str, Any]:
+    with database.transaction() as transaction:
+        row: dict[str, Any] = what(transaction, *arguments, ANN, NOW)
+        return row
+
+
+# --- where events go
+
+
+def test_a_split_wins_over_a_merge_and_chains_are_followed() -> None:
+    links = Links(
+        {"a": Step(1, "b"), "b": Step(2, "c")},
+        {"c": {("computing_site", "BNL"): Step(3, "c|BNL")}, "a": {("jedi_task_id", "9"): Step(4, "a|9")}},
+    )
+    keys = [
+        resolve([event("a", site, task)], links)[0].fingerprint
+        for site, task in (("CERN", 1), ("BNL", 1), ("BNL", 9), ("CERN", 9))
+    ]
+    assert keys == ["c", "c|BNL", "a|9", "a|9"]
+    (unchanged,) = resolve([event("x")], links)
+    assert unchanged.fingerprint == "x" and unchanged.own_fingerprint == ""
+
+
+def test_the_own_key_stays_beside_it_and_the_old_key_is_followed_when_the_new_has_no_link() -> None:
+    links = Links({"v1:a": Step(1, "b")})
+    (moved,) = resolve([event("v2:a", legacy_fingerprint="v1:a")], links)
+    assert (moved.fingerprint, moved.own_fingerprint, moved.legacy_fingerprint) == ("b", "v1:a", "")
+    assert resolve([moved], links) == [moved]
+
+
+def test_no_chain_is_followed_for_ever() -> None:
+    circle = Links({"a": Step(1, "b"), "b": Step(2, "a")})
+    assert resolve([event("a")], circle)[0].fingerprint == "a"
+    long = Links({str(n): Step(n, str(n + 1)) for n in range(1, 30)})
+    assert resolve([event("1")], long)[0].fingerprint == "9"
+
+
+# --- merge
+
+
+def test_a_merge_moves_everything_and_later_events_follow(database: Database) -> None:
+    fold_all(database, *(event("a", site, minutes=n) for n, site in enumerate(("CERN", "BNL", "CERN", "RAL"))))
+    fold_all(database, event("b", "BNL", task=2, user="bob"), event("b", "FZK", task=2))
+    a, b = incident_of(database, "a"), incident_of(database, "b")
+    link = do(database, merge, a["incident_id"], b["incident_id"])
+    assert job_counts(database) == {"b": 6}
+    assert_exact(database)
+    merged, stays = incident_of(database, "a"), incident_of(database, "b")
+    assert (merged["state"], merged["merged_into"]) == ("resolved", b["incident_id"])
+    assert stays["queue_count"] == 4 and stays["user_count"] == 2 and stays["jedi_task_id"] is None
+    assert link["kind"] == "merge" and link["target"] == "b"
+    fold_all(database, event("a", "CERN"), event("a", "NEW"))
+    assert job_counts(database) == {"b": 8}
+    assert_exact(database)
+    what = database.fetch("SELECT action, comment FROM incident_activity WHERE who = 'ann' ORDER BY activity_id")
+    assert [row["action"] for row in what] == ["merge", "merge"]
+    assert what[0]["comment"] == f"merged into incident {b['incident_id']}: same cause"
+    audit = database.fetch("SELECT object_id, action, via FROM audit WHERE who = 'ann' ORDER BY audit_id")
+    assert [(row["action"], row["via"]) for row in audit] == [("merge", "cli")] * 2
+
+
+def test_an_undone_merge_is_as_before_with_what_came_meanwhile(database: Database) -> None:
+    fold_all(database, event("a"), event("a", "BNL", minutes=20), event("b", "FZK", minutes=40))
+    a, b = incident_of(database, "a"), incident_of(database, "b")
+    link = do(database, merge, a["incident_id"], b["incident_id"])
+    fold_all(database, event("a", "RAL"), event("b", "RAL"))
+    do(database, undo_link, link["link_id"])
+    assert job_counts(database) == {"a": 3, "b": 2}
+    assert_exact(database)
+    back = incident_of(database, "a")
+    assert back["incident_id"] == a["incident_id"] and back["merged_into"] is None
+    assert back["state"] == a["state"] and back["resolution"] == ""
+    fold_all(database, event("a"))
+    assert job_counts(database) == {"a": 4, "b": 2}
+    with pytest.raises(Conflict, match="undone already"):
+        do(database, undo_link, link["link_id"])
+    with pytest.raises(UnknownObject):
+        do(database, undo_link, 999)
+
+
+def test_what_cannot_be_merged_says_why(database: Database) -> None:
+    fold_all(database, event("a"), event("b"), event("c"))
+    a, b, c = (incident_of(database, key)["incident_id"] for key in "abc")
+    with pytest.raises(InvalidInput) as itself:
+        do(database, merge, a, a)
+    assert itself.value.field == "into"
+    with pytest.raises(UnknownObject):
+        do(database, merge, a, 99_999)
+    do(database, merge, a, b)
+    for source, target, field in ((a, c, "incident_id"), (c, a, "into")):
+        with pytest.raises(Conflict, match="is resolved") as refused:
+            do(database, merge, source, target)
+        assert refused.value.field == field
+    assert job_counts(database) == {"b": 2, "c": 1}
+
+
+# --- split
+
+
+def test_a_split_takes_what_is_there_and_what_comes(database: Database) -> None:
+    fold_all(database, event("a"), event("a", "BNL", minutes=3), event("a", "BNL", task=2, minutes=9))
+    a = incident_of(database, "a")["incident_id"]
+    link = do(database, split, a, "computing_site", "BNL")
+    assert job_counts(database) == {"a": 1, "a|computing_site=BNL": 2}
+    assert_exact(database)
+    part = incident_of(database, "a|computing_site=BNL")
+    assert link["into_incident_id"] == part["incident_id"]
+    assert part["state"] == "open" and part["opened_by"] == "ann" and part["change_seq"] == 1
+    assert part["opened_time"] is not None and part["computing_site"] == "BNL"
+    fold_all(database, event("a", "BNL"), event("a", "CERN"))
+    assert job_counts(database) == {"a": 2, "a|computing_site=BNL": 3}
+    do(database, undo_link, link["link_id"])
+    assert job_counts(database) == {"a": 5}
+    assert_exact(database)
+    over = incident_of(database, "a|computing_site=BNL")
+    assert (over["state"], over["merged_into"]) == ("resolved", a)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value"),
+    [
+        ("jedi_task_id", "2"),
+        ("prod_user_name", "bob"),
+        ("modification_host", "wn.BNL"),
+        ("storage", "BNL_DATADISK"),
+        ("step", "stage-in"),
+    ],
+)
+def test_by_what_a_trouble_can_be_split(database: Database, dimension: str, value: str) -> None:
+    fold_all(database, event("a"), event("a", "BNL", task=2, user="bob", step="stage-in"))
+    do(database, split, incident_of(database, "a")["incident_id"], dimension, value)
+    assert job_counts(database) == {"a": 1, f"a|{dimension}={value}": 1}
+    fold_all(database, event("a", "BNL", task=2, user="bob", step="stage-in"))
+    assert job_counts(database) == {"a": 1, f"a|{dimension}={value}": 2}
+
+
+def test_what_cannot_be_split_says_why(database: Database) -> None:
+    fold_all(database, event("a"), event("a", "BNL"))
+    a = incident_of(database, "a")["incident_id"]
+    for dimension, value, error, field in (
+        ("colour", "red", InvalidInput, "dimension"),
+        ("computing_site", "RAL", InvalidInput, "value"),
+        ("jedi_task_id", "1", Conflict, "value"),
+    ):
+        with pytest.raises(error) as refused:
+            do(database, split, a, dimension, value)
+        assert refused.value.field == field and refused.value.remedy
+    do(database, split, a, "computing_site", "BNL")
+    with pytest.raises(Conflict, match="split off already"):
+        do(database, split, a, "computing_site", "BNL")
+    part = incident_of(database, "a|computing_site=BNL")["incident_id"]
+    with pytest.raises(Conflict, match="already") as circle:
+        do(database, merge, part, a)
+    assert "undo" in str(circle.value.remedy)
+
+
+# --- whatever people do
+
+
+_STEP = st.one_of(
+    st.tuples(st.just("fold"), st.sampled_from("abc"), st.sampled_from(["CERN", "BNL", "RAL"])),
+    st.tuples(st.just("merge"), st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.just("split"), st.integers(0, 9), st.sampled_from(["CERN", "BNL"])),
+    st.tuples(st.just("undo"), st.integers(0, 9), st.just(0)),
+)
+
+
+@settings(max_examples=25)
+@given(steps=st.lists(_STEP, min_size=3, max_size=14))
+def test_counts_are_exact_after_any_steps_and_all_undone_is_as_if_nothing_was(
+    shared_database: Database, steps: list[tuple[str, Any, Any]]
+) -> None:
+    database = shared_database
+    database.execute(
+        "TRUNCATE incidents, incident_jobs, incident_breakdown, incident_bins, fingerprint_links, log_records"
+    )
+    folded: Counter[str] = Counter()
+    for what, one, other in [("fold", "a", "CERN"), ("fold", "b", "BNL"), *steps]:
+        if what == "fold":
+            fold_all(database, event(one, other))
+            folded[one] += 1
+        else:
+            _try(database, what, one, other)
+        assert_exact(database)
+    for row in database.fetch("SELECT link_id FROM fingerprint_links WHERE undone_time IS NULL ORDER BY link_id DESC"):
+        do(database, undo_link, row["link_id"])
+        assert_exact(database)
+    assert job_counts(database) == dict(folded)
+
+
+def _try(database: Database, what: str, one: int, other: Any) -> None:
+    """A step of a person, which may be refused."""
+    living = [
+        row["incident_id"]
+        for row in database.fetch("SELECT incident_id FROM incidents WHERE state <> 'resolved' ORDER BY incident_id")
+    ]
+    links = [row["link_id"] for row in database.fetch("SELECT link_id FROM fingerprint_links ORDER BY link_id")]
+    try:
+        if what == "merge":
+            do(database, merge, living[one % len(living)], living[other % len(living)])
+        elif what == "split":
+            do(database, split, living[one % len(living)], "computing_site", other)
+        elif links:
+            do(database, undo_link, links[one % len(links)])
+    except (Conflict, InvalidInput):
+        pass
+
+
+def test_links_hold_while_somebody_folds(database: Database) -> None:
+    """A merge waits for those who fold by the links as they were."""
+    fold_all(database, event("a"), event("b"))
+    with database.transaction() as folding, database.transaction() as other:
+        assert not live_links(folding)
+        free = other.fetch_one("SELECT pg_try_advisory_xact_lock(7307) AS free")
+        assert free == {"free": False}
