@@ -16,8 +16,8 @@ SAME: Literal[""] = ""
 """As the phase of the job says."""
 
 _PILOT: tuple[tuple[Step | Literal[""], ErrorClass, tuple[int, ...]], ...] = (
-    ("stage-in", "data", (1099, 1100, 1103, 1145, 1171, 1242, 1326, 1331, 1361, 1362, 1368, 1374)),
-    ("stage-in", "storage", (1180, 1191)),
+    ("stage-in", "data", (1099, 1100, 1103, 1145, 1171, 1191, 1242, 1326, 1331, 1361, 1362, 1368, 1374)),
+    ("stage-in", "storage", (1180,)),
     ("stage-in", "network", (1151,)),
     ("stage-in", "central", (1316, 1321, 1322)),
     ("stage-in", "auth", (1338,)),

@@ -6,6 +6,7 @@ Lines are what `\\n` separates, counted from 1, as the log pages count them.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from logger.culprit import (
     shells,
     transfers,
 )
-from logger.culprit.cleaning import MAX_LINE_CHARACTERS, Log, searchable, shown, shown_culprit
+from logger.culprit.cleaning import MAX_LINE_CHARACTERS, Hints, Log, searchable, shown, shown_culprit
 from logger.culprit.pattern import LAST_LINE, Culprit, Found, Pattern
 from logger.texts import harmless
 
@@ -59,12 +60,20 @@ PATTERNS: tuple[Pattern, ...] = (
     *batch.PATTERNS,
     *resources.LATE,
     *network.PATTERNS,
+    *network.PYTHON_EXCEPTIONS,
     *shells.COMMANDS,
     builds.MAKE,
     *shells.ENDS,
     *generic.PATTERNS,
 )
 """In the order they are tried: what names a cause most surely first. A row here needs a sample log in its test."""
+
+_HINTS = Hints(hint for pattern in PATTERNS for hint in pattern.hints)
+_ALWAYS = tuple(index for index, pattern in enumerate(PATTERNS) if not pattern.hints)
+_BY_HINT: dict[str, list[int]] = defaultdict(list)
+for _index, _pattern in enumerate(PATTERNS):
+    for _hint in _pattern.hints:
+        _BY_HINT[_hint].append(_index)
 
 _REFINED = frozenset({"python_traceback", "java_cause", "java_exception", "python_exception"})
 _REFINING = (
@@ -78,6 +87,7 @@ _REFINING = (
     *databases.PATTERNS,
     *containers.PATTERNS,
     *network.PATTERNS,
+    *network.PYTHON_EXCEPTIONS,
 )
 """The rows that tell more of an exception whose line was found by its traceback."""
 
@@ -101,30 +111,42 @@ def find_culprit(log: str | bytes) -> Culprit | None:
         return None
     second_hand: tuple[Pattern, Found] | None = None
     retried: tuple[Pattern, Found] | None = None
-    for pattern in PATTERNS:
+    for pattern in _possible_patterns(searched):
         if pattern.is_generic and second_hand:
             return _culprit(searched, *second_hand)
         if pattern.name == LAST_LINE and retried:
             return _culprit(searched, *retried)
         for found in pattern.find(searched):
-            if _can_be_tried_again(pattern) and _was_tried_again(searched, found):
-                retried = retried or (pattern, found)
+            told = _refined(searched, pattern, found)
+            if _can_be_tried_again(told) and _was_tried_again(searched, found):
+                retried = retried or (told, found)
             elif found.is_second_hand:
-                second_hand = (pattern, found)
+                second_hand = (told, found)
                 break
             else:
-                return _culprit(searched, pattern, found)
+                return _culprit(searched, told, found)
     return None
 
 
-def _culprit(log: Log, pattern: Pattern, found: Found) -> Culprit:
+def _possible_patterns(log: Log) -> list[Pattern]:
+    """Those with a hint in the log, in their order."""
+    possible = {index for hint in _HINTS.possible_in(log.folded) for index in _BY_HINT[hint]}
+    return [PATTERNS[index] for index in sorted(possible.union(_ALWAYS))]
+
+
+def _refined(log: Log, pattern: Pattern, found: Found) -> Pattern:
+    """The row that tells more of a line which a general row has found, or that row itself."""
+    if pattern.name not in _REFINED:
+        return pattern
     line = log.text[found.start : found.end]
-    if pattern.name in _REFINED:
-        folded = line.lower()
-        pattern = next((refining for refining in _REFINING if refining.recognises(line, folded)), pattern)
+    folded = line.lower()
+    return next((refining for refining in _REFINING if refining.recognises(line, folded)), pattern)
+
+
+def _culprit(log: Log, pattern: Pattern, found: Found) -> Culprit:
     return Culprit(
         log.text.count("\n", 0, found.start) + 1,
-        shown_culprit(line),
+        shown_culprit(log.text[found.start : found.end]),
         pattern.name,
         found.where,
         pattern.step,

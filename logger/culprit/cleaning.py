@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable
 
 from logger.texts import harmless
 
@@ -18,7 +18,7 @@ _CHATTER = re.compile(
 _CHATTER_HINTS = (" | DEBUG ", " | INFO ", "- Log from ")
 
 _PILOT_PREFIX = re.compile(
-    r"^\S+ +[A-Z]+ +job \d+ fails: (?=\d+ )|^[\d-]+ [\d:,]+ \|(?: [A-Z]+ +\|(?: [\w.<>]+ +\|){2})? "
+    r"^\S+ +[A-Z]+ +(?:job \d+ fails: (?=\d+ )|killing the payload: )|^[\d-]+ [\d:,]+ \|(?: [A-Z]+ +\|(?: [\w.<>]+ +\|){2})? "
 )
 """What pilots say before: time, level and PandaID, which are shown elsewhere already, and the place in the code."""
 
@@ -26,14 +26,35 @@ _DIGITS = b"0123456789"
 _NO_WORDS = re.compile(r"[\s\d]+")
 
 
+class Hints:
+    """The hints of all patterns, ready to be looked for together."""
+
+    def __init__(self, hints: Iterable[str]) -> None:
+        self._words = {
+            hint: frozenset(word.encode() for word in _NO_WORDS.split(hint) if word) for hint in dict.fromkeys(hints)
+        }
+        self._all_words = frozenset().union(*self._words.values())
+
+    def possible_in(self, folded: str) -> list[str]:
+        """The hints that may be in a text in lower case; in a small text those that are.
+
+        Most are in no log at all. The vocabulary of a large one tells that in a fraction of the time: its lines without
+        their numbers, each once, and of what is still long the words, each once.
+        """
+        if len(folded) <= _SMALL_CHARACTERS:
+            return [hint for hint in self._words if hint in folded]
+        vocabulary = _vocabulary(folded)
+        present = {word for word in self._all_words if word in vocabulary}
+        return [hint for hint, words in self._words.items() if words <= present]
+
+
 class Log:
-    """One log, made ready for searching. `text` has the lines of the log as it came, counted as the log pages do."""
+    """One log, made ready for searching. `text` has the lines of the log as it came, counted as the log pages do;
+    `folded` is the same in lower case, every character in its place."""
 
     def __init__(self, log: str | bytes) -> None:
         self.text = _without_chatter(searchable(log))
-        self._folded = ""
-        self._vocabulary = b""
-        self._has_word: dict[bytes, bool] = {}
+        self.folded = _folded(self.text)
         self._lines: dict[str, list[int]] = {}
 
     @property
@@ -59,30 +80,17 @@ class Log:
 
     def _lines_with(self, hint: str) -> list[int]:
         if hint not in self._lines:
-            self._lines[hint] = self._search(hint) if self._may_have(hint) else []
+            self._lines[hint] = self._search(hint)
         return self._lines[hint]
 
     def _search(self, hint: str) -> list[int]:
         starts = []
-        at = self._folded.find(hint)
+        at = self.folded.find(hint)
         while at >= 0:
-            starts.append(self._folded.rfind("\n", 0, at) + 1)
-            end = self._folded.find("\n", at)
-            at = self._folded.find(hint, end) if end >= 0 else -1
+            starts.append(self.folded.rfind("\n", 0, at) + 1)
+            end = self.folded.find("\n", at)
+            at = self.folded.find(hint, end) if end >= 0 else -1
         return starts
-
-    def _may_have(self, hint: str) -> bool:
-        """Most hints are not in a log at all. Its vocabulary tells that of many in a fraction of the time: the lines
-        without their numbers, each once, and of what is still long the words, each once."""
-        if not self._folded:
-            self._folded = _folded(self.text)
-            self._vocabulary = _vocabulary(self._folded)
-        return all(self._has(word) for word in _words_of(hint))
-
-    def _has(self, word: bytes) -> bool:
-        if word not in self._has_word:
-            self._has_word[word] = word in self._vocabulary
-        return self._has_word[word]
 
 
 def searchable(log: str | bytes) -> str:
@@ -125,8 +133,3 @@ def _vocabulary(folded: str) -> bytes:
     if len(text) > _SMALL_CHARACTERS:
         text = b" ".join(set(text.split()))
     return text
-
-
-@cache
-def _words_of(hint: str) -> tuple[bytes, ...]:
-    return tuple(word.encode() for word in _NO_WORDS.split(hint) if word)

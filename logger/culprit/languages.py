@@ -98,7 +98,7 @@ def _root_stack(log: Log) -> Iterator[Found]:
 
 
 CRASHES = (
-    Pattern("root_stack", (_MIGHT_HINT, "there was a crash"), _root_stack, "payload", "user"),
+    Pattern("root_stack", (_MIGHT_HINT, "there was a crash"), _root_stack, "payload", "user", pick="first"),
     row(
         "sanitizer",
         ("sanitizer: ", "runtime error: "),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logger.culprit.pattern import row
+from logger.culprit.pattern import refinement, row
 
 PATTERNS = (
     row(
@@ -15,6 +15,17 @@ PATTERNS = (
         "refused_connection",
         ("connection refused", "no route to host", "network is unreachable", "connection reset by peer"),
         r"Connection refused|No route to host|Network is unreachable|Connection reset by peer",
+        error_class="network",
+    ),
+)
+
+PYTHON_EXCEPTIONS = (
+    refinement(
+        "python_network",
+        ("timeout", "timed", "connect", "urlerror", "sslerror"),
+        r"^[| ]*(?:requests|urllib3?|httpx|httpcore|aiohttp|http|socket|ssl)\.[\w.]*"
+        r"(?:Timeout|Timeout[Ee]rror|ConnectionError|ConnectError|Disconnected|DisconnectedError|URLError|SSLError)\b"
+        r"|^[| ]*Connection(?:Reset|Refused|Aborted)Error\b|^[| ]*TimeoutError: \[Errno 110\]",
         error_class="network",
     ),
 )

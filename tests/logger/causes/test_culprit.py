@@ -269,6 +269,11 @@ def test_a_warning_of_the_production_pilot_is_shown_without_where_it_stood() -> 
         ),
         ("curl: (7) no answer\nattempt 2 of 2\ncurl: (28) too slow\nbye\n", "curl: (28) too slow"),
         (
+            'Traceback (most recent call last):\n  File "a.py", line 3, in get\n    requests.get(url)\n'
+            "requests.exceptions.ConnectTimeout: no answer\nretrying in 5 s\nreading\nError: no events\n",
+            "Error: no events",
+        ),
+        (
             "connect: Connection refused, giving up after the last retry\nError: x\n",
             "connect: Connection refused, giving up after the last retry",
         ),

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import pytest
 
 from logger.culprit import PATTERNS, find_culprit
 from logger.culprit.cleaning import shown_culprit
 from logger.steps import ERROR_CLASSES, STEPS_OF_A_JOB
-
-_SAMPLES = Path(__file__).parent / "samples"
-
-
-def _rows() -> list[dict[str, str]]:
-    with (_SAMPLES / "samples.csv").open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
+from tests.logger.causes.tables import PAGE, sample_log, sample_rows, with_tables
 
 
-@pytest.mark.parametrize("sample", _rows(), ids=lambda sample: sample["pattern"])
+@pytest.mark.parametrize("sample", sample_rows(), ids=lambda sample: sample["pattern"])
 def test_a_whole_log_names_its_cause_by_its_own_pattern(sample: dict[str, str]) -> None:
-    log = (_SAMPLES / f"{sample['pattern']}.log").read_text(encoding="utf-8")
+    log = sample_log(sample["pattern"])
     number = int(sample["line_number"])
     culprit = find_culprit(log)
     assert culprit is not None
@@ -31,13 +22,13 @@ def test_a_whole_log_names_its_cause_by_its_own_pattern(sample: dict[str, str]) 
 
 
 def test_every_pattern_has_one_sample_and_every_sample_a_pattern() -> None:
-    listed = [sample["pattern"] for sample in _rows()]
+    listed = [sample["pattern"] for sample in sample_rows()]
     assert sorted(listed) == sorted(pattern.name for pattern in PATTERNS)
 
 
 def test_samples_are_whole_logs() -> None:
-    for sample in _rows():
-        log = (_SAMPLES / f"{sample['pattern']}.log").read_text(encoding="utf-8")
+    for sample in sample_rows():
+        log = sample_log(sample["pattern"])
         assert 15 <= log.count("\n") <= 60, sample["pattern"]
 
 
@@ -79,11 +70,17 @@ _LATE = {"module_missing", "command_not_found", "permission", "shell", "make", "
 
 def test_the_usual_noise_before_a_cause_does_not_hide_it() -> None:
     generic = {pattern.name for pattern in PATTERNS if pattern.is_generic}
-    for sample in _rows():
+    for sample in sample_rows():
         if sample["pattern"] in generic | _LATE:
             continue
-        log = (_SAMPLES / f"{sample['pattern']}.log").read_text(encoding="utf-8")
+        log = sample_log(sample["pattern"])
         found = find_culprit(_NOISE + log)
         assert found is not None
         expected = (sample["pattern"], int(sample["line_number"]) + _NOISE.count("\n"))
         assert (found.pattern, found.line_number) == expected
+
+
+def test_the_page_shows_the_tables_of_the_code() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_tables(page) == page, "python -m tests.logger.causes.tables"
+    assert all(f"| {pattern.name} |" in page for pattern in PATTERNS)
