@@ -1,0 +1,144 @@
+"""The endpoint as programs in any language use it: three forms of body, bad bytes, defaults, refusals."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.logger.builders import record
+from tests.support.system import RunningSystem, running_system
+
+PATH = "/api/logger/records"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def house(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running_system(module_database_url, tmp_path_factory.mktemp("house"), agents=False) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def site(house: RunningSystem) -> httpx.Client:
+    return house.client("site", "pilot")
+
+
+def newest(house: RunningSystem, count: int = 1) -> list[dict[str, Any]]:
+    rows = house.database.fetch("SELECT * FROM log_records ORDER BY record_id DESC LIMIT %(n)s", {"n": count})
+    return rows[::-1]
+
+
+def test_a_batch_a_list_and_one_record_are_taken(house: RunningSystem, site: httpx.Client) -> None:
+    for body in ({"records": [record()], "dropped": 0, "new": 1}, [record()], record()):
+        answer = site.post(PATH, json=body)
+        assert answer.json() == {"accepted": 1, "rejected": 0, "duplicate": 0, "reasons": []}, answer.text
+    assert newest(house)[0]["emitter"] == "site"
+
+
+def test_a_line_from_a_shell_is_enough(house: RunningSystem, site: httpx.Client) -> None:
+    """What curl --data-binary sends, with the type it sends."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = site.post(f"{PATH}?component=backup", content=b"tape 7 cannot be read\n", headers=form)
+    assert answer.json()["accepted"] == 1
+    [row] = newest(house)
+    assert (row["component"], row["message"], row["level"]) == ("backup", "tape 7 cannot be read", "INFO")
+    site.post(f"{PATH}?component=backup&computing_site=CERN&level=WARNING&panda_id=17", content=b"ERROR: a\nb\n\n")
+    said, plain = newest(house, 2)
+    assert (said["level"], plain["level"], plain["computing_site"], plain["panda_id"]) == (
+        "ERROR",
+        "WARNING",
+        "CERN",
+        17,
+    )
+
+
+def test_a_record_on_each_line_is_taken_and_a_broken_line_named(house: RunningSystem, site: httpx.Client) -> None:
+    lines = "\n".join([json.dumps(record("one")), "{broken", "", json.dumps({"message": "two"})])
+    for headers in ({"Content-Type": "application/x-ndjson"}, {}):
+        answer = site.post(f"{PATH}?component=c", content=lines.encode(), headers=headers).json()
+        assert (answer["accepted"], answer["rejected"]) == (2, 1)
+        assert answer["reasons"][0].startswith("record 1: ")
+        assert [(row["message"], row["component"]) for row in newest(house, 2)] == [("one", "adder"), ("two", "c")]
+
+
+def test_syslog_lines_are_records(house: RunningSystem, site: httpx.Client) -> None:
+    line = '<11>1 2026-11-21T10:00:00Z wn7 mover 42 - [panda@53595 code="1137" computing_site="CERN"] no space'
+    site.post(PATH, content=line.encode(), headers={"Content-Type": "text/plain"})
+    [row] = newest(house)
+    assert (row["level"], row["component"], row["host"], row["code"]) == ("ERROR", "mover", "wn7", 1137)
+    assert (row["computing_site"], row["message"]) == ("CERN", "no space")
+
+
+def test_bytes_that_are_no_text_cost_nobody_a_record(house: RunningSystem, site: httpx.Client) -> None:
+    body = json.dumps({"records": [record("bad BYTES here"), record("good")]}).encode().replace(b"BYTES", b"\xff\xfe")
+    assert site.post(PATH, content=body, headers=JSON).json()["accepted"] == 2
+    assert [row["message"] for row in newest(house, 2)] == ["bad \ufffd\ufffd here", "good"]
+    half = json.dumps({"records": [record("half \ud800 character \x00")]}).encode()
+    assert site.post(PATH, content=half, headers=JSON).json()["accepted"] == 1
+    assert newest(house)[0]["message"].rstrip() == "half ? character"
+    assert site.post(PATH, content=b"caf\xe9 is closed").json()["accepted"] == 1
+    assert newest(house)[0]["message"] == "caf\ufffd is closed"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        *((b"{", "body"), (b"17", "records"), (b'"x"', "records"), (b"{}", "records"), (b'{"records": 1}', "records")),
+        *((b'{"records": [], "dropped": "5"}', "dropped"), (b'{"records": [], "source": 5}', "source")),
+        *((b"[" * 100_000, "body"), (b'{"a": NaN}', "body"), (b"", "body")),
+    ],
+)
+def test_what_is_no_batch_is_refused_by_name(site: httpx.Client, body: bytes, field: str) -> None:
+    answer = site.post(PATH, content=body, headers=JSON)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["field"] == field and answer.json()["remedy"]
+
+
+def test_a_packed_batch_with_a_name_twice_is_taken_as_its_last(house: RunningSystem, site: httpx.Client) -> None:
+    body = gzip.compress(b'{"records": [{"message": "first", "message": "last"}]}')
+    assert site.post(PATH, content=body, headers=JSON).json()["accepted"] == 1
+    assert newest(house)[0]["message"] == "last"
+
+
+def test_a_batch_sent_again_is_answered_with_its_duplicates(house: RunningSystem, site: httpx.Client) -> None:
+    batch = {"source": "boot7", "sent": None, "records": [record("x", seq=number) for number in range(1, 6)]}
+    assert site.post(PATH, json=batch).json()["accepted"] == 5
+    again = site.post(PATH, json=batch).json()
+    assert (again["accepted"], again["duplicate"]) == (0, 5)
+
+
+def test_an_empty_body_of_lines_is_no_trouble(site: httpx.Client) -> None:
+    assert site.post(PATH, content=b"\n\n").json()["accepted"] == 0
+
+
+def test_nobody_sends_without_a_token(house: RunningSystem) -> None:
+    assert httpx.post(f"{house.url}{PATH}", content=b"x").status_code == 401
+
+
+def test_a_flood_is_told_when_to_come_again_and_others_are_not_slower(house: RunningSystem) -> None:
+    flood, other = house.client("noisy"), house.client("quiet")
+    calm = [_timed(other) for _ in range(20)]
+    batch = [record(f"again {number}", level="INFO") for number in range(500)]
+    answers = [flood.post(PATH, json=batch) for _ in range(40)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) >= 25 and int(refused[0].headers["Retry-After"]) >= 1
+    assert refused[0].json()["code"] == "too_many" and refused[0].json()["remedy"]
+    stormy = []
+    for _ in range(20):
+        flood.post(PATH, json=batch)
+        stormy.append(_timed(other))
+    assert sorted(stormy)[18] < max(3 * sorted(calm)[18], 0.05)
+    told = other.get("/api/monitor/incidents", params={"kind": "service"}).json()["incidents"]
+    assert [row for row in told if row["fingerprint"] == "v1:flood:noisy"]
+
+
+def _timed(client: httpx.Client) -> float:
+    began = time.perf_counter()
+    assert client.post(PATH, json=record("mine", level="INFO")).status_code == 200
+    return time.perf_counter() - began
