@@ -32,7 +32,7 @@ _LIMIT_MS = "3000"
 
 # ix_jobs_live_status
 _COUNTS = """
-SELECT job_status, count(*) AS count WHERE computing_site = ANY(%(queues)s) GROUP BY 1
+SELECT job_status, count(*) AS count FROM jobs_live WHERE computing_site = ANY(%(queues)s) GROUP BY 1
 """
 # ix_jobs_live_oldest, ix_jobs_live_status
 _WAITING = f"""

@@ -51,7 +51,12 @@ def make_incident(database: Database, **columns: Any) -> int:
 
 
 def look(
-    database: Database, action: str, actor: Actor, clock: HeldClock, parameters: dict[str, Any] | None = None, **chosen: Any
+    database: Database,
+    action: str,
+    actor: Actor,
+    clock: HeldClock,
+    parameters: dict[str, Any] | None = None,
+    **chosen: Any,
 ) -> Preview:
     """A preview. `chosen`: of a Selector; and `accept_ended`, `reason`."""
     said = {name: chosen.pop(name) for name in ("accept_ended", "reason") if name in chosen}
@@ -60,7 +65,12 @@ def look(
 
 
 def do(
-    database: Database, action: str, actor: Actor, clock: HeldClock, parameters: dict[str, Any] | None = None, **chosen: Any
+    database: Database,
+    action: str,
+    actor: Actor,
+    clock: HeldClock,
+    parameters: dict[str, Any] | None = None,
+    **chosen: Any,
 ) -> Row:
     """Preview and confirm; the deed."""
     return confirm(database, look(database, action, actor, clock, parameters, **chosen).token, actor, clock)

@@ -39,7 +39,11 @@ def test_a_kill_ends_what_waits_and_tells_the_pilots_of_what_runs(
     assert [status_of(shared_database, job) for job in waiting] == ["cancelled"] * 3
     for job in running:
         row = live(shared_database, job)
-        assert row is not None and row["command_to_pilot"] == "tobekilled" and "wrong input" in row["task_buffer_error_diag"]
+        assert (
+            row is not None
+            and row["command_to_pilot"] == "tobekilled"
+            and "wrong input" in row["task_buffer_error_diag"]
+        )
     row = archived(shared_database, waiting[0])
     assert row is not None and row["task_buffer_error_diag"] == "killed by alice: wrong input"
     (noted,) = audit_of(shared_database, "deed", deed["deed_id"])

@@ -187,7 +187,9 @@ def test_jobs_that_end_by_themselves_may_be_left_out_when_that_was_said(
     assert (deed["state"], deed["result"]["done"], deed["result"]["gone"], deed["target_count"]) == ("done", 2, 2, 4)
 
 
-def test_those_that_may_end_do_not_hide_one_that_started(shared_database: Database, clock: HeldClock, site: str) -> None:
+def test_those_that_may_end_do_not_hide_one_that_started(
+    shared_database: Database, clock: HeldClock, site: str
+) -> None:
     jobs = activate(shared_database, 3, queue=site, user="alice")
     token = look(shared_database, "kill", ALICE, clock, jobs=jobs, accept_ended=True).token
     kill_jobs(shared_database, jobs[:1], MANAGER)
@@ -212,6 +214,7 @@ def test_so_many_previews_at_once_and_no_more(shared_database: Database, clock: 
 def test_the_same_action_with_other_parameters_is_another_digest(shared_database: Database, clock: HeldClock) -> None:
     key = make_incident(shared_database)
     seen = {
-        look(shared_database, "assign", OLGA, clock, {"who": who}, incidents=[key]).digest for who in ("ann", "bob", "ann")
+        look(shared_database, "assign", OLGA, clock, {"who": who}, incidents=[key]).digest
+        for who in ("ann", "bob", "ann")
     }
     assert len(seen) == 2
