@@ -14,7 +14,7 @@ PATTERNS = (
     row(
         "proxy_expired",
         ("proxy", "credential"),
-        r"(?:[Pp]roxy|[Cc]redential)s? (?:has |have |is |are )?expired"
+        r"(?i:proxy|credentials?) (?:has |have |is |are )?(?i:expired)"
         r"|voms-proxy-\w+: .*(?:not (?:found|valid)|[Cc]ouldn't find)",
         error_class="auth",
     ),

@@ -6,6 +6,14 @@ from logger.culprit.pattern import row
 
 _COMPILERS = (
     row(
+        "compiler_memory",
+        ("killed signal terminated program",),
+        r"fatal error: Killed signal terminated program",
+        "build",
+        "memory",
+        "first",
+    ),
+    row(
         "compiler_missing_header",
         ("fatal error: ",),
         r"fatal error: \S+: No such file or directory",
@@ -19,8 +27,9 @@ _COMPILERS = (
 SOFTWARE = (
     row(
         "shared_library",
-        ("error while loading shared libraries", "cannot open shared object file"),
-        r"error while loading shared libraries: |^(?!.*(?:dlerror|ld\.so: object)).*cannot open shared object file",
+        ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error"),
+        r"error while loading shared libraries: |symbol lookup error: "
+        r"|^(?!.*(?:dlerror|ld\.so: object)).*cannot open shared object file",
         "payload",
         "software",
         "first",
@@ -36,7 +45,8 @@ SOFTWARE = (
     row(
         "cvmfs",
         ("cvmfs", "transport endpoint is not connected"),
-        r"cvmfs.*(?:failed to (?:mount|load)|Input/output error|Transport endpoint)|Transport endpoint is not connected",
+        r"cvmfs.*(?:failed to (?:mount|load)|Input/output error|Transport endpoint)"
+        r"|Input/output error: '/cvmfs/|Transport endpoint is not connected",
         "setup",
         "software",
         "first",

@@ -15,7 +15,7 @@ PATTERNS = (
     row(
         "apptainer",
         ("container", "image", "squashfs", "mount", "namespace"),
-        r"^(?:FATAL|ERROR)(?:: {2,}| +: ).*(?:container|image|squashfs|mount|namespace)",
+        r"^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace)",
         "container",
         "container",
     ),

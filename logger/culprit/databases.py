@@ -11,11 +11,12 @@ PATTERNS = (
         r"\bpsycopg2?\.\S*Error: |\bFATAL: +(?:sorry, too many clients|the database system is |password authentication)",
         error_class="database",
     ),
-    row("oracle", ("ora-",), r"\bORA-\d{5}: ", error_class="database"),
+    row("oracle", ("ora-", "oracle"), r"\bORA-\d{5}: |\b(?:cx_Oracle|oracledb)\.\S*Error: ", error_class="database"),
     row(
         "mysql_sqlite",
-        ("error ", "sqlite", "database is locked"),
-        r"\bERROR \d{4} \([0-9A-Z]{5}\)|\bsqlite3\.\w+Error: |database is locked",
+        ("error ", "sqlite", "mysql", "database is locked"),
+        r"\bERROR \d{4} \([0-9A-Z]{5}\)|\bsqlite3\.\w+Error: "
+        r"|\b(?:pymysql|MySQLdb|mysql\.connector)\.\S*Error: |database is locked",
         error_class="database",
     ),
     row(

@@ -115,6 +115,13 @@ CRASHES = (
         error_class="data",
     ),
     row(
+        "root_corrupt",
+        ("r__unzip", "in <tbasket::", "::getbasket>"),
+        r"^R__unzip: error|^Error in <(?:TBasket::\w+|TBranch\w*::GetBasket)>: ",
+        error_class="data",
+        pick="first",
+    ),
+    row(
         "root_dictionary",
         ("no dictionary for class", "cling"),
         r"^Error in <[^>]+>: .*no dictionary for class|\bcling\b.*(?:\bsymbol .* unresolved|undefined reference)",

@@ -22,9 +22,10 @@ PATTERNS = (
 PYTHON_EXCEPTIONS = (
     refinement(
         "python_network",
-        ("timeout", "timed", "connect", "urlerror", "sslerror"),
+        ("timeout", "timed", "connect", "urlerror", "sslerror", "httperror", "httpstatuserror"),
         r"^[| ]*(?:requests|urllib3?|httpx|httpcore|aiohttp|http|socket|ssl)\.[\w.]*"
         r"(?:Timeout|Timeout[Ee]rror|ConnectionError|ConnectError|Disconnected|DisconnectedError|URLError|SSLError)\b"
+        r"|^[| ]*(?:requests|urllib|httpx)\.[\w.]*(?:HTTPError|HTTPStatusError): (?:HTTP Error |Server error ')?5\d\d\b"
         r"|^[| ]*Connection(?:Reset|Refused|Aborted)Error\b|^[| ]*TimeoutError: \[Errno 110\]",
         error_class="network",
     ),

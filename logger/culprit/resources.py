@@ -14,7 +14,7 @@ PATTERNS = (
     row(
         "gpu_memory",
         ("cuda",),
-        r"CUDA out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
+        r"CUDA (?:error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
         "payload",
         "memory",
     ),
@@ -53,9 +53,9 @@ PATTERNS = (
     ),
     row(
         "out_of_memory",
-        ("memory", "oom", "bad_alloc", "killed process"),
-        r"[Oo]ut of memory|\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc|Cannot allocate memory"
-        r"|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
+        ("memory", "oom", "bad_alloc", "killed process", "killed as a result"),
+        r"[Oo]ut of memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc"
+        r"|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
         "payload",
         "memory",
         "first",

@@ -29,7 +29,7 @@ COMMANDS = (
     row(
         "shell",
         ("not found", "no such file", "cannot execute", "syntax error", "unbound variable"),
-        r"\bnot found$|: No such file or directory$|: cannot execute\b|: syntax error\b|: unbound variable$",
+        r"\bnot found$|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$",
         "payload",
         "user",
     ),

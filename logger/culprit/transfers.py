@@ -17,12 +17,13 @@ PATTERNS = (
     row("curl", ("curl: (",), r"^curl: \(\d+\) ", error_class="network"),
     row("wget", ("wget: ", "error "), r"^wget: |^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR \d{3}: ", error_class="data"),
     row("gfal_missing", ("gfal",), r"\bgfal-\w+ error: 2 \(", "stage-in", "data"),
+    row("gfal_auth", ("gfal",), r"\bgfal-\w+ error: (?:1|13) \(", error_class="auth"),
     row("gfal_exists", ("gfal",), r"\bgfal-\w+ error: 17 \(", "stage-out", "storage"),
     row("gfal", ("gfal",), r"\bgfal-\w+ error|^gfal-\w+.*\b(?:error|fail)", error_class="storage"),
     row(
         "xrootd_auth",
         ("[error]", "[fatal]", "auth failed"),
-        r"\[3010\] .*[Pp]ermission denied|Auth failed: No protocols left to try",
+        r"\[3010\] |Auth failed: No protocols left to try",
         error_class="auth",
     ),
     row(
@@ -38,11 +39,14 @@ PATTERNS = (
         r"\[ERROR\] CheckSum error|[Cc]hecksum.*(?:differ|does not match)",
         error_class="data",
     ),
-    row("xrdcp_missing", ("[error]", "[fatal]"), r"\[3011\] .*[Nn]o such file", "stage-in", "data"),
+    row(
+        "xrdcp_missing", ("[error]", "[fatal]"), r"\[3011\] .*[Nn]o such file(?!.*\(destination\))", "stage-in", "data"
+    ),
     row(
         "xrdcp",
         ("[error]", "[fatal]", "xrdcp: "),
-        r"^xrdcp: |^Run: \[(?:ERROR|FATAL)\] |^\[(?:ERROR|FATAL)\] ",
+        r"^xrdcp: |^(?:Run: )?\[(?:ERROR|FATAL)\] "
+        r"|\[(?:ERROR|FATAL)\] (?:Server responded with an error|Operation expired|Redirect limit|Socket error)",
         error_class="storage",
     ),
     row("davix", ("davix",), r"^(?:davix-\w+: |\(Davix::HttpRequest\) Error: )", error_class="storage"),
