@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
 from collections.abc import Iterable
 
 from core.agents.base import Agent
@@ -21,11 +20,14 @@ _MOST_TOPICS = 1000
 _MOST_BACKLOG = 50_000
 _REMEMBERED_FAILURES = 5000
 _CYCLES_PER_LOOK_AT_QUEUES = 8
+_CYCLES_PER_LOOK_AT_OTHERS = 4
 
-# unresolved ones by ix_incidents_state, the others by ix_incidents_modified; xmin tells any change of a row
+# live ones by ix_incidents_touched, the others by ix_incidents_modified; xmin tells any change of a row. A candidate is no
+# incident yet, and one that lapsed never was
 _INCIDENTS = """
 SELECT incident_id AS key, xmin::text AS version FROM incidents
-WHERE state <> 'resolved' OR modification_time > clock_timestamp() - interval '10 minutes'
+WHERE state NOT IN ('candidate', 'resolved')
+   OR (state = 'resolved' AND opened_time IS NOT NULL AND modification_time > clock_timestamp() - interval '10 minutes')
 """
 # both whole: they are short
 _QUEUES = """
@@ -37,6 +39,20 @@ _TASKS = """
 SELECT jedi_task_id AS key, max(history_id)::text AS version FROM (
     SELECT jedi_task_id, history_id FROM task_history ORDER BY history_id DESC LIMIT 200
 ) latest GROUP BY jedi_task_id
+"""
+# what people do, and what is told them: the newest by primary key, rules and routes whole, silences by ix_silences_live
+# beside the newest. A row that drops out of the newest is told once too often
+_OTHERS = """
+SELECT 'silences ' || silence_id AS key, xmin::text AS version FROM silences WHERE end_time IS NULL
+UNION (SELECT 'silences ' || silence_id, xmin::text FROM silences ORDER BY silence_id DESC LIMIT 200)
+UNION ALL (SELECT 'deeds ' || deed_id, xmin::text FROM deeds ORDER BY deed_id DESC LIMIT 200)
+UNION ALL SELECT 'rules ' || rule_id, xmin::text FROM incident_rules
+UNION ALL (SELECT 'shift ' || shift_id, xmin::text FROM shifts ORDER BY shift_id DESC LIMIT 200)
+UNION ALL (SELECT 'shift note ' || note_id, xmin::text FROM shift_notes ORDER BY note_id DESC LIMIT 200)
+UNION ALL SELECT 'notices route ' || route_id, version::text FROM notice_routes
+UNION ALL (SELECT 'notices ' || notice_id, xmin::text FROM incident_notices ORDER BY notice_id DESC LIMIT 200)
+UNION ALL SELECT 'agents ' || name, concat_ws(' ', host, process_id, last_error_time) FROM agent_runs
+WHERE last_run IS NOT NULL
 """
 # primary key
 _COVERED = "SELECT panda_id FROM incident_jobs WHERE panda_id = ANY(%(ids)s)"
@@ -69,7 +85,7 @@ class _Versions:
 
 
 class ChangeEmitter(Agent):
-    """Looks what changed in the histories of jobs and tasks, the incidents and the queues, and signals the topics."""
+    """Looks what changed in the histories of jobs and tasks, the incidents, the queues and what people do, and signals it."""
 
     name = "emitter"
 
@@ -80,7 +96,9 @@ class ChangeEmitter(Agent):
         self._incidents = _Versions(database, _INCIDENTS)
         self._queues = _Versions(database, _QUEUES)
         self._tasks = _Versions(database, _TASKS)
-        self._failures: deque[int] = deque(maxlen=_REMEMBERED_FAILURES)
+        self._others = _Versions(database, _OTHERS)
+        self._failures: dict[int, None] = {}
+        """Failed jobs, in order, whose failing line is not known yet."""
         self._cycles = 0
         self._pending: set[str] = set()
         """Found but not signalled yet; outlives a database that goes away in between."""
@@ -92,11 +110,16 @@ class ChangeEmitter(Agent):
             self._pending |= {EVERYTHING} if skipped else set()
         rows = self._follower.read()
         self._pending |= self._job_topics(rows)
-        self._look_at_incidents()
+        if incidents := self._incidents.changed():
+            self._pending |= {"incidents"} | {f"incident:{key}" for key in incidents}
         if tasks := self._tasks.changed():
             self._pending |= {"tasks"} | {f"task:{key}" for key in tasks}
-        if self._cycles % _CYCLES_PER_LOOK_AT_QUEUES == 0 and self._queues.changed():
-            self._pending.add("queues")
+        if self._cycles % _CYCLES_PER_LOOK_AT_QUEUES == 0 and (queues := self._queues.changed()):
+            self._pending |= {"queues"} | {f"queue:{str(key).removeprefix('contact ')}" for key in queues}
+        if incidents or self._cycles % _CYCLES_PER_LOOK_AT_OTHERS == 0:
+            self._look_at_failures()
+        if self._cycles % _CYCLES_PER_LOOK_AT_OTHERS == 0:
+            self._pending |= {str(key).partition(" ")[0] for key in self._others.changed()}
         self._cycles += 1
         if self._pending:
             self._emit(self._pending, self._follower.safe_id)
@@ -110,7 +133,9 @@ class ChangeEmitter(Agent):
             if row["jedi_task_id"] is not None:
                 topics |= {"tasks", f"task:{row['jedi_task_id']}"}
             if row["job_status"] == "failed":
-                self._failures.append(row["panda_id"])
+                self._failures[row["panda_id"]] = None
+        for panda_id in list(self._failures)[: max(0, len(self._failures) - _REMEMBERED_FAILURES)]:
+            del self._failures[panda_id]
         return topics
 
     def _resume(self) -> tuple[HistoryFollower, bool]:
@@ -122,16 +147,12 @@ class ChangeEmitter(Agent):
             return HistoryFollower(self._database, newest), True
         return HistoryFollower(self._database, cursor), False
 
-    def _look_at_incidents(self) -> None:
-        changed = self._incidents.changed()
-        if not changed:
-            return
-        self._pending |= {"incidents"} | {f"incident:{key}" for key in changed}
-        # the failing line of a job is known only now: its page has something new to show
+    def _look_at_failures(self) -> None:
+        """The failing line of a job is known once an incident or a candidate covers it: its page has something new."""
         covered = self._database.fetch(_COVERED, {"ids": list(self._failures)}) if self._failures else []
         for row in covered:
             self._pending |= {f"job:{row['panda_id']}", "jobs"}
-            self._failures.remove(row["panda_id"])
+            del self._failures[row["panda_id"]]
 
     def _emit(self, topics: set[str], cursor: int) -> None:
         with self._database.transaction() as transaction:

@@ -117,3 +117,47 @@ def test_what_commands_do_to_a_task_is_signalled(database, emitter):
     count = len(topics(database))
     emitter.cycle()
     assert len(topics(database)) == count
+
+
+def test_a_candidate_tells_of_its_jobs_and_not_of_itself(database, emitter):
+    record(database, 17, "failed")
+    emitter.cycle()
+    database.execute("INSERT INTO incidents (incident_id, state) VALUES (5, 'candidate')")
+    database.execute("INSERT INTO incident_jobs (panda_id, incident_id) VALUES (17, 5)")
+    for _ in range(4):
+        emitter.cycle()
+    assert topics(database)[-1] == ["job:17", "jobs"]
+    database.execute("UPDATE incidents SET state = 'resolved' WHERE incident_id = 5")  # it lapsed
+    for _ in range(4):
+        emitter.cycle()
+    assert topics(database)[-1] == ["job:17", "jobs"]
+    database.execute("UPDATE incidents SET state = 'open', opened_time = now() WHERE incident_id = 5")
+    emitter.cycle()
+    assert topics(database)[-1] == ["incident:5", "incidents"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "topic"),
+    [
+        ("INSERT INTO silences (incident_id, until_kind) VALUES (5, 'doubles')", "silences"),
+        ("INSERT INTO deeds (action) VALUES ('retry')", "deeds"),
+        ("UPDATE incident_rules SET version = version + 1", "rules"),
+        ("INSERT INTO shifts (name, start_time) VALUES ('ops', now())", "shift"),
+        ("INSERT INTO shift_notes (shift_id, text) VALUES (1, 'calm')", "shift"),
+        ("INSERT INTO notice_routes (name) VALUES ('ops')", "notices"),
+        ("INSERT INTO incident_notices (route_id, incident_id, change_seq) VALUES (1, 5, 1)", "notices"),
+        ("INSERT INTO agent_runs (name, last_run) VALUES ('adder', now())", "agents"),
+    ],
+)
+def test_what_people_do_and_hear_is_signalled(database, emitter, statement, topic):
+    database.execute(statement)
+    for _ in range(4):
+        emitter.cycle()
+    assert topics(database) == [[topic]]
+
+
+def test_a_queue_that_changed_is_named(database, emitter):
+    database.execute("INSERT INTO queues (queue_name) VALUES ('CERN')")
+    for _ in range(8):
+        emitter.cycle()
+    assert topics(database) == [["queue:CERN", "queues"]]
