@@ -9,14 +9,18 @@ from core.clock import Clock, utc_now
 from core.configuration import Settings
 from core.database import Database
 from core.incident_settings import IncidentSettings
-from logger.failures import CURSOR_OWNER
+from logger.failures import CURSOR_OWNER, FailureFolder
+from logger.job_incidents import JobIncidents
 from logger.notices.sending import NoticeSender
 from logger.retention import keep_days
-from logger.store import IncidentStore
+from logger.silences import SilenceKeeper
+from logger.verdicts import VerdictKeeper
 from logger.watching import Watcher
 
 _QUICK_LOOK_S = 2.0
 _FULL_LOOK_S = 30.0
+_INCIDENTS_PERIOD_S = 1.0
+_SILENCES_PERIOD_S = 1.0
 _NOTICES_PERIOD_S = 1.0
 
 
@@ -24,8 +28,11 @@ def build_agents(database: Database, settings: Settings, clock: Clock = utc_now)
     """The agents of the incident store with their periods; an `AgentFactory` for `core.agents.run_agents`."""
     periods = settings.agents
     return [
-        IncidentBuilder(database, clock, periods.incidents_s),
+        IncidentBuilder(database, clock, periods.incidents_s, settings.incidents),
+        IncidentOpener(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
+        IncidentJudge(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
         RuleWatcher(database, clock, settings.incidents),
+        SilenceEnds(database, clock, _SILENCES_PERIOD_S),
         Retention(database, clock, periods.partitions_s),
         NoticeSender(database, settings, clock, _NOTICES_PERIOD_S),
     ]
@@ -36,13 +43,49 @@ class IncidentBuilder(Agent):
 
     name = CURSOR_OWNER
 
-    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
-        self._store = IncidentStore(database, clock)
+    def __init__(
+        self, database: Database, clock: Clock, period_s: float, settings: IncidentSettings | None = None
+    ) -> None:
+        self._failures = FailureFolder(database, clock, settings)
         self.period_s = period_s
 
     def cycle(self) -> int:
         """Fold the jobs that failed since the last round; returns how many."""
-        return self._store.ingest_ended_jobs()
+        return self._failures.fold()
+
+
+class IncidentOpener(Agent):
+    """Opens bursts of failures, and ends what is over."""
+
+    name = "incident_opener"
+
+    def __init__(
+        self, database: Database, clock: Clock, period_s: float, settings: IncidentSettings | None = None
+    ) -> None:
+        self._incidents = JobIncidents(database, clock, settings)
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """One round over candidates and incidents; returns 0, because the next look comes with the next period."""
+        self._incidents.look()
+        return 0
+
+
+class IncidentJudge(Agent):
+    """Says of each incident who or what it is, and which of them a central one explains."""
+
+    name = "incident_judge"
+
+    def __init__(
+        self, database: Database, clock: Clock, period_s: float, settings: IncidentSettings | None = None
+    ) -> None:
+        self._verdicts = VerdictKeeper(database, clock, settings)
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Judge what opened or changed; returns 0, because the next look comes with the next period."""
+        self._verdicts.look()
+        return 0
 
 
 class RuleWatcher(Agent):
@@ -65,6 +108,20 @@ class RuleWatcher(Agent):
         if is_full:
             self._next_full = begun + _FULL_LOOK_S
         return 0
+
+
+class SilenceEnds(Agent):
+    """Ends silences when their reason comes, and silences what matchers find."""
+
+    name = "silence_keeper"
+
+    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
+        self._keeper = SilenceKeeper(database, clock)
+        self.period_s = period_s
+
+    def cycle(self) -> int:
+        """Do what is due; returns how many silences began or ended."""
+        return self._keeper.look()
 
 
 class Retention(Agent):
