@@ -57,5 +57,36 @@ def note(
     )
 
 
+_BESIDE = frozenset({"modification_time", "modified_by", "last_seen", "n_matched", "n_acted", "last_matched"})
+"""Columns that say who and when, or count: they change with everything, or without anybody."""
+
+
+def note_rows(
+    transaction: Transaction,
+    who: str,
+    action: str,
+    kind: str,
+    key: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    reason: str = "",
+) -> None:
+    """`note` of a row as it was and as it is, of which only what differs is kept; nothing when nothing does."""
+    names = [name for name in {**before, **after} if name not in _BESIDE and before.get(name) != after.get(name)]
+    if names:
+        was = {name: before[name] for name in names if name in before}
+        note(
+            transaction,
+            who,
+            action,
+            kind,
+            key,
+            was,
+            {name: after[name] for name in names if name in after},
+            reason=reason,
+        )
+
+
 def _document(values: Mapping[str, Any] | list[str]) -> str:
     return orjson.dumps(values, default=str, option=orjson.OPT_NON_STR_KEYS).decode().replace("\\u0000", "")

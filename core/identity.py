@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from core import audit
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, NotAllowed
 from core.names import MAX_NAME_BYTES, check_line
@@ -41,6 +42,10 @@ SELECT 'user', user_name FROM users WHERE status <> 'active'
 """
 
 # by primary key; what is not given stays
+_LOCK_USER = """
+SELECT user_name, vo, status, permissions, subject, first_seen, last_seen FROM users
+WHERE user_name = %(user_name)s FOR UPDATE
+"""
 _SET_USER = """
 INSERT INTO users AS known (user_name, status, permissions, subject)
 VALUES (%(user_name)s, coalesce(%(status)s, 'active'), coalesce(%(permissions)s, ''), coalesce(%(subject)s, ''))
@@ -100,10 +105,11 @@ def refused_identities(database: Database) -> tuple[frozenset[str], frozenset[st
     return tokens, users
 
 
-def set_user(database: Database, user_name: str, changes: Mapping[str, Any]) -> Row:
+def set_user(database: Database, user_name: str, changes: Mapping[str, Any], *, who: str = "") -> Row:
     """Ban or unban a user (`status`), set `permissions` or `subject`; returns the user. Unknown names are prepared.
 
-    Raises InvalidInput for a permission that does not exist or a name that cannot be one.
+    `who`: the administrator, for the audit. Raises InvalidInput for a permission that does not exist or a name that
+    cannot be one.
     """
     if not user_name.strip() or len(user_name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise InvalidInput("no name of a user", field="user_name", remedy=f"1 to {MAX_NAME_BYTES} bytes")
@@ -122,7 +128,12 @@ def set_user(database: Database, user_name: str, changes: Mapping[str, Any]) -> 
         "permissions": "".join(sorted(set(letters))) if letters is not None else None,
         "subject": changes.get("subject"),
     }
-    return database.fetch(_SET_USER, values)[0]
+    with database.transaction() as transaction:
+        present = transaction.fetch_one(_LOCK_USER, {"user_name": user_name}) or {}
+        [row] = transaction.fetch(_SET_USER, values)
+        if who:
+            audit.note_rows(transaction, who, "set user", "user", user_name, present, row)
+    return row
 
 
 def permissions_of(database: Database, user_name: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from core import audit
 from core.brokerage.stated import read_stated
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
@@ -45,6 +46,8 @@ ON CONFLICT (queue_name) DO UPDATE SET
 RETURNING *
 """
 
+# primary key
+_LOCK_ENDPOINT = "SELECT * FROM storage_endpoints WHERE name = %(name)s FOR UPDATE"
 _SET_ENDPOINT = """
 INSERT INTO storage_endpoints (name, mover, path, state, is_deterministic)
 VALUES (%(name)s, %(mover)s, %(path)s, %(state)s, %(is_deterministic)s)
@@ -90,7 +93,11 @@ def set_queue(
             record_status(
                 transaction, name, previous, row["status"], who="", reason=reason, set_by=row["status_set_by"]
             )
-        return transaction.fetch_one(_LOCK_QUEUE, {"name": name}) or row
+        changed = transaction.fetch_one(_LOCK_QUEUE, {"name": name}) or row
+        if who:
+            action = "set queue" if present else "make queue"
+            audit.note_rows(transaction, who, action, "queue", name, present or {}, changed, reason=reason)
+        return changed
 
 
 def _check_values(transaction: Transaction, values: dict[str, Any]) -> None:
@@ -138,12 +145,19 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 
 def set_endpoint(
-    database: Database, name: str, *, mover: str, path: str, state: str = "online", is_deterministic: bool = False
+    database: Database,
+    name: str,
+    *,
+    mover: str,
+    path: str,
+    state: str = "online",
+    is_deterministic: bool = False,
+    who: str = "",
 ) -> Row:
     """Create or change a storage endpoint. `path` is absolute.
 
     At a deterministic one scope and name of a file say where it lies below `path` (core.dataservice.places); the
-    production pilot of PanDA can write to no other.
+    production pilot of PanDA can write to no other. `who`: the person whose word it is, for the audit.
     """
     _check_name(name, "name")
     if mover not in MOVERS:
@@ -152,8 +166,12 @@ def set_endpoint(
         raise InvalidInput("not an absolute path", field="path", remedy="begin with '/', without '..'")
     check_line(path, "path")
     values = {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
-    row = database.fetch_one(_SET_ENDPOINT, {**values, "is_deterministic": is_deterministic})
-    assert row is not None
+    with database.transaction() as transaction:
+        present = transaction.fetch_one(_LOCK_ENDPOINT, {"name": name}) or {}
+        row = transaction.fetch_one(_SET_ENDPOINT, {**values, "is_deterministic": is_deterministic})
+        assert row is not None
+        if who:
+            audit.note_rows(transaction, who, "set endpoint", "endpoint", name, present, row)
     return row
 
 

@@ -54,7 +54,9 @@ def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, A
 @operation("PUT", "/api/control/endpoint/{name}", access=Access.OPERATOR)
 def set_endpoint(context: Context, name: str, body: EndpointBody) -> dict[str, Any]:
     """Create or change a storage endpoint."""
-    return {"endpoint": core.queues.set_endpoint(context.database, name, **body.model_dump())}
+    return {
+        "endpoint": core.queues.set_endpoint(context.database, name, **body.model_dump(), who=context.caller.user_name)
+    }
 
 
 @operation("GET", "/api/control/endpoints", access=Access.USER)

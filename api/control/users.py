@@ -26,4 +26,5 @@ class UserBody(StrictBody):
 @operation("PUT", "/api/control/user/{user_name}", access=Access.ADMIN)
 def set_user(context: Context, user_name: str, body: UserBody) -> dict[str, Any]:
     """Ban or unban a user, set special permissions, or free the name."""
-    return {"user": core.identity.set_user(context.database, user_name, body.model_dump(exclude_none=True))}
+    changes, who = body.model_dump(exclude_none=True), context.caller.user_name
+    return {"user": core.identity.set_user(context.database, user_name, changes, who=who)}

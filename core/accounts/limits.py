@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from core import audit
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput
 from core.names import MAX_NAME_BYTES, check_line
@@ -202,7 +203,8 @@ def set_limits(database: Database, account: Account, changes: Mapping[str, Any],
             raise InvalidInput("users have no production role of their own", field="is_privileged", remedy="boost them")
         _check_values(values, changes, now)
         row = transaction.fetch_one(_SET, {**values, "kind": account.kind, "name": account.name, "who": who})
-    assert row is not None  # an upsert with RETURNING always answers
+        assert row is not None  # an upsert with RETURNING always answers
+        audit.note_rows(transaction, who, "set account", account.kind, account.name, present, row)
     return row
 
 

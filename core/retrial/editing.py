@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from core import audit
 from core.clock import utc_now
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
@@ -239,6 +240,7 @@ def _note(transaction: Transaction, kind: str, key: int | str, what: str, who: s
     names = [name for name in {**before, **after} if name not in skipped and before.get(name) != after.get(name)]
     values = {"who": clean(who, 200), "kind": kind, "key": str(key), "what": what}
     transaction.execute(_NOTE, {**values, "before": _document(before, names), "after": _document(after, names)})
+    audit.note_rows(transaction, who, what, f"retry {kind}", str(key), before, after)
 
 
 def _document(row: Row, names: list[str]) -> dict[str, Any]:

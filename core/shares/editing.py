@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from core import audit
 from core.database import Database, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.labels import LABELS
@@ -111,6 +112,16 @@ def _store(transaction: Transaction, nodes: list[ShareNode], *, before: list[Sha
     for node in nodes:
         if node not in known:
             transaction.execute(_WRITE, {**asdict(node), "who": who[:100]})
+    _note(transaction, before, nodes, who)
+
+
+def _note(transaction: Transaction, before: list[ShareNode], nodes: list[ShareNode], who: str) -> None:
+    """A row of the audit for each share that is another now."""
+    was = {node.name: asdict(node) for node in before}
+    now = {node.name: asdict(node) for node in nodes}
+    for name in sorted({*was, *now}):
+        action = "changed" if name in was and name in now else "added" if name in now else "removed"
+        audit.note_rows(transaction, who, action, "share", name, was.get(name, {}), now.get(name, {}))
 
 
 def _try_expressions(transaction: Transaction, node: ShareNode) -> None:

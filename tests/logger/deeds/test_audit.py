@@ -1,0 +1,76 @@
+"""The audit: a row for whatever people change today, in the transaction that changes it, and no row is ever changed."""
+
+from __future__ import annotations
+
+import psycopg2.errors
+import pytest
+
+from core.accounts.limits import Account, set_limits
+from core.clock import utc_now
+from core.database import Database
+from core.errors import PandaError
+from core.identity import set_user
+from core.queues import set_endpoint, set_queue
+from core.retrial import editing
+from core.shares.editing import remove_share, replace_tree, set_share
+from tests.logger.deeds.builders import audit_of
+
+
+def test_a_queue_that_a_person_sets_has_its_row_and_one_of_a_program_has_none(shared_database: Database) -> None:
+    set_queue(shared_database, "AUDITED", {"max_ram_mb": 2000})
+    assert not audit_of(shared_database, "queue", "AUDITED")
+    set_queue(shared_database, "AUDITED", {"status": "offline", "max_ram_mb": 4000}, who="olga", reason="no power")
+    (row,) = audit_of(shared_database, "queue", "AUDITED")
+    assert row["before"] == {"status": "online", "max_ram_mb": 2000, "status_set_by": ""}
+    assert row["after"] == {"status": "offline", "max_ram_mb": 4000, "status_set_by": "person"}
+    assert (row["who"], row["action"], row["reason"]) == ("olga", "set queue", "no power")
+
+
+def test_a_refused_change_leaves_no_row(shared_database: Database) -> None:
+    with pytest.raises(PandaError):
+        set_queue(shared_database, "REFUSED", {"status": "asleep"}, who="olga")
+    assert not audit_of(shared_database, "queue", "REFUSED")
+
+
+def test_endpoints_users_and_accounts_have_theirs(shared_database: Database) -> None:
+    set_endpoint(shared_database, "SE1", mover="cp", path="/a", who="olga")
+    set_endpoint(shared_database, "SE1", mover="cp", path="/a", state="offline", who="olga")
+    set_endpoint(shared_database, "SE1", mover="cp", path="/a", state="offline", who="olga")  # nothing new
+    assert [row["after"].get("state") for row in audit_of(shared_database, "endpoint", "SE1")] == ["online", "offline"]
+    set_user(shared_database, "mallory", {"status": "disabled"}, who="root")
+    (row,) = audit_of(shared_database, "user", "mallory")
+    assert row["who"] == "root" and row["after"]["status"] == "disabled"
+    limits = {"max_running_jobs": 10, "reason": "too many"}
+    set_limits(shared_database, Account("user", "mallory"), limits, who="olga", now=utc_now())
+    newest = audit_of(shared_database, "user", "mallory")[-1]
+    assert newest["action"] == "set account" and newest["after"]["max_running_jobs"] == 10
+
+
+def test_shares_have_a_row_each(shared_database: Database) -> None:
+    replace_tree(shared_database, [{"name": "a", "value": 1.0, "vo": "x"}, {"name": "b", "value": 2.0}], who="olga")
+    set_share(shared_database, "a", {"value": 5.0}, who="otto")
+    remove_share(shared_database, "b", who="otto")
+    (made, changed) = audit_of(shared_database, "share", "a")
+    assert (made["action"], changed["action"]) == ("added", "changed")
+    assert (changed["before"], changed["after"]) == ({"value": 1.0}, {"value": 5.0})
+    assert [row["action"] for row in audit_of(shared_database, "share", "b")] == ["added", "removed"]
+
+
+def test_retry_rules_have_theirs(shared_database: Database) -> None:
+    row = editing.add_rule(shared_database, {"error_source": "pilot", "error_code": 1305, "action": "no_retry"}, "olga")
+    editing.change_rule(shared_database, row["rule_id"], {"is_active": False}, "otto")
+    editing.remove_rule(shared_database, row["rule_id"], "otto")
+    rows = audit_of(shared_database, "retry rule", row["rule_id"])
+    assert [(entry["who"], entry["action"]) for entry in rows] == [
+        ("olga", "added"),
+        ("otto", "changed"),
+        ("otto", "removed"),
+    ]
+    assert rows[1]["before"] == {"is_active": True} and rows[1]["after"] == {"is_active": False}
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit"])
+def test_no_row_is_changed_or_removed(shared_database: Database, statement: str) -> None:
+    set_queue(shared_database, "FINAL", {"status": "test"}, who="olga")
+    with pytest.raises(psycopg2.errors.Error, match="never"):
+        shared_database.execute(statement)
