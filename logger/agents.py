@@ -8,7 +8,7 @@ from core.agents.base import Agent
 from core.clock import Clock, utc_now
 from core.configuration import Settings
 from core.database import Database
-from core.incident_settings import IncidentSettings
+from core.incident_settings import IncidentSettings, IngestSettings
 from logger.failures import CURSOR_OWNER, FailureFolder
 from logger.job_incidents import JobIncidents
 from logger.notices.sending import NoticeSender
@@ -33,7 +33,7 @@ def build_agents(database: Database, settings: Settings, clock: Clock = utc_now)
         IncidentJudge(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
         RuleWatcher(database, clock, settings.incidents),
         SilenceEnds(database, clock, _SILENCES_PERIOD_S),
-        Retention(database, clock, periods.partitions_s),
+        Retention(database, clock, settings.ingest, periods.partitions_s),
         NoticeSender(database, settings, clock, _NOTICES_PERIOD_S),
     ]
 
@@ -125,16 +125,17 @@ class SilenceEnds(Agent):
 
 
 class Retention(Agent):
-    """Makes and drops the days of the log records."""
+    """Makes the days of the log records, counts and thins them, drops them."""
 
     name = "record_days"
 
-    def __init__(self, database: Database, clock: Clock, period_s: float) -> None:
+    def __init__(self, database: Database, clock: Clock, limits: IngestSettings, period_s: float) -> None:
         self._database = database
         self._clock = clock
+        self._limits = limits
         self.period_s = period_s
 
     def cycle(self) -> int:
-        """Make what is missing, drop what is old; returns 0, because there is never more to do at once."""
-        keep_days(self._database, self._clock)
+        """Make what is missing, thin and drop what is old; returns 0, because there is never more to do at once."""
+        keep_days(self._database, self._clock, self._limits)
         return 0
