@@ -18,6 +18,7 @@ from core.text import clean
 from logger import grouping, life, silences
 from logger.events import Severity
 from logger.life import Act
+from logger.manual import ManualIncident, open_manually
 from logger.severity import SEVERITIES
 from logger.showing import incident_row
 from logger.texts import one_line
@@ -219,6 +220,10 @@ class Decisions:
         with self._database.transaction() as transaction:
             link = grouping.undo_link(transaction, link_id, _act(who, "undo", comment), self._clock())
         return incident_row(self._database, link["incident_id"], self._clock()), link
+
+    def open_manually(self, draft: ManualIncident, who: str | Act) -> Row:
+        """An incident that no rule saw (`manual.open_manually`); returns its row. Raises InvalidInput."""
+        return open_manually(self._database, draft, who, self._clock)
 
     def _touch(self, incident_id: int, act: Act, what: str = "", **columns: Any) -> Row:
         def step(transaction: Transaction, now: datetime) -> None:

@@ -208,7 +208,14 @@ def note_openings(transaction: Transaction, openings: Sequence[Opening], now: da
     transaction.insert_many(
         _OPENED_ACTIVITY,
         [
-            (one.incident_id, now, one.who, "open" if one.state == opened else one.state, clean(one.reason, 500), 1)
+            (
+                one.incident_id,
+                now,
+                one.who,
+                "open" if one.state == opened else one.state,
+                clean(one.reason, MAX_COMMENT_CHARACTERS),
+                1,
+            )
             for one in openings
         ],
     )

@@ -252,10 +252,10 @@ UPDATE incidents i SET
     residue_count = greatest(i.residue_count + %(sign)s * %(residue_count)s, 0),
     residue_lost_core_s = greatest(i.residue_lost_core_s + %(sign)s * %(residue_lost_core_s)s, 0),
     queue_count = d.queues, task_count = d.tasks, user_count = d.users, node_count = d.nodes, storage_count = d.storages,
-    jedi_task_id = CASE WHEN d.tasks = 1 THEN d.task::bigint END,
+    jedi_task_id = CASE d.tasks WHEN 0 THEN i.jedi_task_id WHEN 1 THEN d.task::bigint END,
     computing_site = coalesce((
         SELECT value FROM incident_breakdown b WHERE b.incident_id = i.incident_id AND b.dimension = 'computing_site'
-        ORDER BY event_count DESC, value LIMIT 1), ''),
+        ORDER BY event_count DESC, value LIMIT 1), i.computing_site),
     sample_panda_id = (SELECT max(panda_id) FROM incident_jobs j WHERE j.incident_id = i.incident_id),
     modification_time = clock_timestamp()
 FROM (
@@ -296,8 +296,20 @@ WHERE incident_id = %(incident_id)s
 
 def _shift(transaction: Transaction, source: int, target: int, amount: Amount) -> None:
     """Take an amount from one incident's counts and give it to another's."""
+    _take(transaction, source, amount)
+    give(transaction, target, amount)
+
+
+def give(transaction: Transaction, target: int, amount: Amount) -> None:
+    """Add an amount to an incident's counts; its jobs and records are there already."""
+    transaction.insert_many(_GIVE_VALUES, [(target, *key, count) for key, count in sorted(amount.breakdown.items())])
+    transaction.insert_many(_GIVE_BINS, [(target, *row) for row in sorted(amount.bins.items())])
+    _reckon(transaction, target, amount, 1)
+    transaction.execute(_WIDEN, {"incident_id": target, "first": amount.first, "last": amount.last})
+
+
+def _take(transaction: Transaction, source: int, amount: Amount) -> None:
     values = [(*key, count) for key, count in sorted(amount.breakdown.items())]
-    bins = sorted(amount.bins.items())
     taken = transaction.insert_returning(_TAKE_VALUES, [(source, *row) for row in values])
     found = {(row["dimension"], row["value"]) for row in taken}
     beyond: Counter[str] = Counter()
@@ -308,12 +320,12 @@ def _shift(transaction: Transaction, source: int, target: int, amount: Amount) -
         _TAKE_VALUES, [(source, dimension, OTHERS, count) for dimension, count in sorted(beyond.items())]
     )
     transaction.execute(_DROP_VALUES, {"incident_id": source})
-    transaction.insert_many(_TAKE_BINS, [(source, *row) for row in bins])
+    transaction.insert_many(_TAKE_BINS, [(source, *row) for row in sorted(amount.bins.items())])
     transaction.execute(_DROP_BINS, {"incident_id": source})
-    transaction.insert_many(_GIVE_VALUES, [(target, *row) for row in values])
-    transaction.insert_many(_GIVE_BINS, [(target, *row) for row in bins])
-    counts = {name: amount.counts[name] for name in _COUNTS}
-    transaction.execute(_RECKON, {**counts, "sign": -1, "incident_id": source})
-    transaction.execute(_RECKON, {**counts, "sign": 1, "incident_id": target})
+    _reckon(transaction, source, amount, -1)
     transaction.execute(_SPAN_OF_REST, {"incident_id": source})
-    transaction.execute(_WIDEN, {"incident_id": target, "first": amount.first, "last": amount.last})
+
+
+def _reckon(transaction: Transaction, incident_id: int, amount: Amount, sign: int) -> None:
+    counts = {name: amount.counts[name] for name in _COUNTS}
+    transaction.execute(_RECKON, {**counts, "sign": sign, "incident_id": incident_id})

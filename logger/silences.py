@@ -5,6 +5,8 @@ Knows incidents, their life and the running shift; knows no notice. Whoever ends
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -12,13 +14,16 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from core.database import Row, Transaction
+from core.clock import Clock
+from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.states import IncidentState
 from core.text import clean
 from logger import life
 from logger.life import Act
 from logger.selecting import IS_SHOWN, select
+
+log = logging.getLogger("panda.logger")
 
 UntilKind = Literal["time", "shift", "doubles", "second_queue", "fixed"]
 UNTIL_KINDS: tuple[UntilKind, ...] = get_args(UntilKind)
@@ -75,6 +80,29 @@ def read_until(
         running = transaction.fetch_one(_RUNNING)
         return Until("shift", next_change(changes, now), running["shift_id"] if running else None)
     return Until(next(known for known in UNTIL_KINDS if known == kind))
+
+
+_LENGTH = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m(?:in)?)?", re.IGNORECASE)
+
+
+def read_moment(text: str, now: datetime) -> datetime | None:
+    """A moment as people write it: 30m, 2h, 1d12h, or ISO 8601 (UTC when no zone is said); None for nothing.
+
+    Raises InvalidInput.
+    """
+    said = "".join(text.split())
+    if not said:
+        return None
+    length = _LENGTH.fullmatch(said)
+    try:
+        if length is not None:
+            days, hours, minutes = (int(part or 0) for part in length.groups())
+            return now + timedelta(days=days, hours=hours, minutes=minutes)
+        read = datetime.fromisoformat(text.strip())
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        remedy = "for example 30m, 2h, 1d12h or 2026-12-31T12:00"
+        raise InvalidInput(f"{text[:40]!r} is no time", field="until", remedy=remedy) from error
 
 
 def next_change(changes: Sequence[str], now: datetime) -> datetime:
@@ -300,3 +328,28 @@ def catch(transaction: Transaction, now: datetime, silence_id: int | None = None
             _silence(transaction, found["incident_id"], until, act, now, mark, row["who"])
             caught.append(found["incident_id"])
     return caught
+
+
+class SilenceKeeper:
+    """Ends silences whose reason has come, and silences what matchers find; one transaction for each incident."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def look(self) -> int:
+        """Do what is due; returns how many silences began or ended."""
+        now = self._clock()
+        with self._database.transaction() as transaction:
+            ended = due(transaction, now)
+        for row, reason in ended:
+            self._end(row, reason, now)
+        with self._database.transaction() as transaction:
+            return len(ended) + len(catch(transaction, now))
+
+    def _end(self, row: Row, reason: str, now: datetime) -> None:
+        try:
+            with self._database.transaction() as transaction:
+                end(transaction, row["silence_id"], reason, Act("server", "unsilence", is_automatic=True), now)
+        except Conflict:
+            log.info("silence %s was ended by somebody meanwhile", row["silence_id"])

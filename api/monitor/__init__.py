@@ -9,12 +9,13 @@ from starlette.concurrency import run_in_threadpool
 
 from api.monitor.agents import agents
 from api.monitor.incident_notices import notice_routes, notices
-from api.monitor.incidents import incident, incidents
+from api.monitor.incidents import compare, incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
 from api.monitor.retries import retry_deeds, retry_rules_seen, whose_faults
 from api.monitor.search import search_everything
 from api.monitor.shares import samples_of_shares, shares
+from api.monitor.silences import silences
 from api.monitor.stream import stream
 from api.monitor.summary import summary_now
 from api.monitor.tasks import task, tasks
@@ -40,6 +41,8 @@ HANDLERS: list[Handler] = [
     task,
     incidents,
     incident,
+    compare,
+    silences,
     notices,
     notice_routes,
     throughput_bins,

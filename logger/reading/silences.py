@@ -75,6 +75,15 @@ def silences_of(database: Database, incident: Row, now: datetime) -> list[Row]:
     return [silence_row(row, now) for row in rows]
 
 
+# primary key
+_ONE = f"SELECT {_ROW} FROM silences s LEFT JOIN incidents i USING (incident_id) WHERE s.silence_id = %(silence_id)s"
+
+
+def shown_silence(database: Database, silence: Row, now: datetime) -> Row:
+    """A silence that was just made or ended, as the list shows it."""
+    return silence_row(database.fetch(_ONE, silence)[0], now)
+
+
 def silence_row(row: Row, now: datetime) -> Row:
     """With its age in seconds and what came since: `growth` {"events", "factor"}, None for one by a matcher."""
     base, count = row["base_count"], row["event_count"]
