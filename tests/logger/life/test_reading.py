@@ -25,15 +25,42 @@ from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
 
 _STDERR = "".join(f"line {number}\n" for number in range(1, 61)) + "ValueError: bad\n" + "bye\n" * 30
-ROW = set(
-    """
-    incident_id title kind severity state owner component code computing_site queue_count job_count task_count user_count
-    record_count lost_core_s first_seen last_seen culprit_line fingerprint sample_panda_id trend opened_time opened_by
-    rule_name step error_class residue_count residue_lost_core_s node_count storage_count verdict verdict_value
-    verdict_score slot_share assigned_to held_by acknowledged_time inhibited_by merged_into previous_id reopened_count
-    resolved_time resolution resolved_by change_seq links inhibits
-    """.split()
-)
+ROW = {
+    *(
+        "incident_id",
+        "title",
+        "kind",
+        "severity",
+        "state",
+        "owner",
+        "component",
+        "code",
+        "computing_site",
+        "queue_count",
+    ),
+    *(
+        "job_count",
+        "task_count",
+        "user_count",
+        "record_count",
+        "lost_core_s",
+        "first_seen",
+        "last_seen",
+        "culprit_line",
+    ),
+    *("fingerprint", "sample_panda_id", "trend", "opened_time", "opened_by", "rule_name", "step", "error_class"),
+    *(
+        "residue_count",
+        "residue_lost_core_s",
+        "node_count",
+        "storage_count",
+        "verdict",
+        "verdict_value",
+        "verdict_score",
+    ),
+    *("slot_share", "assigned_to", "held_by", "acknowledged_time", "inhibited_by", "merged_into", "previous_id"),
+    *("reopened_count", "resolved_time", "resolution", "resolved_by", "change_seq", "links", "inhibits"),
+}
 
 
 @pytest.fixture

@@ -1,0 +1,325 @@
+"""Silences: each ends by the reason its author chose and by no other, once, and tells with what it leaves the incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.database import Database
+from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
+from core.monitor.question import read_question
+from core.states import IncidentState
+from logger import life
+from logger.folding import fold
+from logger.life import Act, Held
+from logger.reading import SILENCE_GRAMMAR, silence_list
+from logger.silences import SilenceKeeper, next_change, read_moment
+from logger.store import IncidentStore
+from tests.logger.life.test_grouping import event
+
+START = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+class Desk:
+    """An incident store with a clock that is held, and its silence keeper."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.now = START
+        self.store = IncidentStore(database, lambda: self.now)
+        self.keeper = SilenceKeeper(database, lambda: self.now)
+
+    def happen(self, *events: Any) -> None:
+        with self.database.transaction() as transaction:
+            fold(transaction, events, self.now)
+
+    def incident(self, key: str) -> dict[str, Any]:
+        row = self.database.fetch_one(
+            "SELECT * FROM incidents WHERE fingerprint = %(key)s ORDER BY incident_id DESC LIMIT 1", {"key": key}
+        )
+        assert row is not None
+        return row
+
+    def opened(self, key: str, **where: Any) -> int:
+        self.happen(event(key, **where))
+        return int(self.incident(key)["incident_id"])
+
+    def silence(self, incident_id: int, kind: str, moment: datetime | None = None) -> dict[str, Any]:
+        return self.store.silence(incident_id, kind, moment, "ann", "known", changes=("07:00", "15:00", "23:00"))[1]
+
+    def wait(self, **time: float) -> int:
+        self.now += timedelta(**time)
+        return self.keeper.look()
+
+    def live(self) -> list[dict[str, Any]]:
+        return self.database.fetch("SELECT * FROM silences WHERE end_time IS NULL ORDER BY silence_id")
+
+    def changes(self, incident_id: int) -> list[str]:
+        rows = self.database.fetch(
+            "SELECT what FROM incident_changes WHERE incident_id = %(id)s ORDER BY change_seq", {"id": incident_id}
+        )
+        return [row["what"] for row in rows]
+
+
+@pytest.fixture
+def desk(shared_database: Database) -> Iterator[Desk]:
+    shared_database.execute("TRUNCATE incidents, incident_jobs, incident_breakdown, incident_bins, silences, shifts")
+    yield Desk(shared_database)
+
+
+def test_until_a_time(desk: Desk) -> None:
+    incident = desk.opened("a")
+    made = desk.silence(incident, "time", START + timedelta(hours=2))
+    row = desk.incident("a")
+    assert (row["state"], row["held_by"]) == ("silenced", "ann")
+    assert desk.wait(minutes=119) == 0 and desk.incident("a")["state"] == "silenced"
+    assert desk.wait(minutes=1) == 1 and desk.wait(minutes=1) == 0
+    row = desk.incident("a")
+    assert (row["state"], row["held_by"]) == ("open", "")
+    assert desk.changes(incident) == ["opened", "silenced", "unsilenced"]
+    ended = desk.database.fetch_one("SELECT * FROM silences WHERE silence_id = %(silence_id)s", made)
+    assert ended is not None and (ended["ended_by"], ended["end_reason"]) == ("server", "its time is up")
+
+
+def test_who_has_an_incident_has_it_still_after_the_silence(desk: Desk) -> None:
+    incident = desk.opened("a")
+    desk.store.acknowledge(incident, "bob")
+    desk.silence(incident, "time", START + timedelta(hours=1))
+    desk.wait(hours=1)
+    row = desk.incident("a")
+    assert (row["state"], row["owner"]) == ("acknowledged", "bob")
+
+
+def test_until_the_end_of_the_running_shift_or_of_the_next_change(desk: Desk) -> None:
+    desk.silence(desk.opened("a"), "shift")
+    assert desk.wait(hours=2.9) == 0
+    assert desk.wait(hours=0.1) == 1  # 15:00
+    desk.database.execute("INSERT INTO shifts (name, start_time) VALUES ('central', %(now)s)", {"now": desk.now})
+    silence = desk.silence(desk.opened("b"), "shift")
+    assert silence["shift_id"] is not None and silence["until_time"] == START.replace(hour=23)
+    assert desk.wait(hours=9) == 0  # it is midnight, and the shift has not been handed over
+    desk.database.execute("UPDATE shifts SET state = 'handed_over'")
+    assert desk.wait(seconds=1) == 1 and desk.incident("b")["state"] == "open"
+
+
+def test_a_shift_that_nobody_hands_over_does_not_silence_for_ever(desk: Desk) -> None:
+    desk.database.execute("INSERT INTO shifts (name, start_time) VALUES ('central', %(now)s)", {"now": desk.now})
+    desk.silence(desk.opened("a"), "shift")
+    assert desk.wait(hours=4.9) == 0
+    assert desk.wait(hours=0.1) == 1
+
+
+def test_until_there_is_twice_as_much(desk: Desk) -> None:
+    desk.happen(*(event("a") for _ in range(20)))
+    desk.silence(desk.incident("a")["incident_id"], "doubles")
+    desk.happen(*(event("a") for _ in range(19)))
+    assert desk.wait(days=30) == 0
+    desk.happen(event("a"))
+    assert desk.wait(seconds=1) == 1
+    (row,) = desk.database.fetch("SELECT end_reason FROM silences")
+    assert row["end_reason"] == "there are 40 events, 20 when it was silenced"
+
+
+def test_twice_of_little_is_ten_more(desk: Desk) -> None:
+    desk.silence(desk.opened("a"), "doubles")
+    desk.happen(*(event("a") for _ in range(9)))
+    assert desk.wait(seconds=1) == 0
+    desk.happen(event("a"))
+    assert desk.wait(seconds=1) == 1
+
+
+def test_until_a_second_queue(desk: Desk) -> None:
+    desk.silence(desk.opened("a", site="CERN"), "second_queue")
+    desk.happen(*(event("a", "CERN") for _ in range(50)))
+    assert desk.wait(days=1) == 0
+    desk.happen(event("a", "BNL"))
+    assert desk.wait(seconds=1) == 1
+    assert desk.database.fetch("SELECT end_reason FROM silences") == [{"end_reason": "it is at BNL too"}]
+
+
+def test_only_its_own_end_ends_a_silence_until_fixed(desk: Desk) -> None:
+    incident = desk.opened("a")
+    desk.silence(incident, "fixed")
+    assert desk.wait(days=60) == 0
+    with desk.database.transaction() as transaction:
+        act = Act("rule failure_burst", "resolve", "quiet", is_automatic=True)
+        life.change(transaction, incident, IncidentState.RESOLVED, act, desk.now)
+    assert desk.wait(seconds=1) == 1
+    assert desk.incident("a")["state"] == "resolved" and desk.live() == []
+    assert desk.database.fetch("SELECT end_reason FROM silences") == [{"end_reason": "the incident is resolved"}]
+
+
+def test_automation_leaves_a_silenced_incident_alone(desk: Desk) -> None:
+    incident = desk.opened("a")
+    desk.silence(incident, "doubles")
+    with pytest.raises(Held), desk.database.transaction() as transaction:
+        act = Act("rule failure_burst", "resolve", "quiet", is_automatic=True)
+        life.change(transaction, incident, IncidentState.RESOLVED, act, desk.now)
+
+
+@pytest.mark.parametrize("what", ["acknowledge", "resolve", "reopen"])
+def test_what_a_person_does_ends_the_silence(desk: Desk, what: str) -> None:
+    incident = desk.opened("a")
+    desk.silence(incident, "doubles")
+    getattr(desk.store, what)(incident, "bob")
+    assert desk.wait(seconds=1) == 1 and desk.live() == []
+    assert desk.incident("a")["state"] == {"acknowledge": "acknowledged", "resolve": "resolved", "reopen": "open"}[what]
+
+
+def test_a_silence_is_ended_by_hand_once_and_replaced_by_another(desk: Desk) -> None:
+    incident = desk.opened("a")
+    first = desk.silence(incident, "doubles")
+    second = desk.silence(incident, "fixed")
+    assert [row["silence_id"] for row in desk.live()] == [second["silence_id"]]
+    with pytest.raises(Conflict):
+        desk.store.end_silence(first["silence_id"], "bob")
+    ended = desk.store.end_silence(second["silence_id"], "bob", "enough")
+    assert ended["end_reason"] == "bob ended it" and desk.incident("a")["state"] == "open"
+    with pytest.raises(UnknownObject):
+        desk.store.end_silence(999_999, "bob")
+
+
+def test_a_matcher_catches_what_there_is_and_what_comes(desk: Desk) -> None:
+    here, there = desk.opened("a", site="CERN"), desk.opened("b", site="BNL")
+    desk.store.acknowledge(desk.opened("c", site="CERN"), "bob")
+    end = START + timedelta(hours=2)
+    made, caught = desk.store.silence_matching({"computing_site": "CERN"}, "time", end, "ann", "downtime")
+    assert caught == [here, desk.incident("c")["incident_id"]]
+    later = desk.opened("d", site="CERN")
+    assert desk.wait(seconds=1) == 1
+    assert [desk.incident(key)["state"] for key in "abcd"] == ["silenced", "open", "silenced", "silenced"]
+    assert desk.incident("b")["incident_id"] == there and desk.changes(later) == ["opened", "silenced"]
+    shown = ask(desk)
+    (parent,) = [row for row in shown if row["incident_id"] is None]
+    assert parent["silence_id"] == made["silence_id"] and parent["caught"] == 3
+    assert parent["matcher"] == {"computing_site": "CERN"} and parent["growth"] is None
+    assert {row["by_silence_id"] for row in shown if row["incident_id"]} == {made["silence_id"]}
+    assert desk.wait(hours=2) == 4
+    assert [desk.incident(key)["state"] for key in "abcd"] == ["open", "open", "acknowledged", "open"]
+    assert desk.wait(seconds=1) == 0
+
+
+def test_what_a_person_speaks_up_for_is_caught_no_more(desk: Desk) -> None:
+    incident = desk.opened("a")
+    desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
+    desk.store.reopen(incident, "bob", "this one is real")
+    desk.wait(seconds=1)
+    desk.wait(seconds=1)
+    row = desk.incident("a")
+    assert (row["state"], row["held_by"]) == ("open", "bob")
+
+
+def test_the_end_of_a_matchers_silence_frees_what_it_caught(desk: Desk) -> None:
+    desk.opened("a")
+    made, _ = desk.store.silence_matching({"class": "!network"}, "time", START + timedelta(hours=2), "ann")
+    desk.store.end_silence(made["silence_id"], "bob")
+    assert desk.live() == [] and desk.incident("a")["state"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment", "field"),
+    [
+        ("time", None, "until"),
+        ("time", START - timedelta(seconds=1), "until"),
+        ("time", START + timedelta(days=91), "until"),
+        ("doubles", START + timedelta(hours=1), "until"),
+        ("forever", None, "until_kind"),
+    ],
+)
+def test_an_end_that_is_none_is_refused(desk: Desk, kind: str, moment: datetime | None, field: str) -> None:
+    incident = desk.opened("a")
+    with pytest.raises(InvalidInput) as refused:
+        desk.silence(incident, kind, moment)
+    assert refused.value.field == field and refused.value.remedy
+    assert desk.incident("a")["state"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("matcher", "kind", "field"),
+    [
+        ({}, "time", "filter"),
+        ({"colour": "red"}, "time", "colour"),
+        ({"hours": "1"}, "time", "hours"),
+        ({"code": "x"}, "time", "code"),
+        ({"kind": "data"}, "doubles", "until_kind"),
+    ],
+)
+def test_a_matcher_that_is_none_is_refused(desk: Desk, matcher: dict[str, str], kind: str, field: str) -> None:
+    moment = START + timedelta(hours=1) if kind == "time" else None
+    with pytest.raises(InvalidInput) as refused:
+        desk.store.silence_matching(matcher, kind, moment, "ann")
+    assert refused.value.field == field
+
+
+def test_what_is_over_cannot_be_silenced(desk: Desk) -> None:
+    incident = desk.opened("a")
+    desk.store.resolve(incident, "ann")
+    with pytest.raises(IllegalTransition):
+        desk.silence(incident, "fixed")
+
+
+def test_the_list_shows_age_and_growth(desk: Desk) -> None:
+    desk.happen(*(event("a") for _ in range(4)))
+    desk.silence(desk.incident("a")["incident_id"], "second_queue")
+    desk.happen(*(event("a") for _ in range(5)))
+    desk.now += timedelta(minutes=10)
+    (row,) = ask(desk)
+    assert (row["age_s"], row["growth"], row["who"], row["reason"]) == (
+        600,
+        {"events": 5, "factor": 2.25},
+        "ann",
+        "known",
+    )
+    desk.store.end_silence(row["silence_id"], "bob")
+    assert ask(desk) == []
+    (over,) = ask(desk, ended="1")
+    assert over["ended_by"] == "bob" and over["growth"] is None
+
+
+def ask(desk: Desk, **parameters: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = silence_list(
+        desk.database, read_question(parameters.items(), SILENCE_GRAMMAR, desk.now)
+    )["silences"]
+    return rows
+
+
+def test_the_list_comes_in_pages(desk: Desk) -> None:
+    for number in range(5):
+        desk.silence(desk.opened(f"k{number}"), "fixed")
+    found, cursor = [], ""
+    while cursor is not None:
+        asked = read_question({"limit": "2", "cursor": cursor}.items(), SILENCE_GRAMMAR, desk.now)
+        answer = silence_list(desk.database, asked)
+        found += [row["title"] for row in answer["silences"]]
+        cursor = answer["next_cursor"]
+    assert found == ["k4", "k3", "k2", "k1", "k0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("30m", START + timedelta(minutes=30)),
+        ("1d 12h", START + timedelta(hours=36)),
+        ("2026-03-05T08:00", datetime(2026, 3, 5, 8, tzinfo=UTC)),
+        ("2026-03-05T08:00+01:00", datetime(2026, 3, 5, 7, tzinfo=UTC)),
+        (" ", None),
+    ],
+)
+def test_how_people_write_a_time(text: str, moment: datetime | None) -> None:
+    assert read_moment(text, START) == moment
+
+
+@pytest.mark.parametrize("text", ["soon", "9999d9999d", "2026-13-01", "5", "0001-01-01T00:00+20:00"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        read_moment(text, START)
+
+
+def test_shifts_change_at_their_times() -> None:
+    changes = ("07:00", "15:00", "23:00")
+    assert next_change(changes, START) == START.replace(hour=15)
+    assert next_change(changes, START.replace(hour=15)) == START.replace(hour=23)
+    assert next_change(changes, START.replace(hour=23, minute=30)) == START.replace(day=5, hour=7)
