@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 PATH = "/api/logger/records"
@@ -22,8 +22,7 @@ _TOO_LARGE = 413
 _said: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One numbered record as bytes without a line end. `is_important`: WARNING and above."""
 
     data: bytes

@@ -216,7 +216,7 @@ class Spool:
         except OSError:
             return b""
         try:
-            return os.pread(descriptor, _READ_BYTES, offset)
+            return os.pread(descriptor, max(0, min(_READ_BYTES, os.fstat(descriptor).st_size - offset)), offset)
         except OSError:  # a disk that cannot read this any more; what follows may still be read
             return b""
         finally:

@@ -271,7 +271,8 @@ import logging.config, sys
 logging.config.dictConfig({
     "version": 1,
     "handlers": {
-        "panda": {"()": "panda_handler.PandaHandler", "url": sys.argv[1], "component": "copied", "level": "INFO"},
+        "panda": {"()": "panda_handler.PandaHandler", "url": sys.argv[1], "component": "copied", "level": "INFO",
+                  "close_timeout_s": 0.5},
     },
     "root": {"handlers": ["panda"], "level": "DEBUG"},
 })
@@ -307,7 +308,7 @@ def test_a_program_ends_in_bounded_time_when_the_server_hangs_or_is_gone(collect
     collector.gate.clear()
     for url in (collector.url, f"http://127.0.0.1:{free_port()}"):
         run = [sys.executable, "-S", "-c", _PROGRAM, url]
-        done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, timeout=25, check=True)
+        done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, timeout=10, check=True)
         assert done.stderr == b""
 
 
