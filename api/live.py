@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from api.stream_filters import IncidentFilters
 from core.database import Database
-from core.errors import PandaError
+from core.errors import PandaError, Unavailable
 from core.monitor.signals import Signal, listen, newest_signal, signals_after
 
 log = logging.getLogger("panda.live")
 
 QUEUE_SIZE = 100
 """Signals that may wait for a slow reader; past it the reader is told to read everything anew."""
+QUEUE_BYTES = 256 * 1024
+"""The same in characters of topics, so that the memory of all readers is bounded."""
+MOST_READERS = 1000
+"""Of one process; whoever comes then is sent away for a moment."""
 _LISTEN_TIMEOUT_S = 0.5
 _RECONNECT_PAUSE_S = 1.0
 _ROUNDS_PER_LOOK = 20
@@ -28,7 +33,10 @@ _ROUNDS_PER_LOOK = 20
 
 @dataclass(frozen=True)
 class Resync:
-    """Signals were lost for this reader: whatever it shows may be out of date."""
+    """Signals were lost for this reader: whatever it shows may be out of date. `reason`: slow (it did not keep up), database
+    (that was away), much (more changed than is worth telling)."""
+
+    reason: str = "slow"
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,15 @@ Event = Signal | Resync | Closed
 class Subscription:
     """The place where one reader waits for events. Its methods but `offer` belong to the reader's event loop."""
 
-    def __init__(self, seq: int) -> None:
+    def __init__(self, seq: int, topics: frozenset[str] = frozenset()) -> None:
+        """`topics`: what the reader wants to hear of; empty: everything."""
         self.seq = seq
         """Everything up to this number has been taken or was not meant for this reader."""
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+        self._topics = topics
         self._newest = seq
+        self._bytes = 0
         self._is_closed = False
 
     async def next(self, timeout_s: float) -> Event | None:
@@ -57,6 +68,7 @@ class Subscription:
         except TimeoutError:
             event = None
         if isinstance(event, Signal):
+            self._bytes -= _size(event)
             self.seq = max(self.seq, event.seq)
         elif self._queue.empty():  # all that came has been taken
             self.seq = max(self.seq, self._newest)
@@ -73,11 +85,19 @@ class Subscription:
         self._is_closed = isinstance(event, Closed)
         if isinstance(event, Signal):
             self._newest = max(self._newest, event.seq)
-        if self._queue.full() or isinstance(event, Resync | Closed):
+            if self._topics and self._topics.isdisjoint(event.topics):
+                return  # a reader of one job is not slow because a million others change
+            self._bytes += _size(event)
+        if self._queue.full() or self._bytes > QUEUE_BYTES or isinstance(event, Resync | Closed):
             while not self._queue.empty():
                 self._queue.get_nowait()
-            event = event if isinstance(event, Closed) else Resync()
+            self._bytes = 0
+            event = event if isinstance(event, Resync | Closed) else Resync()
         self._queue.put_nowait(event)
+
+
+def _size(signal: Signal) -> int:
+    return sum(map(len, signal.topics))
 
 
 class ChangeHub:
@@ -93,6 +113,21 @@ class ChangeHub:
         self._seq: int | None = None
         self._was_tried = threading.Event()
         self._is_away = False
+        self.filters = IncidentFilters(database)
+        self.resync_count = 0
+        """How often a reader was told to read everything anew."""
+
+    @property
+    def reader_count(self) -> int:
+        """How many streams are open."""
+        return len(self._subscriptions)
+
+    def check_room(self) -> None:
+        """Raise Unavailable while as many streams are open as this process holds."""
+        if self.reader_count >= MOST_READERS:
+            raise Unavailable(
+                f"{MOST_READERS} live streams are open already", remedy="try again in a moment, or ask without a stream"
+            )
 
     def start(self) -> None:
         """Begin to listen, once; blocks at most a second, until it is known where the signals stand."""
@@ -114,10 +149,10 @@ class ChangeHub:
             self._thread.join(timeout=5)
 
     @contextmanager
-    def subscribed(self) -> Iterator[Subscription]:
-        """A subscription that begins now, on the running event loop."""
+    def subscribed(self, topics: frozenset[str] = frozenset()) -> Iterator[Subscription]:
+        """A subscription to `topics` (empty: all) that begins now, on the running event loop."""
         with self._lock:
-            subscription = Subscription(self._seq or 0)
+            subscription = Subscription(self._seq or 0, topics)
             self._subscriptions.add(subscription)
         if self._stop.is_set():
             subscription.offer(Closed())
@@ -155,7 +190,7 @@ class ChangeHub:
                 self._catch_up()
             if self._is_away:
                 self._is_away = False
-                self._broadcast(Resync())
+                self._broadcast(Resync("database"))
 
     def _catch_up(self) -> None:
         if self._seq is None:
@@ -164,11 +199,11 @@ class ChangeHub:
         signals = signals_after(self._database, self._seq)
         if signals is None:
             self._seq = newest_signal(self._database)
-            self._broadcast(Resync())
+            self._broadcast(Resync("database"))
             return
         for signal in signals:
             self._seq = signal.seq
-            self._broadcast(Resync() if signal.is_everything else signal)
+            self._broadcast(Resync("much") if signal.is_everything else signal)
 
     def _broadcast(self, event: Event) -> None:
         with self._lock:

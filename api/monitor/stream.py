@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Message, Send
 
 from api.identity.access import Access
 from api.live import ChangeHub, Closed, Resync, Subscription
 from api.operations import Context, operation
 from api.problems import encode
+from api.stream_filters import IncidentFilter
 from core.clock import Clock
-from core.errors import InvalidInput, Unavailable
+from core.errors import InvalidInput, PandaError, Unavailable
 from core.monitor.signals import Signal
 
-HEARTBEAT_S = 10.0
+log = logging.getLogger("panda.live")
 
-_TOPIC = re.compile(r"jobs|incidents|queues|tasks|(?:job|incident|task):[0-9]{1,18}")
+HEARTBEAT_S = 10.0
+DRAIN_S = 30.0
+"""A reader that takes nothing for so long is gone, or as good as gone."""
+MOST_TOPICS = 200
+"""Of one event; of more only the kinds are told."""
+_MERGED_FROM = 50
+_MERGED_AFTER = timedelta(seconds=30)
+"""Who was away for longer and missed more hears it as one event: a page that was hidden reads anew once, not fifty times."""
+
+_PLAIN = ("jobs", "incidents", "queues", "tasks", "agents", "silences", "shift", "notices", "rules", "deeds")
+_TOPIC = re.compile(rf"{'|'.join(_PLAIN)}|(?:job|incident|task):[0-9]{{1,18}}|queue:[^\s,]{{1,120}}")
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -30,6 +46,44 @@ class StreamQuery(BaseModel):
 
     topics: str = ""
     since: str = ""
+    filter: str = ""
+    """Which incidents, as the query of the page Incidents: severity=critical|error&computing_site=CERN."""
+
+
+class _EventStream(StreamingResponse):
+    """A stream that ends when its reader takes nothing for a while, so that nothing is kept for the dead."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the events; a reader that does not drain its socket ends the stream."""
+
+        async def hurried(message: Message) -> None:
+            await asyncio.wait_for(send(message), DRAIN_S)
+
+        try:
+            await super().stream_response(hurried)
+        except TimeoutError:
+            log.info("a live stream took nothing for %g s and was ended", DRAIN_S)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What one reader asked for."""
+
+    hub: ChangeHub
+    topics: frozenset[str]
+    since: int | None
+    incidents: IncidentFilter | None
+    clock: Clock
+
+    async def heard(self, signal: Signal) -> list[str]:
+        """The topics of a signal that the reader cares for, in order."""
+        found = signal.topics
+        if self.incidents is not None:
+            try:
+                found = await run_in_threadpool(self.incidents.kept, found, signal.seq)
+            except PandaError as error:  # better once too often than not at all
+                log.info("a filter of the live stream is passed over: %s", error)
+        return _shortened(found & self.topics if self.topics else found, self.topics)
 
 
 @operation("GET", "/api/monitor/stream", access=Access.READER)
@@ -38,47 +92,82 @@ async def stream(context: Context, request: Request, query: StreamQuery) -> Stre
     topics = _topics(query.topics)
     since = _since(request.headers.get("last-event-id") or query.since)
     hub = context.services.live
+    chosen = IncidentFilter(query.filter, context.services.clock(), hub.filters) if query.filter else None
+    hub.check_room()
     await run_in_threadpool(hub.start)
-    content = _events(hub, topics, since, context.services.clock)
-    return StreamingResponse(content, media_type="text/event-stream", headers=_HEADERS)
+    if chosen is not None:
+        await run_in_threadpool(chosen.begin)
+    reader = _Reader(hub, topics, since, chosen, context.services.clock)
+    return _EventStream(_events(reader), media_type="text/event-stream", headers=_HEADERS)
 
 
-async def _events(hub: ChangeHub, topics: frozenset[str], since: int | None, clock: Clock) -> AsyncIterator[bytes]:
-    with hub.subscribed() as subscription:
+async def _events(reader: _Reader) -> AsyncIterator[bytes]:
+    hub, clock = reader.hub, reader.clock
+    # with a filter the topics are found only when it is asked
+    with hub.subscribed(frozenset() if reader.incidents else reader.topics) as subscription:
         # a reader that resumes has not heard yet what it missed, so its number stays where it was
-        yield b"retry: 2000\n\n" + _heartbeat(subscription.seq if since is None else since, clock)
+        yield b"retry: 2000\n\n" + _heartbeat(subscription.seq if reader.since is None else reader.since, clock)
         last_heartbeat = time.monotonic()
-        if since is not None:
-            for text in await _missed(hub, subscription, topics, since):
+        if reader.since is not None:
+            for text in await _missed(reader, subscription, reader.since):
                 yield text
-        heard = subscription.seq
+        known = subscription.seq
         while True:
             event = await subscription.next(last_heartbeat + HEARTBEAT_S - time.monotonic())
             if isinstance(event, Closed):
                 return
             if isinstance(event, Resync):
-                yield _text("resync", {"seq": subscription.seq, "time": clock()}, subscription.seq)
-            elif isinstance(event, Signal) and event.seq > heard and event.topics_for(topics):
+                yield _resync(reader, subscription.seq, event.reason)
+            elif isinstance(event, Signal) and event.seq > known and (topics := await reader.heard(event)):
                 yield _change(event, topics)
             if time.monotonic() >= last_heartbeat + HEARTBEAT_S:
                 last_heartbeat = time.monotonic()
                 yield _heartbeat(subscription.seq, clock)
 
 
-async def _missed(hub: ChangeHub, subscription: Subscription, topics: frozenset[str], since: int) -> list[bytes]:
+async def _missed(reader: _Reader, subscription: Subscription, since: int) -> list[bytes]:
     """What happened since the reader was here last; the live signals queue up meanwhile."""
     try:
-        signals = await run_in_threadpool(hub.missed, since)
+        signals = await run_in_threadpool(reader.hub.missed, since)
     except Unavailable:
         return []  # when the database is back, the hub tells everybody to read anew
     if signals is None or any(signal.is_everything for signal in signals):
-        return [_text("resync", {"seq": subscription.seq}, subscription.seq)]
+        return [_resync(reader, subscription.seq, "foreign" if since > subscription.seq else "old")]
     subscription.seq = max([subscription.seq, *(signal.seq for signal in signals)])
-    return [_change(signal, topics) for signal in signals if signal.topics_for(topics)]
+    # what left a filter meanwhile nobody knows any more: of the past every change of an incident is told
+    wanted = reader.topics
+    found = [(signal, topics) for signal in signals if (topics := _shortened(_of(signal, wanted), wanted))]
+    if len(found) > _MERGED_FROM and signals[0].time < reader.clock() - _MERGED_AFTER:
+        last = found[-1][0]
+        return [_change(last, _shortened(frozenset().union(*(topics for _, topics in found)), wanted))]
+    return [_change(signal, topics) for signal, topics in found]
 
 
-def _change(signal: Signal, topics: frozenset[str]) -> bytes:
-    return _text("change", {"seq": signal.seq, "time": signal.time, "topics": signal.topics_for(topics)}, signal.seq)
+def _of(signal: Signal, wanted: frozenset[str]) -> frozenset[str]:
+    return signal.topics & wanted if wanted else signal.topics
+
+
+def _shortened(topics: frozenset[str], wanted: frozenset[str]) -> list[str]:
+    """The topics in order; of too many only their kinds, where the reader hears of kinds."""
+    if len(topics) > MOST_TOPICS:
+        topics = frozenset(kind if (kind := _kind_of(topic)) in wanted or not wanted else topic for topic in topics)
+    return sorted(topics)
+
+
+def _kind_of(topic: str) -> str:
+    """jobs for job:17."""
+    name, colon, _ = topic.partition(":")
+    return f"{name}s" if colon else topic
+
+
+def _resync(reader: _Reader, seq: int, reason: str) -> bytes:
+    """The reader must read everything anew, and why: slow, old, foreign, database or much."""
+    reader.hub.resync_count += 1
+    return _text("resync", {"seq": seq, "time": reader.clock(), "reason": reason}, seq)
+
+
+def _change(signal: Signal, topics: list[str]) -> bytes:
+    return _text("change", {"seq": signal.seq, "time": signal.time, "topics": topics}, signal.seq)
 
 
 def _heartbeat(seq: int, clock: Clock) -> bytes:
@@ -95,7 +184,7 @@ def _topics(text: str) -> frozenset[str]:
     topics = frozenset(topic for topic in text.split(",") if topic)
     for topic in topics:
         if not _TOPIC.fullmatch(topic):
-            remedy = "jobs, incidents, queues, tasks, job:<id>, incident:<id>, task:<id>, separated by commas"
+            remedy = f"{', '.join(_PLAIN)}, job:<id>, incident:<id>, task:<id>, queue:<name>, separated by commas"
             raise InvalidInput(f"there is no topic {topic[:40]!r}", field="topics", remedy=remedy)
     return topics
 

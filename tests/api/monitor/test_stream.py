@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from api import live
 from api.app import create_app
 from api.live import QUEUE_SIZE, Closed, Resync, Subscription
 from core.agents.emitter import ChangeEmitter
@@ -142,8 +147,114 @@ def test_a_number_that_cannot_be_resumed_means_read_everything_anew(address, dat
         assert [reader.next()["event"] for _ in range(2)] == ["heartbeat", "resync"]
 
 
+def test_a_resync_says_why(address, database, emitter):
+    newest = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")["seq"]
+    with reading(address, f"/api/monitor/stream?since={newest + 1000}") as reader:
+        assert reader.next("resync")["reason"] == "foreign"
+        database.execute("INSERT INTO change_signals (topics) VALUES ('[\"*\"]')")
+        change(database, emitter, 17)
+        assert reader.next("resync")["reason"] == "much"
+    with reading(address, "/api/monitor/stream?since=0") as reader:
+        assert reader.next("resync")["reason"] == "old"
+
+
+def test_a_page_that_was_hidden_hears_what_it_missed_as_one_event(address, database, emitter):
+    with reading(address) as reader:
+        seq = reader.next("heartbeat")["seq"]
+    for panda_id in range(60):
+        change(database, emitter, panda_id)
+    database.execute("UPDATE change_signals SET time = time - interval '1 minute'")
+    with reading(address, f"/api/monitor/stream?topics=jobs,job:5&since={seq}") as reader:
+        reader.next("heartbeat")
+        event = reader.next()
+        change(database, emitter, 99)
+        following = reader.next()
+    assert (event["event"], event["topics"], event["seq"]) == ("change", ["job:5", "jobs"], seq + 60)
+    assert (following["topics"], following["seq"]) == (["jobs"], seq + 61)
+
+
+def test_of_too_many_topics_only_the_kinds_are_told(address, database, emitter):
+    with reading(address) as all_of_it, reading(address, "/api/monitor/stream?topics=job:7") as one:
+        all_of_it.next()
+        one.next()
+        database.execute(
+            "INSERT INTO job_history (panda_id, job_status) SELECT i, 'sent' FROM generate_series(1, 300) i"
+        )
+        emitter.cycle()
+        assert all_of_it.next("change")["topics"] == ["jobs", "queues"]
+        assert one.next("change")["topics"] == ["job:7"]
+
+
+def incident(database, emitter, incident_id, severity):
+    database.execute(
+        "INSERT INTO incidents (incident_id, fingerprint, severity, opened_time) VALUES (%(id)s, %(id)s::text, %(how)s, now())"
+        " ON CONFLICT (incident_id) DO UPDATE SET severity = excluded.severity",
+        {"id": incident_id, "how": severity},
+    )
+    emitter.cycle()
+
+
+def test_a_filter_lets_through_the_incidents_it_finds_and_those_that_leave_it(address, database, emitter):
+    incident(database, emitter, 1, "critical")
+    path = "/api/monitor/stream?topics=incidents,incident:2&filter=severity%3Dcritical"
+    with reading(address, path) as reader:
+        reader.next()
+        incident(database, emitter, 2, "warning")  # nobody's news here
+        incident(database, emitter, 3, "critical")
+        assert reader.next("change")["topics"] == ["incidents"]
+        incident(database, emitter, 2, "critical")
+        assert reader.next("change")["topics"] == ["incident:2", "incidents"]
+        incident(database, emitter, 1, "error")  # was there from the beginning
+        first = reader.next("change")
+        incident(database, emitter, 1, "warning")  # is gone already
+        incident(database, emitter, 3, "error")
+        second = reader.next("change")
+    assert first["topics"] == second["topics"] == ["incidents"]
+    assert second["seq"] == first["seq"] + 2
+
+
+def test_more_readers_than_a_process_holds_are_sent_away_for_a_moment(address, monkeypatch):
+    monkeypatch.setattr(live, "MOST_READERS", 1)
+    with reading(address) as reader:
+        reader.next()
+        answer = httpx.get(f"{address}/api/monitor/stream")
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+
+
+def test_a_reader_that_takes_nothing_is_given_up(address, database, emitter, monkeypatch):
+    monkeypatch.setattr(sys.modules["api.monitor.stream"], "DRAIN_S", 0.3)
+    host, port = address.removeprefix("http://").split(":")
+    with socket.socket() as sleeper:
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sleeper.connect((host, int(port)))
+        sleeper.sendall(b"GET /api/monitor/stream HTTP/1.1\r\nHost: panda\r\n\r\n")
+        with reading(address) as reader:
+            reader.next()
+            topics = [f"queue:{'x' * 110}{number}" for number in range(190)]
+            server = next(iter(_open_hubs()))
+
+            def is_given_up():
+                database.execute(
+                    "WITH new AS (INSERT INTO change_signals (topics) SELECT %(topics)s::jsonb FROM generate_series(1, 5)"
+                    " RETURNING seq) SELECT pg_notify('panda_changes', max(seq)::text) FROM new",
+                    {"topics": json.dumps(topics)},
+                )
+                reader.next("change")
+                return server.reader_count == 1
+
+            eventually(is_given_up, what="the sleeper is given up")
+
+
+def _open_hubs():
+    return {one for one in gc.get_objects() if isinstance(one, live.ChangeHub) and one.reader_count}
+
+
 @pytest.mark.parametrize(
-    ("query", "field"), [("topics=colours", "topics"), ("topics=job:x", "topics"), ("since=-1", "since")]
+    ("query", "field"),
+    [
+        *(("topics=colours", "topics"), ("topics=job:x", "topics"), ("since=-1", "since")),
+        *(("filter=colour%3Dred", "colour"), ("filter=code%3Dx", "code")),
+    ],
 )
 def test_what_is_no_topic_or_number_is_refused_by_name(address, query, field):
     answer = httpx.get(f"{address}/api/monitor/stream?{query}")
@@ -223,6 +334,32 @@ def test_a_reader_that_is_too_slow_is_told_to_read_anew():
         rest = [await subscription.next(1) for _ in range(8)]
         assert isinstance(first, Resync)
         assert [event.seq for event in rest] == list(range(QUEUE_SIZE + 2, QUEUE_SIZE + 10))
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_for_a_reader_is_bounded_in_bytes_too():
+    async def scenario():
+        subscription = Subscription(0)
+        big = frozenset(f"job:{number:015d}" for number in range(2000))
+        for seq in range(1, 12):
+            subscription.offer(Signal(seq, datetime.now(UTC), big))
+        await asyncio.sleep(0)
+        assert await subscription.next(1) == Resync("slow")
+        assert (await subscription.next(1)).seq == 8
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_of_one_job_is_not_slow_because_others_change():
+    async def scenario():
+        subscription = Subscription(0, frozenset({"job:17"}))
+        for seq in range(1, QUEUE_SIZE * 2):
+            subscription.offer(signal(seq))
+        subscription.offer(Signal(QUEUE_SIZE * 2, datetime.now(UTC), frozenset({"job:17"})))
+        await asyncio.sleep(0)
+        assert (await subscription.next(1)).seq == QUEUE_SIZE * 2
+        assert await subscription.next(0.01) is None and subscription.seq == QUEUE_SIZE * 2
 
     asyncio.run(scenario())
 
