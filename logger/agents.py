@@ -15,10 +15,12 @@ from logger.notices.sending import NoticeSender
 from logger.retention import keep_days
 from logger.silences import SilenceKeeper
 from logger.verdicts import VerdictKeeper
+from logger.waits import WaitHours
 from logger.watching import Watcher
 
 _QUICK_LOOK_S = 2.0
 _FULL_LOOK_S = 30.0
+_WAITS_PERIOD_S = 300.0
 _INCIDENTS_PERIOD_S = 1.0
 _SILENCES_PERIOD_S = 1.0
 _NOTICES_PERIOD_S = 1.0

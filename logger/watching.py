@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable, QueryCanceled
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
@@ -90,6 +91,8 @@ class Watcher:
         self._memories: dict[str, _Memory] = {}
         self._samples = Samples(database)
         self._is_database_slow = False
+        self._is_blocked = False
+        """Whether a rule met a lock in this look: the others would wait for it too, and measure what cannot be so."""
 
     def look(self, *, only_quick: bool = False) -> int:
         """Apply every rule once, or the quick ones; returns how many incidents were opened or resolved.
@@ -97,11 +100,12 @@ class Watcher:
         Raises Unavailable when the database is away.
         """
         self._uptime.tick(self._clock())
+        self._is_blocked = False
         rows = [row for row in active_rules(self._database) if row.evaluator in self._measures]
         changed = 0
         for row in sorted(rows, key=lambda row: self._places[row.evaluator]):
             rule = self._measures[row.evaluator]
-            if rule.is_quick or not only_quick:
+            if (rule.is_quick or not only_quick) and not self._is_blocked:
                 changed += self._tried(rule, row)
         if not only_quick:
             changed += self._end_what_no_rule_measures([row.name for row in active_rules(self._database)])
@@ -116,7 +120,8 @@ class Watcher:
         except Exception as error:
             if _is_away(error):
                 raise
-            if _is_cut_off(error) and (self._is_database_slow or rule.name == "database_slow"):
+            self._is_blocked = _found_a_lock(error)
+            if self._is_blocked or (_is_cut_off(error) and self._is_database_slow):
                 log.info("rule %s found no answer in the database: %s", row.name, error)
                 return 0
             return self._note_failure(row, memory, error)
@@ -300,12 +305,16 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def _found_a_lock(error: Exception) -> bool:
+    """Whether somebody else's lock stood in its way: the database's trouble, never the rule's."""
+    return isinstance(error.__cause__ if isinstance(error, Unavailable) else error, LockNotAvailable)
+
+
 def _is_cut_off(error: Exception) -> bool:
-    """Whether the statement waited too long for a lock or ran for too long."""
-    cause = error.__cause__ if isinstance(error, Unavailable) else error
-    return getattr(cause, "pgcode", None) in {"55P03", "57014"}
+    """Whether a statement of it ran for too long."""
+    return isinstance(error, QueryCanceled)
 
 
 def _is_away(error: Exception) -> bool:
     """Whether the database cannot be reached, which whoever runs the loop reports."""
-    return isinstance(error, Unavailable) and not _is_cut_off(error)
+    return isinstance(error, Unavailable) and not _found_a_lock(error)

@@ -8,17 +8,29 @@ from logger.rules.absence import SilentQueue
 from logger.rules.agents import AgentsLate
 from logger.rules.backlog import LongWait
 from logger.rules.base import Evaluator, FailedJob, JobRule, MeasureRule, RecordRule, Rule, RuleRow
+from logger.rules.clocks import ClockSkew
 from logger.rules.database import DatabaseSlow
+from logger.rules.expiry import Expiry
 from logger.rules.failure_burst import FailureBurst
 from logger.rules.job_parameters import JobRuleParameters
 from logger.rules.parameters import RecordParameters
 from logger.rules.service_errors import ServiceErrors
+from logger.rules.stalled import TaskStalled
+from logger.rules.throughput import ThroughputLow
+from logger.rules.transfers import TransferStuck
+from logger.rules.waits import WaitPercentile
 
 MEASURES: tuple[type[MeasureRule[Any]], ...] = (
     DatabaseSlow,  # first: while it is slow, the others' trouble is its
     SilentQueue,
     AgentsLate,
+    TransferStuck,
     LongWait,
+    WaitPercentile,
+    TaskStalled,
+    ThroughputLow,
+    ClockSkew,
+    Expiry,
 )
 
 JOB_RULES: tuple[JobRule, ...] = (FailureBurst(),)

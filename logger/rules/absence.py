@@ -8,22 +8,15 @@ from core.database import Row
 from logger.events import Kind
 from logger.rules.base import Facts, Look, Measurement, MeasureRule
 from logger.rules.parameters import SilentQueueParameters
+from logger.rules.ready_queues import READY_QUEUES
 
 _MANY = 3
 """So many queues silent together, and none heard, are one trouble: nobody reaches the server."""
 
-# ix_jobs_live_oldest: first which queues have ready jobs, by leaping from one name to the next, then of those that were
-# not heard of for a while the jobs made first; queue_contacts and queues by primary key. Hundreds of steps in an index,
-# however many jobs wait.
-_SILENT = """
-WITH RECURSIVE places (name) AS (
-    (SELECT computing_site FROM jobs_live WHERE job_status = 'activated' AND computing_site > ''
-     ORDER BY computing_site LIMIT 1)
-    UNION ALL
-    SELECT (SELECT computing_site FROM jobs_live WHERE job_status = 'activated' AND computing_site > places.name
-            ORDER BY computing_site LIMIT 1)
-    FROM places WHERE places.name IS NOT NULL
-)
+# of those that were not heard of for a while the jobs made first (ix_jobs_live_oldest); queue_contacts and queues by primary
+# key
+_SILENT = f"""
+WITH {READY_QUEUES}
 SELECT p.name, c.last_request_time, w.oldest, w.job_count, greatest(w.oldest, c.last_request_time) AS silent_since
 FROM places p
 LEFT JOIN queue_contacts c ON c.queue_name = p.name

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from core.database import Database, Row, Transaction
+from psycopg2.errors import LockNotAvailable, QueryCanceled
+
+from core.database import Database, Row
 from core.errors import Unavailable
 from logger.events import Kind
 from logger.fingerprints.v1 import fingerprint
@@ -29,7 +31,7 @@ _PAUSE_S = 0.2
 _WAITING = """
 SELECT extract(epoch FROM clock_timestamp() - w.query_start)::float AS waited_s, b.pid AS blocker_pid,
        regexp_replace(left(b.query, 300), '\\s+', ' ', 'g') AS blocker, b.state AS blocker_state,
-       extract(epoch FROM clock_timestamp() - b.xact_start)::float AS held_s, b.application_name AS blocker_name,
+       extract(epoch FROM clock_timestamp() - b.xact_start)::float AS held_s,
        count(*) OVER () AS waiting
 FROM (
     SELECT pid, query_start FROM pg_stat_activity
@@ -40,6 +42,15 @@ JOIN LATERAL (
     SELECT * FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(w.pid)) ORDER BY xact_start NULLS LAST LIMIT 1
 ) b ON true
 ORDER BY b.wait_event_type IS NOT DISTINCT FROM 'Lock', 1 DESC LIMIT 1
+"""
+# the same when nobody waits but the probes: who has a table of theirs to itself
+_HOLDING = """
+SELECT 0.0 AS waited_s, a.pid AS blocker_pid, regexp_replace(left(a.query, 300), '\\s+', ' ', 'g') AS blocker,
+       a.state AS blocker_state, extract(epoch FROM clock_timestamp() - a.xact_start)::float AS held_s, 0 AS waiting
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.relation IN ('jobs_live'::regclass, 'agent_runs'::regclass) AND l.granted
+  AND l.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
+ORDER BY a.xact_start LIMIT 1
 """
 
 
@@ -57,22 +68,27 @@ class DatabaseSlow(MeasureRule[DatabaseSlowParameters]):
     ) -> None:
         self._timer = timer
         self._pause = pause
+        self._blocked_since: float | None = None
+        """Since when its own statements wait for a lock, one after the other: each gives up after a second."""
 
     def measure(self, look: Look, parameters: DatabaseSlowParameters) -> list[Measurement]:
-        """The larger of the median time of three probes and the age of the oldest wait for a lock, in seconds."""
+        """The largest of the median time of three probes, the age of the oldest wait for a lock, and how long its own
+        probes have been held up, in seconds."""
         waiting = look.transaction.fetch_one(_WAITING)
-        waited_s = waiting["waited_s"] if waiting else 0.0
-        probed_s = sorted(self._probe(look.database, number) for number in range(len(_PROBES)))[1]
+        probed_s = self._probe_all(look.database)
+        blocked_s = 0.0 if self._blocked_since is None else self._timer() - self._blocked_since
+        if waiting is None and blocked_s:
+            waiting = look.transaction.fetch_one(_HOLDING)
+        waited_s = max(blocked_s, waiting["waited_s"] if waiting else 0.0)
+        is_lock = waited_s >= probed_s
         return [
             Measurement(
                 subject="",
                 value=max(waited_s, probed_s),
                 limit=parameters.limit_s,
-                title=_title(waited_s, probed_s),
+                title="Statements wait for a lock in the database" if is_lock else "The database answers slowly",
                 grouping="It is one database, which does not answer in time.",
-                note=_holder(waiting)
-                if waiting and waited_s >= probed_s
-                else f"a quick statement took {probed_s:.1f} s",
+                note=_holder(waiting) if waiting and is_lock else f"a quick statement took {probed_s:.1f} s",
                 facts=Facts(component="database", error_class="database"),
                 key=KEY,
             )
@@ -82,33 +98,31 @@ class DatabaseSlow(MeasureRule[DatabaseSlowParameters]):
         """As it is set."""
         return parameters.limit_s
 
-    def _probe(self, database: Database, number: int) -> float:
-        """How long one statement takes, its way through the pool included; one that is cut off took that long."""
-        if number:
-            self._pause(_PAUSE_S)
-        begun = self._timer()
-        try:
-            with database.transaction() as transaction:
-                transaction.execute(_LIMITED)
-                _run(transaction, _PROBES[number])
-        except Unavailable as error:
-            if "lock" not in str(error.__cause__).lower():
-                raise
-        return self._timer() - begun
-
-
-def _run(transaction: Transaction, statement: str) -> None:
-    transaction.fetch(statement)
-
-
-def _title(waited_s: float, probed_s: float) -> str:
-    if waited_s >= probed_s:
-        return "Statements wait for a lock in the database"
-    return "The database answers slowly"
+    def _probe_all(self, database: Database) -> float:
+        """The median time of the probes, their way through the pool included."""
+        times, blocked_since = [], None
+        for number, statement in enumerate(_PROBES):
+            if number:
+                self._pause(_PAUSE_S)
+            begun = self._timer()
+            try:
+                with database.transaction() as transaction:
+                    transaction.execute(_LIMITED)
+                    transaction.fetch(statement)
+            except Unavailable as error:
+                if not isinstance(error.__cause__, LockNotAvailable):
+                    raise
+                blocked_since = begun
+            except QueryCanceled:
+                blocked_since = begun
+            times.append(self._timer() - begun)
+        self._blocked_since = (self._blocked_since or blocked_since) if blocked_since else None
+        return sorted(times)[1]
 
 
 def _holder(row: Row) -> str:
     """The statement that keeps the others waiting, or that the session ran last before it fell asleep over its lock."""
     held_s = row["held_s"] or row["waited_s"]
     asleep = ", idle in its transaction" if str(row["blocker_state"]).startswith("idle in transaction") else ""
-    return f"{row['blocker'].strip()} held {held_s:.0f} s by pid {row['blocker_pid']}{asleep}, {row['waiting']} wait"
+    wait = f", {row['waiting']} wait" if row["waiting"] else ""
+    return f"{row['blocker'].strip()} held {held_s:.0f} s by pid {row['blocker_pid']}{asleep}{wait}"

@@ -14,6 +14,7 @@ from logger.watching import Watcher
 
 NOW = datetime(2026, 11, 26, 12, 2, tzinfo=UTC)
 
+_JOB = """
 INSERT INTO jobs_live (panda_id, job_status, computing_site, state_change_time, start_time, jedi_task_id, max_walltime_s,
                        n_input_data_files)
 SELECT nextval('panda_id_seq'), %(state)s, %(site)s, %(time)s, %(start)s, %(task)s, %(walltime)s, %(inputs)s
