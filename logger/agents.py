@@ -9,6 +9,7 @@ from core.clock import Clock, utc_now
 from core.configuration import Settings
 from core.database import Database
 from core.incident_settings import IncidentSettings, IngestSettings
+from logger.deeds.loops import DeedReverter, DeedWorker
 from logger.failures import CURSOR_OWNER, FailureFolder
 from logger.job_incidents import JobIncidents
 from logger.notices.sending import NoticeSender
@@ -34,7 +35,10 @@ def build_agents(database: Database, settings: Settings, clock: Clock = utc_now)
         IncidentOpener(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
         IncidentJudge(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
         RuleWatcher(database, clock, settings.incidents),
+        WaitHours(database, clock, _WAITS_PERIOD_S),
         SilenceEnds(database, clock, _SILENCES_PERIOD_S),
+        DeedWorker(database, clock),
+        DeedReverter(database, clock),
         Retention(database, clock, settings.ingest, periods.partitions_s),
         NoticeSender(database, settings, clock, _NOTICES_PERIOD_S),
     ]
