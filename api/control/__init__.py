@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.control import (
     accounts,
     data,
+    deeds,
     incident_notices,
     incidents,
     queues,
@@ -60,6 +61,10 @@ HANDLERS: list[Handler] = [
     silences.silence,
     silences.silence_matching,
     silences.end_silence,
+    deeds.preview_action,
+    deeds.confirm_action,
+    deeds.undo_deed,
+    deeds.cancel_revert,
     records.ingest_records,
     incident_notices.add_notice_route,
     incident_notices.change_notice_route,

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from starlette.concurrency import run_in_threadpool
 
 from api.monitor.agents import agents
+from api.monitor.audit import audit
+from api.monitor.deeds import deed, deeds
 from api.monitor.incident_notices import notice_routes, notices
 from api.monitor.incidents import compare, incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
+from api.monitor.records import counts_of_records, records, senders
 from api.monitor.retries import retry_deeds, retry_rules_seen, whose_faults
 from api.monitor.search import search_everything
 from api.monitor.shares import samples_of_shares, shares
@@ -43,9 +46,15 @@ HANDLERS: list[Handler] = [
     incident,
     compare,
     silences,
+    deeds,
+    deed,
+    audit,
     notices,
     notice_routes,
     throughput_bins,
+    records,
+    counts_of_records,
+    senders,
     retry_rules_seen,
     retry_deeds,
     whose_faults,

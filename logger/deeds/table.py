@@ -16,7 +16,7 @@ from logger.deeds.jobs import JobWork
 from logger.deeds.queues import QueueWork
 from logger.deeds.tasks import TaskWork
 from logger.deeds.until import NEVER, canonical, read_moment, read_until
-from logger.silences import next_change
+from logger.silences import LONGEST, next_change
 
 Needs = Literal["operator", "owner"]
 OPERATOR: Needs = "operator"
@@ -48,7 +48,7 @@ class KillParameters(Parameters):
 
 
 class UntilParameters(Parameters):
-    """18:00 (UTC), a moment, tests:20, or never."""
+    """18:00 (UTC), 2h, a moment, tests:20, or never."""
 
     until: str = Field(NEVER, max_length=40)
 
@@ -93,7 +93,7 @@ class Action:
             known = ", ".join(self.parameters.model_fields) or "none"
             remedy = f"{self.name} takes {known}"
             if self.parameters is DrainParameters and name == "until":
-                remedy = "say until when: 18:00 (UTC), a moment, tests:20, or never"
+                remedy = "say until when: 18:00 (UTC), 2h, a moment, tests:20, or never"
             raise InvalidInput(first["msg"][:200], field=f"parameters.{name}", remedy=remedy) from error
         if issubclass(self.parameters, UntilParameters):
             read["until"] = canonical(read_until(read["until"], now))
@@ -114,7 +114,12 @@ def _silence_end(read: Mapping[str, Any], now: datetime, changes: Sequence[str])
     if read["until_kind"] == "time":
         if not read["until"]:
             raise InvalidInput("until when?", field="parameters.until", remedy="18:00 (UTC) or a moment")
-        return read_moment(read["until"], now, "parameters.until").isoformat()
+        end = read_moment(read["until"], now, "parameters.until")
+        if end > now + LONGEST:
+            raise InvalidInput(
+                "is too long", field="parameters.until", remedy=f"at most {LONGEST.days} days, and again then"
+            )
+        return end.isoformat()
     if read["until"]:
         raise InvalidInput(
             f"a silence until {read['until_kind']} has no time", field="parameters.until", remedy="leave it out"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.errors import InvalidInput
 from core.wording import moment
+from logger import silences
 from logger.deeds.base import Revert
 
 MOST_TESTS = 1000
@@ -14,7 +15,7 @@ NEVER = "never"
 
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?: ?UTC)?")
 _TESTS = re.compile(r"tests:(\d{1,4})")
-_REMEDY = "18:00 (UTC), a moment such as 2026-12-31T12:00:00Z, tests:20, or never"
+_REMEDY = "18:00 (UTC), 2h, a moment such as 2026-12-31T12:00:00Z, tests:20, or never"
 
 
 def read_until(words: str, now: datetime, *, takes_tests: bool = True) -> Revert:
@@ -32,16 +33,17 @@ def read_until(words: str, now: datetime, *, takes_tests: bool = True) -> Revert
 
 
 def read_moment(words: str, now: datetime, name: str) -> datetime:
-    """A time to come: `18:00` is the next 18:00 UTC. Raises InvalidInput naming the field `name`."""
+    """A time to come: `18:00` is the next 18:00 UTC, `2h` two hours from now. Raises InvalidInput naming `name`."""
     of_day = _TIME_OF_DAY.fullmatch(words.strip())
     if of_day is not None:
         today = now.astimezone(UTC).replace(hour=int(of_day[1]), minute=int(of_day[2]), second=0, microsecond=0)
         return today if today > now else today + timedelta(days=1)
     try:
-        read = datetime.fromisoformat(words.strip())
-        time = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{words[:40]!r} is no time", field=name, remedy=_REMEDY) from error
+        time = silences.read_moment(words, now)
+    except InvalidInput as error:
+        raise InvalidInput(error.detail, field=name, remedy=_REMEDY) from error
+    if time is None:
+        raise InvalidInput("until when?", field=name, remedy=_REMEDY)
     if time <= now:
         raise InvalidInput(f"{time:%Y-%m-%d %H:%M} UTC has passed", field=name, remedy="a time to come")
     return time

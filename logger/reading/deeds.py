@@ -1,0 +1,109 @@
+"""What the monitors read of deeds: the list, one with its targets, those of an incident. Shapes are those of docs/api.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from core.database import Database, Row
+from core.errors import UnknownObject
+from core.monitor.filters import Condition, number_column, text_column
+from core.monitor.question import Grammar, Question
+from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from logger.deeds.table import ACTIONS
+
+MOST_TARGETS = 500
+
+_ROW = """
+    deed_id, time, who, via, action, incident_id, parameters, reason, target_kind, target_count, state, result, inverse,
+    inverse_data <> '{}'::jsonb AS has_changed, undone_time, undone_by, undo_deed_id, revert_kind, revert_time,
+    revert_count, revert_state
+"""
+
+
+def _with_target(value: str, prefix: str) -> Condition:
+    """Deeds that met an object; primary key of deed_targets for each deed of the page."""
+    wanted = text_column("target", "t.target")(value, prefix)
+    found = f"EXISTS (SELECT 1 FROM deed_targets t WHERE t.deed_id = deeds.deed_id AND {wanted.sql})"
+    return Condition(found, wanted.parameters)
+
+
+DEED_GRAMMAR = Grammar(
+    filters={
+        **{name: text_column(name) for name in ("who", "action", "state", "target_kind", "revert_state", "via")},
+        **{name: number_column(name) for name in ("deed_id", "incident_id")},
+        "target": _with_target,
+    }
+)
+
+# primary key backwards, ix_deeds_incident, or ix_deeds_time
+_DEEDS = f"SELECT {_ROW} FROM deeds WHERE deed_id < %(before)s AND {{where}} ORDER BY deed_id DESC LIMIT %(limit)s"
+# primary key
+_ONE = f"SELECT {_ROW} FROM deeds WHERE deed_id = %(deed_id)s"
+_TARGETS = """
+SELECT target, state, note, done_time FROM deed_targets WHERE deed_id = %(deed_id)s
+ORDER BY state = 'done', length(target), target LIMIT %(limit)s
+"""
+_COUNTS = "SELECT state, count(*) AS count FROM deed_targets WHERE deed_id = %(deed_id)s GROUP BY 1"
+# ix_deeds_incident
+_OF_INCIDENT = f"SELECT {_ROW} FROM deeds WHERE incident_id = %(incident_id)s ORDER BY deed_id DESC LIMIT 50"
+
+
+def deed_list(database: Database, question: Question) -> dict[str, Any]:
+    """A page of deeds, newest first; a window cuts them by the time they were done."""
+    where, bounds = question.where(), dict(question.parameters)
+    if question.window is not None:
+        where += " AND time >= %(window_start)s AND time < %(window_end)s"
+        bounds |= {"window_start": question.window.start, "window_end": question.window.end}
+    key = ("deeds", *question.raw_filters)
+    before = decode_cursor(question.cursor, key, (int,))[0] if question.cursor else 2**63 - 1
+    statement = _DEEDS.replace("{where}", where)
+    found = read(database, statement, {**bounds, "before": before, "limit": question.limit + 1})
+    rows = found[: question.limit]
+    following = encode_cursor(key, [rows[-1]["deed_id"]]) if len(found) > question.limit else None
+    return envelope(
+        question.as_of,
+        window=question.window,
+        count=len(rows),
+        exact=False,
+        next_cursor=following,
+        warnings=question.warnings,
+        deeds=[shown_deed(row) for row in rows],
+        actions=[_shown_action(name) for name in ACTIONS],
+    )
+
+
+def deed_detail(database: Database, deed_id: int, as_of: datetime) -> dict[str, Any]:
+    """One deed with its targets, those that were not done first. Raises UnknownObject."""
+    row = database.fetch_one(_ONE, {"deed_id": deed_id})
+    if row is None:
+        raise UnknownObject(f"there is no deed {deed_id}", field="deed_id", remedy="see `panda deeds`")
+    counts = {found["state"]: found["count"] for found in database.fetch(_COUNTS, {"deed_id": deed_id})}
+    targets = database.fetch(_TARGETS, {"deed_id": deed_id, "limit": MOST_TARGETS})
+    return envelope(as_of, count=1, deed=shown_deed(row), targets=targets, target_states=counts)
+
+
+def deeds_of_incident(database: Database, incident_id: int) -> list[Row]:
+    """What was done about one incident, newest first, at most 50."""
+    return [shown_deed(row) for row in database.fetch(_OF_INCIDENT, {"incident_id": incident_id})]
+
+
+def shown_deed(row: Row) -> Row:
+    """A deed as it is answered; `can_be_undone`: whether an undo would be tried at all."""
+    has_changed = row["has_changed"] if "has_changed" in row else bool(row["inverse_data"])
+    hidden = ("inverse_data", "has_changed", "lease_until", "roles")
+    is_open = row["undone_time"] is None and row["state"] != "executing"
+    shown = {name: value for name, value in row.items() if name not in hidden}
+    return {**shown, "can_be_undone": bool(is_open and row["inverse"] and has_changed)}
+
+
+def _shown_action(name: str) -> Row:
+    action = ACTIONS[name]
+    return {
+        "action": name,
+        "target_kind": action.target_kind,
+        "needs": action.needs,
+        "sentence": action.sentence,
+        "inverse": action.inverse,
+        "parameters": list(action.parameters.model_fields),
+    }
