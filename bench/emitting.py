@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import logging
+import socket
 import statistics
 import tempfile
 import threading
@@ -173,12 +174,10 @@ class _Taken:
 
 def _away(records: int) -> None:
     """The collector is away while so many records are made (as fast as the disk takes them), then comes back."""
-    server, taken = _collector()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as spool:
-        # the port is open but nobody answers until serve_forever: as a server that hangs
-        handler = PandaHandler(
-            f"http://127.0.0.1:{server.server_address[1]}", component="bench", spool=spool, timeout_s=0.5
-        )
+        handler = PandaHandler(f"http://127.0.0.1:{port}", component="bench", spool=spool)
         log.addHandler(handler)
         started = time.perf_counter()
         for number in range(records):
@@ -190,6 +189,7 @@ def _away(records: int) -> None:
         size = sum(path.stat().st_size for path in Path(spool).rglob("*.ndjson"))
         print(f"{records} records made in {time.perf_counter() - started:.1f} s; {handler.spooled} on disk in", end=" ")
         print(f"{size / 1e6:.1f} MB, {handler.dropped} dropped and counted", flush=True)
+        server, taken = _collector(port)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         started = time.perf_counter()
         while handler.spooled:
@@ -205,7 +205,7 @@ def _away(records: int) -> None:
     raise SystemExit(not is_complete)
 
 
-def _collector() -> tuple[ThreadingHTTPServer, _Taken]:
+def _collector(port: int) -> tuple[ThreadingHTTPServer, _Taken]:
     taken = _Taken()
 
     class Answers(BaseHTTPRequestHandler):
@@ -222,7 +222,7 @@ def _collector() -> tuple[ThreadingHTTPServer, _Taken]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    return ThreadingHTTPServer(("127.0.0.1", 0), Answers), taken
+    return ThreadingHTTPServer(("127.0.0.1", port), Answers), taken
 
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ def test_a_token_that_cannot_be_had_is_no_end_and_never_said(
         answer = next(tokens, "good")
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return str(answer)
 
     server.statuses = [401, 401]
     handler = attached(log, server.url, token=token)

@@ -49,8 +49,8 @@ def die(home: Spools) -> None:
     home.own.leave()
 
 
-def successor(directory: Path, now: float = 0.0, **options: int) -> tuple[Spools, int]:
-    home = spools(directory, OTHER_BOOT, **options)
+def successor(directory: Path, now: float = 0.0) -> tuple[Spools, int]:
+    home = spools(directory, OTHER_BOOT)
     return home, home.look_for_the_dead(now)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import logger.handler
+from tests.logger.collector import eventually as wait
 from tests.support.system import RunningSystem, eventually, running_system
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +121,7 @@ os.kill(os.getpid(), 9)
         kept,
     ):  # the second: as if the note of what was sent had been lost with the machine
         handler = logger.handler.PandaHandler(system.url, system.token("ann"), "t17_killed", spool=spool)
-        eventually(lambda handler=handler: handler.sent == 900 and handler.spooled == 0)
+        assert wait(lambda: handler.sent == 900 and handler.spooled == 0)  # noqa: B023 - called here and now
         handler.close()
         assert handler.dropped == 0 and not list(spool.iterdir())
     messages = [record["message"] for record in stored(system, "t17_killed")]
