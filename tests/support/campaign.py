@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zlib import adler32
@@ -24,6 +25,7 @@ import psycopg2
 from sqlalchemy import make_url
 
 from core.agents.base import Agent
+from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database
 from core.dataservice.catalogue import NewCatalogueFile, NewReplica, register_dataset
@@ -42,7 +44,7 @@ OVERRIDES: dict[str, Any] = {
 }
 """What only shortens waits."""
 SHORT_LIMITS = {
-    "silent_queue": {"limit_s": 4},
+    "silent_queue": {"limit_s": 6},
     "transfer_stuck": {"limit_s": 3, "times_usual": 3, "min_jobs": 3},
     "agents_late": {"limit_s": 3},
 }
@@ -74,6 +76,8 @@ class Stage:
     nursery: Nursery
     held_agent: HeldAgent
     pilots: httpx.Client
+    begin: datetime = field(default_factory=utc_now)
+    """When the present fault was injected."""
     repairs: list[Callable[[], None]] = field(default_factory=list)
     """What makes good what a fault left behind, so that the next one is alone."""
 
@@ -121,6 +125,17 @@ class Stage:
         eventually(
             lambda: (self.database.fetch_one(statement, {"id": task_id}) or {"n": 0})["n"] >= count,
             what=f"task {task_id} has {count} jobs",
+        )
+
+    def wait_for_failures(self, *queues: str, count: int) -> None:
+        """Until so many jobs have failed at these queues since the fault was injected."""
+        statement = """SELECT count(*) AS n FROM jobs_archive WHERE computing_site = ANY(%(queues)s)
+                       AND job_status = 'failed' AND state_change_time > %(begin)s"""
+        values = {"queues": list(queues), "begin": self.begin}
+        eventually(
+            lambda: (self.database.fetch_one(statement, values) or {"n": 0})["n"] >= count,
+            timeout_s=60,
+            what=f"{count} jobs fail at {', '.join(queues)}",
         )
 
     def dataset(self, owner: str, name: str, endpoint: str, count: int) -> list[Path]:
@@ -265,10 +280,10 @@ def broken_release(stage: Stage) -> None:
         "cannot open shared object file: No such file or directory\n"
     )
     for user in ("ann", "bob", "cid", "cid"):
-        stage.task(user, "B", 8, "./sim")
+        stage.task(user, "B", 9, "./sim")
     for node in range(6):
         pilot = stage.traffic("B", f"bwn{node}")
-        failing(pilot, pilot.take(5), 1305, _EXIT.format(127), exit_code=127, stderr=stderr)
+        failing(pilot, pilot.take(6), 1305, _EXIT.format(127), exit_code=127, stderr=stderr)
 
 
 def black_hole(stage: Stage) -> None:
@@ -283,14 +298,14 @@ def black_hole(stage: Stage) -> None:
 
 def lost_heartbeats(stage: Stage) -> None:
     """Real pilots whose nodes go away with their payloads."""
-    stage.task("dan", "E", 4, "sleep 600")
+    for user in ("dan", "ann"):
+        stage.task(user, "E", 2, "sleep 600")
     pids = [stage.pilot("E", f"ewn{node}") for node in range(4)]
     running = "SELECT count(*) AS n FROM jobs_live WHERE computing_site = 'E' AND job_status = 'running'"
     eventually(lambda: (stage.database.fetch_one(running) or {"n": 0})["n"] == 4, what="four payloads run")
     for pid in pids:
         os.killpg(pid, signal.SIGKILL)
-    lost = "SELECT count(*) AS n FROM jobs_archive WHERE computing_site = 'E' AND job_status = 'failed'"
-    eventually(lambda: (stage.database.fetch_one(lost) or {"n": 0})["n"] >= 4, what="the watchdog ends them")
+    stage.wait_for_failures("E", count=4)
 
 
 # --- faults of users and tasks
@@ -302,8 +317,7 @@ def users_bug(stage: Stage) -> None:
     for queue in ("C1", "D", "E"):
         stage.task("mallory", queue, 4, program)
         stage.pilot(queue, f"{queue.lower()}wn7", jobs=4)
-    ended = "SELECT count(*) AS n FROM jobs_archive WHERE prod_user_name = 'mallory' AND job_status = 'failed'"
-    eventually(lambda: (stage.database.fetch_one(ended) or {"n": 0})["n"] >= 6, timeout_s=40, what="they fail")
+    stage.wait_for_failures("C1", "D", "E", count=6)
 
 
 def memory_leak(stage: Stage) -> None:
@@ -336,7 +350,9 @@ def storage_down(stage: Stage) -> None:
     for user, queue in (("ann", "C1"), ("bob", "C1"), ("cid", "C2"), ("dan", "C2")):
         stage.task(user, queue, 3, "echo done > o.txt", outputs=["o.txt"])
     for queue in ("C1", "C2"):
-        stage.pilot(queue, f"{queue.lower()}wn1", jobs=6)
+        for node in range(3):
+            stage.pilot(queue, f"{queue.lower()}wn{node}", jobs=2)
+    stage.wait_for_failures("C1", "C2", count=8)
 
 
 def missing_input(stage: Stage) -> None:
@@ -344,7 +360,8 @@ def missing_input(stage: Stage) -> None:
     for path in stage.dataset("dan", "user.dan.lost", "E_DISK", 6):
         path.unlink()
     stage.task("dan", "E", 6, "wc %IN", inputDataset="user.dan.lost", nFilesPerJob=1)
-    stage.pilot("E", "ewn8", jobs=6)
+    for node in range(2):
+        stage.pilot("E", f"ewn{node}", jobs=3)
 
 
 def checksum_mismatch(stage: Stage) -> None:
@@ -355,7 +372,9 @@ def checksum_mismatch(stage: Stage) -> None:
         path.write_bytes(bytes(content))
     for user in ("cid", "eve"):
         stage.task(user, "F", 4, "wc %IN", inputDataset="user.cid.flipped", nFilesPerJob=1)
-    stage.pilot("F", "fwn8", jobs=8)
+    for node in range(2):
+        stage.pilot("F", f"fwn{node}", jobs=4)
+    stage.wait_for_failures("F", count=6)
 
 
 def slow_transfer(stage: Stage) -> None:
@@ -480,6 +499,7 @@ class Result:
 def try_out(stage: Stage, fault: Fault, within_s: float = 10.0) -> Result:
     """Inject a fault and see what becomes of it; what it left behind is made good afterwards."""
     before = {incident["incident_id"] for incident in stage.incidents()}
+    stage.begin = utc_now()
     fault.inject(stage)
     begin = time.monotonic()
     try:
