@@ -72,8 +72,11 @@ SEVERITIES: dict[str, Look] = {
 
 INCIDENT_STATES: dict[str, Look] = {
     "open": Look(_BAD, "ring", 0),
-    "acknowledged": Look(_RUNNING, "half", 1),
-    "resolved": Look(_GOOD, "check", 2),
+    "reopened": Look(_BAD, "up", 1),
+    "acknowledged": Look(_RUNNING, "half", 2),
+    "silenced": Look(_STOPPED, "pause", 3),
+    "candidate": Look(_WAITING, "dot", 4),
+    "resolved": Look(_GOOD, "check", 5),
 }
 
 QUEUE_STATES: dict[str, Look] = {

@@ -217,7 +217,7 @@ def _values(field: str) -> Iterable[str]:
     return {
         "job_status": JOB_STATUSES,
         "status": JOB_STATUSES,
-        "state": ("open", "acknowledged", "resolved", "*"),
+        "state": ("open", "reopened", "acknowledged", "silenced", "resolved", "*"),
         "severity": ("critical", "error", "warning"),
         "kind": ("failure_burst", "absence", "backlog", "service", "data", "manual"),
         "hours": ("1", "6", "24"),

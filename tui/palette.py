@@ -93,7 +93,10 @@ _SEVERITIES: dict[str, tuple[str, str]] = {
 }
 _INCIDENT_STATES: dict[str, tuple[str, str]] = {
     "open": ("○", "bad"),
+    "reopened": ("↻", "bad"),
     "acknowledged": ("◐", "active"),
+    "silenced": ("◌", "muted"),
+    "candidate": ("·", "muted"),
     "resolved": ("●", "good"),
 }
 _QUEUE_STATUSES: dict[str, tuple[str, str]] = {

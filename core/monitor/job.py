@@ -9,7 +9,7 @@ from typing import Any
 from core.database import Database, Row
 from core.errors import UnknownObject
 from core.models.errors import errors_of_job
-from core.monitor.job_rows import ALL_JOB_COLUMNS, job_row
+from core.monitor.job_rows import ALL_JOB_COLUMNS, SHOWN_INCIDENT, job_row
 from core.monitor.job_sentence import job_sentence
 from core.monitor.reading import envelope
 from core.monitor.retries import retries_of_job
@@ -20,12 +20,13 @@ _STEPS = ("getjob", "stagein", "payload", "stageout", "initial_setup", "setup")
 
 # live by primary key; archive by primary key in each partition; incident_jobs and job_parameters by primary key
 _JOB = f"""
-SELECT j.*, c.culprit_line, c.incident_id, p.job_parameters
+SELECT j.*, c.culprit_line, i.incident_id, p.job_parameters
 FROM (
     SELECT {_COLUMNS} FROM jobs_live WHERE panda_id = %(panda_id)s
     UNION ALL
     SELECT {_COLUMNS} FROM jobs_archive WHERE panda_id = %(panda_id)s
 ) j LEFT JOIN incident_jobs c USING (panda_id) LEFT JOIN job_parameters p USING (panda_id)
+{SHOWN_INCIDENT}
 """
 
 # ix_job_history_job
@@ -55,7 +56,14 @@ _INCIDENTS = """
 SELECT incident_id, title, state, severity FROM incidents WHERE incident_id IN (
     SELECT incident_id FROM incident_jobs WHERE panda_id = %(panda_id)s
     UNION SELECT incident_id FROM log_records WHERE panda_id = %(panda_id)s AND incident_id IS NOT NULL
-) ORDER BY incident_id DESC
+) AND opened_time IS NOT NULL ORDER BY incident_id DESC
+"""
+
+# incident_jobs and incidents by primary key
+_CANDIDATE = """
+SELECT i.title, i.job_count, i.residue_count, i.first_seen, i.last_seen
+FROM incident_jobs c JOIN incidents i USING (incident_id)
+WHERE c.panda_id = %(panda_id)s AND i.opened_time IS NULL
 """
 
 # job_brokerage and brokerage_decisions by primary key
@@ -80,6 +88,7 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         files = transaction.fetch(_FILES, key)
         logs = transaction.fetch(_LOGS, key)
         incidents = transaction.fetch(_INCIDENTS, key)
+        candidate = transaction.fetch_one(_CANDIDATE, key)
         brokerage = transaction.fetch_one(_BROKERAGE, key)
         retries = retries_of_job(transaction, row)
         waits_for = waiting_reason(transaction, row, as_of)
@@ -96,10 +105,21 @@ def job_detail(database: Database, panda_id: int, as_of: datetime) -> dict[str, 
         files=files,
         errors=[{**asdict(error), "primary": error is errors[0]} for error in errors],
         incidents=incidents,
+        candidate=_counted_only(candidate),
         logs=logs,
         brokerage=brokerage,
         retries=retries,
     )
+
+
+def _counted_only(candidate: Row | None) -> dict[str, Any] | None:
+    """The trouble of a failed job that is no incident, and why it is none; None when it is one, or nothing failed."""
+    if candidate is None:
+        return None
+    count, lost = candidate["job_count"], candidate["residue_count"]
+    seen = "seen once" if count == 1 else f"seen {count} times"
+    tried = f"{lost} of them lost after all attempts" if lost else "retried each time"
+    return {**candidate, "sentence": f"{seen}, {tried}: no incident"}
 
 
 def pilot_timing(text: str) -> dict[str, int]:

@@ -51,14 +51,18 @@ def job_row(row: Mapping[str, Any]) -> Row:
     }
 
 
-# live by primary key; archive by primary key in each partition; incident_jobs by primary key
+SHOWN_INCIDENT = "LEFT JOIN incidents i ON i.incident_id = c.incident_id AND i.opened_time IS NOT NULL"
+"""Beside a job's row `c` of incident_jobs: its incident by primary key, but no candidate, of which nobody is told."""
+
+# live by primary key; archive by primary key in each partition; incident_jobs and incidents by primary key
 _ROWS_BY_ID = f"""
-SELECT {", ".join(f"j.{name}" for name in LIST_COLUMNS.split(", "))}, c.culprit_line, c.incident_id
+SELECT {", ".join(f"j.{name}" for name in LIST_COLUMNS.split(", "))}, c.culprit_line, i.incident_id
 FROM (
     SELECT {LIST_COLUMNS} FROM jobs_live WHERE panda_id = ANY(%(ids)s::bigint[])
     UNION ALL
     SELECT {LIST_COLUMNS} FROM jobs_archive WHERE panda_id = ANY(%(ids)s::bigint[])
 ) j LEFT JOIN incident_jobs c USING (panda_id)
+{SHOWN_INCIDENT}
 ORDER BY j.panda_id DESC
 """
 

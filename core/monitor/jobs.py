@@ -6,7 +6,7 @@ from typing import Any
 
 from core.database import Database
 from core.monitor.facets import Facets, count_jobs
-from core.monitor.job_rows import LIST_COLUMNS, job_row
+from core.monitor.job_rows import LIST_COLUMNS, SHOWN_INCIDENT, job_row
 from core.monitor.question import Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from core.monitor.selection import selected_jobs, window_parameters
@@ -54,15 +54,16 @@ def _position(question: Question) -> tuple[int | None, tuple[int, bool] | None]:
 
 def page_statement(question: Question) -> str:
     """Live by primary key or ix_jobs_live_*; archive by its primary key or an index of filter and time, whichever
-    PostgreSQL finds cheaper; incident_jobs by primary key for the rows of the page alone.
+    PostgreSQL finds cheaper; incident_jobs and incidents by primary key for the rows of the page.
     """
     direction, comparison = ("ASC", ">") if question.sortby.endswith("ascending") else ("DESC", "<")
     after = f"panda_id {comparison} %(after)s" if question.cursor else ""
     order = f"ORDER BY panda_id {direction} LIMIT %(limit)s"
     return f"""
-        SELECT page.*, c.culprit_line, c.incident_id
+        SELECT page.*, c.culprit_line, i.incident_id
         FROM (
             SELECT * FROM ({selected_jobs(question, LIST_COLUMNS, after=after, tail=order)}) found {order}
         ) page LEFT JOIN incident_jobs c USING (panda_id)
+        {SHOWN_INCIDENT}
         ORDER BY panda_id {direction}
     """

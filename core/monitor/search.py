@@ -25,7 +25,8 @@ FROM (
 UNION ALL
 SELECT 'task', jedi_task_id::text, concat_ws(' ', status, nullif(task_name, '')) FROM tasks WHERE jedi_task_id = %(number)s
 UNION ALL
-SELECT 'incident', incident_id::text, title FROM incidents WHERE incident_id = %(number)s
+SELECT 'incident', incident_id::text, title FROM incidents
+WHERE incident_id = %(number)s AND opened_time IS NOT NULL
 """
 
 # tables of people's size, read whole; jobs by name only while they are live
@@ -37,7 +38,8 @@ UNION ALL
  FROM tasks WHERE task_name ILIKE %(pattern)s ORDER BY jedi_task_id DESC LIMIT %(most)s)
 UNION ALL
 (SELECT 'incident', incident_id::text, title
- FROM incidents WHERE title ILIKE %(pattern)s OR culprit_line ILIKE %(pattern)s ORDER BY last_seen DESC LIMIT %(most)s)
+ FROM incidents WHERE opened_time IS NOT NULL AND (title ILIKE %(pattern)s OR culprit_line ILIKE %(pattern)s)
+ ORDER BY last_seen DESC LIMIT %(most)s)
 UNION ALL
 (SELECT 'user', user_name, user_name FROM users WHERE user_name ILIKE %(pattern)s
  ORDER BY length(user_name), user_name LIMIT %(most)s)

@@ -68,7 +68,8 @@ _INCIDENTS = """
 SELECT i.incident_id, i.title, i.state, i.severity, c.job_count
 FROM (
     SELECT incident_id, count(*) AS job_count FROM incident_jobs WHERE jedi_task_id = %(jedi_task_id)s GROUP BY 1
-) c JOIN incidents i USING (incident_id) ORDER BY i.state <> 'resolved' DESC, c.job_count DESC
+) c JOIN incidents i USING (incident_id) WHERE i.opened_time IS NOT NULL
+ORDER BY i.state <> 'resolved' DESC, c.job_count DESC
 """
 
 

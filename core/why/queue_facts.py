@@ -49,11 +49,11 @@ _COUNTED_WORKERS = """
 SELECT status, sum(worker_count)::bigint AS count FROM harvester_worker_counts
 WHERE computing_site = %(queue)s AND last_update > %(since)s GROUP BY status
 """
-# ix_incidents_state: those that are not resolved are few. What pilots say themselves tells more than that they died
+# ix_incidents_shown: those that are not resolved are few. What pilots say themselves tells more than that they died
 _TROUBLE = """
 SELECT incident_id, title FROM incidents
-WHERE state IN ('open', 'acknowledged') AND computing_site = %(queue)s AND kind IN ('service', 'absence')
-  AND last_seen >= %(since)s
+WHERE opened_time IS NOT NULL AND state IN ('open', 'reopened', 'acknowledged', 'silenced')
+  AND computing_site = %(queue)s AND kind IN ('service', 'absence') AND last_seen >= %(since)s
 ORDER BY kind = 'service' DESC, component = 'pilot' DESC, last_seen DESC LIMIT 1
 """
 # ix_jobs_live_status, index only

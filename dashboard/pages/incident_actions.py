@@ -21,7 +21,13 @@ _DEEDS = {
     "resolve": ("Resolve", "e", "It is over; it opens again by itself if it comes back."),
     "reopen": ("Reopen", "o", "It is not over."),
 }
-_OFFERED = {"open": ("acknowledge", "resolve"), "acknowledged": ("resolve", "reopen"), "resolved": ("reopen",)}
+_OFFERED = {
+    "open": ("acknowledge", "resolve"),
+    "reopened": ("acknowledge", "resolve"),
+    "acknowledged": ("resolve", "reopen"),
+    "silenced": ("acknowledge", "resolve", "reopen"),
+    "resolved": ("reopen",),
+}
 
 
 def bar() -> html.Div:

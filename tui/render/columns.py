@@ -83,13 +83,18 @@ def incident_columns(palette: Palette, now: Now) -> list[Column]:
     ]  # fmt: skip
 
 
+_UNOWNED = {"open", "reopened"}
+
+
 def _incident_title(row: Row, palette: Palette) -> Text:
     title = Text(no_wrap=True, end="")
     if row.get("state") == "acknowledged":
         title.append("◐ ", palette.active)
+    elif row.get("state") == "silenced":
+        title.append("◌ ", palette.muted)
     elif row.get("state") == "resolved":
         title.append("✓ ", palette.good)
-    title.append(plain(row.get("title"), limit=400), palette.strong if row.get("state") == "open" else palette.text)
+    title.append(plain(row.get("title"), limit=400), palette.strong if row.get("state") in _UNOWNED else palette.text)
     return title
 
 

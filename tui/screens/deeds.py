@@ -16,9 +16,9 @@ from tui.widgets.virtual_table import Row
 from tui.workers import work
 
 _FITS = {
-    "acknowledge": {"open"},
-    "resolve": {"open", "acknowledged"},
-    "reopen": {"resolved", "acknowledged"},
+    "acknowledge": {"open", "reopened", "silenced"},
+    "resolve": {"open", "reopened", "acknowledged", "silenced"},
+    "reopen": {"resolved", "acknowledged", "silenced"},
 }
 """The states of an incident in which a verb makes sense; elsewhere the server says why not."""
 _DONE = {"acknowledge": "acknowledged", "resolve": "resolved", "reopen": "open again"}

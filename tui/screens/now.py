@@ -116,7 +116,7 @@ class NowScreen(IncidentDeeds, ListingScreen):
     def total(self, answer: Answer) -> int:
         """Unresolved incidents; the count of the summary is that of its jobs."""
         incidents = answer.get("incidents") or {}
-        return sum(int(incidents.get(state) or 0) for state in ("open", "acknowledged"))
+        return sum(int(incidents.get(state) or 0) for state in ("open", "acknowledged", "silenced"))
 
     def describe(self) -> None:
         """How many more there are than the worst."""

@@ -47,12 +47,18 @@ PAGES = {
         "waits_for",
         "timing",
         "retries",
+        "candidate",
     },
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
     "why/job/17": WHY,
     "why/task/10000000": WHY,
     "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets", "retries", "measured"},
-    "incident/5": {"incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping"},
+    "incident/5": {
+        *("incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping", "verdict", "economics"),
+        *("owner_hint", "previous", "inhibits", "silences", "links", "deeds"),
+    },
+    "incident/5/compare?with=5": {"one", "other", "is_same", "parts", "words", "sentence"},
+    "silences": {"silences"},
 }
 
 
@@ -69,7 +75,7 @@ def monitor(module_database_url, tmp_path_factory, jobs):
         insert_jobs(system.database, jobs)
         insert(system.database, "job_logs", [{"panda_id": 17, "name": "payload.stderr", "text": "boom\n"}])
         insert(system.database, "tasks", [{"jedi_task_id": 10_000_000, "task_name": "<b>task</b>", "parameters": {}}])
-        insert(system.database, "incidents", [{"incident_id": 5, "title": "boom"}])
+        insert(system.database, "incidents", [{"incident_id": 5, "title": "boom", "opened_time": datetime.now(UTC)}])
         insert(system.database, "incident_jobs", [{"panda_id": 17, "incident_id": 5, "culprit_line": "boom"}])
         with httpx.Client(base_url=f"{system.url}/api/monitor/", timeout=30) as client:
             yield client

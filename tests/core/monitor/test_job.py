@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 
 from core.errors import UnknownObject
 from core.monitor.job import job_detail
+from core.monitor.job_rows import job_rows
 from core.monitor.joblog import count_lines, job_log
 from core.wording import duration_words
 from tests.core.monitor.rows import NOW, insert, insert_jobs
@@ -62,8 +63,8 @@ def failed_job(database):
     return database
 
 
-def cover(database, log="payload.stdout"):
-    insert(database, "incidents", [{"incident_id": 5, "title": "boom"}])
+def cover(database, log="payload.stdout", **incident):
+    insert(database, "incidents", [{"incident_id": 5, "title": "boom", "opened_time": NOW, **incident}])
     line = {"culprit_log": log, "culprit_line_number": 1, "culprit_line": "ValueError: no"}
     insert(database, "incident_jobs", [{"panda_id": 17, "incident_id": 5, **line}])
 
@@ -88,6 +89,22 @@ def test_a_job_tells_its_history_with_durations(failed_job):
         {"name": "pilot.log", "size_bytes": 0, "line_count": 0},
     ]
     assert answer["brokerage"] is None and answer["incidents"] == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ({"job_count": 4}, "seen 4 times, retried each time: no incident"),
+        ({"job_count": 1}, "seen once, retried each time: no incident"),
+        ({"job_count": 9, "residue_count": 2}, "seen 9 times, 2 of them lost after all attempts: no incident"),
+    ],
+)
+def test_a_failure_that_is_only_counted_is_no_incident_and_says_so(failed_job, counts, sentence):
+    cover(failed_job, state="candidate", opened_time=None, **counts)
+    answer = job_detail(failed_job, 17, NOW)
+    assert answer["incidents"] == [] and answer["job"]["incident_id"] is None
+    assert answer["candidate"]["sentence"] == sentence and answer["job"]["culprit_line"] == "ValueError: no"
+    assert job_rows(failed_job, [17])[0]["incident_id"] is None
 
 
 def test_a_failed_job_says_where_how_long_and_why(failed_job):

@@ -180,6 +180,7 @@ def test_a_row_names_its_primary_error_its_incident_and_its_culprit_line(databas
             }
         ],
     )
+    insert(database, "incidents", [{"incident_id": 7, "opened_time": NOW}])
     insert(database, "incident_jobs", [{"panda_id": 1, "incident_id": 7, "culprit_line": "ValueError: no"}])
     insert(database, "incident_jobs", [{"panda_id": 2, "incident_id": 7, "culprit_line": ""}])
     (row,) = ask(database, ("incident", "7"))["jobs"]

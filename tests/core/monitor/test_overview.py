@@ -151,7 +151,7 @@ def test_a_task_tells_its_jobs_by_state_and_its_incidents(with_tasks):
         with_tasks,
         [{"panda_id": n, "jedi_task_id": 10_000_001, "job_status": "failed", "state_change_time": NOW} for n in (2, 3)],
     )
-    insert(with_tasks, "incidents", [{"incident_id": 5, "title": "boom"}])
+    insert(with_tasks, "incidents", [{"incident_id": 5, "title": "boom", "opened_time": NOW}])
     insert(with_tasks, "incident_jobs", [{"panda_id": 2, "incident_id": 5, "jedi_task_id": 10_000_001}])
     answer = task_detail(with_tasks, 10_000_001, NOW)
     assert answer["jobs"] == {"running": 1, "failed": 2}

@@ -26,7 +26,11 @@ def incident(
     database: Database, title: str, *, kind: str = "service", seen_s_ago: float = 1, **columns: object
 ) -> None:
     row = {"title": title, "kind": kind, "fingerprint": title, "computing_site": "Q"}
-    insert(database, "incidents", [row | {"last_seen": utc_now() - timedelta(seconds=seen_s_ago)} | columns])
+    insert(
+        database,
+        "incidents",
+        [row | {"last_seen": utc_now() - timedelta(seconds=seen_s_ago), "opened_time": utc_now()} | columns],
+    )
 
 
 def test_a_job_without_a_queue_waits_for_what_brokerage_says(database):
