@@ -5,7 +5,7 @@ Knows the tables of jobs and of tasks' files; knows no incident. One statement o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -107,14 +107,13 @@ def rows_of_jobs(transaction: Transaction, page: Sequence[Row]) -> dict[int, Row
 
 
 def examine(
-    transaction: Transaction, ends: Sequence[Row], rows: dict[int, Row], to_read: Collection[int]
+    transaction: Transaction, ends: Sequence[Row], rows: dict[int, Row], *, with_logs: bool = True
 ) -> Iterator[ExaminedJob]:
-    """Everything known of these jobs. `ends`: panda_id, time, previous_status; `to_read`: PandaIDs whose logs are read."""
+    """Everything known of these jobs. `ends`: panda_id, time and previous_status of each."""
     residue = _residue(transaction, [rows[end["panda_id"]] for end in ends])
     for start in range(0, len(ends), _LOGS_AT_ONCE):
         chunk = ends[start : start + _LOGS_AT_ONCE]
-        read = [end for end in chunk if end["panda_id"] in to_read]
-        findings = find_culprits(transaction, read, rows) if read else {}
+        findings = find_culprits(transaction, chunk, rows) if with_logs else {}
         jobs = []
         for end in chunk:
             panda_id = end["panda_id"]

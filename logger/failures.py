@@ -27,7 +27,15 @@ from logger.examining import examine, plain, rows_of_jobs
 from logger.folding import fold
 from logger.rule_rows import active_rules
 from logger.rules import RuleRow
-from logger.rules.failure_burst import ExaminedJob, FailureBurst, RuleOfJobs, trouble_of, under
+from logger.rules.failure_burst import (
+    ExaminedJob,
+    FailureBurst,
+    RuleOfJobs,
+    error_of,
+    trouble_of,
+    under,
+    was_killed_on_request,
+)
 from logger.rules.job_parameters import JobRuleParameters
 from logger.sampling import FailureSampler
 
@@ -108,12 +116,11 @@ class FailureFolder:
         if not page:
             return 0
         rows = rows_of_jobs(transaction, page)
-        ends = [end for end in page if end["panda_id"] in rows]
-        to_read = {end["panda_id"] for end in ends if self._is_read(rows[end["panda_id"]])}
+        ends = [end for end in page if end["panda_id"] in rows and not _was_wanted(end, rows[end["panda_id"]])]
+        wanted = {end["panda_id"] for end in ends if self._sampler.wants(rows[end["panda_id"]])}
 
         def work(part: Sequence[Row]) -> int:
-            jobs = examine(transaction, part, rows, to_read)
-            return self._fold_jobs(transaction, [self._event(job, to_read) for job in jobs], rows, rules)
+            return self._fold_jobs(transaction, self._events(transaction, part, rows, wanted), rows, rules)
 
         done, failed = done_apart(transaction, ends, work) if ends else (0, [])
         for end, error in failed:
@@ -128,15 +135,22 @@ class FailureFolder:
             log.error("failed job %s is in no incident: %s", end["panda_id"], error, exc_info=error, extra=_OURS)
         return done + simple
 
-    def _is_read(self, row: Row) -> bool:
-        return self._sampler.wants(row) or self._sampler.assumed(row) not in self._templates
+    def _events(
+        self, transaction: Transaction, ends: Sequence[Row], rows: dict[int, Row], wanted: set[int]
+    ) -> list[Event | None]:
+        """First of the jobs that are read; of the others, what those like them were, and they are read where none was."""
+        read = [end for end in ends if end["panda_id"] in wanted]
+        events = [self._learned(job) for job in examine(transaction, read, rows)]
+        unread = [end for end in ends if end["panda_id"] not in wanted]
+        alike = {end["panda_id"]: self._sampler.assumed(rows[end["panda_id"]]) for end in unread}
+        unknown = [end for end in unread if alike[end["panda_id"]] not in self._templates]
+        events += [self._learned(job) for job in examine(transaction, unknown, rows)]
+        known = [end for end in unread if alike[end["panda_id"]] in self._templates]
+        for job in examine(transaction, known, rows, with_logs=False):
+            events.append(self._like(self._templates[alike[job.row["panda_id"]]], job))
+        return events
 
-    def _event(self, job: ExaminedJob, to_read: set[int]) -> Event | None:
-        """Of a job that was not read, the event of those like it that were."""
-        if job.row["panda_id"] not in to_read:
-            template = self._templates.get(self._sampler.assumed(job.row))
-            if template is not None:
-                return self._like(template, job)
+    def _learned(self, job: ExaminedJob) -> Event | None:
         event = self._burst.event(job)
         if event is not None:
             self._sampler.learned(job.row, event.fingerprint)
@@ -156,12 +170,19 @@ class FailureFolder:
     def _fold_jobs(
         self, transaction: Transaction, events: Sequence[Event | None], rows: dict[int, Row], rules: Sequence[RuleRow]
     ) -> int:
-        placed = [ruled for event in events if event is not None and (ruled := _ruled(event, rows, rules)) is not None]
+        of_jobs = job_rules(rules)
+        placed = [
+            ruled for event in events if event is not None and (ruled := _ruled(event, rows, of_jobs)) is not None
+        ]
         fold(transaction, placed, self._clock(), self._settings)
         return len(placed)
 
 
 _OURS = {"component": CURSOR_OWNER, "kind": "service"}
+
+
+def _was_wanted(end: Row, row: Row) -> bool:
+    return was_killed_on_request(error_of(row, end["previous_status"]))
 
 
 def fold_failed_jobs(database: Database, clock: Clock) -> int:
@@ -174,11 +195,11 @@ def job_rules(rules: Sequence[RuleRow]) -> list[tuple[RuleRow, JobRuleParameters
     return [(rule, rule.limits) for rule in rules if isinstance(rule.limits, JobRuleParameters)]
 
 
-def _ruled(event: Event, rows: dict[int, Row], rules: Sequence[RuleRow]) -> Event | None:
+def _ruled(event: Event, rows: dict[int, Row], rules: Sequence[tuple[RuleRow, JobRuleParameters]]) -> Event | None:
     """The event under the first rule that speaks of it; None when no rule does."""
     assert event.job is not None, "events of this module are of jobs"
     trouble = trouble_of(event, rows[event.job.panda_id]["prod_source_label"])
-    for rule, parameters in job_rules(rules):
+    for rule, parameters in rules:
         if parameters.mean(trouble):
             return under(event, RuleOfJobs(rule.name, rule.kind, rule.severity_floor, rule.version))
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from core.error_codes import error_description, error_name
@@ -49,7 +50,7 @@ class ExaminedJob(FailedJob):
     file: FailingFile | None = None
     context: Context | None = None
 
-    @property
+    @cached_property
     def error(self) -> JobError:
         """The error that counts."""
         return error_of(self.row, self.previous_status)
@@ -58,6 +59,11 @@ class ExaminedJob(FailedJob):
 def error_of(row: Mapping[str, Any], previous_status: str) -> JobError:
     """The primary error of a job that failed from this state (core/models/errors.py)."""
     return primary_error(row, previous_status in _HAD_VERDICT) or _NO_ERROR
+
+
+def was_killed_on_request(error: JobError) -> bool:
+    """Whether somebody wanted the job to end."""
+    return (error.component, abs(error.code)) in KILLED_ON_REQUEST
 
 
 def is_of_payload(error: JobError | None, trans_exit_code: int | None = None) -> bool:
@@ -92,7 +98,7 @@ class FailureBurst(JobRule):
         """The failure under its primary error (monitor.md 6.1: the others are shown, never counted)."""
         known = job if isinstance(job, ExaminedJob) else ExaminedJob(**vars(job))
         row, error = job.row, known.error
-        if (error.component, abs(error.code)) in KILLED_ON_REQUEST:
+        if was_killed_on_request(error):
             return None
         said = _said_by_payload(job, error)
         step, error_class = where_and_what(job, error)
