@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from pandascope.collecting import Collected
 from pandascope.environment import find_credentials
 from pandascope.errors import ClientError
 from pandascope.events import SILENCE_S, STREAM_PATH, Event, EventParser, Position
+from pandascope.incident_calls import IncidentCalls
 from pandascope.running import RunRequest, Stage, Submitted
 from pandascope.steps import Call, Pause, Procedure, Step
 from pandascope.transport import AsyncTransport, Manners
@@ -23,7 +24,7 @@ from pandascope.transport import AsyncTransport, Manners
 Result = TypeVar("Result")
 
 
-class AsyncClient:
+class AsyncClient(IncidentCalls[Coroutine[Any, Any, Document]]):
     """The same for coroutines; every method means what the one of Client means."""
 
     def __init__(
@@ -32,11 +33,12 @@ class AsyncClient:
         token: str | None = None,
         *,
         data: Path | str | None = None,
+        via: str = "api",
         manners: Manners | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         found = find_credentials(url, token, data)
-        self.url = found.url
+        self.url, self.via = found.url, via
         self.transport = AsyncTransport(found.url, found.token, manners=manners, transport=transport)
 
     async def summary(self, **filters: Any) -> Document:
@@ -54,14 +56,6 @@ class AsyncClient:
     async def job_log(self, panda_id: int, name: str | None = None) -> Document:
         """A kept log of a job; without a name the one with the culprit line."""
         return await self._document(calls.job_log(panda_id, name))
-
-    async def incidents(self, **filters: Any) -> Document:
-        """A page of incidents, worst first."""
-        return await self._document(calls.incidents(**filters))
-
-    async def incident(self, incident_id: int) -> Document:
-        """One incident with its culprit line, jobs and records."""
-        return await self._document(calls.incident(incident_id))
 
     async def queues(self, **filters: Any) -> Document:
         """Every queue with its jobs."""
@@ -217,18 +211,6 @@ class AsyncClient:
     async def retag(self, *, running_too: bool = False) -> Document:
         """Give live tasks and jobs the shares that the tree gives them now (operators); how many changed."""
         return await self._document(calls.retag(running_too))
-
-    async def acknowledge(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that somebody takes care of an incident; its row."""
-        return await self._document(calls.change_incident(incident_id, "acknowledge", comment))
-
-    async def resolve(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that an incident is over; its row."""
-        return await self._document(calls.change_incident(incident_id, "resolve", comment))
-
-    async def reopen(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that an incident is not over; its row."""
-        return await self._document(calls.change_incident(incident_id, "reopen", comment))
 
     async def add_retry_rule(self, rule: Mapping[str, Any]) -> Document:
         """Make a rule for failed jobs (operators)."""

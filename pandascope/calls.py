@@ -19,224 +19,208 @@ Document = dict[str, Any]
 
 def summary(**filters: Any) -> Call:
     """The state of everything."""
-    return _read("summary", filters)
+    return monitor_call("summary", filters)
 
 
 def jobs(**filters: Any) -> Call:
     """A page of jobs with facets."""
-    return _read("jobs", filters)
+    return monitor_call("jobs", filters)
 
 
 def job(panda_id: int) -> Call:
     """One job with history, files, errors."""
-    return _read(f"job/{int(panda_id)}")
+    return monitor_call(f"job/{int(panda_id)}")
 
 
 def job_log(panda_id: int, name: str | None = None) -> Call:
     """A kept log of a job; without a name the one with the culprit line."""
-    return _read(f"job/{int(panda_id)}/log", {"name": name})
-
-
-def incidents(**filters: Any) -> Call:
-    """A page of incidents, worst first, with facets."""
-    return _read("incidents", filters)
-
-
-def incident(incident_id: int) -> Call:
-    """One incident."""
-    return _read(f"incident/{int(incident_id)}")
+    return monitor_call(f"job/{int(panda_id)}/log", {"name": name})
 
 
 def queues(**filters: Any) -> Call:
     """Every queue with its jobs."""
-    return _read("queues", filters)
+    return monitor_call("queues", filters)
 
 
 def queue_history(queue_name: str) -> Call:
     """The changes of a queue's status."""
-    return _read(f"queues/{quote(queue_name, safe='')}/history")
+    return monitor_call(f"queues/{quote(queue_name, safe='')}/history")
 
 
 def users(**filters: Any) -> Call:
     """Users and working groups with what they run, may and used."""
-    return _read("users", filters)
+    return monitor_call("users", filters)
 
 
 def user(name: str, kind: str) -> Call:
     """One user or working group."""
-    return _read(f"users/{quote(name, safe='')}", {"kind": kind})
+    return monitor_call(f"users/{quote(name, safe='')}", {"kind": kind})
 
 
 def timeouts() -> Call:
     """Every timeout with what it ended and whom it will."""
-    return _read("timeouts")
+    return monitor_call("timeouts")
 
 
 def agents() -> Call:
     """Every agent with its last run."""
-    return _read("agents")
+    return monitor_call("agents")
 
 
 def shares() -> Call:
     """The tree of global shares as it stands."""
-    return _read("shares")
+    return monitor_call("shares")
 
 
 def share_samples(hours: float) -> Call:
     """Executing power and target of every share over the last hours."""
-    return _read("shares/samples", {"hours": hours})
+    return monitor_call("shares/samples", {"hours": hours})
 
 
 def tasks(**filters: Any) -> Call:
     """A page of tasks."""
-    return _read("tasks", filters)
+    return monitor_call("tasks", filters)
 
 
 def task(jedi_task_id: int) -> Call:
     """One task."""
-    return _read(f"task/{int(jedi_task_id)}")
+    return monitor_call(f"task/{int(jedi_task_id)}")
 
 
 def why_job(panda_id: int) -> Call:
     """Why a job does not run, with what would help."""
-    return _read(f"why/job/{int(panda_id)}")
+    return monitor_call(f"why/job/{int(panda_id)}")
 
 
 def why_task(jedi_task_id: int) -> Call:
     """The same of a task."""
-    return _read(f"why/task/{int(jedi_task_id)}")
+    return monitor_call(f"why/task/{int(jedi_task_id)}")
 
 
 def retry_rules() -> Call:
     """The rules for failed jobs with what they did, the actions, the classes of errors, the last changes."""
-    return _read("retry-rules")
+    return monitor_call("retry-rules")
 
 
 def retry_log(**filters: Any) -> Call:
     """What rules did, of a rule_id, jedi_task_id or panda_id."""
-    return _read("retry-log", filters)
+    return monitor_call("retry-log", filters)
 
 
 def faults(**filters: Any) -> Call:
     """Failed jobs by the class of their error."""
-    return _read("faults", filters)
+    return monitor_call("faults", filters)
 
 
 def throughput(**filters: Any) -> Call:
     """Ended jobs per time bin."""
-    return _read("throughput", filters)
+    return monitor_call("throughput", filters)
 
 
 def search(text: str) -> Call:
     """Jobs, tasks, incidents, queues and users that match a text."""
-    return _read("search", {"q": text})
-
-
-def change_incident(incident_id: int, action: str, comment: str | None) -> Call:
-    """Acknowledge, resolve or reopen an incident; gives its row."""
-    body = {"comment": comment} if comment else {}
-    return _control("POST", f"incident/{int(incident_id)}/{action}", body, key="incident")
+    return monitor_call("search", {"q": text})
 
 
 def add_retry_rule(rule: Mapping[str, Any]) -> Call:
     """Make a rule; gives its row."""
-    return _control("POST", "retry-rules", dict(rule), key="rule")
+    return control_call("POST", "retry-rules", dict(rule), key="rule")
 
 
 def change_retry_rule(rule_id: int, changes: Mapping[str, Any]) -> Call:
     """Change a rule; gives its row."""
-    return _control("PUT", f"retry-rule/{int(rule_id)}", dict(changes), key="rule")
+    return control_call("PUT", f"retry-rule/{int(rule_id)}", dict(changes), key="rule")
 
 
 def remove_retry_rule(rule_id: int) -> Call:
     """Take a rule away; gives the row it had."""
-    return _control("DELETE", f"retry-rule/{int(rule_id)}", key="rule")
+    return control_call("DELETE", f"retry-rule/{int(rule_id)}", key="rule")
 
 
 def try_retry_rule(rule: Mapping[str, Any], days: float) -> Call:
     """How many of the jobs that failed lately a rule would have met."""
-    return _control("POST", "retry-rules/try", {**rule, "days": days}, timeout_s=60.0)
+    return control_call("POST", "retry-rules/try", {**rule, "days": days}, timeout_s=60.0)
 
 
 def change_retry_action(name: str, is_active: bool) -> Call:
     """Make an action active or passive for all rules; gives its row."""
-    return _control("PUT", f"retry-action/{quote(name, safe='')}", {"is_active": is_active}, key="action")
+    return control_call("PUT", f"retry-action/{quote(name, safe='')}", {"is_active": is_active}, key="action")
 
 
 def add_error_class(entry: Mapping[str, Any]) -> Call:
     """Say whose fault an error is; gives the row."""
-    return _control("POST", "error-classes", dict(entry), key="error_class")
+    return control_call("POST", "error-classes", dict(entry), key="error_class")
 
 
 def remove_error_class(class_id: int) -> Call:
     """Say nothing of an error any more; gives the row there was."""
-    return _control("DELETE", f"error-class/{int(class_id)}", key="error_class")
+    return control_call("DELETE", f"error-class/{int(class_id)}", key="error_class")
 
 
 def register_dataset(name: str, kind: str, files: Sequence[Mapping[str, Any]], scope: str | None) -> Call:
     """Make a dataset of files that exist already."""
     body = {"name": name, "kind": kind, "files": list(files)} | ({"scope": scope} if scope else {})
-    return _control("POST", "datasets", body, timeout_s=300.0)
+    return control_call("POST", "datasets", body, timeout_s=300.0)
 
 
 def register_replicas(replicas: Sequence[Mapping[str, Any]]) -> Call:
     """Tell of copies of files that have arrived at an endpoint."""
-    return _control("POST", "replicas", {"replicas": list(replicas)})
+    return control_call("POST", "replicas", {"replicas": list(replicas)})
 
 
 def dataset(name: str) -> Call:
     """A dataset with its files and their copies."""
-    return _control("GET", f"dataset/{quote(name, safe='')}")
+    return control_call("GET", f"dataset/{quote(name, safe='')}")
 
 
 def endpoints() -> Call:
     """The storage endpoints."""
-    return _control("GET", "endpoints", key="endpoints")
+    return control_call("GET", "endpoints", key="endpoints")
 
 
 def set_queue(queue_name: str, changes: Mapping[str, Any]) -> Call:
     """Create a queue or change its attributes; gives its row."""
-    return _control("PUT", f"queue/{quote(queue_name, safe='')}", dict(changes), key="queue")
+    return control_call("PUT", f"queue/{quote(queue_name, safe='')}", dict(changes), key="queue")
 
 
 def account(name: str, kind: str) -> Call:
     """What was decided about a user or working group, and the limits in force."""
-    return _control("GET", f"account/{kind}/{quote(name, safe='')}")
+    return control_call("GET", f"account/{kind}/{quote(name, safe='')}")
 
 
 def set_account(name: str, kind: str, changes: Mapping[str, Any]) -> Call:
     """Decide about a user or working group; gives what is decided now."""
-    return _control("PUT", f"account/{kind}/{quote(name, safe='')}", dict(changes), key="account")
+    return control_call("PUT", f"account/{kind}/{quote(name, safe='')}", dict(changes), key="account")
 
 
 def share_tree() -> Call:
     """All shares as they can be sent back."""
-    return _control("GET", "shares", key="shares")
+    return control_call("GET", "shares", key="shares")
 
 
 def set_share_tree(shares: Sequence[Mapping[str, Any]]) -> Call:
     """Put a whole tree of shares in place; gives its shares."""
-    return _control("PUT", "shares", {"shares": list(shares)}, key="shares")
+    return control_call("PUT", "shares", {"shares": list(shares)}, key="shares")
 
 
 def set_share(name: str, changes: Mapping[str, Any]) -> Call:
     """Make a share or change some of its attributes; gives the share."""
-    return _control("PUT", f"share/{quote(name, safe='')}", dict(changes), key="share")
+    return control_call("PUT", f"share/{quote(name, safe='')}", dict(changes), key="share")
 
 
 def remove_share(name: str) -> Call:
     """Take a leaf out of the tree of shares."""
-    return _control("DELETE", f"share/{quote(name, safe='')}")
+    return control_call("DELETE", f"share/{quote(name, safe='')}")
 
 
 def retag(running_too: bool) -> Call:
     """Give live work the shares that the tree gives it now."""
-    return _control("POST", "shares/retag", {"running_too": running_too}, timeout_s=600.0)
+    return control_call("POST", "shares/retag", {"running_too": running_too}, timeout_s=600.0)
 
 
 def outputs(jedi_task_id: int) -> Call:
     """The stored outputs of a task, by job."""
-    return _control("GET", f"task/{int(jedi_task_id)}/outputs", key="outputs")
+    return control_call("GET", f"task/{int(jedi_task_id)}/outputs", key="outputs")
 
 
 def submit(jobs: Sequence[Mapping[str, Any]]) -> Call:
@@ -262,11 +246,13 @@ def kill_task(jedi_task_id: int) -> Call:
     return Call(Request("POST", "/api/v1/task/kill", json={"task_id": int(jedi_task_id)}, retry=True), unwrap)
 
 
-def _read(name: str, filters: Mapping[str, Any] | None = None) -> Call:
+def monitor_call(name: str, filters: Mapping[str, Any] | None = None) -> Call:
+    """Read a page of the monitor; filters that are None are left out."""
     return Call(Request("GET", f"/api/monitor/{name}", filters))
 
 
-def _control(method: str, name: str, body: Any = None, *, key: str = "", timeout_s: float | None = None) -> Call:
+def control_call(method: str, name: str, body: Any = None, *, key: str = "", timeout_s: float | None = None) -> Call:
+    """Change something; gives the answer, or what it holds under `key`."""
     request = Request(method, f"/api/control/{name}", json=body, timeout_s=timeout_s)
     return Call(request, lambda answer: answer[key]) if key else Call(request)
 

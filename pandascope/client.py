@@ -20,6 +20,7 @@ from pandascope.collecting import Collected
 from pandascope.environment import find_credentials
 from pandascope.errors import ClientError
 from pandascope.events import SILENCE_S, STREAM_PATH, Event, EventParser, Position
+from pandascope.incident_calls import IncidentCalls
 from pandascope.running import RunRequest, Stage, Submitted
 from pandascope.steps import Call, Pause, Procedure, Step
 from pandascope.transport import Manners, Transport
@@ -29,7 +30,7 @@ __all__ = ["AsyncClient", "Client"]
 Result = TypeVar("Result")
 
 
-class Client:
+class Client(IncidentCalls[Document]):
     """A server, for programs that block. Thread-safe; close it or use it in a `with` statement.
 
     Without `url` and `token` it finds the server that `panda up` started (environment.py). All methods raise the errors
@@ -42,11 +43,12 @@ class Client:
         token: str | None = None,
         *,
         data: Path | str | None = None,
+        via: str = "api",
         manners: Manners | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         found = find_credentials(url, token, data)
-        self.url = found.url
+        self.url, self.via = found.url, via
         self.transport = Transport(found.url, found.token, manners=manners, transport=transport)
 
     # what is there
@@ -66,14 +68,6 @@ class Client:
     def job_log(self, panda_id: int, name: str | None = None) -> Document:
         """A kept log of a job; without a name the one with the culprit line."""
         return self._document(calls.job_log(panda_id, name))
-
-    def incidents(self, **filters: Any) -> Document:
-        """A page of incidents, worst first."""
-        return self._document(calls.incidents(**filters))
-
-    def incident(self, incident_id: int) -> Document:
-        """One incident with its culprit line, jobs and records."""
-        return self._document(calls.incident(incident_id))
 
     def queues(self, **filters: Any) -> Document:
         """Every queue with its jobs."""
@@ -231,18 +225,6 @@ class Client:
     def retag(self, *, running_too: bool = False) -> Document:
         """Give live tasks and jobs the shares that the tree gives them now (operators); how many changed."""
         return self._document(calls.retag(running_too))
-
-    def acknowledge(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that somebody takes care of an incident; its row."""
-        return self._document(calls.change_incident(incident_id, "acknowledge", comment))
-
-    def resolve(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that an incident is over; its row."""
-        return self._document(calls.change_incident(incident_id, "resolve", comment))
-
-    def reopen(self, incident_id: int, comment: str | None = None) -> Document:
-        """Say that an incident is not over; its row."""
-        return self._document(calls.change_incident(incident_id, "reopen", comment))
 
     def add_retry_rule(self, rule: Mapping[str, Any]) -> Document:
         """Make a rule for failed jobs (operators)."""

@@ -5,6 +5,9 @@ The shape (code, detail, field, remedy) is that of the server's refusals; `exit_
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ClientError(Exception):
     """A request could not be fulfilled.
@@ -43,13 +46,24 @@ class ServerFault(ClientError):
 
 
 class Refused(ClientError):
-    """The server understood and said no. `status` is the HTTP status (200 for refusals in PanDA's envelope)."""
+    """The server understood and said no. `status` is the HTTP status (200 for refusals in PanDA's envelope); `problem` is
+    the whole document, for refusals that say more than a sentence."""
 
     code = "refused"
 
-    def __init__(self, detail: str, *, status: int = 200, code: str = "", field: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int = 200,
+        code: str = "",
+        field: str = "",
+        remedy: str = "",
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail, code=code, field=field, remedy=remedy)
         self.status = status
+        self.problem = dict(problem or {})
 
 
 class NotAuthorised(Refused):

@@ -317,4 +317,4 @@ def _refusal(request: Request, response: httpx.Response, problem: dict[str, Any]
         return NotFound(detail, status=status, **words)
     if status in _PASSING_STATUS:
         return ServerUnreachable(detail, **words)
-    return Refused(detail, status=status, **words) if status < 500 else ServerFault(detail, **words)
+    return Refused(detail, status=status, problem=problem, **words) if status < 500 else ServerFault(detail, **words)

@@ -1,0 +1,297 @@
+"""What both clients can ask of the incident store: one transcription of docs/api.md for threads and for coroutines.
+
+Every method answers with a document: `Client` gives it, `AsyncClient` something that is awaited for it. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from pandascope.calls import control_call, monitor_call
+from pandascope.steps import Call
+
+Answer = TypeVar("Answer")
+
+
+class IncidentCalls(ABC, Generic[Answer]):
+    """Incidents, what people do about them, and what is written down of that. Changes need an operator unless noted."""
+
+    via = "api"
+    """Where deeds come from, as the audit shows it: api, cli, console or web."""
+
+    @abstractmethod
+    def _document(self, call: Call) -> Answer:
+        """Carry out one call."""
+
+    # incidents
+
+    def incidents(self, **filters: Any) -> Answer:
+        """A page of incidents, worst first; candidates=1 shows troubles too that are only counted."""
+        return self._document(monitor_call("incidents", filters))
+
+    def incident(self, incident_id: int) -> Answer:
+        """One incident: verdict, culprit line, jobs, silences, links, deeds, previous occurrences, history."""
+        return self._document(monitor_call(f"incident/{int(incident_id)}"))
+
+    def compare_incidents(self, incident_id: int, other: int) -> Answer:
+        """Which part of the fingerprints of two incidents differs."""
+        return self._document(monitor_call(f"incident/{int(incident_id)}/compare", {"with": int(other)}))
+
+    def acknowledge(self, incident_id: int, comment: str | None = None) -> Answer:
+        """Take care of an incident; its row."""
+        return self._change(incident_id, "acknowledge", comment)
+
+    def resolve(self, incident_id: int, comment: str | None = None, *, reason: str = "") -> Answer:
+        """Say that an incident is over (reason: fixed, not_a_problem, duplicate, moved); its row."""
+        return self._change(incident_id, "resolve", comment, **({"reason": reason} if reason else {}))
+
+    def reopen(self, incident_id: int, comment: str | None = None) -> Answer:
+        """Say that an incident is not over, or that nobody has it any more; its row."""
+        return self._change(incident_id, "reopen", comment)
+
+    def assign(self, incident_id: int, who: str, comment: str | None = None) -> Answer:
+        """Ask somebody to look at an incident; empty: nobody any more. Its row."""
+        return self._change(incident_id, "assign", comment, who=who)
+
+    def comment(self, incident_id: int, text: str) -> Answer:
+        """Write down what is known of an incident; its row."""
+        return self._change(incident_id, "comment", text)
+
+    def hold(self, incident_id: int, comment: str | None = None) -> Answer:
+        """Keep automation from ending an incident and from changing how severe it is; its row."""
+        return self._change(incident_id, "hold", comment)
+
+    def release(self, incident_id: int, comment: str | None = None) -> Answer:
+        """Let automation act on an incident again; its row."""
+        return self._change(incident_id, "release", comment)
+
+    def set_severity(self, incident_id: int, severity: str, comment: str | None = None) -> Answer:
+        """Say how severe an incident is (critical, error, warning); its row."""
+        return self._change(incident_id, "severity", comment, severity=severity)
+
+    def set_links(self, incident_id: int, links: Sequence[Mapping[str, str]], comment: str | None = None) -> Answer:
+        """All links of an incident, each {"title", "url"}; they take the place of those before. Its row."""
+        return self._change(incident_id, "links", comment, links=[dict(link) for link in links])
+
+    def open_incident(
+        self,
+        title: str,
+        *,
+        severity: str = "error",
+        queue: str = "",
+        task: int | None = None,
+        text: str = "",
+        panda_ids: Sequence[int] = (),
+    ) -> Answer:
+        """Open an incident that no rule saw; its row."""
+        body = {"title": title, "severity": severity, "queue": queue, "text": text, "panda_ids": list(panda_ids)}
+        named = {"task": int(task)} if task is not None else {}
+        return self._document(control_call("POST", "incidents", {**body, **named}, key="incident"))
+
+    def merge_incident(self, incident_id: int, into: int, comment: str = "") -> Answer:
+        """Put all of an incident into another, what is there and what will come: {"incident", "link"}."""
+        body = {"into": int(into), "comment": comment}
+        return self._document(control_call("POST", f"incident/{int(incident_id)}/merge", body))
+
+    def split_incident(self, incident_id: int, dimension: str, value: str, comment: str = "") -> Answer:
+        """Make what has one value (dimension: computing_site, jedi_task_id, ...) an incident of its own:
+        {"incident", "link"}."""
+        body = {"dimension": dimension, "value": str(value), "comment": comment}
+        return self._document(control_call("POST", f"incident/{int(incident_id)}/split", body))
+
+    def undo_link(self, link_id: int) -> Answer:
+        """Take a merge or a split back: {"incident", "link"}."""
+        return self._document(control_call("DELETE", f"fingerprint-link/{int(link_id)}"))
+
+    # silences
+
+    def silences(self, **filters: Any) -> Answer:
+        """Silences in force, newest first; ended=1 shows those that are over too."""
+        return self._document(monitor_call("silences", filters))
+
+    def silence_incident(self, incident_id: int, until_kind: str = "time", until: str = "", reason: str = "") -> Answer:
+        """Tell nobody of an incident until something ends that (time, shift, doubles, second_queue, fixed; `until` with
+        time: 30m, 2h, ISO 8601): {"incident", "silence"}."""
+        body = {"until_kind": until_kind, "until": until, "reason": reason}
+        return self._document(control_call("POST", f"incident/{int(incident_id)}/silence", body))
+
+    def silence_matching(
+        self, matcher: Mapping[str, str], until_kind: str = "time", until: str = "", reason: str = ""
+    ) -> Answer:
+        """Tell nobody of what filters of the incident list find, now and until a time: {"silence", "incidents"}."""
+        body = {"matcher": dict(matcher), "until_kind": until_kind, "until": until, "reason": reason}
+        return self._document(control_call("POST", "silences", body))
+
+    def end_silence(self, silence_id: int) -> Answer:
+        """End a silence before its time; the silence."""
+        return self._document(control_call("DELETE", f"silence/{int(silence_id)}", key="silence"))
+
+    # actions with a preview
+
+    def preview_action(
+        self,
+        action: str,
+        *,
+        incidents: Sequence[int] = (),
+        jobs: Sequence[int] = (),
+        tasks: Sequence[int] = (),
+        queues: Sequence[str] = (),
+        filter: Mapping[str, str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        reason: str = "",
+        accept_ended: bool = False,
+    ) -> Answer:
+        """What an action would do, with counts, and the token that confirms it once; changes nothing. Users may kill and
+        retry what is theirs."""
+        chosen = {"incidents": list(incidents), "jobs": list(jobs), "tasks": list(tasks), "queues": list(queues)}
+        body = {
+            "action": action,
+            **{name: found for name, found in chosen.items() if found},
+            "filter": dict(filter or {}),
+            "parameters": dict(parameters or {}),
+            "accept_ended": accept_ended,
+            "reason": reason,
+            "via": self.via,
+        }
+        return self._document(control_call("POST", "actions/preview", body))
+
+    def confirm_action(self, token: str, reason: str = "") -> Answer:
+        """Do what a preview showed; the deed. Raises Refused with the code preview_outdated when the set changed: its
+        `problem` has the `difference` and a fresh `preview`."""
+        body = {"token": token, "reason": reason, "via": self.via}
+        return self._document(control_call("POST", "actions/confirm", body, key="deed"))
+
+    def undo_deed(self, deed_id: int, reason: str = "") -> Answer:
+        """Put back what a deed changed; the deed that did so."""
+        return self._document(control_call("POST", f"deed/{int(deed_id)}/undo", self._why(reason), key="deed"))
+
+    def cancel_revert(self, deed_id: int, reason: str = "") -> Answer:
+        """Let what a deed did stay, though it was to take itself back; the deed."""
+        return self._document(control_call("POST", f"deed/{int(deed_id)}/cancel-revert", self._why(reason), key="deed"))
+
+    def deeds(self, **filters: Any) -> Answer:
+        """What people did, newest first, and which actions there are."""
+        return self._document(monitor_call("deeds", filters))
+
+    def deed(self, deed_id: int) -> Answer:
+        """One deed with its targets."""
+        return self._document(monitor_call(f"deed/{int(deed_id)}"))
+
+    def audit(self, **filters: Any) -> Answer:
+        """Who did what to which object, with before and after, newest first."""
+        return self._document(monitor_call("audit", filters))
+
+    # rules that open incidents
+
+    def incident_rules(self, **filters: Any) -> Answer:
+        """The rules that open incidents, with what they did, and the evaluators that there are."""
+        return self._document(monitor_call("incident-rules", filters))
+
+    def incident_rule_versions(self, rule_id: int) -> Answer:
+        """Every version of a rule, newest first."""
+        return self._document(monitor_call(f"incident-rule/{int(rule_id)}/versions"))
+
+    def add_incident_rule(self, rule: Mapping[str, Any]) -> Answer:
+        """Make a rule (name, evaluator, kind, title, parameters, severity_floor, is_active); its row."""
+        return self._document(control_call("POST", "incident-rules", dict(rule), key="rule"))
+
+    def change_incident_rule(self, rule_id: int, version: int, changes: Mapping[str, Any]) -> Answer:
+        """Change a rule as it was at a version that was seen; what is left out stays. Its row."""
+        body = {**changes, "version": int(version)}
+        return self._document(control_call("PUT", f"incident-rule/{int(rule_id)}", body, key="rule"))
+
+    def remove_incident_rule(self, rule_id: int, version: int) -> Answer:
+        """Take a rule away; the row it had."""
+        body = {"version": int(version)}
+        return self._document(control_call("DELETE", f"incident-rule/{int(rule_id)}", body, key="rule"))
+
+    def try_incident_rule(self, rule: Mapping[str, Any], days: float = 7) -> Answer:
+        """When a rule would have opened incidents in the stored past."""
+        return self._document(control_call("POST", "incident-rules/try", {**rule, "days": days}, timeout_s=60.0))
+
+    # notices
+
+    def notices(self, **filters: Any) -> Answer:
+        """What was told where of which change, newest first."""
+        return self._document(monitor_call("notices", filters))
+
+    def notice_routes(self) -> Answer:
+        """Where changes of incidents are told, with how each route goes."""
+        return self._document(monitor_call("notice-routes"))
+
+    def add_notice_route(self, route: Mapping[str, Any]) -> Answer:
+        """Add a route (name, channel, target, matcher, changes, ...); its row."""
+        return self._document(control_call("POST", "notice-routes", dict(route), key="route"))
+
+    def change_notice_route(self, route_id: int, version: int, changes: Mapping[str, Any]) -> Answer:
+        """Change a route as it was at a version that was seen; its row."""
+        body = {**changes, "version": int(version)}
+        return self._document(control_call("PUT", f"notice-route/{int(route_id)}", body, key="route"))
+
+    def remove_notice_route(self, route_id: int) -> Answer:
+        """Remove a route; the row it had."""
+        return self._document(control_call("DELETE", f"notice-route/{int(route_id)}", key="route"))
+
+    def test_notice_route(self, route_id: int) -> Answer:
+        """Send one message to a route at once; what its receiver answered."""
+        return self._document(control_call("POST", f"notice-route/{int(route_id)}/test", {}, key="test"))
+
+    # the shift log
+
+    def shifts(self, **filters: Any) -> Answer:
+        """Shifts, newest first."""
+        return self._document(monitor_call("shifts", filters))
+
+    def shift(self, shift_id: int) -> Answer:
+        """One shift with its notes and its handover draft (Markdown)."""
+        return self._document(monitor_call(f"shift/{int(shift_id)}"))
+
+    def start_shift(self, name: str = "", people: Sequence[str] = ()) -> Answer:
+        """Begin a shift; its row. Without people the caller has it."""
+        body = {**({"name": name} if name else {}), **({"people": list(people)} if people else {})}
+        return self._shift("start", body)
+
+    def note_shift(self, shift_id: int, text: str, incident_id: int | None = None) -> Answer:
+        """Write something down in a shift; the note."""
+        named = {"incident_id": int(incident_id)} if incident_id is not None else {}
+        return self._shift("note", {"shift_id": int(shift_id), "text": text, **named}, key="note")
+
+    def edit_draft(self, shift_id: int, draft: str) -> Answer:
+        """Put a text in place of the handover draft; the shift."""
+        return self._shift("draft", {"shift_id": int(shift_id), "draft": draft})
+
+    def sign_out(self, shift_id: int) -> Answer:
+        """Hand a shift over: its draft is frozen; the shift."""
+        return self._shift("sign-out", {"shift_id": int(shift_id)})
+
+    def sign_in(self, shift_id: int, people: Sequence[str] = ()) -> Answer:
+        """Take over the shift that was handed over, as somebody else; the shift that begins."""
+        named = {"people": list(people)} if people else {}
+        return self._shift("sign-in", {"shift_id": int(shift_id), **named})
+
+    # records
+
+    def records(self, **filters: Any) -> Answer:
+        """Log records, newest first; of the last hour unless a window, a job, a task or an incident is named."""
+        return self._document(monitor_call("records", filters))
+
+    def record_counts(self, **filters: Any) -> Answer:
+        """How many records there were per hour and level, who said most, and what is stored of each day."""
+        return self._document(monitor_call("record-counts", filters))
+
+    def senders(self, **filters: Any) -> Answer:
+        """The processes that send records, the last seen first."""
+        return self._document(monitor_call("senders", filters))
+
+    def _change(self, incident_id: int, what: str, comment: str | None, **said: Any) -> Answer:
+        body = {**said, **({"comment": comment} if comment else {})}
+        return self._document(control_call("POST", f"incident/{int(incident_id)}/{quote(what)}", body, key="incident"))
+
+    def _shift(self, what: str, body: Mapping[str, Any], key: str = "shift") -> Answer:
+        return self._document(control_call("POST", f"shift/{what}", dict(body), key=key))
+
+    def _why(self, reason: str) -> dict[str, str]:
+        return {"reason": reason, "via": self.via}
