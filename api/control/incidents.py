@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from logger.manual import MOST_JOBS, ManualIncident
 from logger.store import MAX_COMMENT_CHARACTERS, IncidentStore
 
 _LARGEST = 2**63 - 1
+Number = Annotated[int, Field(ge=1, le=_LARGEST)]
 
 
 class CommentBody(StrictBody):
@@ -62,15 +63,15 @@ class OpenBody(StrictBody):
     title: str = Field(max_length=500)
     severity: Severity = "error"
     queue: str = Field("", max_length=200)
-    task: int | None = Field(None, ge=1, le=_LARGEST)
+    task: Number | None = None
     text: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
-    panda_ids: list[int] = Field(default_factory=list, max_length=MOST_JOBS, description="jobs that it covers")
+    panda_ids: list[Number] = Field(default_factory=list, max_length=MOST_JOBS, description="jobs that it covers")
 
 
 class MergeBody(CommentBody):
     """The incident that stays."""
 
-    into: int = Field(ge=1, le=_LARGEST)
+    into: Number
 
 
 class SplitBody(CommentBody):

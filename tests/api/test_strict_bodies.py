@@ -68,8 +68,24 @@ RIGHT: dict[str, dict[str, Any]] = {
     "POST /api/control/error-classes": CLASS,
     "PUT /api/control/error-class/{class}": CLASS,
     "POST /api/control/incident/1/acknowledge": {"comment": "c"},
-    "POST /api/control/incident/1/resolve": {"comment": "c"},
+    "POST /api/control/incident/1/resolve": {"comment": "c", "reason": "fixed"},
     "POST /api/control/incident/1/reopen": {"comment": "c"},
+    "POST /api/control/incident/1/assign": {"who": "ann", "comment": "c"},
+    "POST /api/control/incident/1/comment": {"comment": "c"},
+    "POST /api/control/incident/1/hold": {"comment": "c"},
+    "POST /api/control/incident/1/release": {"comment": "c"},
+    "POST /api/control/incident/1/severity": {"severity": "critical", "comment": "c"},
+    "POST /api/control/incident/1/links": {"links": [{"title": "t", "url": "https://x"}], "comment": "c"},
+    "POST /api/control/incidents": {
+        **{"kind": "manual", "title": "t", "severity": "error", "queue": "Q", "task": 1, "text": "x"},
+        "panda_ids": [1],
+    },
+    "POST /api/control/incident/1/merge": {"into": 2, "comment": "c"},
+    "POST /api/control/incident/1/split": {"dimension": "computing_site", "value": "Q", "comment": "c"},
+    "POST /api/control/incident/1/silence": {"until_kind": "time", "until": "2h", "reason": "r", "comment": "c"},
+    "POST /api/control/silences": {
+        **{"matcher": {"kind": "data"}, "until_kind": "time", "until": "2h", "reason": "r", "comment": "c"}
+    },
 }
 """What would be taken, with every field that there is."""
 

@@ -90,7 +90,7 @@ def test_an_incident_is_acknowledged_resolved_and_reopened(client: Client, faile
     assert client.incident(incident_id)["culprit"]["text"] == "fatal: no such thing"
     assert client.acknowledge(incident_id, "looking")["state"] == "acknowledged"
     assert client.resolve(incident_id)["state"] == "resolved"
-    assert client.reopen(incident_id, "again")["state"] == "open"
+    assert client.reopen(incident_id, "again")["state"] == "reopened"
     assert [entry["comment"] for entry in client.incident(incident_id)["activity"] if entry["who"] == "alice"]
 
 

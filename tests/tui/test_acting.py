@@ -48,7 +48,7 @@ async def test_resolving_and_reopening(fresh, incident):
         await seen.shows("● resolved", "U reopen", "What was done")
         await seen.press("U")
         await seen.type("again")
-        await seen.shows("○ open")
+        await seen.shows("↻ reopened")
         assert [deed[1:] for deed in deeds(fresh)] == [("resolve", ""), ("reopen", "again")]
 
 
