@@ -22,11 +22,12 @@ from core.errors import Unavailable
 from core.incident_settings import IncidentSettings
 from core.states import IncidentState
 from logger.events import Event, Severity, short_title
-from logger.folding import fold
+from logger.folding import bin_start, fold
 from logger.life import Act, change, touch
 from logger.rule_rows import active_rules
 from logger.rules import MEASURES, MeasureRule, RuleRow
 from logger.rules.base import Look, Measurement
+from logger.rules.parameters import RecordParameters
 from logger.rules.selecting import selects
 from logger.severity import SEVERITIES, worst
 from logger.uptime import Uptime
@@ -51,6 +52,15 @@ SELECT incident_id, rule_name FROM incidents
 WHERE state NOT IN ('resolved', 'candidate') AND held_by = '' AND rule_name <> ''
   AND starts_with(fingerprint, 'v1:' || rule_name || ':') AND rule_name <> ALL(%(names)s::text[])
 ORDER BY fingerprint
+"""
+
+
+# ix_incidents_candidates for what was counted lately, incident_bins by primary key; bins are five minutes wide
+_MANY_RECORDS = """
+SELECT i.incident_id, sum(b.event_count) AS records FROM incidents i
+JOIN incident_bins b ON b.incident_id = i.incident_id AND b.bin_time >= %(since)s
+WHERE i.state = 'candidate' AND i.last_seen >= %(since)s AND i.rule_name = %(name)s AND i.held_by = ''
+GROUP BY 1 HAVING sum(b.event_count) >= %(least)s ORDER BY 1
 """
 
 
@@ -101,14 +111,15 @@ class Watcher:
         """
         self._uptime.tick(self._clock())
         self._is_blocked = False
-        rows = [row for row in active_rules(self._database) if row.evaluator in self._measures]
-        changed = 0
+        rules = active_rules(self._database)
+        rows = [row for row in rules if row.evaluator in self._measures]
+        changed = self._open_where_records_are_many(rules)
         for row in sorted(rows, key=lambda row: self._places[row.evaluator]):
             rule = self._measures[row.evaluator]
             if (rule.is_quick or not only_quick) and not self._is_blocked:
                 changed += self._tried(rule, row)
         if not only_quick:
-            changed += self._end_what_no_rule_measures([row.name for row in active_rules(self._database)])
+            changed += self._end_what_no_rule_measures([row.name for row in rules])
             self._samples.flush(self._clock())
         return changed
 
@@ -218,6 +229,23 @@ class Watcher:
             for one in mine:
                 _resolve(transaction, one, row.name, "the rule can be applied again", self._clock())
         return len(mine)
+
+    def _open_where_records_are_many(self, rules: Sequence[RuleRow]) -> int:
+        """Records of rules that want several alike make candidates, which are opened here."""
+        changed = 0
+        for row in rules:
+            limits = row.limits
+            if not isinstance(limits, RecordParameters) or limits.min_records == 1:
+                continue
+            now = self._clock()
+            values = {"since": bin_start(now - timedelta(seconds=limits.window_s)), "name": row.name}
+            with self._database.transaction() as transaction:
+                for found in transaction.fetch(_MANY_RECORDS, {**values, "least": limits.min_records}):
+                    reason = f"{found['records']} records within {limits.window_s:g} s"
+                    act = Act(f"rule {row.name} v{row.version}", "open", reason, is_automatic=True)
+                    change(transaction, found["incident_id"], IncidentState.OPEN, act, now)
+                    changed += 1
+        return changed
 
     def _end_what_no_rule_measures(self, names: list[str]) -> int:
         with self._database.transaction() as transaction:

@@ -14,7 +14,7 @@ from logger.rules.expiry import Expiry
 from logger.rules.failure_burst import FailureBurst
 from logger.rules.job_parameters import JobRuleParameters
 from logger.rules.parameters import RecordParameters
-from logger.rules.service_errors import ServiceErrors
+from logger.rules.service_errors import ServiceErrors, record_event
 from logger.rules.stalled import TaskStalled
 from logger.rules.throughput import ThroughputLow
 from logger.rules.transfers import TransferStuck
@@ -63,4 +63,5 @@ __all__ = [
     "RecordRule",
     "Rule",
     "RuleRow",
+    "record_event",
 ]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from logger.culprit import find_culprit
-from logger.events import Event, short_title
-from logger.fingerprint import fingerprint
+from logger.culprit import Culprit, find_culprit
+from logger.events import Event, Kind, short_title
+from logger.fingerprints import NameKind, TroubleFacts, fingerprint, legacy_key
 from logger.records import Record
-from logger.rules.base import RecordRule
-from logger.severity import severity_of_level
+from logger.rules.base import RecordRule, RuleRow
+from logger.rules.parameters import RecordParameters
+from logger.rules.selecting import selects
+from logger.severity import severity_of_level, worst
+from logger.steps import step_and_class
+
+_LEVELS = {"WARNING": logging.WARNING, "ERROR": logging.ERROR, "CRITICAL": logging.CRITICAL}
+_AS_INSTALLED = RuleRow(0, "service_errors", "record", "service", "warning", {}, 0, RecordParameters())
+"""For who has no rows at hand."""
 
 
 class ServiceErrors(RecordRule):
@@ -20,38 +28,92 @@ class ServiceErrors(RecordRule):
     """
 
     name = "service_errors"
-    kind = "service"
+    kind: Kind = "service"
     sentence = "A component reported an error, or named a trouble itself."
 
     def event(self, record: Record) -> Event | None:
-        """The trouble of a service, or None for talk and for evidence about a job."""
-        is_explicit = bool(record.fingerprint or record.kind)
-        if not is_explicit and (record.severity_number < logging.ERROR or _is_evidence(record)):
-            return None
-        culprit = find_culprit(record.traceback)
-        made = fingerprint(
-            record.component,
-            record.code,
-            record.message if culprit is None else f"{_said(record)} {culprit.text}",
-            culprit.where if culprit else "",
-            explicit=record.fingerprint,
-        )
-        return Event(
-            rule=self.name,
-            kind=record.kind or self.kind,
-            fingerprint=made.key,
-            grouping=made.grouping,
-            title=short_title(f"{record.component}: {record.message}" if record.component else record.message),
-            time=record.time,
-            severity=severity_of_level(record.level),
-            component=record.component,
-            code=record.code,
-            computing_site=record.computing_site,
-            jedi_task_id=record.jedi_task_id,
-            user_name=record.user_name,
-            host=record.host,
-            culprit_line=culprit.text if culprit else short_title(record.message),
-        )
+        """The trouble of a service under the rule as it is installed, or None for talk and for evidence about a job."""
+        return record_event((_AS_INSTALLED,), record)
+
+
+def record_event(rows: Sequence[RuleRow], record: Record) -> Event | None:
+    """The trouble that a record tells of, under the first of the rules for records (`evaluator` record) that speaks of it;
+    None for talk and for evidence about a job."""
+    row = next((row for row in rows if row.evaluator == "record" and _speaks_of(row, record)), None)
+    return None if row is None else _event(row, record)
+
+
+def _speaks_of(row: RuleRow, record: Record) -> bool:
+    parameters = row.limits
+    assert isinstance(parameters, RecordParameters), "checked by its evaluator"
+    is_named = bool(record.fingerprint or record.kind)
+    if not is_named and (record.severity_number < _LEVELS[parameters.level] or _is_evidence(record)):
+        return False
+    return (
+        selects(parameters.components, record.component)
+        and selects(parameters.queues, record.computing_site)
+        and selects(parameters.keys, record.fingerprint)
+    )
+
+
+def _event(row: RuleRow, record: Record) -> Event:
+    culprit = find_culprit(record.traceback)
+    facts = _facts(record, culprit)
+    made = fingerprint(facts)
+    legacy = legacy_key(facts)
+    step, error_class = _where_and_what(record, culprit)
+    parameters = row.limits
+    is_one_enough = record.fingerprint or (isinstance(parameters, RecordParameters) and parameters.min_records == 1)
+    return Event(
+        rule=row.name,
+        kind=record.kind or row.kind,
+        fingerprint=made.key,
+        legacy_fingerprint="" if legacy == made.key else legacy,
+        grouping=made.grouping,
+        words=made.words,
+        algorithm=made.algorithm,
+        title=short_title(f"{record.component}: {record.message}" if record.component else record.message),
+        time=record.time,
+        severity=worst(row.severity_floor, severity_of_level(record.level)),
+        component=record.component,
+        code=record.code,
+        computing_site=record.computing_site,
+        jedi_task_id=record.jedi_task_id,
+        user_name=record.user_name,
+        host=record.host,
+        culprit_line=culprit.text if culprit else short_title(record.message),
+        step=step,
+        error_class=error_class,
+        rule_version=row.version,
+        opens=bool(is_one_enough),
+    )
+
+
+def _facts(record: Record, culprit: Culprit | None) -> TroubleFacts:
+    names: tuple[tuple[NameKind, str], ...] = (
+        ("queue", record.computing_site),
+        ("node", record.host),
+        ("user", record.user_name),
+        ("id", "" if record.panda_id is None else str(record.panda_id)),
+        ("id", "" if record.jedi_task_id is None else str(record.jedi_task_id)),
+    )
+    return TroubleFacts(
+        component=record.component,
+        code=record.code,
+        message=record.message if culprit is None else f"{_said(record)} {culprit.text}",
+        step=culprit.where if culprit else "",
+        explicit=record.fingerprint,
+        names=tuple((kind, name) for kind, name in names if name),
+    )
+
+
+def _where_and_what(record: Record, culprit: Culprit | None) -> tuple[str, str]:
+    """The failing step and the class: as the emitter says, else as the culprit or the message itself tells."""
+    known = culprit or find_culprit(record.message)
+    step, error_class = step_and_class(
+        record.component, record.code, "service", None if known is None or known.is_guess else known
+    )
+    return record.step or step, record.error_class or error_class
 
 
 def _said(record: Record) -> str:
