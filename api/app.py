@@ -26,12 +26,14 @@ from api.cache import cache_routes
 from api.identity.access import Access, Gate
 from api.identity.issuer import Issuer
 from api.live import ChangeHub
+from api.metrics import Measured, metrics_route
 from api.openapi import openapi_document
 from api.operations import Services, operation, operations_of
 from api.panda import MODULES
 from api.panda.kernel import PandaApi
 from api.panda.legacy_door import LegacyDoor
 from api.problems import json_response
+from api.request_numbers import RequestNumbers
 from api.routing import route_of, unknown_path
 from core.clock import utc_now
 from core.configuration import Settings
@@ -74,7 +76,9 @@ def create_services(settings: Settings, database_url: str) -> Services:
         task_facts=TaskFacts(database),
         explainer=Explainer(settings),
         old_jobs=OldJobs(settings.timeouts),
-        ingest=RecordIngest(database, utc_now, settings.ingest, share=1 / settings.api_workers),
+        ingest=RecordIngest(
+            database, utc_now, settings.ingest, share=1 / settings.api_workers, incidents=settings.incidents
+        ),
     )
 
 
@@ -100,6 +104,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     legacy = LegacyDoor(panda, services, gate)
     operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
     document = openapi_document(operations, panda.endpoints, version("pandascope"))
+    numbers = RequestNumbers(settings.data / "run" / "metrics")
 
     @operation("GET", "/api/openapi.json", access=Access.OPEN)
     def openapi(context: object) -> Response:
@@ -115,20 +120,24 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         threads = settings.database_pool_size + settings.database_pool_overflow
         anyio.to_thread.current_default_thread_limiter().total_tokens = max(1, threads - int(readers.total_tokens))
         await _bring_up_to_date(services.database)
+        await run_in_threadpool(numbers.start)
         async with api.monitor.running(services):
             yield
+        await run_in_threadpool(numbers.close)
         await run_in_threadpool(services.database.close)
         await run_in_threadpool(services.read_database.close)
 
     panda_routes = [Route(f"/api/{name}/{{path:path}}", handle_panda, methods=_METHODS) for name in ("v1", "latest")]
     panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST", "PUT"]))
     own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
+    own_routes.append(metrics_route(services, gate, numbers, readers))
     app = Starlette(
         routes=[*api.auth.routes(services, gate, issuer), *panda_routes, *cache_routes(services), *own_routes],
         exception_handlers={404: unknown_path, 405: unknown_path},
         lifespan=lifespan,
         middleware=[
-            Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5, exclude_content_types=_SENT_AS_THEY_ARE)
+            Middleware(Measured, numbers=numbers, calls=panda.endpoints),
+            Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5, exclude_content_types=_SENT_AS_THEY_ARE),
         ],
     )
     app.state.end_streams = services.live.end_streams

@@ -16,7 +16,7 @@ from core.clock import Clock, utc_now
 from core.database import Database, Transaction
 from core.dispatch.coalescing import Coalescer
 from core.errors import InvalidInput, TooMany, Unavailable
-from core.incident_settings import IngestSettings
+from core.incident_settings import IncidentSettings, IngestSettings
 from core.text import clean
 from logger.admission import Admission, Refused, Sender
 from logger.batches import Batch, read_body
@@ -107,10 +107,17 @@ class RecordIngest:
     """Takes batches from all requests of a process and stores those that meet in one transaction. Safe from any thread."""
 
     def __init__(
-        self, database: Database, clock: Clock = utc_now, limits: IngestSettings | None = None, share: float = 1.0
+        self,
+        database: Database,
+        clock: Clock = utc_now,
+        limits: IngestSettings | None = None,
+        *,
+        share: float = 1.0,
+        incidents: IncidentSettings | None = None,
     ) -> None:
         """`share`: this process's part of what a token may send, one over the number of API processes."""
         self._database = database
+        self._incident_settings = incidents or IncidentSettings()
         self._clock = clock
         self._admission = Admission(limits or IngestSettings(), share)
         self._trust = Trust(database)
@@ -191,7 +198,7 @@ class RecordIngest:
             known = _known_sources(transaction, group)
             fresh = [_fresh(prepared, known) for prepared in group]
             entries = [entry for one in fresh for entry in one.entries]
-            incidents = _fold(transaction, entries, now)
+            incidents = self._fold(transaction, entries, now)
             rows = [_row(kept, incidents, now) for kept in self._collapser.plan(entries, now)]
             transaction.copy_rows("log_records", _COLUMNS, rows)
             self._contexts.keep(transaction, [(entry, incidents[id(entry)]) for entry in entries if entry.event])
@@ -209,6 +216,13 @@ class RecordIngest:
             )
             for one in fresh
         ]
+
+    def _fold(self, transaction: Transaction, entries: Sequence[Classified], now: datetime) -> dict[int, int]:
+        """Fold what tells of troubles; the incident of each such entry, by the entry's identity."""
+        telling = [entry for entry in entries if entry.event is not None]
+        events = [entry.event for entry in telling if entry.event is not None]
+        incident_ids = fold(transaction, events, now, self._incident_settings)
+        return {id(entry): incident_id for entry, incident_id in zip(telling, incident_ids, strict=True)}
 
 
 def _parts(group: Sequence[_Prepared]) -> Iterator[list[_Prepared]]:
@@ -246,13 +260,6 @@ def _fresh(prepared: _Prepared, known: Mapping[str, int]) -> _Fresh:
     if dropped:
         entries.append(_loss(prepared, dropped))
     return _Fresh(prepared, entries, duplicate, dropped)
-
-
-def _fold(transaction: Transaction, entries: Sequence[Classified], now: datetime) -> dict[int, int]:
-    """Fold what tells of troubles; the incident of each such entry, by the entry's identity."""
-    telling = [entry for entry in entries if entry.event is not None]
-    incident_ids = fold(transaction, [entry.event for entry in telling if entry.event is not None], now)
-    return {id(entry): incident_id for entry, incident_id in zip(telling, incident_ids, strict=True)}
 
 
 def _classified(record: Record, emitter: str, source: str) -> Classified:
