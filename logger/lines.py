@@ -226,7 +226,7 @@ def _structured_data(text: str, position: int, fields: dict[str, Any]) -> tuple[
         if element[1] == ENTERPRISE:
             # what the header and the message say is said there, and a token is nothing to keep
             extras.update({key: value for key, value in found.items() if key not in _SAID_ELSEWHERE})
-        else:
+        elif element[1] != "timeQuality":  # what every sender adds about its clock
             fields.update({f"{element[1]}.{key}": value for key, value in found.items()})
     return extras, position
 

@@ -23,7 +23,7 @@ def test_rfc_5424_with_the_extras_in_its_structured_data() -> None:
     line = (
         '<165>1 2026-11-26T10:00:00.123Z wn042 mover 12 ID47 [panda@53595 panda_id="17" jedi_task_id="10000001" '
         'computing_site="CERN" component="stager" code="1137" user="ann" fingerprint="f" kind="data" step="stage-out" '
-        'mount="/a\\"b\\]"][origin ip="10.0.0.1"] \ufeffdisk full'
+        'mount="/a\\"b\\]"][timeQuality tzKnown="1"][origin ip="10.0.0.1"] \ufeffdisk full'
     )
     assert read(line) == {
         "time": "2026-11-26T10:00:00.123000+00:00",
