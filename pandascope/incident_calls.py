@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pandascope.calls import control_call, monitor_call
 from pandascope.steps import Call
+from pandascope.transport import Request
 
 Answer = TypeVar("Answer")
 
@@ -87,9 +88,9 @@ class IncidentCalls(ABC, Generic[Answer]):
         panda_ids: Sequence[int] = (),
     ) -> Answer:
         """Open an incident that no rule saw; its row."""
-        body = {"title": title, "severity": severity, "queue": queue, "text": text, "panda_ids": list(panda_ids)}
-        named = {"task": int(task)} if task is not None else {}
-        return self._document(control_call("POST", "incidents", {**body, **named}, key="incident"))
+        said = _given(queue=queue, task=task, text=text, panda_ids=list(panda_ids))
+        body = {"title": title, "severity": severity, **said}
+        return self._document(control_call("POST", "incidents", body, key="incident"))
 
     def merge_incident(self, incident_id: int, into: int, comment: str = "") -> Answer:
         """Put all of an incident into another, what is there and what will come: {"incident", "link"}."""
@@ -239,38 +240,42 @@ class IncidentCalls(ABC, Generic[Answer]):
         """Send one message to a route at once; what its receiver answered."""
         return self._document(control_call("POST", f"notice-route/{int(route_id)}/test", {}, key="test"))
 
-    # the shift log
+    # the shift log; without a number the running shift
 
     def shifts(self, **filters: Any) -> Answer:
-        """Shifts, newest first."""
+        """Shifts, newest first, with the watch that it is by the plan."""
         return self._document(monitor_call("shifts", filters))
 
     def shift(self, shift_id: int) -> Answer:
         """One shift with its notes and its handover draft (Markdown)."""
         return self._document(monitor_call(f"shift/{int(shift_id)}"))
 
+    def shift_markdown(self, shift_id: int) -> Answer:
+        """The handover with its signatures as a document to keep: {"markdown"}."""
+        request = Request("GET", f"/api/monitor/shift/{int(shift_id)}", {"format": "markdown"}, is_text=True)
+        return self._document(Call(request, lambda text: {"markdown": text}))
+
     def start_shift(self, name: str = "", people: Sequence[str] = ()) -> Answer:
-        """Begin a shift; its row. Without people the caller has it."""
-        body = {**({"name": name} if name else {}), **({"people": list(people)} if people else {})}
-        return self._shift("start", body)
+        """Begin a shift where nobody has the watch; its row. Without people the caller has it."""
+        return self._shift("start", None, **_given(name=name, people=list(people)))
 
-    def note_shift(self, shift_id: int, text: str, incident_id: int | None = None) -> Answer:
-        """Write something down in a shift; the note."""
-        named = {"incident_id": int(incident_id)} if incident_id is not None else {}
-        return self._shift("note", {"shift_id": int(shift_id), "text": text, **named}, key="note")
+    def note_shift(self, shift_id: int | None, text: str, incident_id: int | None = None) -> Answer:
+        """Write something down for those who come; the note."""
+        return self._shift("note", shift_id, key="note", text=text, **_given(incident_id=incident_id))
 
-    def edit_draft(self, shift_id: int, draft: str) -> Answer:
-        """Put a text in place of the handover draft; the shift."""
-        return self._shift("draft", {"shift_id": int(shift_id), "draft": draft})
+    def edit_draft(self, shift_id: int | None, draft: str, seen: str | None = None) -> Answer:
+        """Put a text in place of the handover draft (empty: the draft again); the shift. `seen`: the shift's draft_time as
+        it was read, so that nobody's words are written over."""
+        return self._shift("draft", shift_id, draft=draft, **_given(seen=seen))
 
-    def sign_out(self, shift_id: int) -> Answer:
-        """Hand a shift over: its draft is frozen; the shift."""
-        return self._shift("sign-out", {"shift_id": int(shift_id)})
+    def sign_out(self, shift_id: int | None = None) -> Answer:
+        """Sign a handover as one who goes: its text is frozen; the shift."""
+        return self._shift("sign-out", shift_id)
 
-    def sign_in(self, shift_id: int, people: Sequence[str] = ()) -> Answer:
-        """Take over the shift that was handed over, as somebody else; the shift that begins."""
-        named = {"people": list(people)} if people else {}
-        return self._shift("sign-in", {"shift_id": int(shift_id), **named})
+    def sign_in(self, shift_id: int | None = None, people: Sequence[str] = (), digest: str = "") -> Answer:
+        """Sign a handover as one who comes, who is somebody else; the shift that begins. `digest`: of the text that was
+        read."""
+        return self._shift("sign-in", shift_id, **_given(people=list(people), digest=digest))
 
     # records
 
@@ -290,8 +295,14 @@ class IncidentCalls(ABC, Generic[Answer]):
         body = {**said, **({"comment": comment} if comment else {})}
         return self._document(control_call("POST", f"incident/{int(incident_id)}/{quote(what)}", body, key="incident"))
 
-    def _shift(self, what: str, body: Mapping[str, Any], key: str = "shift") -> Answer:
-        return self._document(control_call("POST", f"shift/{what}", dict(body), key=key))
+    def _shift(self, what: str, shift_id: int | None, *, key: str = "shift", **said: Any) -> Answer:
+        body = {**said, **_given(shift_id=shift_id), "via": self.via}
+        return self._document(control_call("POST", f"shift/{what}", body, key=key))
 
     def _why(self, reason: str) -> dict[str, str]:
         return {"reason": reason, "via": self.via}
+
+
+def _given(**said: Any) -> dict[str, Any]:
+    """What was said at all."""
+    return {name: value for name, value in said.items() if value not in (None, "", [])}

@@ -29,7 +29,8 @@ Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """One call. `retry`: may it be repeated when it is unknown whether the server saw it (default: by the method)?"""
+    """One call. `retry`: may it be repeated when it is unknown whether the server saw it (default: by the method)?
+    `is_text`: the answer is a text, no JSON document."""
 
     method: str
     path: str
@@ -37,6 +38,7 @@ class Request:
     json: Any = None
     retry: bool | None = None
     timeout_s: float | None = None
+    is_text: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -273,13 +275,15 @@ def unwrap(envelope: Any) -> Any:
 
 
 def decode(request: Request, response: httpx.Response) -> Any:
-    """The JSON document of a response; raises what its status and body say."""
+    """The JSON document (or the text) of a response; raises what its status and body say."""
     try:
         document = response.json()
     except ValueError:
         document = None
     if response.is_error or response.is_redirect:
         raise _refusal(request, response, document if isinstance(document, dict) else {})
+    if request.is_text:
+        return response.text
     if document is None:
         raise ServerFault(
             f"{request.method} {request.path} answered something that is not JSON",

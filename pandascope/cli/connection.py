@@ -24,7 +24,7 @@ def connect(url: str | None, data: Path | None) -> Client:
     """A client for the server these options mean. Raises ServerUnreachable when none is known."""
     from pandascope.client import Client
 
-    return Client(url, data=data)
+    return Client(url, data=data, via="cli")
 
 
 def filters_of(words: list[str] | None) -> dict[str, str]:
