@@ -18,6 +18,7 @@ from api.monitor.records import counts_of_records, records, senders
 from api.monitor.retries import retry_deeds, retry_rules_seen, whose_faults
 from api.monitor.search import search_everything
 from api.monitor.shares import samples_of_shares, shares
+from api.monitor.shifts import shift, shifts
 from api.monitor.silences import silences
 from api.monitor.stream import stream
 from api.monitor.summary import summary_now
@@ -49,6 +50,8 @@ HANDLERS: list[Handler] = [
     deeds,
     deed,
     audit,
+    shifts,
+    shift,
     notices,
     notice_routes,
     throughput_bins,

@@ -1,0 +1,93 @@
+"""What the monitors read of the shift log: the list, one shift with its notes, draft and signatures."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.database import Database, Row
+from core.monitor.filters import number_column, text_column
+from core.monitor.question import Grammar, Question
+from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from logger.shifts.calendar import is_overdue, watch_at
+from logger.shifts.export import as_markdown
+from logger.shifts.facts import notes_of
+from logger.shifts.signing import RUNNING, draft_of, shift_row
+
+SHIFT_GRAMMAR = Grammar(
+    filters={
+        **{name: text_column(name) for name in ("name", "state", "outgoing_by", "incoming_by")},
+        "shift_id": number_column("shift_id"),
+    }
+)
+
+_ROW = """
+    shift_id, name, start_time, end_time, people, state, is_edited, outgoing_by, outgoing_time, incoming_by, incoming_time,
+    digest, previous_id
+"""
+# primary key backwards; notes by ix_shift_notes_shift
+_SHIFTS = f"""
+SELECT {_ROW}, (SELECT count(*) FROM shift_notes n WHERE n.shift_id = shifts.shift_id) AS note_count
+FROM shifts WHERE shift_id < %(before)s AND {{where}} ORDER BY shift_id DESC LIMIT %(limit)s
+"""
+
+
+def shift_list(database: Database, question: Question, changes: Sequence[str]) -> dict[str, Any]:
+    """A page of shifts, newest first, with the watch that it is now by the plan."""
+    key = ("shifts", *question.raw_filters)
+    before = decode_cursor(question.cursor, key, (int,))[0] if question.cursor else 2**63 - 1
+    statement = _SHIFTS.replace("{where}", question.where())
+    found = read(database, statement, {**question.parameters, "before": before, "limit": question.limit + 1})
+    rows = found[: question.limit]
+    following = encode_cursor(key, [rows[-1]["shift_id"]]) if len(found) > question.limit else None
+    start, end = watch_at(changes, question.as_of)
+    return envelope(
+        question.as_of,
+        count=len(rows),
+        exact=False,
+        next_cursor=following,
+        warnings=question.warnings,
+        shifts=rows,
+        running=next((row["shift_id"] for row in rows if row["state"] == RUNNING), None),
+        watch={"start": start, "end": end, "changes": list(changes)},
+    )
+
+
+def shift_detail(database: Database, shift_id: int, now: datetime, changes: Sequence[str]) -> dict[str, Any]:
+    """One shift: its notes and its draft. Of a text that somebody wrote, what has happened since as a difference to the
+    draft as it would be now. Raises UnknownObject."""
+    row = shift_row(database, shift_id)
+    text, written = current_text(database, row, now)
+    shown = {name: value for name, value in row.items() if name != "draft"}
+    is_late = row["state"] == RUNNING and is_overdue(row["start_time"], changes, now)
+    return envelope(
+        now,
+        count=1,
+        shift={**shown, "is_overdue": is_late},
+        draft=text,
+        difference=_difference(text, written) if written else [],
+        notes=notes_of(database, shift_id),
+    )
+
+
+def shift_markdown(database: Database, shift_id: int, now: datetime) -> str:
+    """One shift as a document. Raises UnknownObject."""
+    row = shift_row(database, shift_id)
+    return as_markdown(row, current_text(database, row, now)[0], notes_of(database, shift_id))
+
+
+def current_text(database: Database, row: Row, now: datetime) -> tuple[str, str]:
+    """The text of a handover, and what the draft would be now where that is not the same: when it was edited."""
+    if row["outgoing_by"] or row["state"] != RUNNING:
+        return row["draft"], ""
+    fresh = draft_of(database, row["shift_id"], now)
+    return (row["draft"], fresh) if row["is_edited"] else (fresh, "")
+
+
+def _difference(text: str, fresh: str) -> list[str]:
+    lines = difflib.unified_diff(
+        text.splitlines(), fresh.splitlines(), "as it is written", "as it would be now", "", "", 1, ""
+    )
+    return list(lines)[:500]
