@@ -28,6 +28,7 @@ from api.identity.access import Access, Caller, Gate
 from api.operations import Services
 from api.panda.casting import cast, describe, says_none
 from api.panda.parameters import sent_parameters
+from api.panda.refused_pilots import RefusedPilots
 from api.uploads import Upload, receive_upload
 from core.errors import NotAllowed, PandaError, Unavailable
 from core.tasks import task_owner
@@ -97,6 +98,8 @@ WARNING_HEADER = "X-Panda-Warning"
 """Says which parameters were ignored. Not the message: clients print that, and read ids out of it."""
 
 _SHOWN_NAMES = 10
+_SITE_NAME = "site_name"
+"""What endpoints that pilots call for a queue call it."""
 
 
 def not_built(feature: str) -> Refusal:
@@ -156,6 +159,7 @@ class PandaApi:
         self._services = services
         self._gate = gate
         self._limit_bytes = services.settings.request_body_limit_mb * 2**20
+        self.refused_pilots = RefusedPilots()
         self.endpoints: dict[tuple[str, str], Endpoint] = {
             (module_name, name): value.__panda__
             for module_name, module in modules.items()
@@ -208,11 +212,14 @@ class PandaApi:
         try:
             caller = self._gate.identify(request.headers, request.cookies)
         except NotAllowed as error:
+            self._note_refused(found, request, body, str(error))
             return envelope(Refusal(str(error)), 403)
         except Unavailable as error:  # an external issuer that must be asked
             return envelope(Refusal(str(error)), 503)
         try:
             if (refusal := _may_call(found, caller, request.method)) is not None:
+                if not caller.is_known:
+                    self._note_refused(found, request, body, refusal.message)
                 return envelope(refusal)
             sent = _parameters(found, request, body) if uploaded is None else uploaded
             call = Call(self._services, caller, request.method, base_url_of(request), request.headers, sent)
@@ -227,6 +234,16 @@ class PandaApi:
         except Exception:  # the last door: the caller gets a sentence, the log the traceback
             log.exception("%s failed", request.url.path, extra={"component": "api"})
             return envelope(Refusal("internal error; the reason is in the server's log and incident store"), 500)
+
+    def _note_refused(self, found: Endpoint, request: Request, body: bytes, reason: str) -> None:
+        """Pilots and factories name their queue as `site_name`; what they sent is looked at for nothing else."""
+        if _SITE_NAME not in found.hints:
+            return
+        try:
+            sent = _parameters(found, request, body)
+        except PandaError:  # the caller hears that he may not call, whatever he sent
+            return
+        self.refused_pilots.note(self._services.database, sent.get(_SITE_NAME), reason)
 
     def result(self, found: Endpoint, call: Call) -> Result:
         """What an endpoint says to `call.sent`, its order of checks included (server-api.md 0). Raises PandaError."""

@@ -168,7 +168,8 @@ def test_without_the_role_only_own_user_jobs(still):
 
 def test_pilots_without_a_token_that_will_do_are_told_of_once_a_minute_for_each_queue(still, caplog):
     queue = make_queue(still.database, "LOCKED_OUT")
-    for headers, name in (({}, queue), ({"Authorization": "Bearer nonsense"}, queue), ({}, "NO_SUCH_QUEUE"), ({}, "")):
+    bad = {"Authorization": "Bearer nonsense"}
+    for headers, name in ((bad, queue), ({}, queue), ({}, queue), (bad, queue), ({}, "NO_SUCH_QUEUE"), ({}, "")):
         httpx.post(f"{still.url}/server/panda/getJob", content=GET_JOB.format(queue=name), headers=headers)
     (record,) = [entry for entry in caplog.records if "are refused" in entry.getMessage()]
     assert record.getMessage().startswith("pilots of LOCKED_OUT are refused: SSL secure connection is required")
