@@ -104,7 +104,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     legacy = LegacyDoor(panda, services, gate)
     operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
     document = openapi_document(operations, panda.endpoints, version("pandascope"))
-    numbers = RequestNumbers(settings.data / "run" / "metrics")
+    numbers = RequestNumbers(settings.data / "metrics")
 
     @operation("GET", "/api/openapi.json", access=Access.OPEN)
     def openapi(context: object) -> Response:
