@@ -7,7 +7,6 @@ import threading
 import pytest
 
 from core.database import Database
-from core.errors import Conflict, IllegalTransition, UnknownObject
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs
 
@@ -198,59 +197,3 @@ def test_the_title_is_the_payloads_complaint_or_the_pilots_diagnosis(database: D
         "adler32 mismatch on input file: a.txt: 0a0b0c0d is not 01020304",
         "It failed and no component gave an error code",
     }
-
-
-# --- states
-
-
-def an_incident(database: Database, store: IncidentStore) -> int:
-    end_jobs(database)
-    store.ingest_ended_jobs()
-    return int(database.fetch("SELECT max(incident_id) AS id FROM incidents")[0]["id"])
-
-
-def test_every_change_of_state_is_in_the_activity(database: Database, store: IncidentStore) -> None:
-    incident_id = an_incident(database, store)
-    row = store.acknowledge(incident_id, "ann", "looking")
-    assert (row["state"], row["owner"]) == ("acknowledged", "ann")
-    assert store.resolve(incident_id, "ann", "fixed")["state"] == "resolved"
-    reopened = store.reopen(incident_id, "bob")
-    assert (reopened["state"], reopened["owner"]) == ("reopened", "")
-    activity = database.fetch("SELECT who, action, comment FROM incident_activity ORDER BY activity_id")
-    assert [tuple(row.values()) for row in activity] == [
-        ("rule failure_burst v1", "open", "1 job is lost after all retries"),
-        ("ann", "acknowledge", "looking"),
-        ("ann", "resolve", "fixed"),
-        ("bob", "reopen", ""),
-    ]
-
-
-def test_steps_that_the_table_does_not_know_are_refused(database: Database, store: IncidentStore) -> None:
-    incident_id = an_incident(database, store)
-    with pytest.raises(IllegalTransition):
-        store.reopen(incident_id, "ann")
-    store.resolve(incident_id, "ann")
-    with pytest.raises(IllegalTransition):
-        store.acknowledge(incident_id, "ann")
-    with pytest.raises(UnknownObject):
-        store.resolve(987, "ann")
-
-
-def test_an_incident_with_a_newer_twin_cannot_be_reopened(database: Database, store: IncidentStore) -> None:
-    first = an_incident(database, store)
-    store.resolve(first, "ann")
-    second = an_incident(database, store)
-    assert second != first
-    with pytest.raises(Conflict):
-        store.reopen(first, "ann")
-    assert database.fetch("SELECT state FROM incidents WHERE incident_id = %(id)s", {"id": first}) == [
-        {"state": "resolved"}
-    ]
-
-
-def test_an_acknowledged_incident_goes_on_collecting(database: Database, store: IncidentStore) -> None:
-    incident_id = an_incident(database, store)
-    store.acknowledge(incident_id, "ann")
-    assert an_incident(database, store) == incident_id
-    (incident,) = incidents(database)
-    assert (incident["state"], incident["job_count"]) == ("acknowledged", 2)

@@ -59,7 +59,16 @@ ROW = {
         "verdict_score",
     ),
     *("slot_share", "assigned_to", "held_by", "acknowledged_time", "inhibited_by", "merged_into", "previous_id"),
-    *("reopened_count", "resolved_time", "resolution", "resolved_by", "change_seq", "links", "inhibits"),
+    *(
+        "reopened_count",
+        "resolved_time",
+        "resolution",
+        "resolved_by",
+        "change_seq",
+        "links",
+        "inhibits",
+        "jedi_task_id",
+    ),
 }
 
 
