@@ -190,8 +190,8 @@ def _with_files(transaction: Transaction, jobs: Sequence[ExaminedJob]) -> list[E
             asked[job.row["panda_id"]] = (job.row["computing_site"], said, step != "stage-out")
     if not asked:
         return list(jobs)
-    sites, said, inputs = (list(values) for values in zip(*asked.values(), strict=True))
-    answers = transaction.fetch(_FILES, {"panda_ids": list(asked), "sites": sites, "said": said, "inputs": inputs})
+    sites, texts, inputs = (list(values) for values in zip(*asked.values(), strict=True))
+    answers = transaction.fetch(_FILES, {"panda_ids": list(asked), "sites": sites, "said": texts, "inputs": inputs})
     files = {
         row["panda_id"]: FailingFile(row["lfn"] or "", row["dataset"] or "", row["endpoint"], row["type"] == "input")
         for row in answers

@@ -153,7 +153,7 @@ class FailureFolder:
     def _learned(self, job: ExaminedJob) -> Event | None:
         event = self._burst.event(job)
         if event is not None:
-            self._sampler.learned(job.row, event.fingerprint)
+            self._sampler.learned(dict(job.row), event.fingerprint)
             self._templates[event.fingerprint] = replace(event, job=None)
             self._templates.move_to_end(event.fingerprint)
             if len(self._templates) > _MOST_TEMPLATES:

@@ -242,8 +242,8 @@ def _guarded(
     if not components:
         return {}
     for component in components:
-        key = zlib.crc32(component.encode("utf-8", "replace")) & 0x7FFFFFFF
-        transaction.execute(_GUARD, {"namespace": _GUARD_LOCK, "key": key})
+        number = zlib.crc32(component.encode("utf-8", "replace")) & 0x7FFFFFFF
+        transaction.execute(_GUARD, {"namespace": _GUARD_LOCK, "key": number})
     since = {"since": now - _NOVEL_FOR}
     counts: defaultdict[_Place, int] = defaultdict(int)
     for row in transaction.fetch(_NOVEL, {**since, "components": components}):

@@ -47,10 +47,21 @@ _OF_DATA = frozenset({"data", "storage", "auth"})
 class VerdictSettings(Protocol):
     """How sure a verdict must be (core/incident_settings.py)."""
 
-    verdict_min_share: float
-    verdict_min_score: float
-    central_queues: int
-    central_overlap: float
+    @property
+    def verdict_min_share(self) -> float:
+        """Of the failures that a culprit holds."""
+
+    @property
+    def verdict_min_score(self) -> float:
+        """How many times its share of all work."""
+
+    @property
+    def central_queues(self) -> int:
+        """At least so many are hit by a central trouble."""
+
+    @property
+    def central_overlap(self) -> float:
+        """And so much of failures and work is common."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import pytest
 from core.clock import utc_now
 from core.database import Database
 from core.incident_settings import IncidentSettings
+from core.states import IncidentState
 from logger import examining, folding, life
-from logger.culprit import Culprit
+from logger.culprit import Culprit, find_culprit
 from logger.events import CoveredJob, Event
 from logger.failures import FailureFolder
 from logger.fingerprint import fingerprint as fingerprint_v1
@@ -198,7 +199,7 @@ def test_a_flood_of_one_failure_is_read_by_sample_and_counted_whole(
         looked_at += 1
         return find(log)
 
-    find = examining.find_culprit
+    find = find_culprit
     monkeypatch.setattr(examining, "find_culprit", counting)
     end_jobs(database, 1200, logs={"payload.stderr": "start\nValueError: x\n"})
     assert store.ingest_ended_jobs() == 1200
@@ -215,7 +216,7 @@ def test_one_job_that_cannot_be_examined_keeps_no_other_out(
             raise ValueError("nobody can read this")
         return find(log)
 
-    find = examining.find_culprit
+    find = find_culprit
     monkeypatch.setattr(examining, "find_culprit", fragile)
     end_jobs(database, 5, logs={"payload.stderr": "ValueError: x\n"})
     (bad,) = end_jobs(database, logs={"payload.stderr": "poison\n"})
@@ -254,7 +255,7 @@ def test_while_an_incident_of_the_algorithm_before_lives_it_goes_on(database: Da
 def ended(database: Database, incident_id: int, clock: HeldClock, who: str = "") -> None:
     act = life.Act(who or "rule x", "resolve", "over", is_automatic=not who)
     with database.transaction() as transaction:
-        life.change(transaction, incident_id, life.IncidentState.RESOLVED, act, clock())
+        life.change(transaction, incident_id, IncidentState.RESOLVED, act, clock())
 
 
 def test_a_trouble_that_comes_back_soon_after_it_ended_by_itself_is_the_same_incident(database: Database) -> None:

@@ -32,7 +32,7 @@ class Scene:
         """An incident at site A about the network, opened now."""
         self._count += 1
         now = self.clock()
-        known = {
+        known: dict[str, Any] = {
             "kind": "failure_burst",
             "state": "open",
             "component": "pilot",

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from core.database import Database
-from logger import life
+from logger import job_incidents, life
 from logger.failures import FailureFolder
 from logger.job_incidents import JobIncidents
+from logger.judging import counts_between
 from logger.opening import decide
 from logger.rules.job_parameters import JobRuleParameters, JobTrouble
 from logger.store import IncidentStore
@@ -98,8 +99,6 @@ def test_a_few_transient_failures_among_much_work_are_none(database: Database, c
 def test_one_candidate_that_cannot_be_counted_keeps_no_other_from_opening(
     database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logger import job_incidents
-
     retried_jobs(database, 10, host="wn9", logs=_CVMFS)
     retried_jobs(database, 10, host="wn9", code=1165, diag="Local output file is missing", exit_code=0)
     folded(database, clock)
@@ -110,7 +109,7 @@ def test_one_candidate_that_cannot_be_counted_keeps_no_other_from_opening(
             raise ValueError("no")
         return counted(door, row, *given)
 
-    counted = job_incidents.counts_between
+    counted = counts_between
     monkeypatch.setattr(job_incidents, "counts_between", fragile)
     assert JobIncidents(database, clock).look() == 1
     assert [row["state"] for row in incidents(database)] == ["candidate", "open"]

@@ -29,7 +29,7 @@ def standing(verdict: Verdict, dimension: str) -> dict[str, Any]:
 
 def bounds(verdict: Verdict, dimension: str) -> tuple[float, float, float, float]:
     one = standing(verdict, dimension)
-    return tuple(round(one[name], 3) for name in ("p_low", "p_high", "q_low", "q_high"))  # type: ignore[return-value]
+    return tuple(round(one[name], 3) for name in ("p_low", "p_high", "q_low", "q_high"))
 
 
 @pytest.mark.parametrize(
