@@ -128,7 +128,7 @@ def token_source(token: str | Callable[[], str]) -> Callable[[], str]:
         return lambda: os.environ.get(token[4:], "")
     if not token.startswith("file:"):
         return lambda: token
-    path = Path(token[5:])
+    path = Path(token[5:]).expanduser().absolute()  # the program may change its directory
     known: tuple[Any, str] = (None, "")
 
     def read() -> str:

@@ -11,6 +11,7 @@ Standard library alone: handler.py, shipping.py, delivery.py, spool.py and spool
 
 from __future__ import annotations
 
+import builtins
 import json
 import linecache
 import logging
@@ -21,7 +22,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +41,10 @@ KNOWN_EXTRAS = (
     *("step", "class"),
 )
 """Extras that have a place of their own in a record (besides `component`); all others go to `fields`."""
+
+# Python 3.9 gets in, too: these files run in strangers' programs
+_UTC = timezone.utc  # noqa: UP017
+_ODD_ERRORS = (SyntaxError, getattr(builtins, "BaseExceptionGroup", SyntaxError))
 
 _STANDARD = vars(logging.makeLogRecord({}))
 _STANDARD_ATTRIBUTES = frozenset(_STANDARD) | {"message", "asctime", "taskName"}
@@ -170,7 +175,7 @@ class PandaHandler(logging.Handler):
         component = str(extras.pop("component", "") or self.component or record.name)
         key = (record.name, record.levelno, record.filename, component)
         head = self._heads.get(key) or self._head(record, component)
-        time = datetime.fromtimestamp(record.created, UTC).isoformat()
+        time = datetime.fromtimestamp(record.created, _UTC).isoformat()
         message = _JSON(_clean(_message(record), MAX_MESSAGE_CHARACTERS))
         line = record.lineno if type(record.lineno) is int else 0
         parts = [f'{head},"time":"{time}","line":{line},"message":{message}']
@@ -245,19 +250,22 @@ def _traceback(record: logging.LogRecord) -> str:
 
 def _formatted(error: BaseException | None) -> str:
     """The traceback as Python writes it, without the marks below the lines: a fifth of the cost of `traceback`'s own way."""
-    if error is None or isinstance(error, SyntaxError | BaseExceptionGroup):
-        return "".join(traceback.format_exception(error)).rstrip("\n")
+    if error is None:
+        return ""
+    if isinstance(error, _ODD_ERRORS):
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
     parts: list[str] = []
     seen: set[int] = set()
-    while error is not None and id(error) not in seen and len(seen) < _MOST_CAUSES:
-        seen.add(id(error))
-        head = "Traceback (most recent call last):\n" if error.__traceback__ else ""
-        notes = "".join(f"\n{_shown(note)}" for note in getattr(error, "__notes__", None) or ())
-        parts.append(f"{head}{_frames(error.__traceback__)}{_named(error)}{notes}")
-        if error.__cause__ is not None:
-            error, link = error.__cause__, "The above exception was the direct cause of the following exception:"
-        elif error.__context__ is not None and not error.__suppress_context__:
-            error, link = error.__context__, "During handling of the above exception, another exception occurred:"
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(seen) < _MOST_CAUSES:
+        seen.add(id(current))
+        head = "Traceback (most recent call last):\n" if current.__traceback__ else ""
+        notes = "".join(f"\n{_shown(note)}" for note in getattr(current, "__notes__", None) or ())
+        parts.append(f"{head}{_frames(current.__traceback__)}{_named(current)}{notes}")
+        if current.__cause__ is not None:
+            current, link = current.__cause__, "The above exception was the direct cause of the following exception:"
+        elif current.__context__ is not None and not current.__suppress_context__:
+            current, link = current.__context__, "During handling of the above exception, another exception occurred:"
         else:
             break
         parts.append(f"\n\n{link}\n\n")
@@ -318,9 +326,9 @@ def _plain(value: Any, budget: _Budget, depth: int = 0) -> Any:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, (bytes, bytearray)):
         return _clean(str(bytes(value[:1000])), 1000)
-    if isinstance(value, dict | list | tuple | set | frozenset):
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
         some = budget.take(len(value))
         if depth > 4 or (value and not some):
             return f"<{type(value).__name__} of {len(value)}>"

@@ -16,7 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from .delivery import (
@@ -348,6 +348,6 @@ def _spools(bounds: Bounds, component: str, boot: str) -> Spools | None:
 
 
 def _body(boot: str, dropped: int, batch: Sequence[bytes]) -> bytes:
-    now = datetime.now(UTC).isoformat()
+    now = datetime.now(timezone.utc).isoformat()  # noqa: UP017 - Python 3.9 gets in, too
     head = f'{{"source":"{boot}","sent":"{now}","dropped":{dropped},"records":['
     return head.encode() + b",".join(batch) + b"]}"

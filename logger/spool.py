@@ -86,6 +86,7 @@ class Spool:
         self._room = room
         self._path = path
         self._lock = lock
+        self._locked = _identity(lock)
         self._segments: list[int] = []
         self._next_segment = 1
         self._offset = 0
@@ -164,7 +165,8 @@ class Spool:
     def leave(self) -> None:
         """Close our descriptor and touch nothing: a forked child does so with its parent's."""
         lock, self._lock = self._lock, -1
-        if lock >= 0:
+        # a program that becomes a daemon closes all descriptors: the number may be another file's by now
+        if lock >= 0 and _identity(lock) == self._locked:
             os.close(lock)
 
     def _look(self) -> None:
@@ -315,6 +317,14 @@ def size_of(path: Path) -> int:
 def _leave_to_the_parent() -> None:
     for spool in list(_open_spools):
         spool.leave()
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        state = os.fstat(descriptor)
+        return state.st_dev, state.st_ino
+    except OSError:
+        return None
 
 
 def _name(segment: int) -> str:

@@ -25,7 +25,7 @@ class Spools:
     def __init__(self, directory: str, component: str, limit_bytes: int, boot: str) -> None:
         """`limit_bytes`: for all processes of the component. `boot`: 16 hex digits, this life of the process."""
         self.own: Spool | None = None
-        self._directory = Path(directory)
+        self._directory = Path(directory).expanduser().absolute()  # the program may change its directory
         self._prefix = (re.sub(r"[^A-Za-z0-9_.-]", "_", component).lstrip(".")[:80] or "program") + "-"
         self._boot = boot
         self._room = Room(limit_bytes, lambda: sum(size_of(path) for path in self._paths()))

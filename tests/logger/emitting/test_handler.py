@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import logging.config
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -222,6 +224,82 @@ def test_long_and_odd_content_is_cut_and_cleaned(collector: Collector, log: logg
     assert second["message"] == "%d arguments do not fit ('three',)"
 
 
+class TestTracebacks:
+    """Written by our own, cheaper code: the same text as Python's, without the marks below the lines."""
+
+    def fails(self) -> None:
+        raise ValueError("x")
+
+    def from_cause(self) -> None:
+        try:
+            self.fails()
+        except ValueError as error:
+            raise KeyError("y") from error
+
+    def in_context(self) -> None:
+        try:
+            self.from_cause()
+        except KeyError:
+            raise RuntimeError  # noqa: B904 - this is what is tested
+
+    def without_context(self) -> None:
+        try:
+            self.fails()
+        except ValueError:
+            raise KeyError("y") from None
+
+    def in_a_circle(self) -> None:
+        one, two = ValueError("a"), ValueError("b")
+        one.__cause__, two.__cause__ = two, one
+        raise one
+
+    def with_notes(self) -> None:
+        error = ValueError("z")
+        error.add_note("more\nlines")
+        raise error
+
+    def of_our_own(self) -> None:
+        class Mine(Exception):
+            pass
+
+        raise Mine("ü")
+
+    def in_a_group(self) -> None:
+        raise ExceptionGroup("several", [ValueError(1), KeyError(2)])
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "fails",
+            "from_cause",
+            "in_context",
+            "without_context",
+            "in_a_circle",
+            "with_notes",
+            "of_our_own",
+            "in_a_group",
+        ],
+    )
+    def test_they_are_pythons(self, name: str) -> None:
+        try:
+            getattr(self, name)()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
+            whole = "".join(traceback.format_exception(error))
+            lines = [line for line in whole.rstrip("\n").split("\n") if not re.fullmatch(r"\s+[~^]+\s*", line)]
+            assert logger.handler._formatted(error).split("\n") == lines
+
+    def test_the_middle_of_an_endless_one_is_left_out(self) -> None:
+        def dig() -> None:
+            dig()
+
+        try:
+            dig()
+        except RecursionError as error:
+            text = logger.handler._formatted(error)
+        assert text.count("in dig") == 99 and "more]" in text and text.endswith("maximum recursion depth exceeded")
+        assert text.index("in test_the_middle") < text.index("more]")
+
+
 def test_a_record_with_a_broken_object_is_still_sent(collector: Collector, log: logging.Logger) -> None:
     class Broken:
         def __str__(self) -> str:
@@ -277,7 +355,7 @@ logging.config.dictConfig({
     "root": {"handlers": ["panda"], "level": "DEBUG"},
 })
 for number in range(1000):
-    logging.getLogger("stranger").info("line %d", number)
+    logging.getLogger("stranger").info("line %d", number, extra={"number": number})
 logging.getLogger("stranger").debug("not this")
 """
 
@@ -301,6 +379,21 @@ def test_a_copy_of_the_file_works_in_a_strange_program_and_flushes_at_its_exit(
     assert done.stderr == b""
     assert collector.messages == [f"line {number}" for number in range(1000)]
     assert {record["component"] for record in collector.records} == {"copied"}
+
+
+def interpreters() -> list[str]:
+    """Other Pythons of this machine: those in the PATH, and those installed beside the one that runs this."""
+    beside = sorted(str(path) for path in Path(sys.base_prefix).parent.glob("3.*/bin/python"))
+    known = [shutil.which(f"python3.{minor}") for minor in (9, 10, 12, 13)] + beside
+    versions = {name: f"3.{minor}" for name in known if name for minor in (9, 10, 12, 13) if f"3.{minor}" in name}
+    return sorted({version: name for name, version in versions.items()}.values())
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_other_pythons_from_3_9_on_get_in_too(collector: Collector, tmp_path: Path, interpreter: str) -> None:
+    run = [interpreter, "-S", "-W", "error", "-c", _PROGRAM, collector.url]
+    subprocess.run(run, env=copied_handler(tmp_path), cwd=tmp_path, timeout=60, check=True)
+    assert collector.messages == [f"line {number}" for number in range(1000)]
 
 
 def test_a_program_ends_in_bounded_time_when_the_server_hangs_or_is_gone(collector: Collector, tmp_path: Path) -> None:

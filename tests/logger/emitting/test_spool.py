@@ -153,6 +153,26 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path
             os.close(descriptor)
 
 
+def test_a_descriptor_that_is_anothers_by_now_is_not_closed(tmp_path: Path) -> None:
+    home = spools(tmp_path)
+    spool = append(home, lines(1, 1))
+    os.close(spool._lock)  # as a program does that becomes a daemon
+    with (tmp_path / "other").open("w") as other:
+        assert other.fileno() == spool._lock
+        home.close(0)
+        other.write("still open")
+    assert (tmp_path / "other").read_text() == "still open"
+
+
+def test_a_program_may_change_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = spools(Path("spool"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    append(home, lines(1, 1))
+    assert (tmp_path / "spool" / f"mover-{BOOT}").is_dir() and not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_other_components_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     other = spools(tmp_path, component="mover-two")
     append(other, lines(1, 1))
