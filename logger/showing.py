@@ -12,11 +12,11 @@ from logger.folding import BIN_S, bin_start
 TREND_BINS = 12
 
 ROW = """
-    incident_id, title, kind, severity, state, owner, component, code, computing_site, jedi_task_id, queue_count, job_count, task_count,
-    user_count, record_count, lost_core_s, first_seen, last_seen, culprit_line, fingerprint, sample_panda_id, opened_time,
-    opened_by, rule_name, step, error_class, residue_count, residue_lost_core_s, node_count, storage_count, verdict,
-    verdict_value, verdict_score, slot_share, assigned_to, held_by, acknowledged_time, inhibited_by, merged_into, previous_id,
-    reopened_count, resolved_time, resolution, resolved_by, change_seq, links, (
+    incident_id, title, kind, severity, state, owner, component, code, computing_site, jedi_task_id, queue_count, job_count,
+    task_count, user_count, record_count, lost_core_s, first_seen, last_seen, culprit_line, fingerprint, sample_panda_id,
+    opened_time, opened_by, rule_name, step, error_class, residue_count, residue_lost_core_s, node_count, storage_count,
+    verdict, verdict_value, verdict_score, slot_share, assigned_to, held_by, acknowledged_time, inhibited_by, merged_into,
+    previous_id, reopened_count, resolved_time, resolution, resolved_by, change_seq, links, (
         SELECT count(*) FROM incidents below WHERE below.inhibited_by = incidents.incident_id AND below.state <> 'resolved'
     ) AS inhibits
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from core.clock import utc_now
@@ -16,11 +18,13 @@ from core.monitor.question import read_question
 from logger.reading import (
     INCIDENT_GRAMMAR,
     TREND_BINS,
+    incident_comparison,
     incident_counts,
     incident_detail,
     incident_list,
     worst_incidents,
 )
+from logger.steps import owner_hint
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
 
@@ -242,3 +246,171 @@ def test_a_failure_without_logs_still_shows_its_diagnosis(database: Database, st
     assert row["culprit_line"] == "lost heartbeat since noon" and row["component"] == "job_dispatcher"
     detail = incident_detail(database, row["incident_id"], utc_now())
     assert detail["culprit"] is None
+
+
+# --- what stands beside it
+
+
+def put(database: Database, **columns: Any) -> int:
+    """An incident as a row."""
+    columns = {"fingerprint": f"k{uuid.uuid4()}", "title": "t", "opened_time": utc_now(), **columns}
+    names, marks = ", ".join(columns), ", ".join(f"%({name})s" for name in columns)
+    row = database.fetch_one(f"INSERT INTO incidents ({names}) VALUES ({marks}) RETURNING incident_id", columns)
+    assert row is not None
+    return int(row["incident_id"])
+
+
+def ids(answer: dict[str, Any]) -> list[int]:
+    return [row["incident_id"] for row in answer["incidents"]]
+
+
+def test_reopened_counts_as_open_and_silenced_comes_last(database: Database) -> None:
+    states = ("silenced", "acknowledged", "reopened", "open", "resolved")
+    by_state = {state: put(database, state=state, severity="error") for state in states}
+    put(database, state="candidate", opened_time=None)
+    put(database, state="resolved", opened_time=None)
+    explained = put(database, inhibited_by=by_state["open"])
+    order = [by_state[state] for state in ("open", "reopened", "acknowledged", "silenced")]
+    assert ids(ask(database)) == order == [row["incident_id"] for row in worst_incidents(database, utc_now())]
+    counts = {"open": 2, "acknowledged": 1, "silenced": 1, "inhibited": 1}
+    assert incident_counts(database) == {**counts, "by_severity": {"critical": 0, "error": 3, "warning": 0}}
+    assert len(ids(ask(database, state="*"))) == 6
+    central = next(row for row in ask(database)["incidents"] if row["incident_id"] == by_state["open"])
+    assert central["inhibits"] == 1
+    assert ids(ask(database, inhibited="1")) == [explained] == ids(ask(database, inhibited_by=by_state["open"]))
+    below = incident_detail(database, by_state["open"], utc_now())["inhibits"]
+    assert [row["incident_id"] for row in below] == [explained]
+
+
+def test_candidates_are_shown_to_who_asks_for_them(database: Database) -> None:
+    candidate, lapsed = (
+        put(database, state="candidate", opened_time=None),
+        put(database, state="resolved", opened_time=None),
+    )
+    shown = put(database)
+    assert ids(ask(database)) == [shown] == ids(ask(database, state="*"))
+    assert ids(ask(database, state="candidate")) == []
+    assert ids(ask(database, candidates=1)) == [shown, candidate]
+    assert ids(ask(database, candidates=1, state="candidate")) == [candidate]
+    assert ids(ask(database, candidates=1, state="*")) == [shown, candidate, lapsed]
+
+
+def test_filters_of_what_was_made_of_it(database: Database) -> None:
+    put(database)
+    judged = {"verdict": "site", "verdict_value": "CERN", "error_class": "network", "step": "stage-in"}
+    put(database, title="mine", opened_by="rule x v1", assigned_to="bob", held_by="ann", **judged)
+    for filters in (
+        {"verdict": "site"},
+        {"verdict_value": "CERN"},
+        {"class": "network"},
+        {"error_class": "net*"},
+        {"step": "stage-in"},
+        {"opened_by": "rule*"},
+        {"assigned_to": "bob"},
+        {"held_by": "ann"},
+        {"inhibited": "0", "step": "stage-in"},
+    ):
+        assert titles(ask(database, **filters)) == ["mine"], filters
+    with pytest.raises(InvalidInput):
+        ask(database, inhibited="perhaps")
+
+
+def test_a_page_tells_the_verdict_and_what_it_costs(database: Database) -> None:
+    document = orjson.dumps({"sentence": "It is the queue CERN.", "failures": 12}).decode()
+    judged = {"verdict": "site", "verdict_value": "CERN", "verdict_score": 7.5, "verdict_document": document}
+    counts = {"job_count": 12, "residue_count": 5, "lost_core_s": 7200, "residue_lost_core_s": 3600, "slot_share": 0.1}
+    incident_id = put(database, error_class="network", **judged, **counts)
+    detail = incident_detail(database, incident_id, utc_now())
+    verdict = detail["verdict"]
+    assert (verdict["verdict"], verdict["value"], verdict["score"]) == ("site", "CERN", 7.5)
+    assert verdict["sentence"] == "It is the queue CERN." and verdict["document"]["failures"] == 12
+    assert detail["economics"] == {
+        **{"jobs": 12, "residue": 5, "retried": 7, "lost_core_h": 2.0, "residue_lost_core_h": 1.0},
+        "slot_share": 0.1,
+    }
+    assert detail["owner_hint"] == owner_hint("network")
+    assert incident_detail(database, put(database), utc_now())["verdict"] is None
+
+
+def test_earlier_occurrences_say_what_ended_them(database: Database) -> None:
+    ended = {"fingerprint": "same", "state": "resolved", "resolved_by": "ann", "resolution": "fixed: new disk"}
+    earlier = [put(database, **ended) for _ in range(12)]
+    put(database, fingerprint="same", state="resolved", opened_time=None)
+    now = put(database, fingerprint="same")
+    previous = incident_detail(database, now, utc_now())["previous"]
+    assert [row["incident_id"] for row in previous] == earlier[:-11:-1]
+    assert {(row["resolved_by"], row["resolution"]) for row in previous} == {("ann", "fixed: new disk")}
+    assert incident_detail(database, earlier[0], utc_now())["previous"] == []
+
+
+def test_silences_links_and_deeds_of_an_incident(database: Database, store: IncidentStore) -> None:
+    one, other = put(database, title="one"), put(database, title="other")
+    store.silence(one, "doubles", None, "ann", "known")
+    link = store.merge(other, one, "bob", "same disk")[1]
+    database.execute(
+        "INSERT INTO deeds (action, who, incident_id, target_kind, target_count) VALUES ('drain', 'ann', %(id)s, 'queue', 1)",
+        {"id": one},
+    )
+    detail = incident_detail(database, one, utc_now())
+    assert [(row["who"], row["until_kind"]) for row in detail["silences"]] == [("ann", "doubles")]
+    assert [(row["link_id"], row["title"], row["undone_time"]) for row in detail["links"]] == [
+        (link["link_id"], "other", None)
+    ]
+    assert detail["grouping"] == f"bob merged incident {other} into it."
+    assert [(row["action"], row["who"]) for row in detail["deeds"]] == [("drain", "ann")]
+    assert incident_detail(database, other, utc_now())["grouping"] == f"bob merged it into incident {one}."
+
+
+def test_the_lines_around_the_culprit_outlive_the_log(database: Database, store: IncidentStore) -> None:
+    (panda_id,) = end_jobs(database, logs={"payload.stderr": _STDERR})
+    store.ingest_ended_jobs()
+    (row,) = ask(database, candidates=1)["incidents"]
+    fresh = incident_detail(database, row["incident_id"], utc_now())["culprit"]
+    database.execute("DELETE FROM job_logs")
+    kept = incident_detail(database, row["incident_id"], utc_now())["culprit"]
+    assert kept["is_kept"] and not fresh["is_kept"]
+    assert {**kept, "is_kept": False} == fresh and kept["panda_id"] == panda_id
+
+
+# --- why two are two
+
+
+def test_two_incidents_are_compared_part_by_part(database: Database) -> None:
+    words = (["disk", "<path>", "is", "full"], ["disk", "<path>", "is", "gone", "is"])
+    one, other = (
+        put(database, component="pilot", algorithm=2, step=step, fingerprint_words=orjson.dumps(said).decode())
+        for said, step in zip(words, ("stage-in", "stage-out"), strict=True)
+    )
+    answer = incident_comparison(database, one, other, utc_now())
+    assert not answer["is_same"]
+    assert {part["part"] for part in answer["parts"] if not part["is_equal"]} == {"step"}
+    assert answer["words"] == {"common": ["disk", "<path>", "is"], "only_one": ["full"], "only_other": ["gone", "is"]}
+    assert answer["sentence"] == "They differ in step and words of the message."
+    assert incident_comparison(database, one, one, utc_now())["is_same"]
+    old = put(database, algorithm=1)
+    assert "different versions" in incident_comparison(database, one, old, utc_now())["sentence"]
+    with pytest.raises(UnknownObject):
+        incident_comparison(database, one, 999_999, utc_now())
+
+
+def test_lists_and_pages_read_by_their_indexes(database: Database) -> None:
+    """With a hundred thousand incidents that are over, nothing reads them all."""
+    database.execute(
+        """INSERT INTO incidents (fingerprint, state, opened_time, job_count)
+        SELECT 'old' || n, 'resolved', clock_timestamp(), 3 FROM generate_series(1, 100000) n"""
+    )
+    database.execute(
+        """INSERT INTO incidents (fingerprint, state, opened_time, inhibited_by)
+        SELECT 'new' || n, CASE WHEN n % 3 = 0 THEN 'silenced' ELSE 'open' END, clock_timestamp(),
+            CASE WHEN n > 90 THEN 100001 END FROM generate_series(1, 100) n"""
+    )
+    database.execute("ANALYZE incidents")
+    with database.transaction() as transaction:
+        scans = "SELECT seq_tup_read AS n FROM pg_stat_user_tables WHERE relname = 'incidents'"
+        before = transaction.fetch(f"SELECT pg_stat_force_next_flush(), ({scans}) AS n")[0]["n"]
+    assert len(ask(database)["incidents"]) == 90
+    assert incident_counts(database)["inhibited"] == 10
+    worst = worst_incidents(database, utc_now())
+    incident_detail(database, worst[0]["incident_id"], utc_now())
+    database.execute("SELECT pg_stat_force_next_flush()")
+    assert database.fetch(scans)[0]["n"] - before < 1000
