@@ -7,6 +7,7 @@ the incidents; then the rows. Nothing of a batch is stored unless all of it is.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,8 +25,11 @@ from logger.collapsing import Classified, Collapser, Kept
 from logger.contexts import ContextKeeper
 from logger.folding import fold
 from logger.records import MAX_BATCH, Record, read_record, seq_of
-from logger.rules import RECORD_RULES
-from logger.trust import Trust
+from logger.rule_rows import active_rules
+from logger.rules import RuleRow, record_event
+from logger.trust import Trust, is_ours
+
+log = logging.getLogger("panda.logger")
 
 _MOST_REASONS = 20
 _BATCHES_TOGETHER = 64
@@ -91,6 +95,8 @@ class _Prepared:
     source: str
     key: Hashable
     last_seq: int
+    loss: Classified | None
+    """The record that tells what the sender lost before it, if anything."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +177,10 @@ class RecordIngest:
             except InvalidInput as error:
                 reasons.append(f"record {position}: {error}")
         source, emitter = _source_key(batch, sender), _emitter(sender)
-        entries = [_classified(record, emitter, source) for record in self._trust.judged(records, sender)]
-        return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq)
+        rules = active_rules(self._database)
+        entries = [_classified(record, emitter, source, rules) for record in self._trust.judged(records, sender)]
+        loss = _classified(_loss(batch, sender, records, received), emitter, source, rules) if batch.dropped else None
+        return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq, loss)
 
     def _store_group(self, group: list[_Prepared]) -> list[Ingested | Exception]:
         """Every batch gets an answer or an error of its own: what is stored must not be tried again with the others."""
@@ -256,14 +264,19 @@ def _fresh(prepared: _Prepared, known: Mapping[str, int]) -> _Fresh:
         entries = list(prepared.entries)
     duplicate = len(prepared.entries) - len(entries)
     is_known = bool(prepared.source and prepared.last_seq) and prepared.last_seq <= last_seq
-    dropped = 0 if is_known else prepared.batch.dropped
-    if dropped:
-        entries.append(_loss(prepared, dropped))
-    return _Fresh(prepared, entries, duplicate, dropped)
+    if prepared.loss is None or is_known:
+        return _Fresh(prepared, entries, duplicate, 0)
+    return _Fresh(prepared, [*entries, prepared.loss], duplicate, prepared.batch.dropped)
 
 
-def _classified(record: Record, emitter: str, source: str) -> Classified:
-    event = next((event for rule in RECORD_RULES if (event := rule.event(record)) is not None), None)
+def _classified(record: Record, emitter: str, source: str, rules: Sequence[RuleRow]) -> Classified:
+    """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
+    try:
+        event = record_event(rules, record)
+    except Exception:  # the edge of the loop over records: none may cost the others their place
+        event = None
+        if record.name != log.name:  # else our own complaint about a record would be complained about, for ever
+            log.exception("a record of %s cannot be classified", record.component, extra={"component": "logger"})
     return Classified(record, event, emitter, source)
 
 
@@ -276,20 +289,20 @@ def _emitter(sender: Sender) -> str:
     return clean(sender.subject, 200)
 
 
-def _loss(prepared: _Prepared, dropped: int) -> Classified:
+def _loss(batch: Batch, sender: Sender, records: Sequence[Record], received: datetime) -> Record:
     """The loss as a record of its own, so that nobody takes silence for peace."""
-    first = prepared.entries[0].record if prepared.entries else None
-    emitter = _emitter(prepared.sender)
-    component = (first.component if first else "") or emitter
-    record = Record(
-        *(prepared.received, "WARNING", "panda.logger", component),
-        message=f"{dropped} log records of {component or 'an emitter'} were lost: its buffer was full",
-        host=first.host if first else "",
+    component = (records[0].component if records else "") or _emitter(sender)
+    if not sender.is_trusted and is_ours(component):
+        component = f"{_emitter(sender)}/{component}"
+    return Record(
+        *(received, "WARNING", "panda.logger", component),
+        message=f"{batch.dropped} log records of {component or 'an emitter'} were lost: its buffer was full",
+        host=records[0].host if records else "",
+        user_name="" if sender.is_trusted else _emitter(sender),
         fingerprint=f"records lost:{component}"[:200],
         kind="service",
-        fields={"dropped": dropped},
+        fields={"dropped": batch.dropped},
     )
-    return _classified(record, emitter, prepared.source)
 
 
 def _flood(refused: Refused) -> dict[str, Any]:

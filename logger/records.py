@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -137,7 +137,7 @@ def _kind(entry: Mapping[str, Any]) -> Kind | None:
     kind = _word(entry, "kind")
     if kind and kind not in KINDS:
         raise InvalidInput(f"'{kind}' is no kind of incident", field="kind", remedy=f"one of {', '.join(KINDS)}")
-    return cast(Kind, kind) if kind else None
+    return kind or None
 
 
 def _time(value: Any, received: datetime, more: dict[str, Any]) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,11 @@ from core.database import Database
 from core.errors import InvalidInput, Unavailable
 from logger.admission import Sender
 from logger.batches import Batch, read_batch
+from logger.events import Event
 from logger.ingest import Ingested, RecordIngest
+from logger.records import Record
+from logger.rule_rows import forget
+from logger.rules import RuleRow, record_event
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
 
@@ -258,3 +262,29 @@ def test_a_database_that_is_away_is_said_to_be() -> None:
     with pytest.raises(Unavailable):
         RecordIngest(away).submit(numbered(1, 3), SITE)
     away.close()
+
+
+def test_a_record_that_the_rules_stumble_over_is_kept_with_the_others(
+    database: Database, ingest: RecordIngest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumbling(rules: Sequence[RuleRow], read: Record) -> Event | None:
+        if "poison" in read.message:
+            raise RecursionError("too deep")
+        return record_event(rules, read)
+
+    monkeypatch.setattr("logger.ingest.record_event", stumbling)
+    assert ingest.submit(read_batch([record("poison"), record("good")]), SITE).accepted == 2
+    assert {(row["message"], row["incident_id"] is None) for row in rows(database)} == {
+        ("poison", True),
+        ("good", False),
+    }
+    assert "cannot be classified" in caplog.text and "too deep" in caplog.text
+
+
+def test_a_rule_that_operators_changed_decides_what_a_trouble_is(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(read_batch([record(level="WARNING")]), SITE)
+    assert incidents(database) == []
+    database.execute("""UPDATE incident_rules SET parameters = '{"level": "WARNING"}' WHERE evaluator = 'record'""")
+    forget(database)
+    ingest.submit(read_batch([record(level="WARNING")]), SITE)
+    assert [row["record_count"] for row in incidents(database)] == [1]
