@@ -31,6 +31,9 @@ DISTINCT = 5000
 _PREPARED = 4000
 _COPIED = 50_000
 _TICKS = os.sysconf("SC_CLK_TCK")
+_COLUMN_NAMES = """
+SELECT attname FROM pg_attribute WHERE attrelid = 'log_records'::regclass AND attnum > 1 AND NOT attisdropped
+"""
 _TALK = (
     "worker {a} finished step {b} of job {c} after {a} s with {b} files left in its queue, next one comes from {word}"
 )
