@@ -199,6 +199,7 @@ def _check_room(database: Database, actor: Actor, now: datetime) -> None:
         raise TooMany(
             f"{MOST_OPEN} previews of yours are open",
             retry_after_s=wait_s,
+            field="action",
             remedy="confirm them, or wait until they end",
         )
 

@@ -42,6 +42,7 @@ RULE = {
 }
 ACTION = {"action": "no_retry"}
 CLASS = {**PATTERN, "error_class": "user"}
+WHICH_SHIFT = {"shift_id": 1, "name": "shift", "via": "cli"}
 
 RIGHT: dict[str, dict[str, Any]] = {
     "POST /api/control/datasets": {"name": "new", "scope": "s", "kind": "input", "files": [FILE]},
@@ -86,6 +87,18 @@ RIGHT: dict[str, dict[str, Any]] = {
     "POST /api/control/silences": {
         **{"matcher": {"kind": "data"}, "until_kind": "time", "until": "2h", "reason": "r", "comment": "c"}
     },
+    "POST /api/control/actions/preview": {
+        **{"action": "kill", "incidents": [1], "jobs": [1], "tasks": [1], "queues": ["Q"], "reason": "r", "via": "cli"},
+        **{"filter": {"job_status": "running"}, "parameters": {"input": "cancel"}, "accept_ended": True},
+    },
+    "POST /api/control/actions/confirm": {"token": "t" * 43, "reason": "r", "via": "cli"},
+    "POST /api/control/deed/1/undo": {"reason": "r", "via": "cli"},
+    "POST /api/control/deed/1/cancel-revert": {"reason": "r", "via": "cli"},
+    "POST /api/control/shift/start": {"name": "shift", "people": ["ann"], "via": "cli"},
+    "POST /api/control/shift/note": {"text": "x", "incident_id": 1, **WHICH_SHIFT},
+    "POST /api/control/shift/draft": {"draft": "x", "seen": TIME, **WHICH_SHIFT},
+    "POST /api/control/shift/sign-out": WHICH_SHIFT,
+    "POST /api/control/shift/sign-in": {"people": ["ann"], "digest": "d", **WHICH_SHIFT},
 }
 """What would be taken, with every field that there is."""
 
@@ -255,6 +268,9 @@ REQUIRED = [
     ("PUT /api/control/shares", ("shares",)),
     ("PUT /api/control/shares", ("shares", 0, "name")),
     ("POST /api/control/worker/ended", ("worker_id",)),
+    ("POST /api/control/actions/preview", ("action",)),
+    ("POST /api/control/actions/confirm", ("token",)),
+    ("POST /api/control/shift/note", ("text",)),
 ]
 
 
