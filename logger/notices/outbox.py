@@ -140,6 +140,11 @@ DELETE FROM incident_notices WHERE notice_id IN (
     SELECT notice_id FROM (SELECT * FROM incident_notices ORDER BY notice_id LIMIT 5000) oldest
     WHERE created_time < %(oldest)s AND state NOT IN ('waiting', 'sending'))
 """
+# ix_incident_notices_due; the change or the incident they tell of is gone
+_GIVE_UP_OLD = """
+UPDATE incident_notices SET state = 'failed', next_try_time = NULL, last_error = 'it waited for too long'
+WHERE state = 'waiting' AND created_time < %(oldest)s
+"""
 _FORGET_MESSAGES = "DELETE FROM notice_messages WHERE time < %(oldest)s"
 
 
@@ -311,6 +316,8 @@ def tell_freed(database: Database, now: datetime) -> int:
 
 
 def forget(database: Database, oldest: datetime) -> int:
-    """Delete some of the notices that were settled before `oldest`; returns how many."""
+    """Delete some of the notices that were settled before `oldest`, and settle those that still wait since then."""
     database.execute(_FORGET_MESSAGES, {"oldest": oldest})
-    return database.execute(_FORGET, {"oldest": oldest})
+    forgotten = database.execute(_FORGET, {"oldest": oldest})
+    database.execute(_GIVE_UP_OLD, {"oldest": oldest})
+    return forgotten

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,15 +71,23 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that does not trust the certificate hangs up; that is its business."""
+
 
 @contextmanager
-def http_hook(hook: Hook | None = None) -> Iterator[Hook]:
-    """A receiver that answers until the block ends; a `hook` that was open before comes back at its old address."""
+def http_hook(hook: Hook | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Hook]:
+    """A receiver that answers until the block ends; a `hook` that was open before comes back at its old address.
+
+    `tls`: what it speaks HTTPS with.
+    """
     hook = hook or Hook()
     handler = type("Handler", (_Handler,), {"hook": hook})
     with _Server(("127.0.0.1", hook.port), handler) as server:
         hook.port = server.server_address[1]
-        hook.address = f"http://127.0.0.1:{hook.port}/hook"
+        hook.address = f"{'https' if tls else 'http'}://127.0.0.1:{hook.port}/hook"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

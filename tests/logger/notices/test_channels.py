@@ -20,8 +20,10 @@ from logger.notices.channels.slack import SlackChannel
 from logger.notices.message import INCIDENT_COLUMNS, Item, Known, Message
 from logger.notices.sending import addressed, deliver
 from logger.notices.texts import body, subject
+from tests.support.certificates import loopback_certificate, server_context
 from tests.support.hooks import http_hook
 from tests.support.mail import smtp_sink
+from tests.support.secure_mail import secure_smtp_sink
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 EVIL = "boom\r\nBcc: victim@example.org\r\n\r\n<!channel> <@U123> *all* `rm` \x1b[2J\u202e =?utf-8?q?hid?= <http://x|y>"
@@ -126,6 +128,42 @@ def test_a_password_goes_nowhere_without_tls_and_a_refused_one_waits():
     with smtp_sink() as sink, pytest.raises(NotNow):
         post(Door(sink.address, "starttls", "panda", "s3cret"), found)  # it knows no STARTTLS
     assert sink.letters == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return loopback_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+def test_the_server_is_logged_in_at_over_tls(certificate, monkeypatch, tls):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with secure_smtp_sink(certificate, from_the_first_byte=tls == "tls") as sink:
+        channel = MailChannel(MailSettings(server=sink.address, tls=tls, user="panda", password="s3cret"))
+        told = message(incident(), channel="mail", target="ops@example.org")
+        assert channel.send(told, "").known is Known.TAKEN
+        wrong = MailChannel(MailSettings(server=sink.address, tls=tls, user="panda", password="guess"))
+        assert wrong.send(told, "").known is Known.NOT_NOW  # whoever mends the settings finds it waiting
+    assert sink.logins == [("panda", "s3cret"), ("panda", "guess")] and not sink.was_in_the_clear
+    assert len(sink.letters) == 1
+
+
+def test_a_mail_server_that_nobody_vouches_for_gets_neither_password_nor_letter(certificate):
+    with secure_smtp_sink(certificate) as sink:
+        channel = MailChannel(MailSettings(server=sink.address, tls="starttls", user="panda", password="s3cret"))
+        found = channel.send(message(incident(), channel="mail", target="ops@example.org"), "")
+    assert found.known is Known.NOT_NOW and "certificate" in found.answer.lower()
+    assert sink.logins == [] and sink.letters == []
+
+
+def test_a_webhook_over_https_is_trusted_or_gets_nothing(certificate, monkeypatch):
+    with http_hook(tls=server_context(certificate)) as hook:
+        stranger = http_post(hook.address, b"{}", {}, timeout_s=2, allow_private=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        known = http_post(hook.address, b"{}", {}, timeout_s=2, allow_private=True)
+        named = http_post(hook.address.replace("127.0.0.1", "127.0.0.2"), b"{}", {}, timeout_s=2, allow_private=True)
+    assert [stranger.known, known.known, named.known] == [Known.NOT_NOW, Known.TAKEN, Known.NOT_NOW]
+    assert len(hook.bodies) == 1
 
 
 def test_slack_may_have_its_address_as_a_secret():

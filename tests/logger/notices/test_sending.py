@@ -355,7 +355,7 @@ def test_private_addresses_can_be_forbidden(stage, tmp_path):
     assert [one[2] for one in states(stage.database, route_id)] == ["failed"]
 
 
-def test_old_notices_are_forgotten_and_waiting_ones_are_not(stage):
+def test_old_notices_are_forgotten_and_what_waits_is_given_up_before(stage):
     route_id = stage.make("old")
     opened(stage.database, stage.clock)
     pass_time(stage)
@@ -363,7 +363,7 @@ def test_old_notices_are_forgotten_and_waiting_ones_are_not(stage):
     waiting = opened(stage.database, stage.clock)
     pass_time(stage)
     outbox.forget(stage.database, stage.clock() + timedelta(days=1))
-    assert [one[0] for one in states(stage.database, route_id)] == [waiting]
+    assert [(one[0], one[2]) for one in states(stage.database, route_id)] == [(waiting, "failed")]
 
 
 def test_assignments_are_told_to_those_who_ask(stage):
