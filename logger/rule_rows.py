@@ -43,6 +43,7 @@ _ACTIVE = f"SELECT {_COLUMNS} FROM incident_rules WHERE is_active ORDER BY rule_
 _SET_ASIDE = """
 UPDATE incident_rules SET disabled_reason = %(reason)s WHERE rule_id = %(rule_id)s AND disabled_reason <> %(reason)s
 """
+_IS_STANDBY = "SELECT pg_is_in_recovery() AS it"
 # primary key
 _LOCK = f"SELECT {_COLUMNS} FROM incident_rules WHERE rule_id = %(rule_id)s FOR UPDATE"
 _ADD = f"""
@@ -252,7 +253,9 @@ def _read(database: Database) -> Sequence[RuleRow]:
 
 
 def _set_aside(database: Database, row: Row, reason: str) -> None:
-    """Whoever writes the reason reports it; the others find it written."""
+    """Whoever writes the reason reports it; the others find it written. A standby takes no writing."""
+    if (database.fetch_one(_IS_STANDBY) or {"it": False})["it"]:
+        return
     if database.execute(_SET_ASIDE, {"rule_id": row["rule_id"], "reason": reason}) and reason:
         log.error(
             "the rule %s is not applied: %s",

@@ -1,0 +1,182 @@
+"""Replays the failed jobs of the past through the conditions that open candidates (logger/opening.py).
+
+All failures are there, those of candidates too. Bursts are judged by queue and hour only: how many jobs ended at each node,
+of each task and each user at each moment is not kept.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.database import Row, Transaction
+from core.incident_settings import IncidentSettings
+from logger.opening import BURST_SHARE, decide
+from logger.replays.base import Limit, Opening, Replay
+from logger.rules import RuleRow
+from logger.rules.job_parameters import JobRuleParameters, JobTrouble
+from logger.verdict import wilson
+
+MOST_JOBS = 1_000_000
+_PAGE = 10_000
+_MOST_QUEUES = 20
+"""Queues whose ended jobs are read for bursts."""
+_HOUR = timedelta(hours=1)
+
+# ix_incident_jobs_time, a page at a time; incidents by primary key; of what was merged its own key counts
+_JOBS = f"""
+SELECT j.panda_id, j.time, j.computing_site, j.user_name, j.lost_core_s, j.is_residue, j.error_class,
+       coalesce(nullif(j.own_fingerprint, ''), i.fingerprint) AS fingerprint, i.title, i.component, i.code,
+       CASE WHEN i.opened_time IS NOT NULL THEN i.incident_id END AS incident_id
+FROM incident_jobs j JOIN incidents i USING (incident_id)
+WHERE j.time >= %(time)s AND j.time < %(end)s AND (j.time, j.panda_id) > (%(time)s, %(panda_id)s)
+ORDER BY j.time, j.panda_id LIMIT {_PAGE}
+"""
+# throughput_totals by primary key, which begins with the time
+_ENDED = """
+SELECT bin_time, sum(job_count)::bigint AS count FROM throughput_totals
+WHERE bin_time >= %(start)s AND bin_time < %(end)s AND job_status IN ('finished', 'failed') GROUP BY 1 ORDER BY 1
+"""
+# throughput_hours by primary key, which begins with the time
+_ENDED_AT = """
+SELECT bin_time, sum(job_count)::bigint AS count FROM throughput_hours
+WHERE bin_time >= %(start)s AND bin_time < %(end)s AND computing_site = %(queue)s
+  AND job_status IN ('finished', 'failed') GROUP BY 1 ORDER BY 1
+"""
+
+
+class Sums:
+    """Counts over time, of which any span is quickly summed."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._times = [row["bin_time"] for row in rows]
+        self._sums = [0]
+        for row in rows:
+            self._sums.append(self._sums[-1] + row["count"])
+
+    def between(self, start: datetime, end: datetime) -> int:
+        """The sum of the bins that begin from `start` on and before `end`."""
+        return self._sums[bisect_left(self._times, end)] - self._sums[bisect_left(self._times, start)]
+
+
+@dataclass
+class _Trouble:
+    """One fingerprint on its way."""
+
+    first: datetime
+    last: datetime
+    title: str
+    residue_count: int = 0
+    residue_lost_core_s: int = 0
+    failures: int = 0
+    queues: Counter[str] = field(default_factory=Counter)
+    opened: datetime | None = None
+    value: float = 0
+    incident_id: int | None = None
+
+
+class JobReplay:
+    """One replay; `run` it once."""
+
+    def __init__(self, transaction: Transaction, rule: RuleRow, start: datetime, end: datetime, limit: Limit) -> None:
+        assert isinstance(rule.limits, JobRuleParameters), "checked by its evaluator"
+        self._transaction, self._start, self._end, self._limit = transaction, start, end, limit
+        self._parameters = rule.limits
+        self._settings = IncidentSettings()
+        self._troubles: dict[str, _Trouble] = {}
+        self._ended_at: dict[str, Sums] = {}
+        self.replay = Replay(exact_from=start)
+
+    def run(self) -> Replay:
+        """Go through the failures in order of time."""
+        if self._parameters.labels:
+            self.replay.cautions.append("labels were not compared: they are not kept with failures")
+        ended = Sums(self._transaction.fetch(_ENDED, {"start": self._start - _HOUR, "end": self._end}))
+        for row in self._jobs():
+            self.replay.looked_at += 1
+            trouble = JobTrouble(
+                error_class=row["error_class"],
+                computing_site=row["computing_site"],
+                user_name=row["user_name"],
+                component=row["component"],
+                code=row["code"],
+            )
+            if self._speaks_of(trouble):
+                self._take(row, ended)
+        for fingerprint in list(self._troubles):
+            self._close(fingerprint)
+        self.replay.openings.sort(key=lambda one: one.time)
+        return self.replay
+
+    def _speaks_of(self, trouble: JobTrouble) -> bool:
+        return self._parameters.model_copy(update={"labels": ""}).mean(trouble)
+
+    def _jobs(self) -> Iterator[Row]:
+        place = {"time": self._start, "panda_id": 0}
+        while True:
+            if self.replay.looked_at >= MOST_JOBS or not self._limit.set(self._transaction):
+                self.replay.is_complete = False
+                return
+            page = self._transaction.fetch(_JOBS, {**place, "end": self._end})
+            yield from page
+            if len(page) < _PAGE:
+                return
+            place = {"time": page[-1]["time"], "panda_id": page[-1]["panda_id"]}
+
+    def _take(self, row: Row, ended: Sums) -> None:
+        time, key = row["time"], row["fingerprint"]
+        known = self._troubles.get(key)
+        if known is not None and (time - known.last).total_seconds() > self._quiet_s(known):
+            self._close(key)
+            known = None
+        if known is None:
+            known = self._troubles[key] = _Trouble(time, time, row["title"])
+        known.last = time
+        known.failures += 1
+        known.queues[row["computing_site"]] += 1
+        known.residue_count += row["is_residue"]
+        known.residue_lost_core_s += row["lost_core_s"] if row["is_residue"] else 0
+        known.incident_id = row["incident_id"] or known.incident_id
+        if known.opened is None:
+            counts = {"residue_count": known.residue_count, "residue_lost_core_s": known.residue_lost_core_s}
+            if decide(counts, ended.between(time - _HOUR, time), self._parameters) is not None:
+                known.opened, known.value = time, known.residue_count
+            elif self._is_burst(known):
+                known.opened, known.value = time, known.failures
+
+    def _quiet_s(self, trouble: _Trouble) -> float:
+        """After how long without a failure a candidate lapses, an incident ends."""
+        return self._parameters.quiet_s if trouble.opened is None else self._settings.quiet_s
+
+    def _is_burst(self, trouble: _Trouble) -> bool:
+        if trouble.failures < self._parameters.burst_jobs:
+            return False
+        [(queue, failures)] = trouble.queues.most_common(1)
+        if wilson(failures, trouble.failures)[0] < BURST_SHARE:
+            return False
+        if queue not in self._ended_at:
+            if len(self._ended_at) >= _MOST_QUEUES or not self._limit.set(self._transaction):
+                self.replay.is_complete = False
+                return False
+            values = {"start": self._start - _HOUR, "end": self._end, "queue": queue}
+            self._ended_at[queue] = Sums(self._transaction.fetch(_ENDED_AT, values))
+        first_hour = trouble.first.replace(minute=0, second=0, microsecond=0)
+        ended = max(failures, self._ended_at[queue].between(first_hour, trouble.last))
+        return wilson(failures, ended)[0] >= self._parameters.burst_rate
+
+    def _close(self, fingerprint: str) -> None:
+        trouble = self._troubles.pop(fingerprint)
+        if trouble.opened is not None:
+            self.replay.openings.append(
+                Opening(
+                    time=trouble.opened,
+                    subject=trouble.queues.most_common(1)[0][0] or fingerprint,
+                    value=trouble.value,
+                    would_last_s=(trouble.last - trouble.opened).total_seconds(),
+                    title=trouble.title,
+                    incident_id=trouble.incident_id,
+                )
+            )
