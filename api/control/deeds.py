@@ -45,9 +45,11 @@ class PreviewBody(ViaBody):
     reason: str = Field("", max_length=MAX_REASON)
 
 
-class ConfirmBody(ViaBody):
+class ConfirmBody(StrictBody):
     """The token of a preview."""
 
+    via: Literal["api", "cli", "console", "web"] | None = None
+    """Where the preview was asked for, unless it is said."""
     token: str = Field(min_length=20, max_length=100)
     reason: str = Field("", max_length=MAX_REASON)
     """Instead of the one that the preview was made with."""
@@ -95,9 +97,9 @@ def cancel_revert(context: Context, deed_id: int, body: ReasonBody) -> dict[str,
     return {"deed": shown_deed(deed)}
 
 
-def _actor(context: Context, body: ViaBody) -> Actor:
+def _actor(context: Context, body: ViaBody | ConfirmBody) -> Actor:
     caller = context.caller
-    return Actor(caller.user_name, caller.token_id, frozenset(map(str, caller.roles)), body.via)
+    return Actor(caller.user_name, caller.token_id, frozenset(map(str, caller.roles)), body.via or "")
 
 
 def _rules(context: Context) -> PreviewRules:

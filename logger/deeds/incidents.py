@@ -40,6 +40,10 @@ _INCIDENTS = f"""
 SELECT incident_id, state, owner, assigned_to, change_seq, fingerprint FROM incidents
 WHERE {IS_SHOWN} AND {{where}} ORDER BY fingerprint, incident_id LIMIT %(most)s
 """
+# primary key, in the order of the fold
+_LOCK = """
+SELECT 1 FROM incidents WHERE incident_id = ANY(%(ids)s::bigint[]) ORDER BY fingerprint, incident_id FOR UPDATE
+"""
 # uq_incidents_unresolved
 _TWINS = """
 SELECT o.incident_id, t.incident_id AS twin FROM incidents o
@@ -132,6 +136,7 @@ class IncidentWork:
 
     def carry_out(self, transaction: Transaction, deed: DeedRow, keys: Sequence[str]) -> list[Outcome]:
         """Change incidents one by one; each that cannot be changed any more is left as it is, the others are not."""
+        _lock(transaction, keys)
         return [self._one(transaction, deed, int(key)) for key in keys]
 
     def _one(self, transaction: Transaction, deed: DeedRow, incident_id: int) -> Outcome:
@@ -155,6 +160,7 @@ class IncidentWork:
 
     def undo(self, transaction: Transaction, deed: DeedRow, keys: Sequence[str], changed: Mapping[str, Row]) -> None:
         """Put back every column that the deed changed, and the silences that it began or ended."""
+        _lock(transaction, list(changed))
         for key in sorted(changed, key=int):
             before, after = dict(changed[key]["before"]), dict(changed[key]["after"])
             _check_untouched(transaction, int(key), after)
@@ -170,6 +176,10 @@ class IncidentWork:
                     life.restore(transaction, int(key), state, _act(deed), deed.now, **columns)
             except psycopg2.errors.UniqueViolation as error:
                 raise life.twin_conflict(int(key)) from error
+
+
+def _lock(transaction: Transaction, keys: Sequence[str]) -> None:
+    transaction.execute(_LOCK, {"ids": [int(key) for key in keys]})
 
 
 def _change(transaction: Transaction, deed: DeedRow, row: Row) -> Row:

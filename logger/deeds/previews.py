@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+import psycopg2.errors
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, TooMany
+from core.monitor.reading import TooSlow
 from core.text import clean
 from core.wording import counted
 from core.workload_settings import BrokerageSettings
@@ -45,6 +47,8 @@ VALUES (%(token_hash)s, %(preview_id)s, %(action)s, %(who)s, %(token_id)s, %(via
 # ix_previews_expiry
 _FORGET = "DELETE FROM previews WHERE expiry_time < %(before)s"
 _KEPT = timedelta(days=1)
+_LONGEST_MS = "10000"
+"""For finding a set."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,7 @@ def preview(
     now = clock()
     parameters = action.read_parameters(request.parameters, now, rules.shift_changes)
     _check_room(database, actor, now)
-    with database.transaction() as transaction:
-        targets = WORK[action.target_kind].resolve(transaction, action.name, request.selector, actor, lock=False)
+    targets = _found(database, action, request.selector, actor)
     _check_some(targets, action)
     around = Surroundings(rules.read_database or database, now, actor, rules.brokerage)
     consequences = WORK[action.target_kind].consequences(around, action.name, targets, parameters)
@@ -190,6 +193,17 @@ def forget_old(transaction: Transaction, now: datetime) -> int:
 
 def _named(keys: Sequence[str]) -> str:
     return f" ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+
+
+def _found(database: Database, action: Action, selector: Selector, actor: Actor) -> list[Target]:
+    try:
+        with database.transaction() as transaction:
+            transaction.execute("SELECT set_config('statement_timeout', %(ms)s, true)", {"ms": _LONGEST_MS})
+            return WORK[action.target_kind].resolve(transaction, action.name, selector, actor, lock=False)
+    except psycopg2.errors.QueryCanceled as error:
+        raise TooSlow(
+            "finding these takes longer than 10 s", field="filter", remedy="choose by more filters"
+        ) from error
 
 
 def _check_room(database: Database, actor: Actor, now: datetime) -> None:

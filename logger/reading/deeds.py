@@ -45,8 +45,13 @@ SELECT target, state, note, done_time FROM deed_targets WHERE deed_id = %(deed_i
 ORDER BY state = 'done', length(target), target LIMIT %(limit)s
 """
 _COUNTS = "SELECT state, count(*) AS count FROM deed_targets WHERE deed_id = %(deed_id)s GROUP BY 1"
-# ix_deeds_incident
-_OF_INCIDENT = f"SELECT {_ROW} FROM deeds WHERE incident_id = %(incident_id)s ORDER BY deed_id DESC LIMIT 50"
+# ix_deeds_incident; of those that met many incidents ix_incident_activity_incident, then the primary key
+_OF_INCIDENT = f"""
+SELECT {_ROW} FROM deeds WHERE deed_id IN (
+    SELECT deed_id FROM deeds WHERE incident_id = %(incident_id)s
+    UNION SELECT deed_id FROM incident_activity WHERE incident_id = %(incident_id)s AND deed_id IS NOT NULL)
+ORDER BY deed_id DESC LIMIT 50
+"""
 
 
 def deed_list(database: Database, question: Question) -> dict[str, Any]:

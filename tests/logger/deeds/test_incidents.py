@@ -98,6 +98,19 @@ def test_a_resolved_incident_that_was_silenced_is_silent_again_after_the_undo(
     assert settled(incident(shared_database, key)) == settled(before)
 
 
+def test_a_silence_in_the_place_of_another_gives_that_one_back(shared_database: Database, clock: HeldClock) -> None:
+    key = make_incident(shared_database)
+    do(shared_database, "silence", OTTO, clock, {"until_kind": "second_queue"}, incidents=[key])
+    live = "SELECT * FROM silences WHERE incident_id = %(id)s AND end_time IS NULL"
+    first, before = shared_database.fetch(live, {"id": key}), incident(shared_database, key)
+    clock.advance(60)
+    deed = do(shared_database, "silence", OLGA, clock, {"until": "3h"}, incidents=[key])
+    assert incident(shared_database, key)["held_by"] == "olga" and shared_database.fetch(live, {"id": key}) != first
+    undo(shared_database, deed["deed_id"], OLGA, "", clock)
+    assert shared_database.fetch(live, {"id": key}) == first
+    assert settled(incident(shared_database, key)) == settled(before)
+
+
 def test_what_somebody_changed_later_is_not_undone_and_is_named(shared_database: Database, clock: HeldClock) -> None:
     key = make_incident(shared_database)
     deed = do(shared_database, "acknowledge", OLGA, clock, incidents=[key])

@@ -37,7 +37,7 @@ def test_a_drain_is_previewed_confirmed_listed_and_undone(site: RunningSystem) -
     assert made["target_count"] == 1 and made["inverse"] and made["targets"][0]["target"] == "HTTP"
     assert {"what", "count", "sentence"} == set(made["consequences"][0]) and made["expires"] > made["as_of"]
     deed = ok(olga.post("/api/control/actions/confirm", json={"token": made["token"]}), 201)["deed"]
-    assert (deed["state"], deed["via"], deed["can_be_undone"], deed["revert_state"]) == ("done", "api", True, "waiting")
+    assert (deed["state"], deed["via"], deed["can_be_undone"], deed["revert_state"]) == ("done", "cli", True, "waiting")
     assert queue(site.database, "HTTP")["status"] == "brokeroff"
 
     again = olga.post("/api/control/actions/confirm", json={"token": made["token"]})
