@@ -1,82 +1,128 @@
-"""`panda incidents`: the list worst first, one of them with its culprit line, and what can be done about it."""
+"""`panda incidents`: the list worst first, one of them in detail, and what people decide of one."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
-from pandascope.cli.rendering import (
-    age,
-    console,
-    facts,
-    footer,
-    harmless,
-    heading,
-    number,
-    plain,
-    print_json,
-    state,
-    table,
-)
+from pandascope.cli.incident_changes import Change, told
+from pandascope.cli.incident_detail import show_comparison, show_incident
+from pandascope.cli.rendering import age, console, footer, plain, print_json, state, table
+from pandascope.cli.until import Until
 from pandascope.errors import Usage
 
 if TYPE_CHECKING:
     from pandascope.client import Client
 
-_THINGS = ("job", "task", "queue", "user", "record")
+Ids = list[str] | None
 
 
 def command(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID|NAME=VALUE", help="One incident, or filters: severity=error, component=pilot."),
+        typer.Argument(
+            metavar="ID|NAME=VALUE", help="One incident, or filters: severity=error, verdict=site, class=..."
+        ),
     ] = None,
-    acknowledge: Annotated[
-        list[str] | None, typer.Option("--ack", metavar="ID", help="Say that you take care of it; may be repeated.")
+    acknowledge: Annotated[Ids, typer.Option("--ack", metavar="ID", help="Take it; may be repeated.")] = None,
+    assign: Annotated[Ids, typer.Option("--assign", metavar="ID=NAME", help="Ask NAME to look (ID= nobody).")] = None,
+    silence: Annotated[
+        Ids, typer.Option("--silence", metavar="ID", help="Tell nobody of it, with --until; may be repeated.")
     ] = None,
-    resolve: Annotated[list[str] | None, typer.Option("--resolve", metavar="ID", help="Say that it is over.")] = None,
-    reopen: Annotated[list[str] | None, typer.Option("--reopen", metavar="ID", help="Say that it is not over.")] = None,
-    comment: Annotated[str | None, typer.Option(metavar="TEXT", help="A note for the next shift.")] = None,
+    until: Until = None,
+    resolve: Annotated[Ids, typer.Option("--resolve", metavar="ID", help="Say that it is over.")] = None,
+    ending: Annotated[
+        str, typer.Option("--as", metavar="WORD", help="Of --resolve: fixed, not_a_problem, duplicate or moved.")
+    ] = "",
+    reopen: Annotated[
+        Ids, typer.Option("--reopen", metavar="ID", help="Say that it is not over, or give it back.")
+    ] = None,
+    comment: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; alone with an ID: a note for those who come.")
+    ] = None,
+    hold: Annotated[Ids, typer.Option("--hold", metavar="ID", help="Let no automation end or change it.")] = None,
+    release: Annotated[Ids, typer.Option("--release", metavar="ID", help="Let automation act on it again.")] = None,
+    rate: Annotated[
+        Ids, typer.Option("--rate", metavar="ID=LEVEL", help="Say how severe it is: critical, error, warning.")
+    ] = None,
+    link: Annotated[Ids, typer.Option("--link", metavar="ID=URL", help="Add an address where more is said.")] = None,
+    merge: Annotated[
+        Ids, typer.Option("--merge", metavar="A=B", help="Put all of A into B, now and from now on.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="ID", help="Make a part an incident of its own, with --by.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="DIM=VALUE", help="Of --split: computing_site=CERN, jedi_task_id=...")
+    ] = None,
+    unlink: Annotated[
+        Ids, typer.Option("--undo-link", metavar="LINK", help="Take a merge or split back, by its number.")
+    ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option("--open", metavar="TITLE", help="Open one by hand; --severity, --queue, --task, --comment."),
+    ] = None,
+    severity: Annotated[str, typer.Option(metavar="LEVEL", help="Of --open.")] = "error",
+    queue: Annotated[str, typer.Option(metavar="NAME", help="Of --open: the queue it is about.")] = "",
+    task: Annotated[str | None, typer.Option(metavar="ID", help="Of --open: the task it is about.")] = None,
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="A=B", help="Say what tells two incidents apart.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Incidents to show.")] = 30,
     url: Url = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """List open and acknowledged incidents, worst first (state=* shows resolved ones too), or show or change one."""
-    changes = {"acknowledge": acknowledge or [], "resolve": resolve or [], "reopen": reopen or []}
-    if comment and not any(changes.values()):
-        raise Usage("a comment needs an action", field="--comment", remedy="add --ack, --resolve or --reopen ID")
-    if any(changes.values()):
-        _change(changes, comment, url, data, as_json)
-        return
+    """List incidents that are not resolved, worst first (state=* shows resolved ones too), show one, or decide about some.
+
+    Decisions about many at once: `panda act acknowledge verdict=central`, which shows first what it would do.
+    """
+    changes: dict[str, list[str]] = {
+        "acknowledge": acknowledge or [],
+        "assign": assign or [],
+        "silence": silence or [],
+        "resolve": resolve or [],
+        "reopen": reopen or [],
+        "hold": hold or [],
+        "release": release or [],
+        "rate": rate or [],
+        "link": link or [],
+        "merge": merge or [],
+        "split": [split] if split else [],
+        "unlink": unlink or [],
+        "open": [title] if title is not None else [],
+    }
+    wanted = [(name, word) for name, given in changes.items() for word in given]
+    is_one = words is not None and len(words) == 1 and ("=" not in words[0] or words[0].startswith("/incident/"))
+    if comment and not wanted:
+        if not is_one:
+            raise Usage("a comment of what?", field="--comment", remedy="name the incident, or add --ack ID or another")
+        wanted = [("comment", (words or [""])[0])]
+    elif wanted and words:
+        raise Usage("either a list or a change", field="ID", remedy="name the incident with the option: --ack ID")
+    if (until is not None) != bool(silence) or (by is not None) != bool(split) or (ending and not resolve):
+        raise Usage(
+            "these options go together",
+            field="--until",
+            remedy="--silence with --until, --split with --by, --as with --resolve",
+        )
     with connect(url, data) as client:
-        if words and len(words) == 1 and ("=" not in words[0] or words[0].startswith("/incident/")):
+        if wanted:
+            change = Change(client, comment or "", until, ending, by, severity, queue, task)
+            rows = [change.carry_out(name, word) for name, word in wanted]
+            print_json({"incidents": rows}) if as_json else told(console(), rows)
+        elif compare is not None:
+            first, _, second = compare.partition("=")
+            document = client.compare_incidents(number_of(first, "incident"), number_of(second, "incident"))
+            print_json(document) if as_json else show_comparison(console(), document)
+        elif is_one and words:
             document = client.incident(number_of(words[0], "incident"))
             print_json(document) if as_json else show_incident(console(), document)
         else:
             _list(client, filters_of(words), limit, as_json)
-
-
-def _change(
-    changes: dict[str, list[str]], comment: str | None, url: str | None, data: Path | None, as_json: bool
-) -> None:
-    rows = []
-    with connect(url, data) as client:
-        for action, words in changes.items():
-            for word in words:
-                rows.append(getattr(client, action)(number_of(word, "incident"), comment))
-    if as_json:
-        print_json({"incidents": rows})
-        return
-    for row in rows:
-        console().print(
-            Text.assemble(f"incident {row['incident_id']} is ", state(row["state"]), f": {plain(row['title'])}")
-        )
 
 
 def _list(client: Client, filters: dict[str, str], limit: int, as_json: bool) -> None:
@@ -94,7 +140,18 @@ def _list(client: Client, filters: dict[str, str], limit: int, as_json: bool) ->
 
 def incident_table(rows: list[dict[str, Any]]) -> Any:
     """Incidents as a table, in the order given."""
-    columns = (">id", "severity", "state", ">jobs", "queue", ">last seen", "~what", "~culprit line")
+    columns = (
+        ">id",
+        "severity",
+        "state",
+        "whose fault",
+        ">jobs",
+        "queue",
+        ">last seen",
+        "with",
+        "~what",
+        "~culprit line",
+    )
     return table(
         columns,
         [
@@ -102,10 +159,12 @@ def incident_table(rows: list[dict[str, Any]]) -> Any:
                 row["incident_id"],
                 state(row["severity"]),
                 state(row["state"]),
+                verdict_words(row),
                 row["job_count"],
                 row["computing_site"],
                 age(row["last_seen"]),
-                row["title"],
+                row["owner"] or (f"({plain(row['assigned_to'])})" if row["assigned_to"] else ""),
+                row["title"] + (f" (explains {row['inhibits']})" if row["inhibits"] else ""),
                 row["culprit_line"],
             )
             for row in rows
@@ -113,46 +172,6 @@ def incident_table(rows: list[dict[str, Any]]) -> Any:
     )
 
 
-def show_incident(terminal: Console, document: dict[str, Any]) -> None:
-    """One incident: verdict, culprit line with its surroundings, jobs, activity."""
-    row = document["incident"]
-    head = (
-        f"incident {row['incident_id']} ",
-        state(row["severity"]),
-        " ",
-        state(row["state"]),
-        f"  {plain(row['title'])}",
-    )
-    terminal.print(Text.assemble(*head))
-    terminal.print(
-        facts(
-            {
-                "seen": f"first {age(row['first_seen'])} ago, last {age(row['last_seen'])} ago",
-                "hit": ", ".join(
-                    number(row[f"{thing}_count"], thing.replace("record", "log record")) for thing in _THINGS
-                ),
-                "lost": f"{row['lost_core_s'] / 3600:.2f} core-hours",
-                "owner": row["owner"],
-                "grouped": document["grouping"],
-            }
-        )
-    )
-    culprit = document["culprit"]
-    if culprit:
-        terminal.print(heading(f"culprit line: {culprit['log_name']} of job {culprit['panda_id']}"))
-        for line in culprit["around"] or [culprit]:
-            is_culprit = line["line_number"] == culprit["line_number"]
-            text = f"{'>' if is_culprit else ' '} {line['line_number']:>6} {harmless(line['text'])}"
-            terminal.print(Text(text, style="bold red" if is_culprit else ""), soft_wrap=True)
-    if document["jobs"]:
-        terminal.print(heading("jobs, newest first"))
-        jobs = [
-            (job["panda_id"], state(job["job_status"]), job["computing_site"], job["jedi_task_id"], job["job_name"])
-            for job in document["jobs"]
-        ]
-        terminal.print(table((">PandaID", "status", "queue", ">task", "~name"), jobs))
-    for entry in document["activity"]:
-        words = f"{age(entry['time'])} ago  {plain(entry['who'])}  {plain(entry['action'])}  {plain(entry['comment'])}"
-        terminal.print(Text(words, style="dim"))
-    if row["sample_panda_id"]:
-        terminal.print(Text(f"\nnext: panda logs {row['sample_panda_id']} --culprit", style="dim"))
+def verdict_words(row: dict[str, Any]) -> str:
+    """`site CERN`, `central`; empty while nobody has judged it."""
+    return f"{row['verdict']} {row['verdict_value']}".strip()

@@ -34,7 +34,14 @@ COMMANDS = (
     Entry("tasks", "pandascope.cli.tasks", "List tasks.", WORK),
     Entry("task", "pandascope.cli.task", "Show one task: progress, scouts, retries, history.", WORK),
     Entry("tui", "pandascope.cli.tui", "Open the console.", WATCH),
-    Entry("incidents", "pandascope.cli.incidents", "List incidents, worst first.", WATCH),
+    Entry("incidents", "pandascope.cli.incidents", "List incidents, worst first; show one; decide about some.", WATCH),
+    Entry("act", "pandascope.cli.act", "Act on incidents, jobs, tasks or queues, with a preview first.", WATCH),
+    Entry("undo", "pandascope.cli.undo", "Take back what was done.", WATCH),
+    Entry("deeds", "pandascope.cli.deeds", "List what people did, and what became of it.", WATCH),
+    Entry("silences", "pandascope.cli.silences", "List and end silences; silence by filters.", WATCH),
+    Entry("notices", "pandascope.cli.notices", "See and edit where changes of incidents are told.", WATCH),
+    Entry("shift", "pandascope.cli.shift", "The shift log: notes, and the handover that both sign.", WATCH),
+    Entry("audit", "pandascope.cli.audit", "List who did what, with before and after.", WATCH),
     Entry("rules", "pandascope.cli.rules", "See, try and edit the rules for jobs that fail.", WATCH),
     Entry("queues", "pandascope.cli.queues", "List queues and what they do; set their status.", WATCH),
     Entry("shares", "pandascope.cli.shares", "The tree of global shares: show it, edit it, tag work anew.", WATCH),
@@ -93,10 +100,12 @@ def _panda(
 
 
 def fail(detail: str, remedy: str = "") -> None:
-    """Write one red line, and the remedy below it, to stderr."""
-    typer.secho(f"error: {detail}", fg="red", err=True)
+    """Write one red line, and the remedy below it, to stderr; what others wrote in it has no power over the terminal."""
+    from pandascope.cli.rendering import harmless
+
+    typer.secho(f"error: {harmless(detail)}", fg="red", err=True)
     if remedy:
-        typer.echo(f"       {remedy}", err=True)
+        typer.echo(f"       {harmless(remedy)}", err=True)
 
 
 def exit_code_of(error: Exception) -> int:
