@@ -376,3 +376,35 @@ def test_losses_told_with_a_batch_whose_answer_was_lost_are_told_once(
         told += 0 if known <= heard else batch["dropped"]
         heard |= known
     assert told == 11 == handler.dropped
+
+
+def test_a_disk_that_hangs_holds_up_neither_the_log_call_nor_the_end(tmp_path: Path, log: logging.Logger) -> None:
+    handler = attached(log, f"http://127.0.0.1:{free_port()}", spool=tmp_path, close_timeout_s=0.2)
+    log.error("on disk")
+    assert eventually(lambda: handler.spooled == 1)
+    (segment,) = tmp_path.glob("*/*.ndjson")
+    segment.unlink()
+    os.mkfifo(segment)  # whoever opens it waits until somebody reads
+    shipper = handler._shipper
+
+    def hangs() -> bool:
+        log.info("more")
+        if shipper._custody.acquire(blocking=False):
+            shipper._custody.release()
+            return False
+        return True
+
+    assert eventually(hangs)
+    started = time.monotonic()
+    before = handler.waiting
+    for number in range(500):
+        log.info("number %d", number)
+    handler.flush()
+    assert handler.waiting == before + 500
+    detach(log, handler)
+    assert time.monotonic() - started < 3
+    with os.fdopen(os.open(segment, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        segment.unlink()
+        thread = shipper._thread
+        assert thread is not None
+        assert eventually(lambda: (reader.read(), not thread.is_alive())[1])
