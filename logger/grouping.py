@@ -24,9 +24,8 @@ from logger.life import Act
 from logger.links import (
     DIMENSIONS,
     LOCK_LINKS,
-    MOST_STEPS,
     Links,
-    Step,
+    check_link,
     link_row,
     live_links,
     read_links,
@@ -70,23 +69,33 @@ def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: 
             field="incident_id",
             remedy=f"undo that first: DELETE /api/control/fingerprint-link/{taken.link_id}",
         )
-    _no_circle(links, source["fingerprint"], target["fingerprint"])
+    check_link(links, source["fingerprint"], target["fingerprint"])
     amount = all_of(transaction, source)
-    jobs = of_jobs(transaction.fetch(JOBS_OF, {"incident_id": incident_id}))
     severity = worst(target["severity"], source["severity"])
     moved: dict[str, Any] = {
-        "records": (amount - jobs).as_document() if source["record_count"] else None,
+        "records": _of_records(transaction, source, amount) if source["record_count"] else None,
         "counts": dict(amount.counts),
         "before": {name: source[name] for name in ("state", "owner", "held_by", "inhibited_by")},
         "severity": [target["severity"], severity],
     }
     link = _add(transaction, "merge", source, target["fingerprint"], "", "", moved, act, now, into)
-    move_all(transaction, source, into, amount)
+    move_all(transaction, source, into, amount, links.leading_to(source["fingerprint"]))
     comment = f"merged into incident {into}" + (f": {act.comment}" if act.comment else "")
     life.change(transaction, incident_id, IncidentState.RESOLVED, replace(act, comment=comment), now, merged_into=into)
     told = replace(act, comment=f"incident {incident_id} ({source['title']}) was merged into this one")
     _raise_severity(transaction, target, severity, told, now)
     return link
+
+
+# ix_log_records_incident
+_LAST_RECORD = "SELECT coalesce(max(record_id), 0) AS last_id FROM log_records WHERE incident_id = %(incident_id)s"
+
+
+def _of_records(transaction: Transaction, source: Row, amount: Amount) -> dict[str, Any]:
+    """What its records count, of which not all need be there any more; `last_id`: records beyond it came later."""
+    key = {"incident_id": source["incident_id"]}
+    jobs = transaction.fetch(JOBS_OF, key) if source["job_count"] else []
+    return {**(amount - of_jobs(jobs)).as_document(), **transaction.fetch(_LAST_RECORD, key)[0]}
 
 
 def split(transaction: Transaction, incident_id: int, dimension: str, value: str, act: Act, now: datetime) -> Row:
@@ -128,7 +137,7 @@ def split(transaction: Transaction, incident_id: int, dimension: str, value: str
         )
     target_id = _open_split(transaction, source, target_key, dimension, value, act, now)
     link = _add(transaction, "split", source, target_key, dimension, value, {}, act, now, target_id)
-    move(transaction, source, target_id, jobs, records, amount)
+    move(transaction, source, target_id, jobs, records, amount, links.leading_to(key))
     told = f"{dimension} {value} was split off as incident {target_id}" + (f": {act.comment}" if act.comment else "")
     life.touch(transaction, incident_id, replace(act, comment=told), now)
     return link
@@ -170,8 +179,7 @@ def _end_merge(transaction: Transaction, link: Row, act: Act, now: datetime) -> 
         life.restore(transaction, source["incident_id"], state, back, now, **former, merged_into=None)
     frozen = link["moved"]["records"]
     for row in rows.values():
-        held = Amount.of_document(frozen) if frozen and row is holder else None
-        _send_back(transaction, link, row, held)
+        _send_back(transaction, link, row, frozen if row is holder else None)
     was, became = link["moved"]["severity"]
     columns = {"severity": was} if holder["severity"] == became and not holder["held_by"] else {}
     life.touch(transaction, holder["incident_id"], back, now, **columns)
@@ -195,10 +203,10 @@ def _end_split(transaction: Transaction, link: Row, act: Act, now: datetime) -> 
             life.change(transaction, row["incident_id"], IncidentState.RESOLVED, back, now, merged_into=home)
 
 
-def _send_back(transaction: Transaction, link: Row, source: Row, frozen: Amount | None) -> None:
+def _send_back(transaction: Transaction, link: Row, source: Row, frozen: dict[str, Any] | None) -> None:
     """What is in `source` because of the link goes where it goes without it.
 
-    `frozen`: what the records counted that the link brought here; those that came before it need not be there any more.
+    `frozen`: what the records counted that the link brought here (`_of_records`): not all need be there any more.
     """
     with_it, without = read_links(transaction), read_links(transaction, without=link["link_id"])
 
@@ -224,7 +232,8 @@ def _send_back(transaction: Transaction, link: Row, source: Row, frozen: Amount 
         if is_all and len(going) == len(jobs) and len(told) == len(records):
             amount = all_of(transaction, source)  # with the records that are kept no longer
         elif frozen and target == link["fingerprint"]:
-            amount = of_jobs(going) + frozen + of_records(r for r in told if r["received_time"] > link["time"])
+            later = of_records(row for row in told if row["record_id"] > frozen["last_id"])
+            amount = of_jobs(going) + Amount.of_document(frozen) + later
         else:
             amount = of_jobs(going) + of_records(told)
         move(transaction, source, _home(transaction, target, link), going, told, amount)
@@ -313,28 +322,6 @@ def _must_live(row: Row, field_name: str) -> None:
             f"incident {row['incident_id']} is resolved",
             field=field_name,
             remedy="reopen it first, or take a living one",
-        )
-
-
-def _no_circle(links: Links, source: str, target: str) -> None:
-    """Raise Conflict when the target leads to the source, or when the way would be longer than events follow."""
-    with_it = replace(links, merges={**links.merges, source: Step(0, target)})
-    starts = {*with_it.merges, *with_it.splits}
-
-    def depth(key: str, above: tuple[str, ...]) -> int:
-        if key in above:
-            raise Conflict(
-                "the incident that stays goes into the other one already",
-                field="into",
-                remedy="undo that merge or split instead; the links are on the incident's page",
-            )
-        return max((1 + depth(step.target, (*above, key)) for step in with_it.steps_from(key)), default=0)
-
-    if max(depth(start, ()) for start in starts) > MOST_STEPS:
-        raise Conflict(
-            f"more than {MOST_STEPS} merges and splits would follow one another",
-            field="into",
-            remedy="merge into the last of them",
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.database import Row, Transaction
+from core.errors import Conflict
 from logger.events import Event
 
 DIMENSIONS = (
@@ -67,6 +68,15 @@ class Links:
         merged = self.merges.get(key)
         return [*self.splits.get(key, {}).values(), *([merged] if merged else [])]
 
+    def leading_to(self, key: str) -> set[str]:
+        """All keys whose events may come to a key, and itself."""
+        found, known = {key}, set[str]()
+        starts = {*self.merges, *self.splits}
+        while found - known:
+            known |= found
+            found |= {start for start in starts if any(step.target in known for step in self.steps_from(start))}
+        return found
+
     def key(self, key: str, values: Mapping[str, str]) -> str:
         """The key that an event of this key and these values goes under."""
         steps = self.way(key, values)
@@ -120,3 +130,25 @@ def link_row(transaction: Transaction, link_id: int) -> Row | None:
     return transaction.fetch_one(
         "SELECT * FROM fingerprint_links WHERE link_id = %(link_id)s FOR UPDATE", {"link_id": link_id}
     )
+
+
+def check_link(links: Links, source: str, target: str) -> None:
+    """Raise Conflict when the target leads to the source, or when the way would be longer than events follow."""
+    with_it = replace(links, merges={**links.merges, source: Step(0, target)})
+    starts = {*with_it.merges, *with_it.splits}
+
+    def depth(key: str, above: tuple[str, ...]) -> int:
+        if key in above:
+            raise Conflict(
+                "the incident that stays goes into the other one already",
+                field="into",
+                remedy="undo that merge or split instead; the links are on the incident's page",
+            )
+        return max((1 + depth(step.target, (*above, key)) for step in with_it.steps_from(key)), default=0)
+
+    if max(depth(start, ()) for start in starts) > MOST_STEPS:
+        raise Conflict(
+            f"more than {MOST_STEPS} merges and splits would follow one another",
+            field="into",
+            remedy="merge into the last of them",
+        )

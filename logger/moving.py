@@ -6,7 +6,7 @@ Knows the tables of incidents and who belongs where is said by the caller, which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -163,14 +163,19 @@ def _count(amount: Amount, values: Mapping[str, str], time: datetime, count: int
     amount.last = max(amount.last or time, time)
 
 
+# What came under another key than those that lead here (one of an older algorithm, one too many of a component's new ones)
+# goes by the incident's from now on
+_OWN = """
+    CASE WHEN {key} = ANY(%(leading)s::text[]) OR (%(leading)s::text[] IS NULL AND {key} <> '') THEN {key} ELSE %(own)s END
+"""
 # primary key
-_MOVE_JOBS = """
-UPDATE incident_jobs SET incident_id = %(target)s, own_fingerprint = coalesce(nullif(own_fingerprint, ''), %(own)s)
+_MOVE_JOBS = f"""
+UPDATE incident_jobs SET incident_id = %(target)s, own_fingerprint = {_OWN.format(key="own_fingerprint")}
 WHERE panda_id = ANY(%(panda_ids)s::bigint[])
 """
 # primary key of each partition
-_MOVE_RECORDS = """
-UPDATE log_records r SET incident_id = %(target)s
+_MOVE_RECORDS = f"""
+UPDATE log_records r SET incident_id = %(target)s, fingerprint = {_OWN.format(key="r.fingerprint")}
 FROM unnest(%(record_ids)s::bigint[], %(times)s::timestamptz[]) AS moved (record_id, received_time)
 WHERE r.record_id = moved.record_id AND r.received_time = moved.received_time
 """
@@ -182,11 +187,14 @@ WHERE c.incident_id = %(source)s AND c.time = ANY(%(times)s::timestamptz[]) AND 
 """
 # ix_incident_jobs_incident, ix_log_records_incident, primary key: all at once
 _MOVE_ALL = (
-    """
-    UPDATE incident_jobs SET incident_id = %(target)s, own_fingerprint = coalesce(nullif(own_fingerprint, ''), %(own)s)
+    f"""
+    UPDATE incident_jobs SET incident_id = %(target)s, own_fingerprint = {_OWN.format(key="own_fingerprint")}
     WHERE incident_id = %(source)s
     """,
-    "UPDATE log_records SET incident_id = %(target)s WHERE incident_id = %(source)s",
+    f"""
+    UPDATE log_records SET incident_id = %(target)s, fingerprint = {_OWN.format(key="fingerprint")}
+    WHERE incident_id = %(source)s
+    """,
     """
     UPDATE record_contexts c SET incident_id = %(target)s
     WHERE c.incident_id = %(source)s AND NOT EXISTS (
@@ -195,20 +203,27 @@ _MOVE_ALL = (
 )
 
 
-def move_all(transaction: Transaction, source: Row, target: int, amount: Amount) -> None:
-    """Everything of an incident to another. `amount`: what `all_of` said of it."""
+def move_all(transaction: Transaction, source: Row, target: int, amount: Amount, leading: Collection[str]) -> None:
+    """Everything of an incident to another. `amount`: what `all_of` said of it; `leading`: keys whose events go there."""
+    ids = {"source": source["incident_id"], "target": target, "own": source["fingerprint"]}
     for statement in _MOVE_ALL:
-        transaction.execute(
-            statement, {"source": source["incident_id"], "target": target, "own": source["fingerprint"]}
-        )
+        transaction.execute(statement, {**ids, "leading": sorted(leading)})
     _shift(transaction, source["incident_id"], target, amount)
 
 
 def move(
-    transaction: Transaction, source: Row, target: int, jobs: Sequence[Row], records: Sequence[Row], amount: Amount
+    transaction: Transaction,
+    source: Row,
+    target: int,
+    jobs: Sequence[Row],
+    records: Sequence[Row],
+    amount: Amount,
+    leading: Collection[str] | None = None,
 ) -> None:
-    """Some jobs and records of an incident to another. `amount`: what they count."""
-    ids = {"source": source["incident_id"], "target": target, "own": source["fingerprint"]}
+    """Some jobs and records of an incident to another. `amount`: what they count; `leading` as for `move_all`, None: their
+    own keys are known to."""
+    ids: dict[str, Any] = {"source": source["incident_id"], "target": target, "own": source["fingerprint"]}
+    ids["leading"] = None if leading is None else sorted(leading)
     transaction.execute(_MOVE_JOBS, {**ids, "panda_ids": [row["panda_id"] for row in jobs]})
     moved = {
         "record_ids": [row["record_id"] for row in records],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from logger.grouping import live_links, merge, resolve, split, undo_link
 from logger.life import Act
 from logger.links import Links, Step
 from logger.moving import all_of, of_jobs, of_records
+from logger.store import IncidentStore
+from tests.logger.builders import record
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ANN = Act("ann", "merge", "same cause", via="cli")
@@ -294,3 +297,154 @@ def test_links_hold_while_somebody_folds(database: Database) -> None:
         assert not live_links(folding)
         free = other.fetch_one("SELECT pg_try_advisory_xact_lock(7307) AS free")
         assert free == {"free": False}
+
+
+# --- records, and keys that lead nowhere
+
+
+def say(database: Database, *messages: str, site: str = "CERN", component: str = "adder") -> None:
+    """Errors of a service."""
+    batch = [record(message, component=component, computing_site=site) for message in messages]
+    IncidentStore(database).ingest_records({"records": batch}, "x")
+
+
+def of_component(database: Database, component: str) -> dict[str, Any]:
+    statement = "SELECT * FROM incidents WHERE component = %(name)s ORDER BY incident_id DESC LIMIT 1"
+    row = database.fetch_one(statement, {"name": component})
+    assert row is not None
+    return row
+
+
+def record_counts(database: Database) -> dict[str, int]:
+    rows = database.fetch("SELECT component, record_count FROM incidents WHERE record_count > 0")
+    return {row["component"]: row["record_count"] for row in rows}
+
+
+def test_records_move_with_their_incident_and_come_back(database: Database) -> None:
+    say(database, *["disk full"] * 30)
+    say(database, "disk full", site="BNL")
+    say(database, "socket closed", component="carrier")
+    fold_all(database, event("jobs"))
+    ids = {name: of_component(database, name)["incident_id"] for name in ("adder", "carrier", "pilot")}
+    one = do(database, merge, ids["adder"], ids["pilot"])
+    assert record_counts(database) == {"pilot": 31, "carrier": 1}
+    two = do(database, merge, ids["carrier"], ids["pilot"])
+    say(database, "disk full", site="RAL")
+    assert record_counts(database) == {"pilot": 33}
+    linked = database.fetch("SELECT DISTINCT incident_id FROM log_records")
+    assert linked == [{"incident_id": ids["pilot"]}]
+    do(database, undo_link, one["link_id"])
+    assert record_counts(database) == {"adder": 32, "pilot": 1}
+    assert of_component(database, "adder")["queue_count"] == 3
+    do(database, undo_link, two["link_id"])
+    assert record_counts(database) == {"adder": 32, "carrier": 1} and job_counts(database) == {"jobs": 1}
+    say(database, "disk full")
+    assert record_counts(database)["adder"] == 33
+
+
+def test_what_is_kept_no_longer_is_counted_back_all_the_same(database: Database) -> None:
+    say(database, *["disk full"] * 5)
+    say(database, "socket closed", component="carrier")
+    adder, carrier = (of_component(database, name)["incident_id"] for name in ("adder", "carrier"))
+    link = do(database, merge, adder, carrier)
+    database.execute("DELETE FROM log_records")
+    say(database, "disk full", "disk full")
+    do(database, undo_link, link["link_id"])
+    assert record_counts(database) == {"adder": 7, "carrier": 1}
+
+
+def test_records_are_split_by_what_they_name(database: Database) -> None:
+    say(database, "disk full")
+    say(database, "disk full", "disk full", site="BNL")
+    adder = of_component(database, "adder")["incident_id"]
+    link = do(database, split, adder, "computing_site", "BNL")
+    say(database, "disk full", site="BNL")
+    parts = database.fetch("SELECT incident_id, record_count FROM incidents ORDER BY incident_id")
+    assert [row["record_count"] for row in parts] == [1, 3]
+    do(database, undo_link, link["link_id"])
+    parts = database.fetch("SELECT record_count, state FROM incidents ORDER BY incident_id")
+    assert [(row["record_count"], row["state"]) for row in parts] == [(4, "open"), (0, "resolved")]
+
+
+def test_jobs_that_came_under_a_key_of_another_age_come_back_too(database: Database) -> None:
+    fold_all(database, event("v1:a"), event("b"))
+    fold_all(database, event("v2:a", legacy_fingerprint="v1:a"))
+    database.execute("UPDATE incident_jobs SET own_fingerprint = 'v2:a' WHERE own_fingerprint = 'v1:a'")
+    a, b = incident_of(database, "v1:a")["incident_id"], incident_of(database, "b")["incident_id"]
+    link = do(database, merge, a, b)
+    fold_all(database, event("v2:a", legacy_fingerprint="v1:a"))
+    assert job_counts(database) == {"b": 4}
+    do(database, undo_link, link["link_id"])
+    assert job_counts(database) == {"v1:a": 3, "b": 1}
+    assert_exact(database)
+
+
+def test_a_merge_into_what_was_merged_further_comes_back_from_there(database: Database) -> None:
+    fold_all(database, event("a"), event("b"), event("c"))
+    a, b, c = (incident_of(database, key)["incident_id"] for key in "abc")
+    first = do(database, merge, a, b)
+    do(database, merge, b, c)
+    fold_all(database, event("a"))
+    assert job_counts(database) == {"c": 4}
+    do(database, undo_link, first["link_id"])
+    assert job_counts(database) == {"a": 2, "c": 2}
+    assert_exact(database)
+
+
+def test_what_was_over_meanwhile_stays_over(database: Database) -> None:
+    fold_all(database, event("a"), event("b"))
+    a, b = (incident_of(database, key)["incident_id"] for key in "ab")
+    link = do(database, merge, a, b)
+    IncidentStore(database).resolve(b, "bob")
+    do(database, undo_link, link["link_id"])
+    row = incident_of(database, "a")
+    assert (row["state"], row["merged_into"], row["job_count"]) == ("resolved", None, 1)
+    fold_all(database, event("a"))
+    assert incident_of(database, "a")["incident_id"] != a
+
+
+def test_a_severity_that_a_merge_raised_falls_back(database: Database) -> None:
+    fold_all(database, event("a", severity="critical"), event("b"))
+    a, b = (incident_of(database, key)["incident_id"] for key in "ab")
+    link = do(database, merge, a, b)
+    assert incident_of(database, "b")["severity"] == "critical"
+    told = database.fetch("SELECT what FROM incident_changes WHERE incident_id = %(b)s ORDER BY change_seq", {"b": b})
+    assert [row["what"] for row in told][-1] == "worse"
+    do(database, undo_link, link["link_id"])
+    assert incident_of(database, "b")["severity"] == "warning"
+
+
+def test_nothing_is_lost_while_people_merge_and_jobs_fail(database: Database) -> None:
+    """Four threads fold and one merges and takes back, again and again: every job is counted once, in one place."""
+    fold_all(database, event("a"), event("b"))
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def fail() -> None:
+        try:
+            for _ in range(25):
+                fold_all(database, event("a", "BNL"), event("b", "CERN"))
+        except BaseException as error:  # noqa: BLE001  (told by the main thread)
+            errors.append(error)
+
+    def regroup() -> None:
+        try:
+            while not stop.is_set():
+                a, b = incident_of(database, "a"), incident_of(database, "b")
+                link = do(database, merge, a["incident_id"], b["incident_id"])
+                do(database, undo_link, link["link_id"])
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    failing = [threading.Thread(target=fail) for _ in range(4)]
+    regrouping = threading.Thread(target=regroup)
+    for thread in (*failing, regrouping):
+        thread.start()
+    for thread in failing:
+        thread.join()
+    stop.set()
+    regrouping.join()
+    assert errors == []
+    assert job_counts(database) == {"a": 101, "b": 101}
+    assert len(database.fetch("SELECT 1 FROM incidents")) == 2
+    assert_exact(database)
