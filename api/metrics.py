@@ -20,6 +20,7 @@ from api.identity.access import Access, Forbidden, Gate
 from api.operations import Services
 from api.problems import problem_of
 from api.request_numbers import BUCKETS_S, RequestNumbers
+from core import tracing
 from core.errors import NotAllowed, PandaError
 from logger.metrics import FAMILIES, Sample, samples
 
@@ -56,20 +57,30 @@ class Measured:
             return
         status = 500
         started = time.perf_counter()
+        trace_headers: list[tuple[bytes, bytes]] = []
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *trace_headers]}
             await send(message)
 
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            route = self._route(scope)
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            seconds = None if route == _STREAM else time.perf_counter() - started
-            self._numbers.note(route, method, status, seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        with tracing.span(method, _traceparent(scope), **{"http.request.method": method}) as span:
+            if span.trace_id:
+                trace_headers.append((b"x-trace-id", span.trace_id.encode()))
+            try:
+                await self._app(scope, receive, noted)
+            finally:
+                route = self._route(scope)
+                seconds = None if route == _STREAM else time.perf_counter() - started
+                self._numbers.note(route, method, status, seconds)
+                span.name(f"{method} {route}")
+                facts: dict[str, str | int | float | bool] = {"http.route": route, "http.response.status_code": status}
+                span.note(**facts)
+                if status >= 500:
+                    span.failed(str(status))
 
     def _route(self, scope: Scope) -> str:
         """A name of a fixed list, whatever was asked for."""
@@ -79,6 +90,13 @@ class Measured:
             is_known = len(rest) == 1 and (module, rest[0]) in self._calls
             return f"/api/v1/{module}/{rest[0]}" if is_known else "/api/v1/unknown"
         return path.replace(":path}", "}") or "unknown"
+
+
+def _traceparent(scope: Scope) -> dict[str, str]:
+    """The header by which a caller says which trace its request belongs to, if there is one."""
+    if not tracing.is_on():
+        return {}
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"}
 
 
 def metrics_route(services: Services, gate: Gate, numbers: RequestNumbers, readers: anyio.CapacityLimiter) -> Route:

@@ -12,6 +12,7 @@ from core.agents.base import Agent
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
+from core.tracing import span
 from logger.notices import outbox
 from logger.notices.channels import channels_of
 from logger.notices.following import ChangeFollower
@@ -85,8 +86,12 @@ def deliver(message: Message, channels: Mapping[str, Channel], secrets: Mapping[
     if name and name not in secrets:
         # it is not sent unsigned; whoever mends the settings finds it waiting
         return Outcome(Known.NOT_NOW, f"there is no secret {name!r} in [notices.secrets]")
+    channel = message.route["channel"]
     try:
-        return channels[message.route["channel"]].send(message, secrets.get(name, ""))
+        with span("notice", channel=channel, changes=len(message.items), attempt=message.attempts) as found:
+            outcome = channels[channel].send(message, secrets.get(name, ""))
+            found.note(outcome=outcome.known.value, status=outcome.status)
+            return outcome
     except Exception as error:  # a message of a kind that nobody foresaw must not stop the others
         log.exception("the notice to %s failed", message.route["name"], extra={"component": _COMPONENT})
         return Outcome(Known.UNKNOWN, f"{type(error).__name__}: {error}")

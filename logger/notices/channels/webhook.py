@@ -8,6 +8,7 @@ import hmac
 import orjson
 
 from core.incident_settings import NoticeSettings
+from core.tracing import outgoing
 from logger.notices.channels.http import post
 from logger.notices.message import Item, Message, Outcome, incident_document
 from logger.notices.texts import subject
@@ -29,6 +30,7 @@ class WebhookChannel:
             "User-Agent": "pandascope",
             "X-Panda-Notice-Id": message.message_id,
             **({"X-Panda-Signature": signature(body, secret)} if secret else {}),
+            **outgoing(),
         }
         return post(
             message.route["target"],
