@@ -138,15 +138,15 @@ def test_two_builders_at_once_fold_each_job_once(database: Database, store: Inci
     assert [(row["value"], row["event_count"]) for row in sites] == [("BNL", 300), ("CERN", 1200)]
 
 
-def test_fifty_thousand_failures_with_one_cause_are_one_incident_in_few_statements(
+def test_thousands_of_failures_with_one_cause_are_one_incident_in_few_statements(
     database: Database, store: IncidentStore
 ) -> None:
-    end_jobs(database, 50_000, host="wn1")
+    end_jobs(database, 5_000, host="wn1")
     before = _statements(database)
-    assert store.ingest_ended_jobs() == 50_000
+    assert store.ingest_ended_jobs() == 5_000
     (incident,) = incidents(database)
-    assert incident["job_count"] == 50_000
-    assert _statements(database) - before < 50_000 / 10
+    assert incident["job_count"] == 5_000
+    assert _statements(database) - before < 50
 
 
 def _statements(database: Database) -> int:
