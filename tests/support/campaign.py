@@ -6,6 +6,7 @@ tests/logger/test_campaign.py, which asserts, and bench/campaign.py, which print
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -31,6 +32,7 @@ from core.database import Database
 from core.dataservice.catalogue import NewCatalogueFile, NewReplica, register_dataset
 from core.queues import set_endpoint, set_queue
 from logger.agents import build_agents
+from logger.handler import attach
 from tests.logger.builders import end_jobs
 from tests.support.builders import make_task
 from tests.support.nursery import Nursery, nursery
@@ -193,8 +195,14 @@ def stage(database_url: str, directory: Path) -> Iterator[Stage]:
                 {"rule": rule, "limits": limits},
             )
         normal_work(system.database)
-        yield made
-        agent.may_go.set()
+        # as the server's processes report (pandascope/supervisor/reporting.py)
+        handler = attach(system.url, lambda: system.token("server", "admin"), "server")
+        try:
+            yield made
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+            agent.may_go.set()
 
 
 def normal_work(database: Database) -> None:
@@ -408,25 +416,28 @@ def slow_transfer(stage: Stage) -> None:
 
 # --- faults of services
 
+_STALLED_S = 6.0
+"""A lock that is held for so long is a trouble: limit_s and for_s of the rule database_slow."""
+
 
 def central_stall(stage: Stage) -> None:
     """Somebody locks the table of live jobs while pilots report."""
     address = make_url(stage.system.settings.database_url).set(drivername="postgresql")
-    is_locked = threading.Event()
+    is_locked, is_over = threading.Event(), threading.Event()
 
     def hold() -> None:
         connection = psycopg2.connect(address.render_as_string(hide_password=False))
         with connection, connection.cursor() as cursor:
             cursor.execute("LOCK TABLE jobs_live IN ACCESS EXCLUSIVE MODE")
             is_locked.set()
-            time.sleep(8)
+            is_over.wait(20)
         connection.close()
 
     holder = threading.Thread(target=hold, daemon=True)
     holder.start()
     assert is_locked.wait(10)
-    stage.repairs.append(holder.join)
-    time.sleep(2)
+    stage.repairs += [holder.join, is_over.set]
+    time.sleep(_STALLED_S)
 
 
 def expired_token(stage: Stage) -> None:
