@@ -41,10 +41,10 @@ _QUIET = f"""
 SELECT incident_id, rule_name, last_seen FROM incidents WHERE state = 'candidate' AND last_seen < %(before)s
 ORDER BY last_seen LIMIT {_MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
 """
-# ix_incidents_shown: what is open, some tens of rows
+# ix_incidents_shown: what is open, some tens of rows; what is silenced and held by nobody is silenced until it is fixed
 _PERHAPS_OVER = f"""
 SELECT incident_id FROM incidents
-WHERE opened_time IS NOT NULL AND state IN ('open', 'reopened', 'acknowledged') AND last_seen < %(before)s
+WHERE opened_time IS NOT NULL AND state IN ('open', 'reopened', 'acknowledged', 'silenced') AND last_seen < %(before)s
   AND held_by = '' AND kind <> 'manual' AND (job_count > 0 OR last_seen < %(forgotten)s)
   AND (rule_name = '' OR NOT starts_with(fingerprint, 'v1:' || rule_name || ':'))
 ORDER BY last_seen LIMIT {_MOST_AT_ONCE}

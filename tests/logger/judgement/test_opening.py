@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.database import Database
+from core.states import IncidentState
 from logger import job_incidents, life
 from logger.failures import FailureFolder
 from logger.job_incidents import JobIncidents
@@ -229,3 +230,16 @@ def test_what_a_person_holds_and_what_others_measure_is_left_alone(database: Dat
     clock.move(hours=24)
     assert JobIncidents(database, clock).end_what_is_over() == 1
     assert [row["state"] for row in incidents(database)] == ["open", "resolved"]
+
+
+def test_what_is_silenced_until_it_is_fixed_ends_and_what_a_silence_holds_does_not(
+    database: Database, clock: HeldClock
+) -> None:
+    incident_id = opened(database, clock)
+    with database.transaction() as transaction:
+        life.change(transaction, incident_id, IncidentState.SILENCED, life.Act("ann", "silence"), clock())
+    clock.move(hours=2)
+    finish_later(database, clock, 31, site="CERN")
+    assert JobIncidents(database, clock).end_what_is_over() == 0
+    database.execute("UPDATE incidents SET held_by = ''")  # as a silence until it is fixed leaves it
+    assert JobIncidents(database, clock).end_what_is_over() == 1
