@@ -45,7 +45,8 @@ UPDATE incident_rules SET disabled_reason = %(reason)s WHERE rule_id = %(rule_id
 """
 _IS_STANDBY = "SELECT pg_is_in_recovery() AS it"
 # primary key
-_LOCK = f"SELECT {_COLUMNS} FROM incident_rules WHERE rule_id = %(rule_id)s FOR UPDATE"
+_ONE = f"SELECT {_COLUMNS} FROM incident_rules WHERE rule_id = %(rule_id)s"
+_LOCK = f"{_ONE} FOR UPDATE"
 _ADD = f"""
 INSERT INTO incident_rules (name, evaluator, kind, title, parameters, severity_floor, is_active, modified_by)
 VALUES (%(name)s, %(evaluator)s, %(kind)s, %(title)s, %(parameters)s::jsonb, %(severity_floor)s, %(is_active)s, %(who)s)
@@ -119,6 +120,11 @@ def forget(database: Database) -> None:
     """Read the rows anew with the next question."""
     with _lock:
         _kept.pop(database, None)
+
+
+def rule_row(database: Database, rule_id: int) -> Row | None:
+    """The row of a rule as it is, active or not."""
+    return database.fetch_one(_ONE, {"rule_id": rule_id})
 
 
 def checked(draft: RuleDraft) -> RuleRow:
@@ -215,15 +221,17 @@ def restore_version(database: Database, rule_id: int, version: int, wanted: int,
     return change_rule(database, rule_id, version, given, editor, "restored")
 
 
-def remove_rule(database: Database, rule_id: int, version: int, editor: Editor) -> Row:
-    """Take a rule away and return its last row; its versions stay. Raises like `change_rule`, and Conflict for a rule
-    that came with the system."""
+def remove_rule(database: Database, rule_id: int, version: int | None, editor: Editor) -> Row:
+    """Take a rule away and return its last row; its versions stay. `version` None: whichever is in force.
+
+    Raises like `change_rule`, and Conflict for a rule that came with the system.
+    """
     with database.transaction() as transaction:
         row = _locked(transaction, rule_id, version)
         if row["is_builtin"]:
             raise Conflict(f"{row['name']} came with the system", field="rule_id", remedy="turn it off instead")
         transaction.execute(_REMOVE, {"rule_id": rule_id})
-        _note(transaction, {**row, "version": version + 1, "is_active": False}, "removed", row, editor)
+        _note(transaction, {**row, "version": row["version"] + 1, "is_active": False}, "removed", row, editor)
     forget(database)
     return row
 
@@ -296,11 +304,11 @@ def _refusal(error: ValidationError, evaluator: Evaluator) -> InvalidInput:
     return InvalidInput(first["msg"], field=f"parameters.{place}".rstrip("."), remedy="see docs/alarms.md")
 
 
-def _locked(transaction: Transaction, rule_id: int, version: int) -> Row:
+def _locked(transaction: Transaction, rule_id: int, version: int | None) -> Row:
     row = transaction.fetch_one(_LOCK, {"rule_id": rule_id})
     if row is None:
         raise UnknownObject(f"there is no rule {rule_id}", field="rule_id", remedy="see `panda alarms list`")
-    if row["version"] != version:
+    if version is not None and row["version"] != version:
         raise Conflict(
             f"{row['name']} is at version {row['version']} by {row['modified_by']}, not at {version}",
             field="version",

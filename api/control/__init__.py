@@ -7,6 +7,7 @@ from api.control import (
     data,
     deeds,
     incident_notices,
+    incident_rules,
     incidents,
     queues,
     records,
@@ -76,4 +77,8 @@ HANDLERS: list[Handler] = [
     incident_notices.change_notice_route,
     incident_notices.remove_notice_route,
     incident_notices.test_notice_route,
+    incident_rules.add_incident_rule,
+    incident_rules.change_incident_rule,
+    incident_rules.remove_incident_rule,
+    incident_rules.try_incident_rule,
 ]

@@ -11,6 +11,7 @@ from api.monitor.agents import agents
 from api.monitor.audit import audit
 from api.monitor.deeds import deed, deeds
 from api.monitor.incident_notices import notice_routes, notices
+from api.monitor.incident_rules import incident_rule_versions, incident_rules
 from api.monitor.incidents import compare, incident, incidents
 from api.monitor.jobs import job, job_log_text, jobs
 from api.monitor.queues import queue_changes, queues
@@ -54,6 +55,8 @@ HANDLERS: list[Handler] = [
     shift,
     notices,
     notice_routes,
+    incident_rules,
+    incident_rule_versions,
     throughput_bins,
     records,
     counts_of_records,

@@ -18,7 +18,9 @@ Seconds = Annotated[float, Field(gt=0, le=30 * _DAY_S)]
 class Parameters(BaseModel):
     """Parameters are taken as they are written or refused: an unknown name is a misspelt one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class RecordParameters(Parameters):
