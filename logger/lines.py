@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MAX_LINE_BYTES = 65_536
@@ -38,6 +38,8 @@ _STAMP_3164 = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d) |(\d{4
 _TAG = re.compile(r"([^\s:\[\]]{1,100})(?:\[(\d{1,10})\])?:(?:\s|$)")
 _HOST = re.compile(r"(\S{1,255}) ")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_QUARTER, _FARTHEST_ZONE, _JUST_NOW = timedelta(minutes=15), timedelta(hours=14), timedelta(minutes=1)
 
 _NUMBERS = ("panda_id", "jedi_task_id", "code")
 _TEXTS = ("component", "computing_site", "user", "fingerprint", "kind", "step", "class", "level", "host", "name")
@@ -252,7 +254,10 @@ def _rfc_3164(text: str, received: datetime) -> dict[str, Any]:
 
 
 def _nearest(stamp: re.Match[str], received: datetime) -> datetime | None:
-    """The time without a year, in the year that puts it nearest to its reception; None for no time."""
+    """The time without a year, in the year that puts it nearest to its reception; None for no time.
+
+    It has no zone either: UTC, unless it is just now in another one (most machines write their local time).
+    """
     if stamp[1] not in _MONTHS:
         return None
     now = received.astimezone(UTC)
@@ -264,7 +269,12 @@ def _nearest(stamp: re.Match[str], received: datetime) -> datetime | None:
             possible.append(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
         except ValueError:  # 29 February, or no time at all
             continue
-    return min(possible, key=lambda moment: abs(moment - now), default=None)
+    if not possible:
+        return None
+    moment = min(possible, key=lambda moment: abs(moment - now))
+    offset = _QUARTER * round((moment - now) / _QUARTER)
+    is_local = abs(offset) <= _FARTHEST_ZONE and abs(moment - offset - now) <= _JUST_NOW
+    return moment - offset if is_local else moment
 
 
 def _moment(text: str) -> datetime | None:

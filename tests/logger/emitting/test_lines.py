@@ -80,10 +80,24 @@ def test_the_year_of_rfc_3164_is_the_one_nearest_to_now() -> None:
     assert read_line(b"<13>Dec 31 23:59:59 h t: x", {}, new_year)["time"] == "2026-12-31T23:59:59+00:00"
     old_year = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
     assert read_line(b"<13>Jan  1 00:01:00 h t: x", {}, old_year)["time"] == "2027-01-01T00:01:00+00:00"
-    leap = datetime(2028, 3, 1, tzinfo=UTC)
+    leap = datetime(2028, 3, 1, 0, 7, tzinfo=UTC)
     assert read_line(b"<13>Feb 29 12:00:00 h t: x", {}, leap)["time"] == "2028-02-29T12:00:00+00:00"
     no_time = read_line(b"<13>Feb 30 12:00:00 h t: x", {}, leap)
     assert no_time["message"] == "Feb 30 12:00:00 h t: x" and no_time["time"] == leap.isoformat()
+
+
+def test_a_local_time_of_just_now_is_just_now_and_any_other_is_utc() -> None:
+    at_noon = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)
+    for stamp, time in (
+        ("Nov 26 12:00:10", "12:00:10"),
+        ("Nov 26 07:00:10", "12:00:10"),  # New York
+        ("Nov 26 17:30:12", "12:00:12"),  # Delhi
+        ("Nov 26 07:03:10", "07:03:10"),  # five hours late, in UTC
+        ("Nov 25 12:00:30", "12:00:30"),  # a day late
+    ):
+        record = read_line(f"<13>{stamp} h t: x".encode(), {}, at_noon)
+        assert record["time"][11:19] == time, stamp
+    assert read_line(b"<13>Nov 25 12:00:30 h t: x", {}, at_noon)["time"].startswith("2026-11-25")
 
 
 def test_key_values_before_a_colon() -> None:
