@@ -87,6 +87,5 @@ def _next_hour(transaction: Transaction, now: datetime) -> datetime | None:
     row = transaction.fetch_one(_CURSOR, {"name": AGENT})
     reached = datetime.fromtimestamp(row["cursor"], UTC) if row and row["cursor"] else now - _BACK
     found = transaction.fetch_one(_FIRST, {"from": max(reached, now - _BACK)})
-    if found is None or found["time"] is None:
-        return None
-    return found["time"].replace(minute=0, second=0, microsecond=0)
+    first: datetime | None = found["time"] if found else None
+    return None if first is None else first.replace(minute=0, second=0, microsecond=0)

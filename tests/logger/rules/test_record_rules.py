@@ -12,7 +12,8 @@ from core.database import Database
 from logger.folding import fold
 from logger.records import Record
 from logger.rule_rows import Editor, RuleDraft, active_rules, add_rule, checked, remove_rule
-from logger.rules import RuleRow, ServiceErrors, record_event
+from logger.rules import RuleRow, record_event
+from logger.rules.service_errors import ServiceErrors
 from tests.logger.rules.watched import NOW, Watched
 
 ANN = Editor("ann")

@@ -238,7 +238,7 @@ def test_a_rule_that_fails_is_told_once_and_stops_no_other(
     def broken() -> None:
         raise ValueError("a queue without a name")
 
-    steps.trouble = staticmethod(broken)  # type: ignore[assignment]
+    steps.trouble = staticmethod(broken)
     monkeypatch.setattr(
         "tests.logger.rules.watched.MEASURES", (Steps, *[type(r) for r in RULES if r.name == "agents_late"])
     )
@@ -250,7 +250,7 @@ def test_a_rule_that_fails_is_told_once_and_stops_no_other(
     assert [watched.look(), watched.look(), watched.look()] == [2, 0, 0]
     assert [one["fingerprint"] for one in watched.incidents()] == ["v1:rule fails:silent_queue", "v1:agents_late:adder"]
     assert watched.incidents()[0]["culprit_line"] == "ValueError: a queue without a name"
-    steps.trouble = staticmethod(lambda: None)  # type: ignore[assignment]
+    steps.trouble = staticmethod(lambda: None)
     watched.start()  # another process finds it working
     assert watched.look() == 1 and watched.incidents()[0]["state"] == "resolved"
 
