@@ -136,3 +136,8 @@ def test_notices_come_in_pages(operator, shared_database):
     second = operator("GET", f"/api/monitor/notices?route_id=77&limit=3&cursor={first['next_cursor']}").json()
     assert [row["incident_id"] for page in (first, second) for row in page["notices"]] == [5, 4, 3, 2, 1]
     assert second["next_cursor"] is None
+
+
+def test_a_number_that_no_route_can_have_is_no_route(operator):
+    path = f"/api/control/notice-route/{10**30}"
+    assert {operator("DELETE", path).status_code, operator("POST", f"{path}/test").status_code} <= {404, 422}
