@@ -95,6 +95,6 @@ def delete_share(context: Context, name: str) -> dict[str, Any]:
 @operation("POST", "/api/control/shares/retag", access=Access.OPERATOR)
 def retag_live_work(context: Context, body: RetagBody) -> dict[str, Any]:
     """Give live tasks and jobs the shares that the tree gives them now."""
-    changed = retag(context.database, running_too=body.running_too)
+    changed = retag(context.database, who=context.caller.user_name, running_too=body.running_too)
     context.services.ranking.forget()
     return {"tasks": changed.tasks, "jobs": changed.jobs}

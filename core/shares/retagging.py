@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core import audit
 from core.database import Database, Row, Transaction
 from core.shares.ranking import ranking_of
 from core.shares.tagging import ShareFacts, shares_of
@@ -43,15 +44,20 @@ class Retagged:
     jobs: int
 
 
-def retag(database: Database, *, running_too: bool) -> Retagged:
+def retag(database: Database, *, who: str = "", running_too: bool) -> Retagged:
     """Tag live tasks and jobs anew: jobs that wait for a pilot, and with `running_too` all that are live.
 
     A share that somebody gave a task by hand is replaced too. Killed in between, what was done stays; run it again.
+    `who`: the operator, for the audit.
     """
     statuses = [str(status) for status in JobStatus if running_too or status in AWAITING_PILOT]
     tasks = _in_portions(database, _TASKS, _SET_TASKS, {"ended": sorted(FINAL_TASK_STATUSES)})
     jobs = _in_portions(database, _JOBS, _SET_JOBS, {"statuses": statuses})
     ranking_of(database).forget()
+    if who:
+        with database.transaction() as transaction:
+            after = {"tasks": tasks, "jobs": jobs, "running_too": running_too}
+            audit.note(transaction, who, "retag", "share", "*", {}, after)
     return Retagged(tasks, jobs)
 
 

@@ -45,8 +45,6 @@ def status_of_task(database: Database, task: int) -> str:
     assert row is not None
     return str(row["status"])
 
-    add_up(database)
-
 
 def test_a_retry_opens_what_failed_and_makes_jobs_of_it(shared_database: Database, clock: HeldClock, site: str) -> None:
     task = failed_task(shared_database, site)

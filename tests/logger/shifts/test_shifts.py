@@ -10,6 +10,7 @@ import pytest
 
 from core.database import Database
 from core.errors import Conflict, InvalidInput, UnknownObject
+from core.states import IncidentState
 from logger import life
 from logger.deeds import undo
 from logger.life import Act
@@ -52,7 +53,7 @@ def test_the_draft_is_made_of_what_was_done(database: Database, clock: HeldClock
     do(database, "kill", OLGA, clock, jobs=jobs, reason="runaway")
     over = make_incident(database, title="old trouble")
     with database.transaction() as transaction:
-        life.change(transaction, over, life.IncidentState.RESOLVED, Act("ann", "resolve", "fixed the cable"), clock())
+        life.change(transaction, over, IncidentState.RESOLVED, Act("ann", "resolve", "fixed the cable"), clock())
     signing.note(database, shift, "cooling is being repaired", GOES, clock(), incident_id=key)
     clock.advance(60)
     text = signing.draft_of(database, shift, clock())
@@ -120,14 +121,14 @@ def test_who_comes_is_somebody_else_and_begins_the_next_shift(database: Database
     assert row["draft"] == signed["draft"] and row["end_time"] == clock()
     actions = [entry["action"] for entry in audit_of(database, "shift", shift)]
     assert actions == ["begin shift", "sign out", "sign in"]
-    for change in (
-        lambda: signing.note(database, shift, "late", GOES, clock()),
-        lambda: signing.edit(database, shift, "late", GOES, clock()),
-        lambda: signing.sign_out(database, shift, GOES, clock()),
-        lambda: signing.sign_in(database, shift, COMES, clock()),
-    ):
-        with pytest.raises(Conflict, match="was handed over"):
-            change()
+    with pytest.raises(Conflict, match="was handed over"):
+        signing.note(database, shift, "late", GOES, clock())
+    with pytest.raises(Conflict, match="was handed over"):
+        signing.edit(database, shift, "late", GOES, clock())
+    with pytest.raises(Conflict, match="was handed over"):
+        signing.sign_out(database, shift, GOES, clock())
+    with pytest.raises(Conflict, match="was handed over"):
+        signing.sign_in(database, shift, COMES, clock())
 
 
 def test_who_edits_what_was_signed_takes_the_signature_away(database: Database, clock: HeldClock) -> None:
