@@ -23,6 +23,8 @@ log = logging.getLogger("panda.incidents")
 _MOST_AT_ONCE = 200
 _SHORTEST_QUIET_S = 60.0
 """No rule lets a candidate lapse sooner (JobRuleParameters.quiet_s)."""
+_BURST_WITHIN = timedelta(hours=1)
+"""A candidate may live for days on failures here and there; a burst is what came of it lately."""
 _ENDS_EVERY = timedelta(seconds=30)
 _MOST_COUNTED = 1000
 
@@ -114,8 +116,9 @@ class JobIncidents:
         parameters = rules.get(row["rule_name"], JobRuleInForce()).parameters
         if row["job_count"] < parameters.burst_jobs:
             return False
+        start = max(row["first_seen"], row["last_seen"] - _BURST_WITHIN)
         try:
-            reason = is_burst(counts_between(self._database, row, row["first_seen"], row["last_seen"]), parameters)
+            reason = is_burst(counts_between(self._database, row, start, row["last_seen"]), parameters)
         except Unavailable:
             raise
         except Exception:

@@ -44,6 +44,16 @@ SELECT DISTINCT ON (dimension) dimension, value FROM incident_breakdown
 WHERE incident_id = %(incident_id)s AND dimension = ANY(%(dimensions)s) AND value <> '…'
 ORDER BY dimension, event_count DESC, value
 """
+# ix_incident_jobs_incident and ix_incident_jobs_time
+_TOPS_BETWEEN = """
+SELECT DISTINCT ON (dimension) dimension, value FROM (
+    SELECT d.dimension, d.value, count(*) AS jobs FROM incident_jobs c CROSS JOIN LATERAL (VALUES
+        ('site', c.computing_site), ('task', c.jedi_task_id::text), ('user', c.user_name), ('node', c.host),
+        ('storage', c.endpoint), ('dataset', c.dataset)) AS d (dimension, value)
+    WHERE c.incident_id = %(incident_id)s AND c.time BETWEEN %(start)s AND %(end)s AND d.value <> ''
+    GROUP BY 1, 2
+) counted ORDER BY dimension, jobs DESC, value
+"""
 # queues: tens to hundreds of rows; ix_task_datasets_name
 _QUEUES_OF_STORAGE = "SELECT queue_name FROM queues WHERE storage_endpoint = %(storage)s"
 _TASKS_OF_DATASET = """
@@ -99,7 +109,7 @@ def counts_for(database: Database, incident: Row) -> Counts:
     Says in its note when the database took too long for the whole window. Raises what the database raises when even a
     window of minutes takes too long.
     """
-    tops = _tops(database, incident["incident_id"])
+    tops = _tops(database, incident)
     counted: Counts | None = None
     for window in _windows(incident):
         try:
@@ -115,8 +125,9 @@ def counts_for(database: Database, incident: Row) -> Counts:
 
 
 def counts_between(database: Database, incident: Row, start: datetime, end: datetime) -> Counts:
-    """The same for a window that is given."""
-    return _counted(database, incident, _tops(database, incident["incident_id"]), _Window(start, end + _EDGE))
+    """The same for a window that is given, by the top values of its failures in that window."""
+    window = _Window(start, end + _EDGE)
+    return _counted(database, incident, _tops_between(database, incident, window), window)
 
 
 def _windows(incident: Row) -> Iterator[_Window]:
@@ -142,9 +153,18 @@ def _of_a_shorter_window(database: Database, incident: Row, tops: Mapping[Dimens
     return _counted(database, incident, tops, _Window(window.end - timedelta(minutes=1), window.end))
 
 
-def _tops(database: Database, incident_id: int) -> dict[Dimension, str]:
-    rows = database.fetch(_TOPS, {"incident_id": incident_id, "dimensions": list(_MEANS)})
+def _tops(database: Database, incident: Row) -> dict[Dimension, str]:
+    """The top value of each dimension; of an incident that lives longer than any window, of the last day."""
+    first, last = incident["first_seen"], incident["last_seen"]
+    if last - first > LONGEST:
+        return _tops_between(database, incident, _Window(last - LONGEST, last + _EDGE))
+    rows = database.fetch(_TOPS, {"incident_id": incident["incident_id"], "dimensions": list(_MEANS)})
     return {_MEANS[row["dimension"]]: row["value"] for row in rows}
+
+
+def _tops_between(database: Database, incident: Row, window: _Window) -> dict[Dimension, str]:
+    between = {"incident_id": incident["incident_id"], "start": window.start, "end": window.end}
+    return {row["dimension"]: row["value"] for row in database.fetch(_TOPS_BETWEEN, between)}
 
 
 def _counted(database: Database, incident: Row, tops: Mapping[Dimension, str], window: _Window) -> Counts:

@@ -162,6 +162,20 @@ def test_a_flood_is_not_its_own_normal(database: Database) -> None:
     assert document["ended"] == 365 and incident["verdict"] in ("node", "task")
 
 
+def test_an_incident_that_lives_for_days_is_judged_by_its_last_day(database: Database) -> None:
+    normal_work(database)
+    end_jobs(database, 40, site="B", user="bob", task=5, host="wn1", logs=_LOGS)
+    store = IncidentStore(database)
+    store.ingest_ended_jobs()
+    for table, column in (("incident_jobs", "time"), ("incidents", "first_seen")):
+        database.execute(f"UPDATE {table} SET {column} = {column} - interval '30 h'")
+    for place in range(12):
+        end_jobs(database, site="A", user=f"user{place % 4}", task=900 + place % 4, host="wn9", logs=_LOGS)
+    incident = judged(database)
+    assert (incident["job_count"], incident["verdict_document"]["n"]) == (52, 12)
+    assert (incident["verdict"], incident["verdict_value"]) == ("node", "A wn9")
+
+
 def test_a_slow_database_makes_the_window_shorter_and_says_so(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,29 @@ def test_a_few_transient_failures_among_much_work_are_none(database: Database, c
     assert JobIncidents(database, clock).look() == 1
 
 
+def test_a_burst_counts_by_what_came_lately_however_long_its_candidate_lives(
+    database: Database, clock: HeldClock
+) -> None:
+    finished_jobs(database, 400, site="G", host="wn1", task=77)
+    for place in range(30):
+        retried_jobs(database, site="G", host=f"wn{place}", logs=_CVMFS)
+    FailureFolder(database, clock).fold()
+    for table, column in (
+        ("incident_jobs", "time"),
+        ("jobs_archive", "state_change_time"),
+        ("incidents", "first_seen"),
+    ):
+        database.execute(f"UPDATE {table} SET {column} = {column} - interval '5 h'")
+    loop = JobIncidents(database, clock)
+    assert loop.look() == 0
+    finished_jobs(database, 30, site="G", host="wn1", task=78)
+    retried_jobs(database, 12, site="G", host="wn99", logs=_CVMFS)
+    folded(database, clock)
+    assert loop.look() == 1 and incidents(database)[0]["state"] == "open"
+    reason = database.fetch("SELECT reason FROM incident_changes")[0]["reason"]
+    assert reason == "12 of 12 jobs that ended at the node G wn99 failed like this"
+
+
 def test_one_candidate_that_cannot_be_counted_keeps_no_other_from_opening(
     database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
