@@ -72,7 +72,7 @@ def _failure(answer: dict[str, Any], job: dict[str, Any], links: Links) -> Any:
     failing = (
         html.Div([html.Div(line, className="culprit-line mono"), to_log], className="culprit-one") if line else None
     )
-    return panels.panel("What went wrong", [failing, _errors(errors), _incidents(answer.get("incidents") or [], links)])
+    return panels.panel("What went wrong", [failing, _errors(errors), _incidents(answer, links)])
 
 
 def _errors(errors: list[dict[str, Any]]) -> html.Ul:
@@ -93,21 +93,25 @@ def _errors(errors: list[dict[str, Any]]) -> html.Ul:
     )
 
 
-def _incidents(incidents: list[dict[str, Any]], links: Links) -> html.Ul:
+def _incidents(answer: dict[str, Any], links: Links) -> html.Ul:
+    candidate = answer.get("candidate")
     return html.Ul(
         [
-            html.Li(
-                html.A(
-                    [
-                        marks.severity(entry["severity"]),
-                        html.Span(entry["title"]),
-                        marks.incident_state(entry["state"]),
-                    ],
-                    href=links.page("incident", entry["incident_id"]),
-                    className="incident-ref",
+            *([html.Li(candidate["sentence"], className="error-diag", id="only-counted")] if candidate else []),
+            *(
+                html.Li(
+                    html.A(
+                        [
+                            marks.severity(entry["severity"]),
+                            html.Span(entry["title"]),
+                            marks.incident_state(entry["state"]),
+                        ],
+                        href=links.page("incident", entry["incident_id"]),
+                        className="incident-ref",
+                    )
                 )
-            )
-            for entry in incidents
+                for entry in answer.get("incidents") or []
+            ),
         ],
         className="incident-refs",
     )

@@ -94,6 +94,8 @@ def _show_errors(terminal: Console, document: dict[str, Any]) -> None:
     for incident in document["incidents"]:
         title = f"incident {incident['incident_id']} ({incident['state']}): {plain(incident['title'])}"
         terminal.print(Text(f"{title}   panda incidents {incident['incident_id']}", style="yellow"))
+    if document.get("candidate"):
+        terminal.print(Text(plain(document["candidate"]["sentence"]), style="dim"))
 
 
 def _show_retries(terminal: Console, retries: dict[str, Any] | None) -> None:

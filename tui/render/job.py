@@ -108,10 +108,10 @@ def culprit_line(row: Row, palette: Palette) -> RenderableType | None:
     return Text(plain(line, limit=2000), style=palette.bad, overflow="fold") if line else None
 
 
-def incidents(found: Sequence[Row], palette: Palette) -> RenderableType | None:
-    """The incidents that cover the job."""
+def incidents(found: Sequence[Row], palette: Palette, candidate: Row | None = None) -> RenderableType | None:
+    """The incidents that cover the job, or why its failure is none."""
     if not found:
-        return None
+        return Text(plain(candidate.get("sentence")), style=palette.muted, overflow="fold") if candidate else None
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

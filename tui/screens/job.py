@@ -100,7 +100,7 @@ class JobScreen(MonitorScreen):
         self.query_one("#job-retries", Panel).show(retries(answer.get("retries"), palette))
         self.query_one("#job-timeline", Panel).show(render.timeline(answer.get("history") or [], palette))
         self.query_one("#job-incidents", Panel).show(
-            render.incidents(answer.get("incidents") or [], palette), "e opens the first"
+            render.incidents(answer.get("incidents") or [], palette, answer.get("candidate")), "e opens the first"
         )
         self.query_one("#job-brokerage", Panel).show(render.brokerage(answer.get("brokerage"), palette))
         self.query_one("#job-parameters", Panel).show(_parameters(row, answer.get("parameters")))
