@@ -21,13 +21,15 @@ from core.incident_settings import IncidentSettings, IngestSettings
 from core.text import clean
 from logger.admission import Admission, Refused, Sender
 from logger.batches import Batch, read_body
+from logger.classifying import Classifier
 from logger.collapsing import Classified, Collapser, Kept
 from logger.contexts import ContextKeeper
+from logger.events import Event
 from logger.folding import fold
 from logger.records import MAX_BATCH, Record, read_record, seq_of
 from logger.rule_rows import active_rules
-from logger.rules import RuleRow, record_event
-from logger.trust import Trust, is_ours
+from logger.rules import RuleRow
+from logger.trust import Trust
 
 log = logging.getLogger("panda.logger")
 
@@ -127,6 +129,7 @@ class RecordIngest:
         self._clock = clock
         self._admission = Admission(limits or IngestSettings(), share)
         self._trust = Trust(database)
+        self._classifier = Classifier()
         self._collapser = Collapser()
         self._contexts = ContextKeeper()
         self._refused: dict[str, int] = {}
@@ -177,10 +180,22 @@ class RecordIngest:
             except InvalidInput as error:
                 reasons.append(f"record {position}: {error}")
         source, emitter = _source_key(batch, sender), _emitter(sender)
+        judged = self._trust.judged(records, sender)
+        if batch.dropped:
+            judged.append(_loss(batch, sender, judged, received))
         rules = active_rules(self._database)
-        entries = [_classified(record, emitter, source, rules) for record in self._trust.judged(records, sender)]
-        loss = _classified(_loss(batch, sender, records, received), emitter, source, rules) if batch.dropped else None
+        entries = [Classified(record, self._event(rules, record), emitter, source) for record in judged]
+        loss = entries.pop() if batch.dropped else None
         return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq, loss)
+
+    def _event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
+        """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
+        try:
+            return self._classifier.event(rules, record)
+        except Exception:  # the edge of the loop over records: none may cost the others their place
+            if record.name != log.name:  # else our own complaint about a record would be complained about, for ever
+                log.exception("a record of %s cannot be classified", record.component, extra={"component": "logger"})
+            return None
 
     def _store_group(self, group: list[_Prepared]) -> list[Ingested | Exception]:
         """Every batch gets an answer or an error of its own: what is stored must not be tried again with the others."""
@@ -269,17 +284,6 @@ def _fresh(prepared: _Prepared, known: Mapping[str, int]) -> _Fresh:
     return _Fresh(prepared, [*entries, prepared.loss], duplicate, prepared.batch.dropped)
 
 
-def _classified(record: Record, emitter: str, source: str, rules: Sequence[RuleRow]) -> Classified:
-    """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
-    try:
-        event = record_event(rules, record)
-    except Exception:  # the edge of the loop over records: none may cost the others their place
-        event = None
-        if record.name != log.name:  # else our own complaint about a record would be complained about, for ever
-            log.exception("a record of %s cannot be classified", record.component, extra={"component": "logger"})
-    return Classified(record, event, emitter, source)
-
-
 def _source_key(batch: Batch, sender: Sender) -> str:
     """A stream is its sender's: nobody can number another's records."""
     return f"{_emitter(sender)}:{batch.source}" if batch.source else ""
@@ -292,8 +296,6 @@ def _emitter(sender: Sender) -> str:
 def _loss(batch: Batch, sender: Sender, records: Sequence[Record], received: datetime) -> Record:
     """The loss as a record of its own, so that nobody takes silence for peace."""
     component = (records[0].component if records else "") or _emitter(sender)
-    if not sender.is_trusted and is_ours(component):
-        component = f"{_emitter(sender)}/{component}"
     return Record(
         *(received, "WARNING", "panda.logger", component),
         message=f"{batch.dropped} log records of {component or 'an emitter'} were lost: its buffer was full",

@@ -272,7 +272,7 @@ def test_a_record_that_the_rules_stumble_over_is_kept_with_the_others(
             raise RecursionError("too deep")
         return record_event(rules, read)
 
-    monkeypatch.setattr("logger.ingest.record_event", stumbling)
+    monkeypatch.setattr("logger.classifying.record_event", stumbling)
     assert ingest.submit(read_batch([record("poison"), record("good")]), SITE).accepted == 2
     assert {(row["message"], row["incident_id"] is None) for row in rows(database)} == {
         ("poison", True),
