@@ -16,11 +16,11 @@ import orjson
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
-from core.errors import Conflict, InvalidInput, UnknownObject
+from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
 from core.states import IncidentState
 from core.text import clean
 from logger import life
-from logger.life import Act
+from logger.life import Act, Held
 from logger.selecting import IS_SHOWN, select
 
 log = logging.getLogger("panda.logger")
@@ -82,11 +82,13 @@ def read_until(
     return Until(next(known for known in UNTIL_KINDS if known == kind))
 
 
+_CLOCK = re.compile(r"\d{1,2}:\d\d")
 _LENGTH = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m(?:in)?)?", re.IGNORECASE)
 
 
 def read_moment(text: str, now: datetime) -> datetime | None:
-    """A moment as people write it: 30m, 2h, 1d12h, or ISO 8601 (UTC when no zone is said); None for nothing.
+    """A moment as people write it: 30m, 2h, 1d12h, 18:00 (the next one), or ISO 8601; UTC when no zone is said; None for
+    nothing.
 
     Raises InvalidInput.
     """
@@ -98,10 +100,12 @@ def read_moment(text: str, now: datetime) -> datetime | None:
         if length is not None:
             days, hours, minutes = (int(part or 0) for part in length.groups())
             return now + timedelta(days=days, hours=hours, minutes=minutes)
+        if _CLOCK.fullmatch(said):
+            return next_change([said.zfill(5)], now)
         read = datetime.fromisoformat(text.strip())
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        remedy = "for example 30m, 2h, 1d12h or 2026-12-31T12:00"
+        remedy = "for example 30m, 2h, 1d12h, 18:00 (UTC) or 2026-12-31T12:00"
         raise InvalidInput(f"{text[:40]!r} is no time", field="until", remedy=remedy) from error
 
 
@@ -325,7 +329,10 @@ def catch(transaction: Transaction, now: datetime, silence_id: int | None = None
         act = Act(row["who"], "silence", row["reason"], is_automatic=True, deed_id=row["deed_id"])
         for found in transaction.fetch(statement, {**question.parameters, "limit": _AT_ONCE}):
             mark = {**row["matcher"], "silence_id": row["silence_id"]}
-            _silence(transaction, found["incident_id"], until, act, now, mark, row["who"])
+            try:
+                _silence(transaction, found["incident_id"], until, act, now, mark, row["who"])
+            except (Held, IllegalTransition):
+                continue  # somebody was faster, and decides
             caught.append(found["incident_id"])
     return caught
 

@@ -18,7 +18,7 @@ class SilenceBody(CommentBody):
     """Until when nobody is told, and why."""
 
     until_kind: UntilKind = Field("time", description="time, shift, doubles, second_queue or fixed")
-    until: str = Field("", max_length=50, description="with until_kind time: 30m, 2h, 1d12h, or ISO 8601")
+    until: str = Field("", max_length=50, description="with until_kind time: 30m, 2h, 1d12h, 18:00 (UTC), or ISO 8601")
     reason: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
 
 

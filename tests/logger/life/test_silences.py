@@ -303,6 +303,8 @@ def test_the_list_comes_in_pages(desk: Desk) -> None:
     [
         ("30m", START + timedelta(minutes=30)),
         ("1d 12h", START + timedelta(hours=36)),
+        ("18:00", START.replace(hour=18)),
+        ("9:30", START.replace(day=5, hour=9, minute=30)),
         ("2026-03-05T08:00", datetime(2026, 3, 5, 8, tzinfo=UTC)),
         ("2026-03-05T08:00+01:00", datetime(2026, 3, 5, 7, tzinfo=UTC)),
         (" ", None),
@@ -312,7 +314,7 @@ def test_how_people_write_a_time(text: str, moment: datetime | None) -> None:
     assert read_moment(text, START) == moment
 
 
-@pytest.mark.parametrize("text", ["soon", "9999d9999d", "2026-13-01", "5", "0001-01-01T00:00+20:00"])
+@pytest.mark.parametrize("text", ["soon", "9999d9999d", "2026-13-01", "5", "0001-01-01T00:00+20:00", "25:00"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(InvalidInput):
         read_moment(text, START)
