@@ -96,7 +96,12 @@ class Action:
                 remedy = "say until when: 18:00 (UTC), 2h, a moment, tests:20, or never"
             raise InvalidInput(first["msg"][:200], field=f"parameters.{name}", remedy=remedy) from error
         if issubclass(self.parameters, UntilParameters):
-            read["until"] = canonical(read_until(read["until"], now))
+            until = read_until(read["until"], now)
+            if until.kind == "tests" and self.name == "offline":
+                raise InvalidInput(
+                    "a queue that is offline gets no test jobs", field="parameters.until", remedy="drain it until then"
+                )
+            read["until"] = canonical(until)
         if self.parameters is SilenceParameters:
             read["until"] = _silence_end(read, now, changes)
         return read

@@ -18,13 +18,13 @@ _TESTS = re.compile(r"tests:(\d{1,4})")
 _REMEDY = "18:00 (UTC), 2h, a moment such as 2026-12-31T12:00:00Z, tests:20, or never"
 
 
-def read_until(words: str, now: datetime, *, takes_tests: bool = True) -> Revert:
+def read_until(words: str, now: datetime) -> Revert:
     """Until when, from the words of a person. Raises InvalidInput for what means nothing or has passed."""
     words = words.strip()
     if words == NEVER:
         return Revert()
     tests = _TESTS.fullmatch(words)
-    if tests is not None and takes_tests:
+    if tests is not None:
         count = int(tests[1])
         if not 1 <= count <= MOST_TESTS:
             raise InvalidInput(f"{count} test jobs", field="until", remedy=f"1 to {MOST_TESTS}")

@@ -104,7 +104,9 @@ def _deed(row: Row) -> str:
 
 def _direct(row: Row) -> str:
     after = ", ".join(f"{_say(name)} {_say(_short(value))}" for name, value in list(row["after"].items())[:4])
-    what = f"{_say(row['action'])} {_say(row['object_kind'])} {_say(row['object_id'])}"
+    # `set queue BNL`, not `set queue queue BNL`
+    kind = "" if row["object_kind"] in row["action"].split() else f" {_say(row['object_kind'])}"
+    what = f"{_say(row['action'])}{kind} {_say(row['object_id'])}"
     return f"{row['time']:%H:%M} {_say(row['who'])}: {what}{f' ({after})' if after else ''}{_because(row['reason'])}"
 
 

@@ -72,6 +72,8 @@ def test_a_drain_has_to_say_when_it_ends(database: Database, clock: HeldClock) -
     for wrong in ("", "soon", "25:00", "tests:0", "tests:5000", "2020-01-01"):
         with pytest.raises(InvalidInput, match="until"):
             look(database, "drain", OLGA, clock, {"until": wrong}, queues=["Q"])
+    with pytest.raises(InvalidInput, match="gets no test jobs"):
+        look(database, "offline", OLGA, clock, {"until": "tests:3"}, queues=["Q"])
 
 
 def test_the_time_of_day_is_the_next_one_and_is_shown_as_a_moment(database: Database, clock: HeldClock) -> None:
