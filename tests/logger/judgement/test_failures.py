@@ -9,6 +9,7 @@ import pytest
 from core.database import Database
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs
+from tests.logger.judgement.cases import incidents
 
 _TRACEBACK = """start
 Traceback (most recent call last):
@@ -21,13 +22,6 @@ ValueError: invalid literal for int() with base 10: 'x17'
 @pytest.fixture
 def store(database: Database) -> IncidentStore:
     return IncidentStore(database)
-
-
-def incidents(database: Database) -> list[dict[str, object]]:
-    return database.fetch("SELECT * FROM incidents ORDER BY incident_id")
-
-
-# --- failed jobs
 
 
 def test_failures_with_one_cause_are_one_incident(database: Database, store: IncidentStore) -> None:
