@@ -192,25 +192,30 @@ class IncidentCalls(ABC, Generic[Answer]):
         return self._document(monitor_call("incident-rules", filters))
 
     def incident_rule_versions(self, rule_id: int) -> Answer:
-        """Every version of a rule, newest first."""
+        """Every version of a rule, newest first, and what it measured last."""
         return self._document(monitor_call(f"incident-rule/{int(rule_id)}/versions"))
 
     def add_incident_rule(self, rule: Mapping[str, Any]) -> Answer:
         """Make a rule (name, evaluator, kind, title, parameters, severity_floor, is_active); its row."""
-        return self._document(control_call("POST", "incident-rules", dict(rule), key="rule"))
+        return self._document(control_call("POST", "incident-rules", {**rule, "via": self.via}, key="rule"))
 
     def change_incident_rule(self, rule_id: int, version: int, changes: Mapping[str, Any]) -> Answer:
-        """Change a rule as it was at a version that was seen; what is left out stays. Its row."""
-        body = {**changes, "version": int(version)}
+        """Change a rule as it was at a version that was seen; what is left out stays, parameters are given whole. Its row."""
+        body = {**changes, "version": int(version), "via": self.via}
         return self._document(control_call("PUT", f"incident-rule/{int(rule_id)}", body, key="rule"))
 
-    def remove_incident_rule(self, rule_id: int, version: int) -> Answer:
-        """Take a rule away; the row it had."""
-        body = {"version": int(version)}
-        return self._document(control_call("DELETE", f"incident-rule/{int(rule_id)}", body, key="rule"))
+    def restore_incident_rule(self, rule_id: int, version: int, wanted: int) -> Answer:
+        """Bring a rule back to what an earlier version said; its row. `version`: the one that was seen."""
+        return self.change_incident_rule(rule_id, version, {"restore": int(wanted)})
+
+    def remove_incident_rule(self, rule_id: int, version: int | None = None) -> Answer:
+        """Take a rule away that people made; the row it had."""
+        query = {"version": version, "via": self.via}
+        request = Request("DELETE", f"/api/control/incident-rule/{int(rule_id)}", query)
+        return self._document(Call(request, lambda answer: answer["rule"]))
 
     def try_incident_rule(self, rule: Mapping[str, Any], days: float = 7) -> Answer:
-        """When a rule would have opened incidents in the stored past."""
+        """When a rule would have opened incidents in the stored past; {"rule_id"}: a present rule, as it would be changed."""
         return self._document(control_call("POST", "incident-rules/try", {**rule, "days": days}, timeout_s=60.0))
 
     # notices
