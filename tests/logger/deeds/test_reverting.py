@@ -9,13 +9,14 @@ import pytest
 
 from core.database import Database, Row
 from core.errors import Conflict, InvalidInput
-from core.queue_status import status_history
+from core.queue_status import judge_queues, status_history
 from core.queues import set_queue
+from core.workload_settings import QueueTestSettings
 from logger.deeds import cancel_revert, deed_row, undo
 from logger.deeds.base import NotUndoable
 from logger.deeds.loops import DeedReverter
 from tests.logger.deeds.builders import OLGA, OTTO, HeldClock, audit_of, do, look, queue
-from tests.support.builders import make_queue
+from tests.support.builders import add_up, broker, make_queue, report_finished, start, status_of, submit
 
 _ids = itertools.count(50_000_000)
 
@@ -153,3 +154,22 @@ def test_a_revert_can_be_called_off_and_an_undo_calls_it_off(database: Database,
     # what stays can still be taken back by hand
     undo(database, kept["deed_id"], OLGA, "", clock)
     assert queue(database, "Q")["status"] == "online"
+
+
+def test_real_test_jobs_reach_a_queue_that_is_drained_until_they_finish_and_end_that(
+    database: Database, clock: HeldClock
+) -> None:
+    make_queue(database, "Q")
+    do(database, "drain", OLGA, clock, {"until": "tests:2"}, queues=["Q"])
+    work = submit(database, 1, queue="", user="alice")
+    broker(database)
+    assert status_of(database, work[0]) == "defined"  # no other work comes
+    for done in range(2):
+        # the automaton of test jobs has nothing to say here, however they end
+        assert judge_queues(database, QueueTestSettings(successes=1)) == []
+        assert queue(database, "Q")["status"] == "test", done
+        for panda_id in start(database, 1, queue="Q", prod_source_label="test"):
+            report_finished(database, panda_id)
+        add_up(database)
+        DeedReverter(database, clock).cycle()
+    assert (queue(database, "Q")["status"], queue(database, "Q")["status_set_by"]) == ("online", "")
