@@ -31,6 +31,8 @@ KINDS = {
 
 _SHOWN_TARGETS = 12
 _OUTDATED = "preview_outdated"
+_TO_BE_SEEN = ("stranded", "refused", "still_failing", "of_others", "open_incidents", "unknown")
+"""Consequences that people might not have thought of."""
 
 
 @dataclass
@@ -160,6 +162,9 @@ def _parameters(action: str, until: str | None, tests: int | None, who: str | No
         return {"input": "again"} if again else {}
     if tests is not None:
         return {"until": f"tests:{tests}"}
+    if until is None and action == "drain":
+        remedy = "--until 18:00 (UTC), 2h, an ISO time or never, or --tests 20: until so many test jobs have finished"
+        raise Usage("a drained queue is given back when?", field="--until", remedy=remedy)
     return {"until": until} if until is not None else {}
 
 
@@ -184,6 +189,7 @@ def _typed(wanted: int) -> str:
     try:
         return input(f"type {wanted} to go on: ").strip().replace(",", "")
     except EOFError:
+        typer.echo()
         remedy = "scripts say --yes, or --preview and later --confirm TOKEN"
         raise ClientError("nobody answered: nothing was done", remedy=remedy) from None
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
 from pandascope.cli.rendering import age, console, facts, footer, heading, number, plain, print_json, table
-from pandascope.cli.until import clock_words, end_words
+from pandascope.cli.until import clock_words, end_words, moment_words
 
 _SHOWN_TARGETS = 40
 _STATES = {"done": "green", "partly": "yellow", "failed": "red", "executing": "cyan"}
@@ -86,7 +86,7 @@ def tell_deed(terminal: Console, deed: Mapping[str, Any]) -> None:
     if deed["state"] == "executing":
         terminal.print(Text(f"it goes on in the background; `panda deeds {number_}` shows how far it is", style="dim"))
     elif deed.get("can_be_undone"):
-        until = f" (it takes itself back: {_revert(deed)})" if deed["revert_state"] == "waiting" else ""
+        until = f"; by itself it goes back {_revert(deed)}" if deed["revert_state"] == "waiting" else ""
         terminal.print(Text(f"next: panda undo {number_} takes it back{until}", style="dim"))
 
 
@@ -122,7 +122,7 @@ def _show(terminal: Console, document: Mapping[str, Any]) -> None:
 def _parameters(parameters: Mapping[str, Any]) -> str:
     if "until_kind" in parameters:
         return f"until {end_words(str(parameters['until_kind']), str(parameters.get('until') or ''))}"
-    return ", ".join(f"{plain(name)} {plain(value)}" for name, value in parameters.items() if value not in (None, ""))
+    return ", ".join(f"{plain(name)} {moment_words(value)}" for name, value in parameters.items() if value)
 
 
 def _end(deed: Mapping[str, Any]) -> str:

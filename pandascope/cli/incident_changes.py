@@ -93,7 +93,8 @@ def told(terminal: Console, rows: list[dict[str, Any]]) -> None:
         whose = f" with {plain(row['owner'])}" if row["owner"] else ""
         asked = f", {plain(row['assigned_to'])} is asked" if row["assigned_to"] else ""
         held = f", held by {plain(row['held_by'])}" if row["held_by"] and row["state"] != "silenced" else ""
-        line = Text.assemble(f"incident {row['incident_id']} is ", state(row["state"]), f"{whose}{asked}{held}: ")
+        named = (f"incident {row['incident_id']} is ", state(row["state"]), ", ", state(row["severity"]))
+        line = Text.assemble(*named, f"{whose}{asked}{held}: ")
         terminal.print(line + plain(row["title"]), soft_wrap=True)
         if "silence" in row:
             silence = row["silence"]

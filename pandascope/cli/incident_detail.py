@@ -71,8 +71,9 @@ def _verdict(terminal: Console, document: Mapping[str, Any]) -> None:
     shown = [one for one in verdict["document"].get("dimensions") or [] if isinstance(one, dict)][:5]
     rows = [_standing(one) for one in shown if one.get("value") not in (None, "")]
     if rows:
-        columns = ("by", "most of it in", ">of these failures", ">of all that ended", ">score", "~")
-        terminal.print(table(columns, rows))
+        columns = ("by", "most of it in", ">of these failures", ">of all that ended", ">score", "~but")
+        kept = len(columns) if any(row[-1] for row in rows) else -1
+        terminal.print(table(columns[:kept], [row[:kept] for row in rows]))
 
 
 def _standing(one: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -96,11 +97,11 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
         if row[f"{thing}_count"]
     ]
     slots = f", {100 * row['slot_share']:.0f} % of the running cores" if row["slot_share"] else ""
-    failing = " ".join(plain(one) for one in (row["step"], row["error_class"]) if one)
-    by_rule = f" ({plain(row['rule_name'])})" if row["rule_name"] else ""
+    named = (("step", row["step"]), ("class", row["error_class"]))
+    failing = ", ".join(f"{name} {plain(value)}" for name, value in named if value)
     return {
         "seen": f"first {age(row['first_seen'])} ago, last {age(row['last_seen'])} ago",
-        "opened": f"by {plain(row['opened_by'])}{by_rule}" if row["opened_by"] else "",
+        "opened": f"by {plain(row['opened_by'])}" if row["opened_by"] else "",
         "hit": ", ".join(hit) + retried,
         "lost": f"{row['lost_core_s'] / 3600:.2f} core-hours{slots}",
         "failing": failing,
@@ -161,7 +162,7 @@ def _parts(terminal: Console, document: Mapping[str, Any]) -> None:
         terminal.print(table((">id", "severity", "state", "queue", "~what"), below))
     if document["silences"]:
         terminal.print(heading("silences"))
-        terminal.print(silence_table(document["silences"]))
+        terminal.print(silence_table(document["silences"], of_one=True))
     if document["previous"]:
         terminal.print(heading("it was here before"))
         previous = [

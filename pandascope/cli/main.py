@@ -39,6 +39,7 @@ COMMANDS = (
     Entry("undo", "pandascope.cli.undo", "Take back what was done.", WATCH),
     Entry("deeds", "pandascope.cli.deeds", "List what people did, and what became of it.", WATCH),
     Entry("silences", "pandascope.cli.silences", "List and end silences; silence by filters.", WATCH),
+    Entry("alarms", "pandascope.cli.alarms", "See, try and edit the rules that open incidents.", WATCH),
     Entry("notices", "pandascope.cli.notices", "See and edit where changes of incidents are told.", WATCH),
     Entry("shift", "pandascope.cli.shift", "The shift log: notes, and the handover that both sign.", WATCH),
     Entry("audit", "pandascope.cli.audit", "List who did what, with before and after.", WATCH),

@@ -92,27 +92,25 @@ def end(
         console().print(Text(f"silence {row['silence_id']} is over{_left(row)}"), soft_wrap=True)
 
 
-def silence_table(rows: list[dict[str, Any]]) -> Any:
-    """Silences as a table, in the order given."""
-    columns = (">silence", "of", "until", ">for", ">since then", "who", "~why", "~what")
-    return table(
-        columns,
-        [
-            (
-                row["silence_id"],
-                _subject(row),
-                Text(f"over: {plain(row['end_reason'])}", style="dim")
-                if row["end_time"]
-                else end_words(row["until_kind"], row["until_time"]),
-                duration(row["age_s"]),
-                _growth(row),
-                row["who"],
-                row["reason"],
-                Text.assemble(state(row["severity"]), f" {plain(row['title'])}") if row["incident_id"] else "",
-            )
-            for row in rows
-        ],
-    )
+def silence_table(rows: list[dict[str, Any]], *, of_one: bool = False) -> Any:
+    """Silences as a table, in the order given; `of_one`: all of one incident, which is not named then."""
+    columns = (">silence", "until", ">for", ">since then", "who", "~why", "of", "~what")
+    shown = [
+        (
+            row["silence_id"],
+            Text(f"over: {plain(row['end_reason'])}", style="dim")
+            if row["end_time"]
+            else end_words(row["until_kind"], row["until_time"]),
+            duration(row["age_s"]),
+            _growth(row),
+            row["who"],
+            row["reason"],
+            _subject(row),
+            Text.assemble(state(row["severity"]), f" {plain(row['title'])}") if row["incident_id"] else "",
+        )
+        for row in rows
+    ]
+    return table(columns[:-2], [row[:-2] for row in shown]) if of_one else table(columns, shown)
 
 
 def silence_words(row: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pandascope.cli.rendering import plain
 from pandascope.errors import Usage
 
 REASONS = ("shift", "doubles", "second_queue", "fixed")
@@ -22,6 +23,7 @@ Until = Annotated[
     ),
 ]
 
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?: ?UTC)?", re.IGNORECASE)
 
 
@@ -67,3 +69,9 @@ def clock_words(time: str | None) -> str:
     moment = datetime.fromisoformat(time).astimezone(UTC)
     today = datetime.now(UTC).date()
     return f"{moment:%H:%M} UTC" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def moment_words(value: object) -> str:
+    """A value of a deed's parameters: a moment as people read it, anything else as it is."""
+    text = plain(value)
+    return clock_words(text) if _MOMENT.fullmatch(text) else text
