@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from api.counted_questions import CountedQuestions
 from api.stream_filters import IncidentFilters
 from core.database import Database
 from core.errors import PandaError, Unavailable
@@ -114,8 +115,14 @@ class ChangeHub:
         self._was_tried = threading.Event()
         self._is_away = False
         self.filters = IncidentFilters(database)
+        self.counted = CountedQuestions(database)
         self.resync_count = 0
         """How often a reader was told to read everything anew."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last signal that was heard."""
+        return self._seq or 0
 
     @property
     def reader_count(self) -> int:

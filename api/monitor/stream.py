@@ -8,7 +8,8 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from urllib.parse import unquote
 
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
+from api.counted_questions import CountedTopic, ReaderCounts, counted_topic
 from api.identity.access import Access
 from api.live import ChangeHub, Closed, Resync, Subscription
 from api.operations import Context, operation
@@ -71,12 +73,28 @@ class _Reader:
 
     hub: ChangeHub
     topics: frozenset[str]
+    """Whose changes it hears; empty: of everything, or of nothing when it only watches counts."""
+    counts: tuple[CountedTopic, ...]
     since: int | None
     incidents: IncidentFilter | None
     clock: Clock
 
+    @property
+    def hears_changes(self) -> bool:
+        """Whether it wants events of changes."""
+        return bool(self.topics) or not self.counts
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The topics whose signals it needs; empty: all. With a filter that is known only when it is asked."""
+        if self.incidents is not None or not self.hears_changes:
+            return frozenset() if self.hears_changes else frozenset(topic.page for topic in self.counts)
+        return self.topics | {topic.page for topic in self.counts} if self.topics else self.topics
+
     async def heard(self, signal: Signal) -> list[str]:
         """The topics of a signal that the reader cares for, in order."""
+        if not self.hears_changes:
+            return []
         found = signal.topics
         if self.incidents is not None:
             try:
@@ -89,22 +107,22 @@ class _Reader:
 @operation("GET", "/api/monitor/stream", access=Access.READER)
 async def stream(context: Context, request: Request, query: StreamQuery) -> StreamingResponse:
     """Server-sent events: which topics changed, as it happens. Without topics: all of them."""
-    topics = _topics(query.topics)
+    clock, hub = context.services.clock, context.services.live
+    topics, counts = _topics(query.topics, clock())
     since = _since(request.headers.get("last-event-id") or query.since)
-    hub = context.services.live
-    chosen = IncidentFilter(query.filter, context.services.clock(), hub.filters) if query.filter else None
+    chosen = IncidentFilter(query.filter, clock(), hub.filters) if query.filter else None
+    hub.counted.check_room(counts)
     hub.check_room()
     await run_in_threadpool(hub.start)
     if chosen is not None:
         await run_in_threadpool(chosen.begin)
-    reader = _Reader(hub, topics, since, chosen, context.services.clock)
+    reader = _Reader(hub, topics, counts, since, chosen, clock)
     return _EventStream(_events(reader), media_type="text/event-stream", headers=_HEADERS)
 
 
 async def _events(reader: _Reader) -> AsyncIterator[bytes]:
     hub, clock = reader.hub, reader.clock
-    # with a filter the topics are found only when it is asked
-    with hub.subscribed(frozenset() if reader.incidents else reader.topics) as subscription:
+    with hub.counted.watched(reader.counts), hub.subscribed(reader.needed) as subscription:
         # a reader that resumes has not heard yet what it missed, so its number stays where it was
         yield b"retry: 2000\n\n" + _heartbeat(subscription.seq if reader.since is None else reader.since, clock)
         last_heartbeat = time.monotonic()
@@ -112,14 +130,21 @@ async def _events(reader: _Reader) -> AsyncIterator[bytes]:
             for text in await _missed(reader, subscription, reader.since):
                 yield text
         known = subscription.seq
+        counts = ReaderCounts(hub.counted, reader.counts, known)
         while True:
-            event = await subscription.next(last_heartbeat + HEARTBEAT_S - time.monotonic())
+            wake = min(last_heartbeat + HEARTBEAT_S, counts.next_due())
+            event = await subscription.next(wake - time.monotonic())
             if isinstance(event, Closed):
                 return
             if isinstance(event, Resync):
+                counts.changed(None, subscription.seq)
                 yield _resync(reader, subscription.seq, event.reason)
-            elif isinstance(event, Signal) and event.seq > known and (topics := await reader.heard(event)):
-                yield _change(event, topics)
+            elif isinstance(event, Signal) and event.seq > known:
+                counts.changed(event.topics, event.seq)
+                if topics := await reader.heard(event):
+                    yield _change(event, topics)
+            for answer in await counts.answers(lambda: hub.seq, clock):
+                yield _text("counts", answer, subscription.seq)
             if time.monotonic() >= last_heartbeat + HEARTBEAT_S:
                 last_heartbeat = time.monotonic()
                 yield _heartbeat(subscription.seq, clock)
@@ -136,6 +161,8 @@ async def _missed(reader: _Reader, subscription: Subscription, since: int) -> li
     subscription.seq = max([subscription.seq, *(signal.seq for signal in signals)])
     # what left a filter meanwhile nobody knows any more: of the past every change of an incident is told
     wanted = reader.topics
+    if not reader.hears_changes:
+        return []
     found = [(signal, topics) for signal in signals if (topics := _shortened(_of(signal, wanted), wanted))]
     if len(found) > _MERGED_FROM and signals[0].time < reader.clock() - _MERGED_AFTER:
         last = found[-1][0]
@@ -180,13 +207,21 @@ def _text(name: str, data: dict[str, object], seq: int) -> bytes:
     return f"{number}event: {name}\ndata: ".encode() + encode(data) + b"\n\n"
 
 
-def _topics(text: str) -> frozenset[str]:
-    topics = frozenset(topic for topic in text.split(",") if topic)
-    for topic in topics:
-        if not _TOPIC.fullmatch(topic):
-            remedy = f"{', '.join(_PLAIN)}, job:<id>, incident:<id>, task:<id>, queue:<name>, separated by commas"
+def _topics(text: str, now: datetime) -> tuple[frozenset[str], tuple[CountedTopic, ...]]:
+    """The topics whose changes are heard, and the counts that are watched."""
+    plain, counts = set(), []
+    for topic in dict.fromkeys(topic for topic in text.split(",") if topic):
+        # the filter of a count is encoded once more, so that its commas are its own
+        counted = counted_topic(unquote(topic), now)
+        if counted is not None:
+            counts.append(counted)
+        elif _TOPIC.fullmatch(topic):
+            plain.add(topic)
+        else:
+            others = "job:<id>, incident:<id>, task:<id>, queue:<name>, counts:<page>?<filter>"
+            remedy = f"{', '.join(_PLAIN)}, {others}, separated by commas"
             raise InvalidInput(f"there is no topic {topic[:40]!r}", field="topics", remedy=remedy)
-    return topics
+    return frozenset(plain), tuple(counts)
 
 
 def _since(text: str) -> int | None:

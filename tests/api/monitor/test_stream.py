@@ -8,9 +8,11 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,12 +20,13 @@ import uvicorn
 
 from api import live
 from api.app import create_app
+from api.counted_questions import CountedQuestions, counted_topic
 from api.live import QUEUE_SIZE, Closed, Resync, Subscription
 from core.agents.emitter import ChangeEmitter
 from core.configuration import Settings
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
-from core.errors import Unavailable
+from core.errors import InvalidInput, Unavailable
 from core.monitor.signals import Signal
 from pandascope.events import EventParser
 from tests.support.system import eventually
@@ -213,6 +216,59 @@ def test_a_filter_lets_through_the_incidents_it_finds_and_those_that_leave_it(ad
     assert second["seq"] == first["seq"] + 2
 
 
+def test_counts_of_a_page_come_at_once_and_when_it_changed(address, database, emitter):
+    incident(database, emitter, 1, "critical")
+    topic = quote("counts:incidents?severity=critical%7Cerror", safe="")
+    with (
+        reading(address, f"/api/monitor/stream?topics={topic}") as counts_only,
+        reading(address, f"/api/monitor/stream?topics=incidents,{topic}") as both,
+    ):
+        first = counts_only.next("counts", "change")
+        assert (first["topic"], first["count"], first["exact"]) == (
+            "counts:incidents?severity=critical|error",
+            1,
+            True,
+        )
+        assert {"value": "critical", "count": 1}.items() <= first["counts"]["severity"][0].items()
+        assert both.next("counts")["count"] == 1
+        incident(database, emitter, 2, "error")
+        incident(database, emitter, 3, "warning")
+        seq = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")["seq"]
+        second = counts_only.next("counts", "change")
+        assert (second["event"], second["count"]) == ("counts", 2) and second["seq"] in (seq, seq - 1)
+        assert both.next("change")["topics"] == ["incidents"]
+        assert both.next("counts")["count"] == 2
+
+
+def test_counts_that_nobody_watches_are_forgotten_and_those_of_many_are_asked_once(shared_database):
+    questions = CountedQuestions(shared_database)
+    topic = counted_topic("counts:jobs?job_status=failed", datetime.now(UTC))
+
+    async def scenario():
+        clock = lambda: datetime.now(UTC)  # noqa: E731
+        answers = await asyncio.gather(*(questions.answer(topic, 7, lambda: 9, clock) for _ in range(20)))
+        assert all(one is answers[0] for one in answers) and answers[0]["seq"] == 9
+        assert await questions.answer(topic, 9, lambda: 9, clock) is answers[0]
+        later = await questions.answer(topic, 10, lambda: 10, clock)
+        assert later is not answers[0] and questions.due(topic) > time.monotonic()
+
+    with questions.watched([topic]), questions.watched([topic]):
+        asyncio.run(scenario())
+    assert not questions._known and not questions._watched
+
+
+def test_a_process_watches_only_so_many_counts(shared_database):
+    questions = CountedQuestions(shared_database)
+    now = datetime.now(UTC)
+    many = [counted_topic(f"counts:jobs?jedi_task_id={number}", now) for number in range(50)]
+    one_more = counted_topic("counts:tasks", now)
+    with questions.watched(many):
+        questions.check_room(many[:5])
+        with pytest.raises(InvalidInput):
+            questions.check_room([one_more])
+    questions.check_room([one_more])
+
+
 def test_more_readers_than_a_process_holds_are_sent_away_for_a_moment(address, monkeypatch):
     monkeypatch.setattr(live, "MOST_READERS", 1)
     with reading(address) as reader:
@@ -254,6 +310,8 @@ def _open_hubs():
     [
         *(("topics=colours", "topics"), ("topics=job:x", "topics"), ("since=-1", "since")),
         *(("filter=colour%3Dred", "colour"), ("filter=code%3Dx", "code")),
+        *(("topics=counts:colours", "topics"), ("topics=counts:jobs%3Fcolour%3Dred", "colour")),
+        ("topics=" + ",".join(f"counts:jobs%3Fjedi_task_id%3D{number}" for number in range(6)), "topics"),
     ],
 )
 def test_what_is_no_topic_or_number_is_refused_by_name(address, query, field):
