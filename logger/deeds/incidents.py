@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.database import Row, Transaction
 from core.errors import PandaError, UnknownObject
 from core.monitor.reading import read
 from core.states import IncidentState
+from core.text import clean
 from core.wording import are, counted, moment
 from logger import life
 from logger.deeds.base import (
@@ -32,12 +34,13 @@ from logger.deeds.selecting import check_size, refuse_others, where_of
 from logger.deeds.silencing import end_live_silence, revive_silence, silence_incident, take_back_silence
 from logger.life import Act
 from logger.selecting import INCIDENT_GRAMMAR, IS_SHOWN
+from logger.texts import one_line
 
 MOST_INCIDENTS = 2000
 
 # primary key, or ix_incidents_shown; locked as the fold locks them, so that neither waits for the other for ever
 _INCIDENTS = f"""
-SELECT incident_id, state, owner, assigned_to, change_seq, fingerprint FROM incidents
+SELECT incident_id, state, owner, assigned_to, change_seq, fingerprint, merged_into FROM incidents
 WHERE {IS_SHOWN} AND {{where}} ORDER BY fingerprint, incident_id LIMIT %(most)s
 """
 # primary key, in the order of the fold
@@ -72,7 +75,13 @@ _ROUTES = "SELECT count(*) AS count FROM notice_routes WHERE is_active"
 _FIXED = ("incident_id", "fingerprint", "change_seq", "computing_site")
 """Of the row that `life` reads, what no deed changes."""
 _TIMES = frozenset({"acknowledged_time", "resolved_time", "opened_time"})
-_LIVING = frozenset({IncidentState.OPEN, IncidentState.REOPENED, IncidentState.ACKNOWLEDGED, IncidentState.SILENCED})
+ENDINGS = {
+    "fixed": "fixed",
+    "not_a_problem": "not a problem",
+    "duplicate": "a duplicate",
+    "moved": "followed up elsewhere",
+}
+"""Why a person resolves an incident, as the direct call has it (logger/decisions.py)."""
 
 
 class IncidentWork:
@@ -190,17 +199,32 @@ def _change(transaction: Transaction, deed: DeedRow, row: Row) -> Row:
         ended = end_live_silence(transaction, incident_id, deed.who, f"{deed.action} by {deed.who}", deed.now)
     noted: Row = {} if ended is None else {"silence_ended": ended}
     if deed.action == "assign":
-        life.touch(transaction, incident_id, act, deed.now, "assigned", assigned_to=str(deed.parameters["who"]))
+        who = one_line(str(deed.parameters["who"]), 200).strip()
+        told = replace(act, comment=": ".join(filter(None, (who or "nobody", act.comment))))
+        life.touch(transaction, incident_id, told, deed.now, "assigned" if who else "", assigned_to=who)
     elif deed.action == "silence":
         noted["silence_begun"] = silence_incident(transaction, incident_id, deed.parameters, act, deed.now)
-    elif deed.action == "acknowledge" and state is IncidentState.ACKNOWLEDGED:
-        columns = {"owner": deed.who, "acknowledged_time": deed.now}
-        life.touch(transaction, incident_id, act, deed.now, "acknowledged", **columns)
+    elif deed.action == "acknowledge":
+        _acknowledge(transaction, row, state, act, deed.now)
+    elif deed.action == "resolve":
+        words = (ENDINGS.get(str(deed.parameters.get("ending", "")), ""), act.comment)
+        said = replace(act, comment=": ".join(filter(None, words)))
+        life.change(transaction, incident_id, IncidentState.RESOLVED, said, deed.now)
     else:
-        again = IncidentState.REOPENED if state is IncidentState.RESOLVED else IncidentState.OPEN
-        target = {"acknowledge": IncidentState.ACKNOWLEDGED, "resolve": IncidentState.RESOLVED}.get(deed.action, again)
-        life.change(transaction, incident_id, target, act, deed.now)
+        target = IncidentState.REOPENED if state is IncidentState.RESOLVED else IncidentState.OPEN
+        held: dict[str, Any] = {"held_by": clean(act.who, 200)} if state is IncidentState.SILENCED else {}
+        life.change(transaction, incident_id, target, act, deed.now, **held)
     return noted
+
+
+def _acknowledge(transaction: Transaction, row: Row, state: IncidentState, act: Act, now: datetime) -> None:
+    """Take an incident, also from somebody else; one that a central trouble explained stands for itself from then on."""
+    if state is IncidentState.ACKNOWLEDGED:
+        columns: dict[str, Any] = {"owner": clean(act.who, 200), "acknowledged_time": now, "inhibited_by": None}
+        life.touch(transaction, row["incident_id"], act, now, "acknowledged", **columns)
+        return
+    free: dict[str, Any] = {"held_by": ""} if state is IncidentState.SILENCED else {}
+    life.change(transaction, row["incident_id"], IncidentState.ACKNOWLEDGED, act, now, inhibited_by=None, **free)
 
 
 def _act(deed: DeedRow) -> Act:
@@ -249,6 +273,8 @@ def _refusal(row: Row, action: str, actor: Actor) -> str:
     """Why an incident in this state is left alone by the action; empty when it is not."""
     state = IncidentState(row["state"])
     if state is IncidentState.RESOLVED:
+        if action == "reopen" and row["merged_into"] is not None:
+            return f"is part of incident {row['merged_into']}"
         return "" if action == "reopen" else "is resolved"
     if action == "reopen":
         return "is open" if state in (IncidentState.OPEN, IncidentState.REOPENED) else ""

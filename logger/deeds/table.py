@@ -41,6 +41,12 @@ class SilenceParameters(Parameters):
     until: str = Field("", max_length=40)
 
 
+class ResolveParameters(Parameters):
+    """Why it is over; empty: as the reason of the deed says."""
+
+    ending: Literal["", "fixed", "not_a_problem", "duplicate", "moved"] = ""
+
+
 class KillParameters(Parameters):
     """What becomes of the input of the jobs: cancelled until somebody retries the task, or given to other jobs."""
 
@@ -147,7 +153,14 @@ ACTIONS: dict[str, Action] = {
             "end of the silence, the state before",
             SilenceParameters,
         ),
-        Action("resolve", "incident", OPERATOR, "say that the trouble is over", "the state and owner before"),
+        Action(
+            "resolve",
+            "incident",
+            OPERATOR,
+            "say that the trouble is over",
+            "the state and owner before",
+            ResolveParameters,
+        ),
         Action("reopen", "incident", OPERATOR, "say that it is not over", "the state and owner before"),
         Action(
             "kill",
