@@ -2,7 +2,7 @@
 
     /   /jobs/?job_status=failed&hours=6   /job/17/   /job/17/log/?name=payload.stderr&line=12
     /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /shares/   /users/
-    /rules/   /system/
+    /rules/   /system/   /silences/   /alarms/   /shift/   /shift/3/   /notices/   /audit/
 
 Knows nothing of what a page shows. A full URL, with or without the monitor's prefix, means the same page.
 """
@@ -38,6 +38,13 @@ class Page(StrEnum):
     USERS = "users"
     RULES = "rules"
     SYSTEM = "system"
+    SILENCES = "silences"
+    ALARMS = "alarms"
+    SHIFTS = "shifts"
+    """The running shift and those before it; one of them is SHIFT."""
+    SHIFT = "shift"
+    NOTICES = "notices"
+    AUDIT = "audit"
 
 
 PATHS: dict[Page, str] = {
@@ -54,6 +61,12 @@ PATHS: dict[Page, str] = {
     Page.USERS: "/users/",
     Page.RULES: "/rules/",
     Page.SYSTEM: "/system/",
+    Page.SILENCES: "/silences/",
+    Page.ALARMS: "/alarms/",
+    Page.SHIFTS: "/shift/",
+    Page.SHIFT: "/shift/{number}/",
+    Page.NOTICES: "/notices/",
+    Page.AUDIT: "/audit/",
 }
 _PATTERNS = {page: re.compile(path.replace("{number}", "([0-9]{1,18})")) for page, path in PATHS.items()}
 
