@@ -129,9 +129,11 @@ def _send_from_all(stack: Stack, name: str, share: float, arguments: argparse.Na
         )
     for process in processes:
         process.start()
-    sent = [queue.get() for _ in processes]
+    sent = [queue.get(timeout=arguments.seconds + 120) for _ in processes]
     for process in processes:
         process.join()
+    if failed := [one for one in sent if isinstance(one, str)]:
+        raise RuntimeError(failed[0])
     return sent
 
 
@@ -202,12 +204,13 @@ def _send(
         connection.request("POST", "/api/logger/records", head + body + b"]}", headers)
         answer = connection.getresponse()
         said = json.loads(answer.read())
-        if answer.status == 429:
+        if answer.status in (429, 503):
             sent.refused += 1
             time.sleep(float(answer.headers["Retry-After"]))
             continue
         if answer.status != 200 or said["accepted"] != len(batch):
-            raise RuntimeError(f"{answer.status}: {said}")
+            queue.put(f"{answer.status}: {said}")
+            return
         sent.latencies_s.append(time.perf_counter() - asked)
         sent.accepted += len(batch)
         sent.errors += sum(is_error for _, is_error in batch)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from logger.events import Event, short_title
 from logger.records import Record
 from logger.rules import RuleRow, record_event
+from logger.rules.parameters import RecordParameters
 
 LOOKED_AT = 3
 """So many alike are looked at in full; while they agree, the others are taken for the same."""
@@ -44,6 +45,7 @@ class Classifier:
     def __init__(self) -> None:
         self._kinds: OrderedDict[int, _Kind] = OrderedDict()
         self._rules: Hashable = None
+        self._by_queue = False
         self._lock = threading.Lock()
 
     def event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
@@ -62,12 +64,13 @@ class Classifier:
         return event
 
     def _kind(self, rules: Sequence[RuleRow], record: Record) -> _Kind:
-        key = hash(_alike(record))
         version = tuple((rule.rule_id, rule.version) for rule in rules)
         with self._lock:
             if version != self._rules:
                 self._kinds.clear()
                 self._rules = version
+                self._by_queue = any(_selects_by_queue(rule) for rule in rules)
+            key = hash(_alike(record, self._by_queue))
             kind = self._kinds.pop(key, None) or _Kind()
             self._kinds[key] = kind
             if len(self._kinds) > _MOST_KINDS:
@@ -75,13 +78,18 @@ class Classifier:
             return kind
 
 
-def _alike(record: Record) -> Hashable:
+def _selects_by_queue(rule: RuleRow) -> bool:
+    return isinstance(rule.limits, RecordParameters) and bool(rule.limits.queues)
+
+
+def _alike(record: Record, by_queue: bool) -> Hashable:
     """What makes the answer of the rules: all that they select by, and the message with its own names and without the
     values of its numbers. Names count by their places: taken out of a message they leave others behind."""
     message = record.message
     return (
         *(record.component, record.name, record.level, record.code, record.kind, record.fingerprint, record.step),
-        *(record.error_class, record.computing_site, record.panda_id is None, message.translate(_DIGITS)),
+        *(record.error_class, record.computing_site if by_queue else "", record.panda_id is None),
+        *(message.translate(_DIGITS), _places(message, record.computing_site)),
         *(tuple(_TELLING.findall(message)), _places(message, record.host), _places(message, record.user_name)),
         _places(message, record.host.rsplit("@", 1)[-1].split(".", 1)[0]),
         *(_places(message, str(record.panda_id or "")), _places(message, str(record.jedi_task_id or ""))),

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg2.errors
+
 from core.clock import Clock, utc_now
 from core.database import Database, Transaction
 from core.dispatch.coalescing import Coalescer
@@ -37,6 +39,7 @@ _MOST_REASONS = 20
 _BATCHES_TOGETHER = 64
 _RECORDS_TOGETHER = MAX_BATCH
 _MOST_SOURCES = 10_000
+_DEADLOCKS_IN_A_ROW = 3
 
 OURSELVES = Sender("logger", roles=frozenset({"admin"}))
 """Who sends the records that the store itself writes."""
@@ -202,7 +205,7 @@ class RecordIngest:
         answers: list[Ingested | Exception] = []
         for part in _parts(group):
             try:
-                answers += self._store_together(part)
+                answers += self._store_at_last(part)
             except Exception as error:  # noqa: BLE001  (handed to the callers, in their own threads)
                 is_of_one = len(part) > 1 and not isinstance(error, Unavailable)
                 answers += [self._store_alone(prepared) for prepared in part] if is_of_one else [error] * len(part)
@@ -210,9 +213,20 @@ class RecordIngest:
 
     def _store_alone(self, prepared: _Prepared) -> Ingested | Exception:
         try:
-            return self._store_together([prepared])[0]
+            return self._store_at_last([prepared])[0]
         except Exception as error:  # noqa: BLE001  (as above)
             return error
+
+    def _store_at_last(self, group: Sequence[_Prepared]) -> list[Ingested]:
+        """PostgreSQL ends one of two transactions that wait for each other; what it undid is done again, from the start."""
+        for _ in range(_DEADLOCKS_IN_A_ROW):
+            try:
+                return self._store_together(group)
+            except Unavailable as error:
+                if not isinstance(error.__cause__, psycopg2.errors.DeadlockDetected):
+                    raise
+                log.info("two processes waited for each other's incidents; the records are stored again")
+        return self._store_together(group)
 
     def _store_together(self, group: Sequence[_Prepared]) -> list[Ingested]:
         now = self._clock()

@@ -67,6 +67,17 @@ def test_a_rule_that_changed_is_asked_again(looks: list[str]) -> None:
     assert len(looks) == LOOKED_AT + 1
 
 
+def test_queues_are_alike_unless_a_rule_selects_by_them(looks: list[str]) -> None:
+    said = [read("disk 7 is slow", computing_site=f"SITE{number}") for number in range(20)]
+    classifier = Classifier()
+    assert {event.computing_site for one in said if (event := classifier.event(RULES, one))} == {
+        f"SITE{n}" for n in range(20)
+    }
+    assert len(looks) == LOOKED_AT
+    choosy = (replace(RULES[0], version=3, limits=RecordParameters(queues="SITE1|SITE2")),)
+    assert [one.computing_site for one in said if classifier.event(choosy, one)] == ["SITE1", "SITE2"]
+
+
 def test_what_is_alike_and_told_apart_by_the_rules_is_always_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_parity(rules: Sequence[RuleRow], said: Record) -> Event | None:
         return record_event(rules, said) if said.message.endswith(("0", "2", "4", "6", "8")) else None

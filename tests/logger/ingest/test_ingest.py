@@ -288,3 +288,26 @@ def test_a_rule_that_operators_changed_decides_what_a_trouble_is(database: Datab
     forget(database)
     ingest.submit(read_batch([record(level="WARNING")]), SITE)
     assert [row["record_count"] for row in incidents(database)] == [1]
+
+
+def test_records_that_a_deadlock_undid_are_stored_all_the_same(
+    database: Database, ingest: RecordIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another transaction holds the incident of one trouble and waits for that of the other."""
+    first, second = record("alpha broke", component="a"), record("omega broke", component="b")
+    ingest.submit(read_batch([first, second]), SITE)
+    one, two = sorted(row["fingerprint"] for row in incidents(database))
+    lock = "SELECT 1 FROM incidents WHERE fingerprint = %(key)s FOR UPDATE"
+    with database.transaction() as other:
+        other.execute("SELECT set_config('deadlock_timeout', '60s', true)")  # it is the other's lot
+        other.fetch(lock, {"key": two})
+        stored: list[int] = []
+        thread = threading.Thread(target=lambda: stored.append(ingest.submit(read_batch([first, second]), SITE).accepted))
+        thread.start()
+        waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted"
+        while database.fetch(waiting) == [{"n": 0}]:
+            pass
+        other.fetch(lock, {"key": one})
+    thread.join()
+    assert stored == [2]
+    assert [row["record_count"] for row in incidents(database)] == [2, 2]
