@@ -62,18 +62,22 @@ _BACKS_OFF = """
 SELECT 1 FROM incident_notices
 WHERE state = 'waiting' AND route_id = %(route_id)s AND attempts > 0 AND next_try_time > %(now)s LIMIT 1
 """
-# ix_incident_notices_due, uq_incident_changes, primary key of incidents; what was decided of the change before
+# ix_incident_notices_due, uq_incident_changes, primary key of incidents; `was_told`: whether
+# anything of it was since it last ended, null when there was nothing to tell
 _DUE = f"""
 SELECT n.notice_id, n.change_seq, n.attempts, n.message_id, n.created_time, c.what, c.time, c.who, c.reason,
        c.previous_state, c.state AS state_then, i.inhibited_by, i.verdict_time, {_OF_INCIDENT},
-       before.state AS before
+       since.was_told
 FROM incident_notices n
 JOIN incident_changes c ON c.incident_id = n.incident_id AND c.change_seq = n.change_seq
 JOIN incidents i ON i.incident_id = n.incident_id
-LEFT JOIN LATERAL (
-    SELECT b.state FROM incident_notices b
-    WHERE b.route_id = n.route_id AND b.incident_id = n.incident_id AND b.change_seq < n.change_seq
-    ORDER BY b.change_seq DESC LIMIT 1) before ON true
+CROSS JOIN LATERAL (
+    SELECT bool_or(b.state <> 'suppressed') AS was_told FROM incident_notices b
+    WHERE b.route_id = n.route_id AND b.incident_id = n.incident_id AND b.change_seq < n.change_seq AND b.state <> 'waiting'
+      AND b.change_seq > coalesce((
+          SELECT max(r.change_seq) FROM incident_notices r
+          WHERE r.route_id = n.route_id AND r.incident_id = n.incident_id AND r.change_seq < n.change_seq
+            AND r.change = 'resolved'), 0)) since
 WHERE n.state = 'waiting' AND n.route_id = %(route_id)s AND n.next_try_time <= %(now)s
 ORDER BY c.change_id LIMIT {_MOST_DUE} FOR UPDATE OF n
 """
@@ -228,18 +232,18 @@ def _told(transaction: Transaction, route: Row, rows: Sequence[Row], now: dateti
     routes = active_routes(transaction)
     queues = _queues(transaction, routes, sorted({row["incident_id"] for row in rows}))
     told, quiet, early = [], {}, []
-    before: dict[int, bool] = {}
+    before: dict[int, bool | None] = {}
     for row in rows:
         incident_id = row["incident_id"]
-        was_quiet = before.get(incident_id, row["before"] == "suppressed")
+        was_told = before.get(incident_id, row["was_told"])
         heard = heard_by(routes, row["what"], row, queues.get(incident_id, ()))
         if _awaits_verdict(routes, route, row, now):
             early.append(row["notice_id"])
             continue
-        reason = _why_quiet(row, was_quiet=was_quiet)
+        reason = _why_quiet(row, was_quiet=was_told is False)
         if not reason and all(one["route_id"] != route["route_id"] for one in heard):
             reason = "it matches no more, or a route before this one is final"
-        before[incident_id] = bool(reason)
+        before[incident_id] = None if row["what"] == "resolved" else bool(was_told) or not reason
         if reason:
             quiet[row["notice_id"]] = reason
         else:

@@ -74,9 +74,12 @@ def worse(database: Database, incident_id: int, clock: HeldClock) -> None:
         )
 
 
-def sender(database: Database, clock: HeldClock, directory: Any, **notices: Any) -> NoticeSender:
+def sender(
+    database: Database, clock: HeldClock, directory: Any, mail: dict[str, Any] | None = None, **notices: Any
+) -> NoticeSender:
     """The agent with a held clock and quick receivers."""
-    settings = Settings(data=directory, notices={"timeout_s": 0.3, "base_url": "https://panda.example.org/", **notices})
+    quick = {"timeout_s": 0.3, "base_url": "https://panda.example.org/", **notices}
+    settings = Settings(data=directory, notices=quick, mail=mail or {})
     return NoticeSender(database, settings, clock, 1.0)
 
 

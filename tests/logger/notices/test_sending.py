@@ -19,6 +19,7 @@ from logger.notices.routes import add_route, change_route, remove_route
 from tests.conftest import fresh_database
 from tests.logger.notices.builders import HeldClock, candidate, opened, sender, states, step, worse
 from tests.support.hooks import http_hook
+from tests.support.mail import smtp_sink
 
 WAIT_S = 11.0
 _names = itertools.count()
@@ -143,6 +144,19 @@ def test_the_end_of_a_silence_is_told_and_the_end_of_what_nobody_heard_of_is_not
     step(database, quiet, IncidentState.RESOLVED, clock, "ann")
     pass_time(stage)
     assert stage.hook.changes() == [(loud, "unsilenced")]
+
+
+def test_the_end_of_what_was_told_is_told_though_something_between_was_quiet(stage):
+    stage.make()
+    database, clock = stage.database, stage.clock
+    incident_id = opened(database, clock)
+    pass_time(stage)
+    database.execute("UPDATE incidents SET inhibited_by = 7 WHERE incident_id = %(id)s", {"id": incident_id})
+    worse(database, incident_id, clock)
+    pass_time(stage)
+    step(database, incident_id, IncidentState.RESOLVED, clock)
+    pass_time(stage)
+    assert stage.hook.changes() == [(incident_id, "opened"), (incident_id, "resolved")]
 
 
 def test_worse_is_told_when_it_gets_worse(stage):
@@ -300,6 +314,25 @@ def test_a_change_that_commits_late_is_told_though_a_later_one_was_seen_before(s
     newest = stage.database.fetch_one("SELECT max(change_id) AS id FROM incident_changes")["id"]
     cursor = stage.database.fetch_one("SELECT cursor FROM agent_runs WHERE name = 'incident_notices'")["cursor"]
     assert cursor == newest
+
+
+def test_a_mail_server_that_is_away_for_a_day_gets_one_letter_of_everything(stage, tmp_path):
+    with smtp_sink() as sink:
+        stage.agent = sender(stage.database, stage.clock, tmp_path, mail={"server": sink.address})
+        stage.make(channel="mail", target="ops@example.org")
+        sink.answers["MAIL"] = b"421 closing"
+        told = []
+        for _ in range(24):
+            told.append(opened(stage.database, stage.clock))
+            pass_time(stage, 3600)
+        assert sink.letters == [] and sink.connections > 10
+        sink.answers.clear()
+        for _ in range(3):
+            pass_time(stage, 1000)
+    (letter,) = sink.letters
+    assert letter["Subject"].startswith("[error] 24 incidents changed since 2026-11-26 12:00 UTC")
+    text = letter.get_content()
+    assert [text.count(f"#{incident_id} ") for incident_id in told] == [1] * 24
 
 
 def test_groups_are_messages_of_their_own(stage):
