@@ -130,7 +130,8 @@ def preview(
     action = action_named(request.action)
     action.check_allowed(actor)
     now = clock()
-    parameters = action.read_parameters(request.parameters, now, rules.shift_changes)
+    given = _with_incident(action, request)
+    parameters = action.read_parameters(given, now, rules.shift_changes)
     _check_room(database, actor, now)
     targets = _found(database, action, request.selector, actor)
     _check_some(targets, action)
@@ -193,6 +194,14 @@ def forget_old(transaction: Transaction, now: datetime) -> int:
 
 def _named(keys: Sequence[str]) -> str:
     return f" ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+
+
+def _with_incident(action: Action, request: PreviewRequest) -> dict[str, Any]:
+    """The parameters as given; to retry the tasks of one incident means the files that it lost, unless that is said."""
+    given, incidents = dict(request.parameters), request.selector.incidents
+    if action.name == "retry" and len(incidents) == 1 and "of_incident" not in given:
+        given["of_incident"] = incidents[0]
+    return given
 
 
 def _found(database: Database, action: Action, selector: Selector, actor: Actor) -> list[Target]:

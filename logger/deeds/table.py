@@ -53,6 +53,12 @@ class KillParameters(Parameters):
     input: Literal["cancel", "again"] = "cancel"
 
 
+class RetryParameters(Parameters):
+    """Of the files that failed only those that an incident lost: what a retry of an incident means, unless it says null."""
+
+    of_incident: int | None = Field(None, ge=1, lt=2**63)
+
+
 class UntilParameters(Parameters):
     """18:00 (UTC), 2h, a moment, tests:20, or never."""
 
@@ -177,6 +183,7 @@ ACTIONS: dict[str, Action] = {
             OWNER,
             "open again what failed and make jobs of it",
             "",
+            RetryParameters,
             no_inverse="what a retry began is not taken back; kill the jobs it made",
         ),
         Action(

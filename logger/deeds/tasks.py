@@ -45,14 +45,21 @@ _OF_INCIDENTS = """
 jedi_task_id IN (SELECT jedi_task_id FROM incident_jobs
                  WHERE incident_id = ANY(%(incidents)s::bigint[]) AND is_residue AND jedi_task_id IS NOT NULL)
 """
-# ix_task_files_status, ix_task_datasets_task, primary key of tasks
+# ix_task_files_status, ix_task_datasets_task, primary key of tasks; ix_incident_jobs_task
 _FILES = """
-SELECT t.jedi_task_id, t.n_jobs, greatest(t.n_files, 1) AS n_files, t.n_failed + t.n_cancelled AS n_lost, (
-    SELECT count(*) FROM task_files f JOIN task_datasets d USING (dataset_id)
-    WHERE f.jedi_task_id = t.jedi_task_id AND f.status IN ('failed', 'cancelled')
-      AND d.type IN ('input', 'pseudo_input', 'merge_input')) AS files
-FROM tasks t WHERE t.jedi_task_id = ANY(%(ids)s)
+SELECT t.jedi_task_id, t.n_jobs, greatest(t.n_files, 1) AS n_files, f.files, f.others
+FROM tasks t CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE c.is_meant) AS files, count(*) FILTER (WHERE NOT c.is_meant) AS others FROM (
+        SELECT %(incident)s::bigint IS NULL OR f.panda_id IN (
+                   SELECT j.panda_id FROM incident_jobs j
+                   WHERE j.jedi_task_id = t.jedi_task_id AND j.incident_id = %(incident)s) AS is_meant
+        FROM task_files f JOIN task_datasets d USING (dataset_id)
+        WHERE f.jedi_task_id = t.jedi_task_id AND f.status IN ('failed', 'cancelled')
+          AND d.type IN ('input', 'pseudo_input', 'merge_input')) c
+) f WHERE t.jedi_task_id = ANY(%(ids)s)
 """
+# ix_incident_jobs_task
+_LOST_BY = "SELECT panda_id FROM incident_jobs WHERE jedi_task_id = %(task)s AND incident_id = %(incident)s"
 # primary key of incidents, ix_incident_jobs_task
 _STILL_OPEN = """
 SELECT count(DISTINCT i.incident_id) AS count FROM incident_jobs j JOIN incidents i USING (incident_id)
@@ -89,19 +96,22 @@ class TaskWork:
     ) -> list[Consequence]:
         """How many files are opened, about how many jobs that makes, what is left alone, and whether it would help."""
         mine = [int(target.key) for target in targets if not target.refusal]
-        rows = read(around.database, _FILES, {"ids": mine}, limit_s=_LIMIT_S)
-        files = sum(row["files"] for row in rows)
-        # tasks without files of their own have a job for each attempt that was lost
-        jobs = sum(
-            max(1, row["files"] * row["n_jobs"] // row["n_files"]) if row["files"] else row["n_lost"] for row in rows
-        )
+        incident = parameters.get("of_incident")
+        rows = read(around.database, _FILES, {"ids": mine, "incident": incident}, limit_s=_LIMIT_S)
+        files, others = sum(row["files"] for row in rows), sum(row["others"] for row in rows)
+        jobs = sum(max(1, row["files"] * row["n_jobs"] // row["n_files"]) for row in rows if row["files"])
+        which = "all that failed or was not reached" if incident is None else f"those that incident {incident} lost"
         [found] = read(around.database, _STILL_OPEN, {"ids": mine}, limit_s=_LIMIT_S)
         still = found["count"]
         said = [
             Consequence("tasks", len(mine), f"{counted(len(mine), 'task')} retried"),
-            Consequence("files", files, f"{counted(files, 'file')} opened again, all that failed or was not reached"),
+            Consequence("files", files, f"{counted(files, 'file')} opened again, {which}"),
             Consequence("jobs", jobs, f"about {counted(jobs, 'job')} made of them"),
         ]
+        if others:
+            said.append(
+                Consequence("other_files", others, f"{counted(others, 'file')} that failed otherwise: left alone")
+            )
         if still:
             words = f"{are(still, 'incident')} of these tasks still open: it may fail again"
             said.append(Consequence("open_incidents", still, words))
@@ -122,9 +132,12 @@ class TaskWork:
         if refusal:
             is_theirs = not deed.actor.is_manager and task.row["user_name"] != deed.who
             return Outcome(key, REFUSED if is_theirs else GONE, refusal)
+        incident = deed.parameters.get("of_incident")
+        lost_by = transaction.fetch(_LOST_BY, {"task": int(key), "incident": incident}) if incident is not None else []
+        only = [row["panda_id"] for row in lost_by] if incident is not None else None
         try:
             with transaction.savepoint():
-                done = _RETRY.effect(task)
+                done = _RETRY.effect(task, only_jobs=only)
         except Unavailable:
             raise
         except PandaError as error:

@@ -5,6 +5,7 @@ Knows files of tasks and who makes jobs of them; does not know jobs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from core.states import TaskStatus
@@ -36,6 +37,7 @@ UPDATE task_files f SET status = CASE WHEN f.status = 'failed' THEN 'ready' ELSE
 FROM task_datasets d
 WHERE f.jedi_task_id = %(task_id)s AND f.status IN ('ready', 'running', 'failed')
   AND (f.status = 'failed' OR f.attempt_nr > 0 OR NOT %(tried_only)s)
+  AND (%(only_jobs)s::bigint[] IS NULL OR f.panda_id = ANY(%(only_jobs)s::bigint[]))
   AND d.dataset_id = f.dataset_id AND d.type IN ('input', 'pseudo_input', 'merge_input')
 """
 
@@ -59,16 +61,17 @@ def retry(
     *,
     max_failed_retries: int = MAX_FAILED_RETRIES,
     ignores_limits: bool = False,
+    only_jobs: Sequence[int] | None = None,
     **_qualifiers: bool,
 ) -> Done:
-    """Open failed and cancelled files again and make jobs of them.
+    """Open failed and cancelled files again and make jobs of them; with `only_jobs` those that one of these jobs had last.
 
     Of a task under way the failed files get more attempts. A task that `max_failed_retries` retries in a row did not help
     is exhausted instead, unless `ignores_limits`. The other qualifiers of upstream concern children, events, tape and
     shares, which the retry of one task does not touch here.
     """
     if task.status in MORE_ATTEMPTS_IN:
-        more_attempts(task, RETRY_ATTEMPTS, tried_only=True)
+        more_attempts(task, RETRY_ATTEMPTS, tried_only=True, only_jobs=only_jobs)
         return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
     if (
         task.status is not TaskStatus.EXHAUSTED
@@ -76,7 +79,8 @@ def retry(
         and fruitless.failed_retries(task) >= max_failed_retries
     ):
         return Done(note=fruitless.exhaust(task))
-    if not _reopen(task) and not waits_for_feeder(task.transaction, task.task_id) and not _was_held_back(task):
+    opened = _reopen(task, only_jobs)
+    if not opened and not waits_for_feeder(task.transaction, task.task_id) and not _was_held_back(task):
         return Done(note="nothing is left to retry")
     fruitless.begin_retry(task)
     return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
@@ -122,26 +126,42 @@ def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) 
     return done
 
 
-def more_attempts(task: LockedTask, increase: int, *, tried_only: bool = False) -> int:
+def more_attempts(
+    task: LockedTask, increase: int, *, tried_only: bool = False, only_jobs: Sequence[int] | None = None
+) -> int:
     """Raise the limit of attempts of all input that is not through, open what failed; returns how many files.
 
-    `tried_only`: only of what was tried before; what failed was.
+    `tried_only`: only of what was tried before; what failed was. `only_jobs`: only of what one of these jobs had last.
     """
-    count = task.execute(_MORE_ATTEMPTS, increase=increase, tried_only=tried_only)
+    only = None if only_jobs is None else list(only_jobs)
+    count = task.execute(_MORE_ATTEMPTS, increase=increase, tried_only=tried_only, only_jobs=only)
     recount(task.transaction, task.task_id)
     if task.status is not TaskStatus.PENDING:
         generate_jobs(task.transaction, task.task_id)
     return count
 
 
-def _reopen(task: LockedTask) -> int:
-    return _open(task, FAILED, definition_of(task.row).max_attempt)
+def _reopen(task: LockedTask, only_jobs: Sequence[int] | None = None) -> int:
+    return _open(task, FAILED, definition_of(task.row).max_attempt, only_jobs=only_jobs)
 
 
-def _open(task: LockedTask, what: str, attempts: int, *, keeps_attempts: bool = True) -> int:
+def _open(
+    task: LockedTask,
+    what: str,
+    attempts: int,
+    *,
+    keeps_attempts: bool = True,
+    only_jobs: Sequence[int] | None = None,
+) -> int:
     """How many files; of a task with live jobs at once: these go on, and what they bring is not to be done once more."""
     return open_again(
-        task.transaction, task.task_id, what, attempts=attempts, keeps_attempts=keeps_attempts, at_once=bool(task.jobs)
+        task.transaction,
+        task.task_id,
+        what,
+        attempts=attempts,
+        keeps_attempts=keeps_attempts,
+        at_once=bool(task.jobs),
+        only_jobs=only_jobs,
     )
 
 

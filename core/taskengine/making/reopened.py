@@ -8,6 +8,7 @@ for the parent: while that is to be fed, nobody takes the task for idle.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from core.database import Row, Transaction
 from core.taskengine.making.progress import recount
@@ -23,6 +24,7 @@ FILES_PER_PAGE = 20_000
 
 _SELECTED = """
 f.jedi_task_id = %(task_id)s AND f.status = ANY(%(statuses)s) AND d.dataset_id = f.dataset_id AND d.type = ANY(%(types)s)
+AND (%(only_jobs)s::bigint[] IS NULL OR f.panda_id = ANY(%(only_jobs)s::bigint[]))
 """
 # ix_task_files_status, ix_task_datasets_task
 _BOUNDS = f"""
@@ -57,22 +59,26 @@ def open_again(
     attempts: int,
     keeps_attempts: bool = True,
     at_once: bool = False,
+    only_jobs: Sequence[int] | None = None,
 ) -> int:
     """Make `what` is through of a task ready again, or begin to; returns how many files that concerns.
 
     `attempts`: how often each may be tried then. More than a page are gone on with by the feeder; not so `at_once`, for tasks
     with live jobs, whose files would be through meanwhile, nor while the parent of the task works, which feeds it in its own
-    way. The caller holds the task.
+    way. `only_jobs`: of all these only what one of these jobs had last; not for so many that it takes pages. The caller holds
+    the task.
     """
     rule = {"what": what, "attempts": attempts, "keeps": keeps_attempts}
-    transaction.execute(_FORGET, {"task_id": task_id, "type": _MARKER})
-    values = {"task_id": task_id, "statuses": _STATUSES[what], "types": _TYPES[what]}
+    only = {"only_jobs": None if only_jobs is None else list(only_jobs)}
+    if only_jobs is None:  # a part leaves alone what another command is about to open
+        transaction.execute(_FORGET, {"task_id": task_id, "type": _MARKER})
+    values = {"task_id": task_id, "statuses": _STATUSES[what], "types": _TYPES[what], **only}
     [found] = transaction.fetch(_BOUNDS, values)
     if not found["files"]:
         return 0
     parent = transaction.fetch_one(_FOLLOWS, {"task_id": task_id, "type": PARENT, "complete": COMPLETE})
-    if at_once or parent is not None or found["files"] <= FILES_PER_PAGE:
-        _open(transaction, task_id, rule, found["after"], found["last"])
+    if at_once or only_jobs is not None or parent is not None or found["files"] <= FILES_PER_PAGE:
+        _open(transaction, task_id, {**rule, **only}, found["after"], found["last"])
     else:
         begin = {"type": _MARKER, "status": TO_BE_FED, "attributes": json.dumps({**rule, "last": found["last"]})}
         transaction.execute(_BEGIN, {"task_id": task_id, "cursor": found["after"], **begin})
@@ -98,5 +104,10 @@ def go_on_opening(transaction: Transaction, task_id: int) -> bool:
 
 def _open(transaction: Transaction, task_id: int, rule: Row, after: int, upto: int) -> None:
     what = rule["what"]
-    selected = {"task_id": task_id, "statuses": _STATUSES[what], "types": _TYPES[what]}
+    selected = {
+        "task_id": task_id,
+        "statuses": _STATUSES[what],
+        "types": _TYPES[what],
+        "only_jobs": rule.get("only_jobs"),
+    }
     transaction.execute(_OPEN, {**rule, **selected, "after": after, "upto": upto})

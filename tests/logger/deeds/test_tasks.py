@@ -99,6 +99,32 @@ def test_the_tasks_of_an_incident_are_those_whose_work_it_lost(
     assert deed["incident_id"] == key and deed["state"] == "done"
 
 
+def test_of_an_incident_only_the_files_that_it_lost_are_opened(
+    shared_database: Database, clock: HeldClock, site: str
+) -> None:
+    task = failed_task(shared_database, site, jobs=5)
+    add_up(shared_database)
+    lost = jobs_of_task(shared_database, task)[:2]
+    key = make_incident(shared_database)
+    for job in lost:
+        shared_database.execute(
+            "INSERT INTO incident_jobs (panda_id, incident_id, jedi_task_id) VALUES (%(job)s, %(id)s, %(task)s)",
+            {"job": job, "id": key, "task": task},
+        )
+    made = look(shared_database, "retry", ALICE, clock, incidents=[key])
+    counts = counts_of(made)
+    assert (counts["files"], counts["jobs"], counts["other_files"]) == (2, 2, 3)
+    assert made.parameters == {"of_incident": key}
+    all_of_it = look(shared_database, "retry", ALICE, clock, {"of_incident": None}, incidents=[key])
+    assert counts_of(all_of_it)["files"] == 5 and "other_files" not in counts_of(all_of_it)
+    assert confirm(shared_database, made.token, ALICE, clock)["state"] == "done"
+    files = shared_database.fetch(
+        "SELECT status, count(*) AS n FROM task_files WHERE jedi_task_id = %(id)s GROUP BY 1", {"id": task}
+    )
+    assert {row["status"]: row["n"] for row in files} == {"failed": 3, "running": 2}
+    assert len(jobs_of_task(shared_database, task)) == 7
+
+
 def test_a_task_that_was_retried_meanwhile_is_another_set(
     shared_database: Database, clock: HeldClock, site: str
 ) -> None:
