@@ -15,7 +15,7 @@ from pandascope.addresses import Page, parse_address
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
 from pandascope.cli.deeds import tell_deed
 from pandascope.cli.rendering import console, facts, number, plain, print_json
-from pandascope.cli.until import Until, clock_words, end_words, silence_end
+from pandascope.cli.until import Until, clock_words, silence_end
 from pandascope.errors import ClientError, Refused, Usage
 
 if TYPE_CHECKING:
@@ -275,9 +275,7 @@ def show_preview(terminal: Console, made: Mapping[str, Any]) -> None:
 
 
 def _how(parameters: Mapping[str, Any]) -> str:
-    """Parameters that the sentences may leave unsaid."""
-    if "until_kind" in parameters:
-        return f"until {end_words(str(parameters['until_kind']), str(parameters.get('until') or ''))}"
+    """Parameters that the sentences leave unsaid."""
     if parameters.get("input") == "again":
         return "new jobs get the input"
     return f"for {plain(parameters['who'])}" if parameters.get("who") else ""

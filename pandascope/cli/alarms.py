@@ -302,7 +302,7 @@ def _show(
 
 
 def _parameter_table(evaluator: Mapping[str, Any], present: Mapping[str, Any]) -> Any:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for one in evaluator["parameters"]:
         is_set = one["name"] in present
         value = Text(_value(present[one["name"]]) if is_set else _value(one["default"]), style="" if is_set else "dim")
