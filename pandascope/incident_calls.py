@@ -89,23 +89,23 @@ class IncidentCalls(ABC, Generic[Answer]):
     ) -> Answer:
         """Open an incident that no rule saw; its row."""
         said = _given(queue=queue, task=task, text=text, panda_ids=list(panda_ids))
-        body = {"title": title, "severity": severity, **said}
+        body = {"title": title, "severity": severity, **said, "via": self.via}
         return self._document(control_call("POST", "incidents", body, key="incident"))
 
     def merge_incident(self, incident_id: int, into: int, comment: str = "") -> Answer:
         """Put all of an incident into another, what is there and what will come: {"incident", "link"}."""
-        body = {"into": int(into), "comment": comment}
+        body = {"into": int(into), "comment": comment, "via": self.via}
         return self._document(control_call("POST", f"incident/{int(incident_id)}/merge", body))
 
     def split_incident(self, incident_id: int, dimension: str, value: str, comment: str = "") -> Answer:
         """Make what has one value (dimension: computing_site, jedi_task_id, ...) an incident of its own:
         {"incident", "link"}."""
-        body = {"dimension": dimension, "value": str(value), "comment": comment}
+        body = {"dimension": dimension, "value": str(value), "comment": comment, "via": self.via}
         return self._document(control_call("POST", f"incident/{int(incident_id)}/split", body))
 
     def undo_link(self, link_id: int) -> Answer:
         """Take a merge or a split back: {"incident", "link"}."""
-        return self._document(control_call("DELETE", f"fingerprint-link/{int(link_id)}"))
+        return self._document(self._take_back(f"fingerprint-link/{int(link_id)}"))
 
     # silences
 
@@ -116,19 +116,19 @@ class IncidentCalls(ABC, Generic[Answer]):
     def silence_incident(self, incident_id: int, until_kind: str = "time", until: str = "", reason: str = "") -> Answer:
         """Tell nobody of an incident until something ends that (time, shift, doubles, second_queue, fixed; `until` with
         time: 30m, 2h, ISO 8601): {"incident", "silence"}."""
-        body = {"until_kind": until_kind, "until": until, "reason": reason}
+        body = {"until_kind": until_kind, "until": until, "reason": reason, "via": self.via}
         return self._document(control_call("POST", f"incident/{int(incident_id)}/silence", body))
 
     def silence_matching(
         self, matcher: Mapping[str, str], until_kind: str = "time", until: str = "", reason: str = ""
     ) -> Answer:
         """Tell nobody of what filters of the incident list find, now and until a time: {"silence", "incidents"}."""
-        body = {"matcher": dict(matcher), "until_kind": until_kind, "until": until, "reason": reason}
+        body = {"matcher": dict(matcher), "until_kind": until_kind, "until": until, **self._why(reason)}
         return self._document(control_call("POST", "silences", body))
 
     def end_silence(self, silence_id: int) -> Answer:
         """End a silence before its time; the silence."""
-        return self._document(control_call("DELETE", f"silence/{int(silence_id)}", key="silence"))
+        return self._document(self._take_back(f"silence/{int(silence_id)}", "silence"))
 
     # actions with a preview
 
@@ -243,7 +243,7 @@ class IncidentCalls(ABC, Generic[Answer]):
 
     def test_notice_route(self, route_id: int) -> Answer:
         """Send one message to a route at once; what its receiver answered."""
-        return self._document(control_call("POST", f"notice-route/{int(route_id)}/test", {}, key="test"))
+        return self._document(control_call("POST", f"notice-route/{int(route_id)}/test", key="test"))
 
     # the shift log; without a number the running shift
 
@@ -297,8 +297,12 @@ class IncidentCalls(ABC, Generic[Answer]):
         return self._document(monitor_call("senders", filters))
 
     def _change(self, incident_id: int, what: str, comment: str | None, **said: Any) -> Answer:
-        body = {**said, **({"comment": comment} if comment else {})}
+        body = {**said, **({"comment": comment} if comment else {}), "via": self.via}
         return self._document(control_call("POST", f"incident/{int(incident_id)}/{quote(what)}", body, key="incident"))
+
+    def _take_back(self, name: str, key: str = "") -> Call:
+        request = Request("DELETE", f"/api/control/{name}", {"via": self.via})
+        return Call(request, lambda answer: answer[key]) if key else Call(request)
 
     def _shift(self, what: str, shift_id: int | None, *, key: str = "shift", **said: Any) -> Answer:
         body = {**said, **_given(shift_id=shift_id), "via": self.via}
