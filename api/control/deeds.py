@@ -39,7 +39,8 @@ class PreviewBody(ViaBody):
     filter: dict[str, str] = Field(default_factory=dict)
     """Filters of the list of such objects; they hold together, and with the ids."""
     parameters: dict[str, Any] = Field(default_factory=dict)
-    """assign: who; silence: until_kind, until; resolve: ending; kill: input (cancel, again); of queues: until."""
+    """assign: who; silence: until_kind, until; resolve: ending; kill: input (cancel, again); retry: of_incident;
+    of queues: until."""
     accept_ended: bool = False
     """Of jobs: those that end by themselves before the confirmation are left out instead of changing the set."""
     reason: str = Field("", max_length=MAX_REASON)
