@@ -8,7 +8,8 @@ minutes (`logger/watch_samples.py`), as the past on which a change of a rule is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +37,8 @@ from logger.watch_samples import Samples, over_since
 log = logging.getLogger("panda.rules")
 
 _LIMITS = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'"
+_MOST_TIME = 0.1
+"""Of its time a rule may take at most this part between the full looks."""
 _SHARED_KEY_REST = timedelta(seconds=60)
 """A trouble that others report too is over when none of them has for so long."""
 
@@ -75,6 +78,8 @@ class _Memory:
     is_remembered: bool = False
     """Whether the time before this process was looked up."""
     is_failing: bool | None = None
+    quick_again: float = 0.0
+    """When it may be looked at between the full looks again, by the process's own clock."""
 
 
 class Watcher:
@@ -91,7 +96,9 @@ class Watcher:
         *,
         measures: Sequence[MeasureRule[Any]] | None = None,
         up_since: datetime | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._timer = timer
         self._database = database
         self._clock = clock
         self._settings = settings or IncidentSettings()
@@ -116,11 +123,24 @@ class Watcher:
         changed = self._open_where_records_are_many(rules)
         for row in sorted(rows, key=lambda row: self._places[row.evaluator]):
             rule = self._measures[row.evaluator]
-            if (rule.is_quick or not only_quick) and not self._is_blocked:
-                changed += self._tried(rule, row)
+            if not self._is_blocked and (not only_quick or (rule.is_quick and self._may_be_quick(row))):
+                changed += self._timed(rule, row)
         if not only_quick:
             changed += self._end_what_no_rule_measures([row.name for row in rules])
             self._samples.flush(self._clock())
+        return changed
+
+    def _may_be_quick(self, row: RuleRow) -> bool:
+        memory = self._memories.get(row.name)
+        return memory is None or self._timer() >= memory.quick_again
+
+    def _timed(self, rule: MeasureRule[Any], row: RuleRow) -> int:
+        """Apply one rule; one that costs much is looked at more seldom between the full looks."""
+        begun = self._timer()
+        changed = self._tried(rule, row)
+        if not rule.is_waiting:
+            ended = self._timer()
+            self._memories[row.name].quick_again = ended + (ended - begun) * (1 / _MOST_TIME - 1)
         return changed
 
     def _tried(self, rule: MeasureRule[Any], row: RuleRow) -> int:
@@ -146,7 +166,7 @@ class Watcher:
         parameters: Any = row.limits
         with self._database.transaction() as transaction:
             transaction.execute(_LIMITS)
-            look = Look(transaction, now, self._database, self._settings, self._uptime.since)
+            look = Look(transaction, now, self._database, self._settings, self._uptime.since, self._clock)
             measured = [one for one in rule.measure(look, parameters) if _is_meant(parameters, one)]
             if not memory.is_remembered:
                 memory.beyond_since = over_since(transaction, rule, row, measured, now)

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from core.clock import Clock, utc_now
 from core.database import Database, Transaction
 from core.incident_settings import IncidentSettings
 from logger.culprit import Culprit
@@ -106,6 +107,7 @@ class Look:
     database: Database
     settings: IncidentSettings
     up_since: datetime
+    clock: Clock = utc_now
 
     @property
     def up_s(self) -> float:
@@ -127,6 +129,8 @@ class MeasureRule(Rule, Generic[P]):
     unit: str = "s"
     is_quick: bool = False
     """Looked at every two seconds; its statements must be cheap."""
+    is_waiting: bool = False
+    """It spends its time waiting, which costs nobody anything."""
     is_low: bool = False
     """The smaller the value, the worse."""
 

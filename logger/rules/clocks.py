@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from core.clock import utc_now
+from core.clock import Clock
 from logger.events import Kind
 from logger.rules.base import Facts, Look, Measurement, MeasureRule
 from logger.rules.parameters import ClockSkewParameters
@@ -32,7 +31,7 @@ class ClockSkew(MeasureRule[ClockSkewParameters]):
     sentence = "The clock of a host that sends records is wrong."
     model = ClockSkewParameters
 
-    def __init__(self, own_clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, own_clock: Clock | None = None) -> None:
         self._own_clock = own_clock
 
     def measure(self, look: Look, parameters: ClockSkewParameters) -> list[Measurement]:
@@ -41,9 +40,10 @@ class ClockSkew(MeasureRule[ClockSkewParameters]):
             _measurement(row["host"], row["skew_ms"] / 1000, parameters.limit_s, row["component"] or row["emitter"])
             for row in look.transaction.fetch(_SKEWS, {"since": look.now - _SEEN})
         ]
-        before = self._own_clock()
+        own_clock = self._own_clock or look.clock
+        before = own_clock()
         theirs = (look.transaction.fetch_one(_DATABASE) or {"time": before})["time"]
-        after = self._own_clock()
+        after = own_clock()
         if not before <= theirs <= after:
             off_s = (before - theirs).total_seconds() if theirs < before else (after - theirs).total_seconds()
             found.append(_measurement("the database", off_s, parameters.limit_s, "database"))

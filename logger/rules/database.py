@@ -62,6 +62,7 @@ class DatabaseSlow(MeasureRule[DatabaseSlowParameters]):
     sentence = "The database answers slowly, or a lock keeps others waiting."
     model = DatabaseSlowParameters
     is_quick = True
+    is_waiting = True
 
     def __init__(
         self, timer: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep

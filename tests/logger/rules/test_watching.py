@@ -17,6 +17,7 @@ from logger.rules.absence import SilentQueue
 from logger.rules.base import Look, Measurement
 from logger.rules.parameters import SilentQueueParameters
 from logger.store import IncidentStore
+from logger.watching import Watcher
 from tests.logger.rules.watched import NOW, Watched
 
 
@@ -328,3 +329,20 @@ def test_the_watcher_of_another_process_sees_edits(watched: Watched) -> None:
     watched.limits("silent_queue", limit_s=60)
     forget(watched.database)
     assert watched.look() == 1
+
+
+def test_a_rule_that_costs_much_is_looked_at_more_seldom(watched: Watched, steps: type[Steps]) -> None:
+    looks, moment = [], [0.0]
+
+    def measure() -> None:
+        looks.append(moment[0])
+        moment[0] += 1.0
+
+    steps.trouble = staticmethod(measure)  # type: ignore[method-assign]
+    watcher = Watcher(watched.database, watched.clock, measures=[steps()], up_since=NOW, timer=lambda: moment[0])
+    for _ in range(12):
+        watcher.look(only_quick=True)
+        moment[0] += 1.0
+    watcher.look()
+    steps.trouble = staticmethod(lambda: None)  # type: ignore[method-assign]
+    assert looks == [0.0, 10.0, 14.0], "a second of ten, and with every full look"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.clock import utc_now
 from core.database import Database
 from core.incident_settings import IncidentSettings
 from logger.rule_rows import forget
-from logger.rules import MEASURES
+from logger.rules import MEASURES, MeasureRule
+from logger.rules.clocks import ClockSkew
 from logger.rules.database import DatabaseSlow
 from logger.watching import Watcher
 
@@ -27,6 +29,13 @@ ON CONFLICT (queue_name) DO UPDATE SET
 """
 
 
+def _made(rule: type[MeasureRule[Any]]) -> MeasureRule[Any]:
+    """The rule; what measures the database itself goes by the true time."""
+    if rule is DatabaseSlow:
+        return DatabaseSlow(pause=lambda seconds: None)
+    return ClockSkew(own_clock=utc_now) if rule is ClockSkew else rule()
+
+
 class Watched:
     """A database, a clock that stands until it is moved, and a watcher over both."""
 
@@ -41,13 +50,11 @@ class Watched:
 
     def start(self) -> None:
         """Begin anew, as a process does."""
-        measures = [
-            DatabaseSlow(pause=lambda seconds: None) if rule is DatabaseSlow else rule()
-            for rule in MEASURES
-            if not self._rules or rule.name in self._rules
-        ]
+        measures = [_made(rule) for rule in MEASURES if not self._rules or rule.name in self._rules]
         since = None if self._up_for is None else self.now - self._up_for
-        self.watcher = Watcher(self.database, self.clock, IncidentSettings(), measures=measures, up_since=since)
+        self.watcher = Watcher(
+            self.database, self.clock, IncidentSettings(), measures=measures, up_since=since, timer=lambda: 0.0
+        )
 
     def clock(self) -> datetime:
         return self.now
