@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
@@ -19,10 +19,20 @@ _LARGEST = 2**63 - 1
 Number = Annotated[int, Field(ge=1, le=_LARGEST)]
 
 
+Via = Literal["api", "cli", "console", "web"]
+
+
 class CommentBody(StrictBody):
     """Why, for those who come after."""
 
     comment: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
+    via: Via = "api"
+
+
+class TakenBackQuery(BaseModel):
+    """From where, when there is no body."""
+
+    via: Via = "api"
 
 
 class ResolveBody(CommentBody):
@@ -66,6 +76,7 @@ class OpenBody(StrictBody):
     task: Number | None = None
     text: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
     panda_ids: list[Number] = Field(default_factory=list, max_length=MOST_JOBS, description="jobs that it covers")
+    via: Via = "api"
 
 
 class MergeBody(CommentBody):
@@ -140,7 +151,7 @@ def links(context: Context, incident_id: int, body: LinksBody) -> dict[str, Any]
 def open_incident(context: Context, body: OpenBody) -> Created:
     """Open an incident by hand, for what no rule saw."""
     draft = ManualIncident(body.title, body.severity, body.queue, body.task, body.text, body.panda_ids)
-    return Created({"incident": store_of(context).open_manually(draft, act_of(context))})
+    return Created({"incident": store_of(context).open_manually(draft, act_of(context, via=body.via))})
 
 
 @operation("POST", "/api/control/incident/{incident_id}/merge", access=Access.OPERATOR)
@@ -158,9 +169,9 @@ def split(context: Context, incident_id: int, body: SplitBody) -> dict[str, Any]
 
 
 @operation("DELETE", "/api/control/fingerprint-link/{link_id}", access=Access.OPERATOR)
-def undo_link(context: Context, link_id: int) -> dict[str, Any]:
+def undo_link(context: Context, link_id: int, query: TakenBackQuery) -> dict[str, Any]:
     """Take a merge or a split back: everything goes where it would be without it."""
-    incident, link = store_of(context).undo_link(link_id, act_of(context))
+    incident, link = store_of(context).undo_link(link_id, act_of(context, via=query.via))
     return {"incident": incident, "link": _shown(link)}
 
 
@@ -169,10 +180,11 @@ def _shown(link: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in link.items() if name != "moved"}
 
 
-def act_of(context: Context, body: CommentBody | None = None) -> Act:
-    """Who asks for what, with the roles of its token."""
-    caller = context.caller
-    return Act(caller.user_name, "", body.comment if body else "", via="api", roles=frozenset(map(str, caller.roles)))
+def act_of(context: Context, body: CommentBody | None = None, via: str = "api") -> Act:
+    """Who asks for what and from where, with the roles of its token."""
+    caller, said = context.caller, body or CommentBody(via="api")
+    roles = frozenset(map(str, caller.roles))
+    return Act(caller.user_name, "", said.comment, via=said.via if body else via, roles=roles)
 
 
 def store_of(context: Context) -> IncidentStore:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.control.incidents import CommentBody, act_of, store_of
+from api.control.incidents import CommentBody, TakenBackQuery, act_of, store_of
 from api.identity.access import Access
 from api.operations import Context, Created, operation
 from logger.life import MAX_COMMENT_CHARACTERS
@@ -43,14 +43,14 @@ def silence_matching(context: Context, body: MatchingSilenceBody) -> Created:
 
 
 @operation("DELETE", "/api/control/silence/{silence_id}", access=Access.OPERATOR)
-def end_silence(context: Context, silence_id: int) -> dict[str, Any]:
+def end_silence(context: Context, silence_id: int, query: TakenBackQuery) -> dict[str, Any]:
     """End a silence before its time: its incidents are open again, or acknowledged when somebody has them."""
-    ended = store_of(context).end_silence(silence_id, act_of(context))
+    ended = store_of(context).end_silence(silence_id, act_of(context, via=query.via))
     return {"silence": shown_silence(context.database, ended, _now(context))}
 
 
 def _end(context: Context, body: SilenceBody) -> tuple[Any, ...]:
-    act = act_of(context, CommentBody(comment=body.reason or body.comment))
+    act = act_of(context, CommentBody(comment=body.reason or body.comment, via=body.via))
     return body.until_kind, read_moment(body.until, _now(context)), act
 
 

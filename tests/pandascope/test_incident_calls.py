@@ -142,8 +142,8 @@ def test_deeds_say_where_they_come_from():
 def test_what_is_not_said_is_not_sent():
     assert written("sign_out").request.json == {"shift_id": 1, "via": "api"}
     assert Written().sign_out().request.json == {"via": "api"}
-    assert Written().acknowledge(1).request.json == {}
-    assert set(Written().open_incident("a").request.json) == {"title", "severity"}
+    assert Written().acknowledge(1).request.json == {"via": "api"}
+    assert set(Written().open_incident("a").request.json) == {"title", "severity", "via"}
 
 
 def test_both_clients_do_the_same_work(shared_system: RunningSystem):
