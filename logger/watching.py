@@ -331,7 +331,7 @@ def _raise_severities(
 
 def _may_end(incident: Row, key: str, row: RuleRow, now: datetime) -> bool:
     """A person's decision stands (monitor.md 6.1); what others report too must have been quiet for a while."""
-    if incident["is_held"] or incident["state"] == IncidentState.SILENCED:
+    if incident["is_held"]:
         return False
     return key.startswith(row.prefix) or incident["last_seen"] < now - _SHARED_KEY_REST
 

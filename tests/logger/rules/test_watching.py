@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from core.database import Database
-from core.states import IncidentState
-from logger.life import Act, change
+from logger.life import Act
 from logger.rule_rows import Editor, RuleDraft, add_rule, forget, set_active
 from logger.rules import RULES
 from logger.rules.absence import SilentQueue
 from logger.rules.base import Look, Measurement
 from logger.rules.parameters import SilentQueueParameters
+from logger.silences import Until, UntilKind, silence
 from logger.store import IncidentStore
 from logger.watching import Watcher
 from tests.logger.rules.watched import NOW, Watched
@@ -167,14 +167,19 @@ def test_an_acknowledged_incident_ends_too_but_a_reopened_one_is_peoples(watched
     assert [incident["state"] for incident in watched.incidents()] == ["resolved", "reopened"]
 
 
-def test_a_silenced_incident_is_left_to_its_silence(watched: Watched) -> None:
+@pytest.mark.parametrize(("until", "state"), [("fixed", "resolved"), ("doubles", "silenced")])
+def test_a_silenced_incident_ends_by_itself_only_when_its_end_is_what_is_waited_for(
+    watched: Watched, until: UntilKind, state: str
+) -> None:
     watched.job(30)
     watched.look()
     with watched.database.transaction() as transaction:
-        act = Act("ann", "silence")
-        change(transaction, watched.incidents()[0]["incident_id"], IncidentState.SILENCED, act, watched.now)
+        incident_id = watched.incidents()[0]["incident_id"]
+        silence(transaction, incident_id, Until(until), Act("ann", "silence"), watched.now)
+    assert watched.after(seconds=30).look() == 0 and watched.incidents()[0]["state"] == "silenced"
     watched.database.execute("DELETE FROM jobs_live")
-    assert watched.look() == 0 and watched.incidents()[0]["state"] == "silenced"
+    watched.look()
+    assert watched.incidents()[0]["state"] == state
 
 
 def test_other_rules_incidents_are_left_alone(watched: Watched) -> None:
