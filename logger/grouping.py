@@ -71,7 +71,8 @@ def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: 
         )
     check_link(links, source["fingerprint"], target["fingerprint"])
     amount = all_of(transaction, source)
-    severity = worst(target["severity"], source["severity"])
+    # a person's judgement of the one that stays is not overruled by another incident
+    severity = target["severity"] if target["held_by"] else worst(target["severity"], source["severity"])
     moved: dict[str, Any] = {
         "records": _of_records(transaction, source, amount) if source["record_count"] else None,
         "counts": dict(amount.counts),
@@ -83,6 +84,8 @@ def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: 
     comment = f"merged into incident {into}" + (f": {act.comment}" if act.comment else "")
     life.change(transaction, incident_id, IncidentState.RESOLVED, replace(act, comment=comment), now, merged_into=into)
     told = replace(act, comment=f"incident {incident_id} ({source['title']}) was merged into this one")
+    if target["state"] == IncidentState.CANDIDATE and source["state"] != IncidentState.CANDIDATE:
+        life.change(transaction, into, IncidentState.OPEN, told, now)  # what people know of does not vanish
     _raise_severity(transaction, target, severity, told, now)
     return link
 

@@ -414,6 +414,23 @@ def test_a_severity_that_a_merge_raised_falls_back(database: Database) -> None:
     assert incident_of(database, "b")["severity"] == "warning"
 
 
+def test_what_people_know_of_does_not_vanish_in_a_candidate(database: Database) -> None:
+    fold_all(database, event("a"), event("b", task=2, opens=False))
+    a, b = (incident_of(database, key) for key in "ab")
+    assert b["state"] == "candidate"
+    do(database, merge, a["incident_id"], b["incident_id"])
+    row = incident_of(database, "b")
+    assert (row["state"], row["opened_by"], row["job_count"]) == ("open", "ann", 2)
+
+
+def test_a_persons_severity_is_not_raised_by_a_merge(database: Database) -> None:
+    fold_all(database, event("a", severity="critical"), event("b"))
+    a, b = (incident_of(database, key)["incident_id"] for key in "ab")
+    IncidentStore(database).set_severity(b, "warning", "bob")
+    do(database, merge, a, b)
+    assert incident_of(database, "b")["severity"] == "warning"
+
+
 def test_nothing_is_lost_while_people_merge_and_jobs_fail(database: Database) -> None:
     """Four threads fold and one merges and takes back, again and again: every job is counted once, in one place."""
     fold_all(database, event("a"), event("b"))
