@@ -57,8 +57,6 @@ class IngestSettings(Documented):
     """Days that all others are kept."""
     keep_counts_d: PositiveInt = 1100
     """Days that the counts per hour are kept."""
-    line_listen: str = ""
-    """host:port where `panda up` takes syslog lines (UDP and TCP); empty: nowhere."""
 
 
 class NoticeSettings(Documented):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from logger.culprit import harmless
+from logger.texts import one_line
 
 Kind = Literal["failure_burst", "absence", "backlog", "service", "data", "manual"]
 KINDS: tuple[Kind, ...] = ("failure_burst", "absence", "backlog", "service", "data", "manual")
@@ -93,5 +93,4 @@ class Event:
 
 def short_title(text: str) -> str:
     """One line of at most 200 characters that no terminal obeys."""
-    line = " ".join(harmless(text).split())
-    return line if len(line) <= MAX_TITLE_CHARACTERS else line[: MAX_TITLE_CHARACTERS - 1] + "…"
+    return one_line(text, MAX_TITLE_CHARACTERS)

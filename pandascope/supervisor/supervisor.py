@@ -40,6 +40,7 @@ from pandascope.supervisor.listener import local_url, open_listener
 from pandascope.supervisor.logs import rotate
 from pandascope.supervisor.pulse import Pulse
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
+from pandascope.supervisor.reporting import SPOOL
 from pandascope.supervisor.service import Command, Service, how_it_ended, signal_name
 
 log = logging.getLogger("panda.supervisor")
@@ -129,7 +130,7 @@ class Supervisor:
             self._add(f"{API_PREFIX}{number}", "serve", options, environment, door, pulse=pulse)
         self._add("agents", "agents", [], environment)
         self._wait_for_api()
-        self._handler = attach(self.url, lambda: self._token, SUPERVISOR)
+        self._handler = attach(self.url, lambda: self._token, SUPERVISOR, spool=self._settings.data / SPOOL)
         if self._predecessor is not None:
             extra = {"component": SUPERVISOR, "kind": "service"}
             log.error("the one before (pid %d) died without stopping", self._predecessor.pid, extra=extra)

@@ -51,7 +51,7 @@ def let_the_pause_end(database: Database) -> None:
 @contextmanager
 def log_shipped_to(system: RunningSystem) -> Iterator[None]:
     """What brokerage logs goes to the incident store, as in an installation."""
-    handler = PandaHandler(system.url, token=system.token("agents"), component="agents")
+    handler = PandaHandler(system.url, token=system.token("agents", "admin"), component="agents")
     log = logging.getLogger("panda.brokerage")
     log.addHandler(handler)
     try:
