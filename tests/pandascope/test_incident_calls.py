@@ -135,7 +135,10 @@ def test_deeds_say_where_they_come_from():
     client.via = "console"
     assert all(
         call.request.json["via"] == "console"
-        for call in (client.preview_action("kill", jobs=[1]), client.confirm_action("x"), client.undo_deed(1))
+        for call in (
+            *(client.preview_action("kill", jobs=[1]), client.confirm_action("x"), client.undo_deed(1)),
+            *(client.hold(1), client.silence_incident(1), client.merge_incident(1, 2), client.sign_out()),
+        )
     )
 
 
