@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,6 +108,8 @@ class Watcher:
         self._memories: dict[str, _Memory] = {}
         self._samples = Samples(database)
         self._is_database_slow = False
+        self._slow_time: datetime | None = None
+        """When it was last seen to be slow."""
         self._is_blocked = False
         """Whether a rule met a lock in this look: the others would wait for it too, and measure what cannot be so."""
 
@@ -174,10 +176,19 @@ class Watcher:
         beyond = [one for one in measured if rule.is_beyond(one.value, one.limit)]
         if rule.name == "database_slow":
             self._is_database_slow = bool(beyond)
+            self._slow_time = now if beyond else self._slow_time
+        elif self._is_of_database(rule, now):
+            measured = [replace(one, may_open=False) for one in measured]
         memory.beyond_since = {one.subject: memory.beyond_since.get(one.subject, now) for one in beyond}
         self._samples.add(rule, row.name, measured, now)
         with self._database.transaction() as transaction:
             return self._settle(transaction, rule, row, memory, measured, now)
+
+    def _is_of_database(self, rule: MeasureRule[Any], now: datetime) -> bool:
+        """Whether what stands still does so because the database does, or did until just now."""
+        if self._slow_time is None:
+            return False
+        return self._is_database_slow or (now - self._slow_time).total_seconds() < rule.recovers_s
 
     def _settle(
         self,

@@ -27,6 +27,7 @@ class AgentsLate(MeasureRule[AgentsLateParameters]):
     sentence = "A loop of the server has not begun its round when it was due."
     model = AgentsLateParameters
     is_quick = True
+    recovers_s = 15.0
 
     def measure(self, look: Look, parameters: AgentsLateParameters) -> list[Measurement]:
         """Seconds since each agent was due."""

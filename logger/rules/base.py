@@ -129,6 +129,8 @@ class MeasureRule(Rule, Generic[P]):
     unit: str = "s"
     is_quick: bool = False
     """Looked at every two seconds; its statements must be cheap."""
+    recovers_s: float = 0.0
+    """After the database was slow, what it measures may take so long to be as usual again."""
     is_waiting: bool = False
     """It spends its time waiting, which costs nobody anything."""
     is_low: bool = False

@@ -122,6 +122,19 @@ def test_a_lock_that_keeps_others_waiting_is_one_incident_with_its_statement(fre
     assert watched.after(seconds=60).look(only_quick=True) == 1 and watched.open() == []
 
 
+def test_agents_are_not_late_by_themselves_while_the_database_is_slow_nor_just_after(fresh: Database) -> None:
+    watched = Watched(fresh, rules=("database_slow", "agents_late"))
+    agent(watched, "adder", 90)
+    watched.limits("database_slow", limit_s=1e-6, for_s=0)
+    watched.look(only_quick=True)
+    assert [one["fingerprint"] for one in watched.incidents()] == [KEY]
+    watched.limits("database_slow", limit_s=2, for_s=4)
+    watched.after(seconds=10).look(only_quick=True)
+    assert len(watched.incidents()) == 1
+    watched.after(seconds=6).look(only_quick=True)
+    assert watched.incidents()[1]["component"] == "adder"
+
+
 def _look(watched: Watched, rule: str) -> Any:
     from logger.rule_rows import active_rules
     from logger.rules.base import Look
