@@ -316,9 +316,9 @@ def _refusal(request: Request, response: httpx.Response, problem: dict[str, Any]
     if status in (401, 403):
         if not words["remedy"] and "panda token create" not in detail:  # PanDA's envelope has it in the sentence
             words["remedy"] = "is PANDA_TOKEN the token for this server? `panda token create` makes one"
-        return NotAuthorised(detail, status=status, **words)
+        return NotAuthorised(detail, status=status, problem=problem, **words)
     if status == 404:
-        return NotFound(detail, status=status, **words)
+        return NotFound(detail, status=status, problem=problem, **words)
     if status in _PASSING_STATUS:
         return ServerUnreachable(detail, **words)
     return Refused(detail, status=status, problem=problem, **words) if status < 500 else ServerFault(detail, **words)

@@ -25,14 +25,14 @@ class Ended:
     err: str
 
 
-class Keyboard(io.StringIO):
+class Keyboard(io.TextIOBase):
     """What is typed, line by line; a function is called at the moment its line is asked for."""
 
     def __init__(self, lines: Sequence[Typed]) -> None:
         super().__init__()
         self._lines: Iterator[Typed] = iter(lines)
 
-    def readline(self, _: Any = -1) -> str:
+    def readline(self, _: Any = -1) -> str:  # type: ignore[override]
         """The next line; nothing once all were typed."""
         line = next(self._lines, "")
         said = line() if callable(line) else line

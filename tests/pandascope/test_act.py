@@ -54,11 +54,11 @@ def token_in(text: str) -> str:
     return found[1]
 
 
-def test_the_actions_are_those_of_the_server():
+def test_the_actions_are_those_of_the_server() -> None:
     assert {name: action.target_kind for name, action in ACTIONS.items()} == KINDS
 
 
-def test_a_preview_changes_nothing_and_its_token_does_it_once(ann: Shifter, database: Database):
+def test_a_preview_changes_nothing_and_its_token_does_it_once(ann: Shifter, database: Database) -> None:
     make_queue(database, "ONCE")
     shown = ann("act", "drain", "ONCE", "--until", "2h", "--reason", "tape", "--preview").out
     assert "drain 1 queue" in shown and "no new work until" in shown and "the status it had" in shown
@@ -70,7 +70,7 @@ def test_a_preview_changes_nothing_and_its_token_does_it_once(ann: Shifter, data
     assert "was confirmed" in again.err and again.out == ""
 
 
-def test_the_count_has_to_be_typed(ann: Shifter, database: Database):
+def test_the_count_has_to_be_typed(ann: Shifter, database: Database) -> None:
     first, second = make_incident(database), make_incident(database)
     wrong = ann("act", "acknowledge", first, second, code=1, typed=["1"])
     assert "that is not 2: nothing was done" in wrong.err and state_of(database, first) == ("open", "")
@@ -84,7 +84,7 @@ def test_the_count_has_to_be_typed(ann: Shifter, database: Database):
     assert "the set changed" in late.err + late.out
 
 
-def test_a_set_that_changes_while_the_shifter_reads_is_shown_again(ann: Shifter, database: Database):
+def test_a_set_that_changes_while_the_shifter_reads_is_shown_again(ann: Shifter, database: Database) -> None:
     make_queue(database, "CHANGING")
     jobs = activate(database, 3, queue="CHANGING", user="zoe")
 
@@ -101,7 +101,7 @@ def test_a_set_that_changes_while_the_shifter_reads_is_shown_again(ann: Shifter,
     assert {str((archived(database, panda_id) or {}).get("job_status")) for panda_id in jobs} <= {"cancelled", "closed"}
 
 
-def test_a_token_of_a_set_that_changed_gives_a_new_one(ann: Shifter, database: Database):
+def test_a_token_of_a_set_that_changed_gives_a_new_one(ann: Shifter, database: Database) -> None:
     incident_id, other = make_incident(database, component="x1"), make_incident(database, component="x1")
     token = ann.json("act", "resolve", "component=x1", "--preview")["token"]
     ann("incidents", "--resolve", other)
@@ -119,7 +119,7 @@ def test_a_token_of_a_set_that_changed_gives_a_new_one(ann: Shifter, database: D
     assert state_of(database, incident_id)[0] == "resolved"
 
 
-def test_users_end_what_is_theirs_and_nothing_else(crew: Crew, database: Database):
+def test_users_end_what_is_theirs_and_nothing_else(crew: Crew, database: Database) -> None:
     make_queue(database, "MIXED")
     [mine], [other] = activate(database, queue="MIXED", user="carl"), activate(database, queue="MIXED", user="dora")
     carl = crew("carl")
@@ -132,7 +132,7 @@ def test_users_end_what_is_theirs_and_nothing_else(crew: Crew, database: Databas
     assert "token" in crew("nobody")("act", "--confirm", "x" * 43, code=1).err
 
 
-def test_what_was_done_is_listed_and_taken_back_once(ann: Shifter, crew: Crew, database: Database):
+def test_what_was_done_is_listed_and_taken_back_once(ann: Shifter, crew: Crew, database: Database) -> None:
     make_queue(database, "BACK")
     deed = ann.json("act", "offline", "BACK", "--until", "18:00", "--reason", "cooling", "--yes")
     number = deed["deed_id"]
@@ -149,7 +149,7 @@ def test_what_was_done_is_listed_and_taken_back_once(ann: Shifter, crew: Crew, d
     assert ann.json("deeds", number)["deed"]["undone_by"] == "otto"
 
 
-def test_what_was_changed_later_is_not_taken_back(ann: Shifter, database: Database):
+def test_what_was_changed_later_is_not_taken_back(ann: Shifter, database: Database) -> None:
     make_queue(database, "LATER")
     first = ann.json("act", "drain", "LATER", "--tests", 20, "--yes")
     assert first["revert_kind"] == "tests" and status_of(database, "LATER")[0] == "test"
@@ -177,17 +177,17 @@ def test_what_was_changed_later_is_not_taken_back(ann: Shifter, database: Databa
         (["kill", "abc"], "'abc' is no job"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_is_asked(ann: Shifter, words: list[str], said: str):
+def test_what_makes_no_sense_is_said_before_anything_is_asked(ann: Shifter, words: list[str], said: str) -> None:
     assert said in ann("act", *words, code=2).err
 
 
-def test_what_chooses_nothing_is_refused_with_what_would(ann: Shifter):
+def test_what_chooses_nothing_is_refused_with_what_would(ann: Shifter) -> None:
     assert "filter" in ann("act", "kill", "colour=red", "--preview", code=1).err
     assert "no job is meant" in ann("act", "kill", 4, "--preview", code=1).err
     assert "panda queues" in ann("act", "test", "NOWHERE", "--preview", code=1).err
 
 
-def test_incidents_are_named_by_their_pages_too(ann: Shifter, database: Database):
+def test_incidents_are_named_by_their_pages_too(ann: Shifter, database: Database) -> None:
     incident_id = make_incident(database)
     made = ann.json("act", "silence", f"/incident/{incident_id}/", "--until", "doubles", "--preview")
     assert (made["target_count"], made["parameters"]["until_kind"]) == (1, "doubles")
@@ -195,7 +195,7 @@ def test_incidents_are_named_by_their_pages_too(ann: Shifter, database: Database
     assert [row["target"] for row in filtered["targets"]] == [str(incident_id)]
 
 
-def test_a_deed_without_a_terminal_can_be_read_by_programs(ann: Shifter, database: Database):
+def test_a_deed_without_a_terminal_can_be_read_by_programs(ann: Shifter, database: Database) -> None:
     incident_id = make_incident(database)
     token = ann.json("act", "assign", incident_id, "--who", "bob", "--preview")["token"]
     deed = json.loads(ann("act", "--confirm", token, "--json").out)

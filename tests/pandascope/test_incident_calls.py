@@ -113,7 +113,7 @@ def fields_of(contract: dict[str, Any], operation: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_call_is_one_that_the_server_takes(contract: dict[str, Any], name: str):
+def test_every_call_is_one_that_the_server_takes(contract: dict[str, Any], name: str) -> None:
     call = written(name)
     _, _, operation = operation_of(contract, call)
     if call.request.json is not None:
@@ -122,7 +122,7 @@ def test_every_call_is_one_that_the_server_takes(contract: dict[str, Any], name:
     assert {key for key, value in (call.request.params or {}).items() if value is not None} <= known
 
 
-def test_whatever_the_server_has_of_incidents_can_be_called(contract: dict[str, Any]):
+def test_whatever_the_server_has_of_incidents_can_be_called(contract: dict[str, Any]) -> None:
     called = {operation_of(contract, written(name))[:2] for name in METHODS}
     there = {
         (method, path) for path, operations in contract["paths"].items() for method in operations if STORE.match(path)
@@ -130,7 +130,7 @@ def test_whatever_the_server_has_of_incidents_can_be_called(contract: dict[str, 
     assert there - called == set()
 
 
-def test_deeds_say_where_they_come_from():
+def test_deeds_say_where_they_come_from() -> None:
     client = Written()
     client.via = "console"
     assert all(
@@ -142,14 +142,14 @@ def test_deeds_say_where_they_come_from():
     )
 
 
-def test_what_is_not_said_is_not_sent():
+def test_what_is_not_said_is_not_sent() -> None:
     assert written("sign_out").request.json == {"shift_id": 1, "via": "api"}
     assert Written().sign_out().request.json == {"via": "api"}
     assert Written().acknowledge(1).request.json == {"via": "api"}
     assert set(Written().open_incident("a").request.json) == {"title", "severity", "via"}
 
 
-def test_both_clients_do_the_same_work(shared_system: RunningSystem):
+def test_both_clients_do_the_same_work(shared_system: RunningSystem) -> None:
     token = shared_system.token("ann", "operator")
     make_queue(shared_system.database, "BOTH")
     incident_id = make_incident(shared_system.database, title="both")
@@ -169,7 +169,7 @@ def test_both_clients_do_the_same_work(shared_system: RunningSystem):
     assert (undone["action"], undone["via"]) == ("undo", "api")
 
 
-def test_a_handover_comes_as_text_and_a_refusal_of_it_as_a_refusal(shared_system: RunningSystem):
+def test_a_handover_comes_as_text_and_a_refusal_of_it_as_a_refusal(shared_system: RunningSystem) -> None:
     with Client(shared_system.url, shared_system.token("ann", "operator")) as client:
         shift = client.start_shift("desk")
         text = client.shift_markdown(shift["shift_id"])["markdown"]

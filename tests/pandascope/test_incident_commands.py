@@ -59,7 +59,7 @@ def judged(ann: Shifter, task: int) -> dict[str, Any]:
     return eventually(look, what="the incident is judged")[0]
 
 
-def test_an_incident_is_read_with_verdict_line_and_what_to_do_next(ann: Shifter, database: Database):
+def test_an_incident_is_read_with_verdict_line_and_what_to_do_next(ann: Shifter, database: Database) -> None:
     end_jobs(database, 30, status="finished", site="BNL", task=20_000_001, user="zoe", code=0, diag="", exit_code=0)
     end_jobs(database, 12, task=20_000_002, host="wn7", exit_code=127, logs={"payload.stderr": LOG})
     row = judged(ann, 20_000_002)
@@ -72,7 +72,7 @@ def test_an_incident_is_read_with_verdict_line_and_what_to_do_next(ann: Shifter,
     assert f"panda incidents --ack {row['incident_id']}" in shown and "panda logs" in shown
 
 
-def test_what_others_wrote_has_no_power_over_the_terminal(ann: Shifter, database: Database):
+def test_what_others_wrote_has_no_power_over_the_terminal(ann: Shifter, database: Database) -> None:
     incident_id = make_incident(
         database, title=EVIL, culprit_line=EVIL, component=EVIL, computing_site=EVIL, owner=EVIL
     )
@@ -92,7 +92,7 @@ def test_what_others_wrote_has_no_power_over_the_terminal(ann: Shifter, database
     assert "\x1b[31m\x1b]0;owned" not in refused and "\u202e" not in refused
 
 
-def test_one_is_taken_asked_for_silenced_held_rated_and_ended(ann: Shifter, database: Database):
+def test_one_is_taken_asked_for_silenced_held_rated_and_ended(ann: Shifter, database: Database) -> None:
     number = make_incident(database, title="storage is slow")
     assert "acknowledged" in ann("incidents", "--ack", number, "--comment", "looking").out
     assert "bob is asked" in ann("incidents", "--assign", f"{number}=bob").out
@@ -119,7 +119,7 @@ def test_one_is_taken_asked_for_silenced_held_rated_and_ended(ann: Shifter, data
     assert ann.json("incidents", "--ack", number)["incidents"][0]["owner"] == "ann"
 
 
-def test_two_are_made_one_and_one_is_made_two_and_both_are_taken_back(ann: Shifter, database: Database):
+def test_two_are_made_one_and_one_is_made_two_and_both_are_taken_back(ann: Shifter, database: Database) -> None:
     end_jobs(database, 6, site="CERN", task=20_000_011, diag="cannot open the conditions database", user="max")
     end_jobs(database, 6, site="BNL", task=20_000_011, diag="cannot open the conditions database", user="max")
     end_jobs(database, 6, site="BNL", task=20_000_012, diag="no such release of the software", user="max")
@@ -138,7 +138,7 @@ def test_two_are_made_one_and_one_is_made_two_and_both_are_taken_back(ann: Shift
     assert ann.json("incidents", first)["incident"]["job_count"] == 12
 
 
-def test_one_is_opened_by_hand(ann: Shifter):
+def test_one_is_opened_by_hand(ann: Shifter) -> None:
     words = [
         "--open",
         "cooling of hall 3 fails",
@@ -169,18 +169,18 @@ def test_one_is_opened_by_hand(ann: Shifter):
         (["--resolve", "abc"], "'abc' is no incident"),
     ],
 )
-def test_what_makes_no_sense_is_said_with_what_would(ann: Shifter, words: list[str], said: str):
+def test_what_makes_no_sense_is_said_with_what_would(ann: Shifter, words: list[str], said: str) -> None:
     assert said in ann("incidents", *words, code=2).err
 
 
-def test_readers_are_told_which_role_they_need(crew: Crew, database: Database):
+def test_readers_are_told_which_role_they_need(crew: Crew, database: Database) -> None:
     number = make_incident(database)
     assert "operator" in crew("carl")("incidents", "--ack", number, code=1).err
     assert "operator" in crew("carl")("shift", "start", code=1).err
     assert f"incident {number}" in crew("carl")("incidents", number).out
 
 
-def test_silences_by_filters_say_what_they_hold_and_end(ann: Shifter, database: Database):
+def test_silences_by_filters_say_what_they_hold_and_end(ann: Shifter, database: Database) -> None:
     number = make_incident(database, title="network of BNL", error_class="network", computing_site="BNL")
     other = make_incident(database, title="network of CERN", error_class="network")
     made = ann("silences", "add", "class=network", "q=BNL", "--until", "18:00", "--reason", "works on the line").out
@@ -199,7 +199,7 @@ def test_silences_by_filters_say_what_they_hold_and_end(ann: Shifter, database: 
     assert "no silence 99999" in ann("silences", "end", 99999, code=1).err
 
 
-def test_rules_are_seen_tried_edited_and_brought_back(ann: Shifter):
+def test_rules_are_seen_tried_edited_and_brought_back(ann: Shifter) -> None:
     assert "silent_queue" in ann("alarms", "list").out
     shown = ann("alarms", "show", "silent_queue").out
     assert "limit_s" in shown and "600" in shown and "A queue has activated jobs" in shown
@@ -224,7 +224,7 @@ def test_rules_are_seen_tried_edited_and_brought_back(ann: Shifter):
     assert "limit_s" in ann("alarms", "evaluators", "silent_queue").out
 
 
-def test_routes_are_made_tested_changed_and_removed(ann: Shifter):
+def test_routes_are_made_tested_changed_and_removed(ann: Shifter) -> None:
     assert "there is no route" in ann("notices", "routes").out
     with http_hook() as hook:
         made = ann(
@@ -247,7 +247,7 @@ def test_routes_are_made_tested_changed_and_removed(ann: Shifter):
 
 def test_a_shift_is_begun_noted_edited_and_handed_over(
     ann: Shifter, crew: Crew, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     bob = crew("bob", "operator")
     assert "panda shift start" in ann("shift", code=1).err
     assert "ann, eve" in ann("shift", "start", "ann", "eve").out
@@ -291,7 +291,7 @@ def test_a_shift_is_begun_noted_edited_and_handed_over(
     assert "draft of what happened" in bob("shift", "edit", "--fresh").out
 
 
-def test_the_audit_says_who_did_what_with_before_and_after(ann: Shifter, crew: Crew, database: Database):
+def test_the_audit_says_who_did_what_with_before_and_after(ann: Shifter, crew: Crew, database: Database) -> None:
     number = make_incident(database, title="audited")
     ann("incidents", "--ack", number, "--comment", "mine")
     crew("bob", "operator")("incidents", "--resolve", number, "--as", "fixed")
