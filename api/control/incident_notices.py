@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
 from api.strict import StrictBody
 from logger.notices.routes import add_route, change_route, remove_route, shown
 from logger.notices.testing import send_test
+
+Via = Literal["api", "cli", "console", "web"]
+
+
+class Origin(BaseModel):
+    """From where it is done, for the audit."""
+
+    via: Via = "api"
 
 
 class RouteBody(StrictBody):
@@ -31,10 +39,11 @@ class RouteBody(StrictBody):
     max_per_hour: int | None = Field(None, description="messages; what comes beyond is joined")
     is_active: bool | None = None
     is_final: bool | None = Field(None, description="later routes hear nothing of what this one tells")
+    via: Via = Field("api", description="from where it is done, for the audit")
 
     def fields(self) -> dict[str, Any]:
         """What was given."""
-        return {name: value for name, value in self.model_dump(exclude={"version"}).items() if value is not None}
+        return {name: value for name, value in self.model_dump(exclude={"version", "via"}).items() if value is not None}
 
 
 class RouteChangeBody(RouteBody):
@@ -46,25 +55,32 @@ class RouteChangeBody(RouteBody):
 @operation("POST", "/api/control/notice-routes", access=Access.OPERATOR)
 def add_notice_route(context: Context, body: RouteBody) -> Created:
     """Add a route."""
-    return Created({"route": shown(add_route(context.database, body.fields(), context.caller.user_name))})
+    row = add_route(context.database, body.fields(), context.caller.user_name, via=body.via, roles=_roles(context))
+    return Created({"route": shown(row)})
 
 
 @operation("PUT", "/api/control/notice-route/{route_id}", access=Access.OPERATOR)
 def change_notice_route(context: Context, route_id: int, body: RouteChangeBody) -> dict[str, Any]:
     """Change what is given of a route; refused when somebody else changed it meanwhile."""
-    row = change_route(context.database, route_id, body.fields(), body.version, context.caller.user_name)
+    who, roles = context.caller.user_name, _roles(context)
+    row = change_route(context.database, route_id, body.fields(), body.version, who, via=body.via, roles=roles)
     return {"route": shown(row)}
 
 
 @operation("DELETE", "/api/control/notice-route/{route_id}", access=Access.OPERATOR)
-def remove_notice_route(context: Context, route_id: int) -> dict[str, Any]:
+def remove_notice_route(context: Context, route_id: int, query: Origin) -> dict[str, Any]:
     """Remove a route; what waits for it is not sent."""
-    return {"route": shown(remove_route(context.database, route_id, context.caller.user_name))}
+    who, roles = context.caller.user_name, _roles(context)
+    return {"route": shown(remove_route(context.database, route_id, who, via=query.via, roles=roles))}
 
 
 @operation("POST", "/api/control/notice-route/{route_id}/test", access=Access.OPERATOR)
-def test_notice_route(context: Context, route_id: int) -> dict[str, Any]:
+def test_notice_route(context: Context, route_id: int, query: Origin) -> dict[str, Any]:
     """Send one message to a route at once, and say what its receiver answered and how long that took."""
-    services = context.services
-    who = context.caller.user_name
-    return {"test": send_test(context.database, context.settings, route_id, who, services.clock)}
+    who, roles, clock = context.caller.user_name, _roles(context), context.services.clock
+    found = send_test(context.database, context.settings, route_id, who, clock, via=query.via, roles=roles)
+    return {"test": found}
+
+
+def _roles(context: Context) -> list[str]:
+    return [str(role) for role in context.caller.roles]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -80,17 +80,28 @@ def route_of(database: Database | Transaction, route_id: int) -> Row:
     return row
 
 
-def add_route(database: Database, fields: Mapping[str, Any], who: str, *, via: str = "api") -> Row:
+def add_route(
+    database: Database, fields: Mapping[str, Any], who: str, *, via: str = "api", roles: Iterable[str] = ()
+) -> Row:
     """A new route. Raises InvalidInput naming the field, Conflict for a name that is taken."""
     route = _checked({**_DEFAULTS, **fields})
     with database.transaction() as transaction:
         row = _written(transaction, _ADD, {**route, "who": clean(who, 255)})
-        audit.note(transaction, who, "add", "notice_route", str(row["route_id"]), {}, shown(route), via=via)
+        audit.note(
+            transaction, who, "add", "notice_route", str(row["route_id"]), {}, shown(route), via=via, roles=roles
+        )
     return row
 
 
 def change_route(
-    database: Database, route_id: int, fields: Mapping[str, Any], version: int, who: str, *, via: str = "api"
+    database: Database,
+    route_id: int,
+    fields: Mapping[str, Any],
+    version: int,
+    who: str,
+    *,
+    via: str = "api",
+    roles: Iterable[str] = (),
 ) -> Row:
     """Change some fields of a route that still has the `version` its editor saw.
 
@@ -108,18 +119,18 @@ def change_route(
         row = _written(transaction, _CHANGE, {**route, "route_id": route_id, "who": clean(who, 255)})
         changed = {name: value for name, value in route.items() if value != before[name]}
         was = shown({name: before[name] for name in changed})
-        audit.note(transaction, who, "change", "notice_route", str(route_id), was, shown(changed), via=via)
+        audit.note(transaction, who, "change", "notice_route", str(route_id), was, shown(changed), via=via, roles=roles)
     return row
 
 
-def remove_route(database: Database, route_id: int, who: str, *, via: str = "api") -> Row:
+def remove_route(database: Database, route_id: int, who: str, *, via: str = "api", roles: Iterable[str] = ()) -> Row:
     """Remove a route; what waits for it is not sent. Raises UnknownObject."""
     with database.transaction() as transaction:
         row = route_of_locked(transaction, route_id)
         transaction.execute(_DROP_WAITING, {"route_id": route_id})
         transaction.execute(_REMOVE, {"route_id": route_id})
         was = shown({name: row[name] for name in _SETTABLE})
-        audit.note(transaction, who, "remove", "notice_route", str(route_id), was, {}, via=via)
+        audit.note(transaction, who, "remove", "notice_route", str(route_id), was, {}, via=via, roles=roles)
     return row
 
 

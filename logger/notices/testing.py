@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +32,14 @@ _MESSAGE = "INSERT INTO notice_messages (message_id, route_id, time) VALUES (%(m
 
 
 def send_test(
-    database: Database, settings: Settings, route_id: int, who: str, clock: Clock, *, via: str = "api"
+    database: Database,
+    settings: Settings,
+    route_id: int,
+    who: str,
+    clock: Clock,
+    *,
+    via: str = "api",
+    roles: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Send a test to a route and say what its receiver answered: `known`, `status`, `answer`, `ms`.
 
@@ -48,7 +56,7 @@ def send_test(
         mark = {"route_id": route_id, "message_id": message_id, "now": now, "until": now + timedelta(seconds=LEASE_S)}
         transaction.execute(_MESSAGE, mark)
         transaction.execute(_PUT, mark)
-        audit.note(transaction, who, "test", "notice_route", str(route_id), {}, {}, via=via)
+        audit.note(transaction, who, "test", "notice_route", str(route_id), {}, {}, via=via, roles=roles)
     message = addressed(Message(message_id, route, (), now, tested_by=who), settings)
     outcome, duration_ms = timed(message, channels_of(settings), settings.notices.secrets)
     note(database, message, outcome, settings.notices.keep_trying_s, clock())

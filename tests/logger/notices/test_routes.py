@@ -59,14 +59,17 @@ def test_a_route_is_made_changed_shown_and_removed_and_each_is_in_the_audit(oper
     route = made.json()["route"]
     assert route["target"] == "https://hooks.example.org/…" and route["is_active"]
     path = f"/api/control/notice-route/{route['route_id']}"
-    changed = operator("PUT", path, {"matcher": {"severity": "critical"}, "version": 1})
+    changed = operator("PUT", path, {"matcher": {"severity": "critical"}, "version": 1, "via": "web"})
     assert changed.json()["route"]["version"] == 2
     assert operator("PUT", path, {"position": 3, "version": 1}).status_code == 409
     shown = client("rita")("GET", "/api/monitor/notice-routes").json()["routes"]
     assert [(one["name"], one["matcher"], one["waiting"]) for one in shown] == [("chat", {"severity": "critical"}, 0)]
     assert operator("DELETE", path).status_code == 200 and operator("DELETE", path).status_code == 404
-    rows = shared_database.fetch("SELECT who, action, after::text FROM audit WHERE object_kind = 'notice_route'")
+    rows = shared_database.fetch(
+        "SELECT who, action, via, after::text FROM audit WHERE object_kind = 'notice_route' ORDER BY audit_id"
+    )
     assert [(row["who"], row["action"]) for row in rows] == [("olga", "add"), ("olga", "change"), ("olga", "remove")]
+    assert [row["via"] for row in rows] == ["api", "web", "api"]
     assert not any("B0" in row["after"] for row in rows)
 
 
