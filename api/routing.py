@@ -24,11 +24,16 @@ log = logging.getLogger("panda.api")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+_RAW_THREADS = 16
+
 
 def route_of(operation: Operation, services: Services, gate: Gate, readers: anyio.CapacityLimiter) -> Route:
     """The Starlette route of one operation. Monitor questions share the few threads of `readers`, so that slow ones
-    wait for each other and never for or before a pilot."""
+    wait for each other and never for or before a pilot; so do the senders of what is read raw, of which any number may
+    come at once: they wait for one transaction, and need no connection meanwhile."""
     limiter = readers if operation.access is Access.READER else None
+    if operation.raw_types:
+        limiter = anyio.CapacityLimiter(_RAW_THREADS)
     limit_bytes = services.settings.request_body_limit_mb * 2**20
 
     async def endpoint(request: Request) -> Response:

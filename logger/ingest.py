@@ -60,6 +60,8 @@ _COLUMNS = (
     ),
 )
 
+# whoever holds an incident for long (people who merge two) must not hold up everybody who logs: they send it again
+_PATIENCE = "SELECT set_config('lock_timeout', '10s', true)"
 # primary key of log_sources, in its order, so that batches of the same sources wait for each other
 _HAVE_SOURCES = "INSERT INTO log_sources (source, emitter) VALUES %s ON CONFLICT (source) DO NOTHING"
 _LOCK_SOURCES = """
@@ -232,6 +234,7 @@ class RecordIngest:
         now = self._clock()
         refused = {prepared.source: self._refused.get(prepared.source, 0) for prepared in group if prepared.source}
         with self._database.transaction() as transaction:
+            transaction.execute(_PATIENCE)
             known = _known_sources(transaction, group)
             fresh = [_fresh(prepared, known) for prepared in group]
             entries = [entry for one in fresh for entry in one.entries]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -136,6 +137,29 @@ def test_a_flood_is_told_when_to_come_again_and_others_are_not_slower(house: Run
     assert sorted(stormy)[18] < max(3 * sorted(calm)[18], 0.05)
     told = other.get("/api/monitor/incidents", params={"kind": "service"}).json()["incidents"]
     assert [row for row in told if row["fingerprint"] == "v1:flood:noisy"]
+
+
+def test_senders_that_wait_for_an_incident_keep_no_pilot_waiting(house: RunningSystem, site: httpx.Client) -> None:
+    site.post(PATH, json=record("stuck", component="stuck"))
+    senders = [
+        threading.Thread(target=site.post, args=(PATH,), kwargs={"json": record("stuck", component="stuck")})
+        for _ in range(40)
+    ]
+    with house.database.transaction() as person:
+        person.fetch("SELECT 1 FROM incidents WHERE component = 'stuck' FOR UPDATE")
+        for sender in senders:
+            sender.start()
+        while house.database.fetch("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == [{"n": 0}]:
+            pass
+        pilot = house.client("pilot", "pilot")
+        began = time.perf_counter()
+        for _ in range(10):
+            assert pilot.post("/api/control/worker/ended", json={"worker_id": "w", "diagnosis": "d"}).status_code == 200
+        assert time.perf_counter() - began < 2.0
+    for sender in senders:
+        sender.join()
+    [incident] = house.database.fetch("SELECT record_count FROM incidents WHERE component = 'stuck'")
+    assert incident["record_count"] == 41
 
 
 def _timed(client: httpx.Client) -> float:

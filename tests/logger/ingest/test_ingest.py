@@ -302,7 +302,9 @@ def test_records_that_a_deadlock_undid_are_stored_all_the_same(
         other.execute("SELECT set_config('deadlock_timeout', '60s', true)")  # it is the other's lot
         other.fetch(lock, {"key": two})
         stored: list[int] = []
-        thread = threading.Thread(target=lambda: stored.append(ingest.submit(read_batch([first, second]), SITE).accepted))
+        thread = threading.Thread(
+            target=lambda: stored.append(ingest.submit(read_batch([first, second]), SITE).accepted)
+        )
         thread.start()
         waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted"
         while database.fetch(waiting) == [{"n": 0}]:
