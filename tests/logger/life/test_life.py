@@ -91,7 +91,7 @@ def test_every_step_is_as_the_table_says_and_is_told_once(
     is_over_by_hand = target in (IncidentState.RESOLVED, IncidentState.SILENCED, IncidentState.REOPENED)
     assert after["held_by"] == ("ann" if act is ANN and is_over_by_hand else "")
     if target is not IncidentState.CANDIDATE and current is IncidentState.CANDIDATE and is_heard:
-        assert (after["opened_time"], after["opened_by"]) == ((desk.now, act.who) if target == "open" else (None, ""))
+        assert (after["opened_time"], after["opened_by"]) == ((desk.now, act.who) if target is IncidentState.OPEN else (None, ""))
 
 
 @pytest.mark.parametrize("target", ["resolved", "silenced", "reopened", "open", "acknowledged"])

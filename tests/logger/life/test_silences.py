@@ -289,7 +289,8 @@ def ask(desk: Desk, **parameters: str) -> list[dict[str, Any]]:
 def test_the_list_comes_in_pages(desk: Desk) -> None:
     for number in range(5):
         desk.silence(desk.opened(f"k{number}"), "fixed")
-    found, cursor = [], ""
+    found: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         asked = read_question({"limit": "2", "cursor": cursor}.items(), SILENCE_GRAMMAR, desk.now)
         answer = silence_list(desk.database, asked)
