@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import orjson
+import psycopg2.errors
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
@@ -58,6 +59,7 @@ _LOST_LATELY = """
 SELECT coalesce(sum(lost_core_s), 0)::bigint AS lost FROM incident_jobs
 WHERE incident_id = %(incident_id)s AND time > %(since)s
 """
+_AT_MOST_A_MOMENT = "SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '1s'"
 # ix_jobs_live_status
 _RUNNING_CORES = """
 SELECT coalesce(sum(greatest(core_count, 1)), 0)::bigint AS cores FROM jobs_live WHERE job_status = 'running'
@@ -79,7 +81,8 @@ class VerdictKeeper:
         self._settings = settings or IncidentSettings()
         self._monotonic = monotonic
         self._due: dict[int, float] = {}
-        self._cores: tuple[float, int] | None = None
+        self._cores = (0.0, 0)
+        """Until when the running cores are known, and how many they are."""
 
     def look(self) -> int:
         """Judge what is due and settle what central troubles explain; returns how many incidents changed."""
@@ -140,10 +143,18 @@ class VerdictKeeper:
                 _raise_severity(transaction, row, slot_share, now)
 
     def _running_cores(self) -> int:
-        if self._cores is None or self._monotonic() >= self._cores[0]:
-            cores = self._database.fetch(_RUNNING_CORES)[0]["cores"]
-            self._cores = (self._monotonic() + _CORES_KEPT_S, cores)
-        return self._cores[1]
+        """A lock on the jobs keeps no verdict waiting: the stall that it makes has to be judged, too."""
+        if self._monotonic() < self._cores[0]:
+            return self._cores[1]
+        cores = self._cores[1]
+        try:
+            with self._database.transaction() as transaction:
+                transaction.execute(_AT_MOST_A_MOMENT)
+                cores = transaction.fetch(_RUNNING_CORES)[0]["cores"]
+        except (Unavailable, psycopg2.errors.QueryCanceled) as error:
+            log.info("running cores are not counted now: %s", error)
+        self._cores = (self._monotonic() + _CORES_KEPT_S, cores)
+        return cores
 
 
 _OURS = {"component": WHO, "kind": "service"}

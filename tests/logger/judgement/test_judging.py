@@ -248,6 +248,14 @@ def test_an_incident_that_wastes_the_running_cores_is_critical(database: Databas
     assert changes(database) == [("opened", "open"), ("worse", "open")]
 
 
+def test_a_lock_on_the_jobs_keeps_no_verdict_waiting(database: Database) -> None:
+    fold_events(database, an_event("v1:database does not answer", component="database"))
+    with database.transaction() as holder:
+        holder.execute("LOCK TABLE jobs_live IN ACCESS EXCLUSIVE MODE")
+        VerdictKeeper(database, utc_now).look()
+    assert incidents(database)[0]["verdict"] == "central"
+
+
 # --- incidents without jobs
 
 
