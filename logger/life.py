@@ -227,7 +227,8 @@ def _of_step(row: Row, current: IncidentState, target: IncidentState, act: Act, 
     if target is IncidentState.ACKNOWLEDGED:
         return {"owner": row["owner"] if act.is_automatic else who, "acknowledged_time": now, **_NOT_RESOLVED}
     if target is IncidentState.SILENCED:
-        return {"held_by": "" if act.is_automatic else who, **_NOT_RESOLVED}
+        opened = {"opened_time": now, "opened_by": who} if current is IncidentState.CANDIDATE else {}
+        return {"held_by": "" if act.is_automatic else who, **opened, **_NOT_RESOLVED}
     if target is IncidentState.RESOLVED:
         return {
             "resolved_time": now,
