@@ -67,11 +67,16 @@ _HAVE_SOURCES = "INSERT INTO log_sources (source, emitter) VALUES %s ON CONFLICT
 _LOCK_SOURCES = """
 SELECT source, last_seq FROM log_sources WHERE source = ANY(%(sources)s) ORDER BY source FOR UPDATE
 """
+# the way of a batch only adds to the skew of its sender's clock, so the smallest counts; with time it may grow again
 _NOTE_SOURCES = """
 UPDATE log_sources s SET
     last_seq = greatest(s.last_seq, v.last_seq), component = coalesce(nullif(v.component, ''), s.component),
     host = coalesce(nullif(v.host, ''), s.host), last_seen = v.last_seen::timestamptz,
-    skew_ms = coalesce(v.skew_ms::bigint, s.skew_ms), token_expiry = v.token_expiry::timestamptz,
+    skew_ms = CASE
+        WHEN v.skew_ms IS NULL THEN s.skew_ms
+        WHEN s.record_count = 0 THEN v.skew_ms::bigint
+        ELSE least(v.skew_ms::bigint, s.skew_ms + (extract(epoch FROM v.last_seen::timestamptz - s.last_seen) * 1000)::bigint)
+    END, token_expiry = v.token_expiry::timestamptz,
     record_count = s.record_count + v.records, dropped_count = s.dropped_count + v.dropped,
     refused_count = s.refused_count + v.refused
 FROM (VALUES %s) AS v (source, last_seq, component, host, last_seen, skew_ms, token_expiry, records, dropped, refused)

@@ -228,6 +228,17 @@ def test_the_senders_clock_and_token_are_kept_for_the_rules(database: Database, 
     assert source["token_expiry"] == datetime.fromtimestamp(1_900_000_000, UTC)
 
 
+def test_the_way_of_a_batch_is_not_taken_for_the_skew_of_a_clock(database: Database) -> None:
+    now = utc_now()
+    skews = []
+    for seq, (way_s, later_s) in enumerate([(40, 0), (2, 1), (60, 2), (60, 62), (60, 200)], start=1):
+        received = now + timedelta(seconds=later_s)
+        batch = numbered(seq, seq, sent=(received - timedelta(seconds=way_s)).isoformat())
+        RecordIngest(database, lambda received=received: received).submit(batch, SITE)
+        skews.append(database.fetch("SELECT skew_ms FROM log_sources")[0]["skew_ms"])
+    assert skews == [40_000, 2_000, 3_000, 60_000, 60_000]
+
+
 def test_a_transaction_that_fails_stores_nothing_and_the_next_try_everything(
     database: Database, ingest: RecordIngest
 ) -> None:
