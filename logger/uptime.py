@@ -25,12 +25,12 @@ ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, last_run = greatest(a
 
 
 class Uptime:
-    """`since`: the moment. Valid after the first tick."""
+    """`since`: the moment; `watching_since`: since when this process looks. Valid after the first tick."""
 
     def __init__(self, database: Database, since: datetime | None = None) -> None:
         self._database = database
         self._is_given = since is not None
-        self.since = since or _EPOCH
+        self.since = self.watching_since = since or _EPOCH
         self._last: datetime | None = None
         self._noted: datetime | None = None
 
@@ -39,12 +39,13 @@ class Uptime:
         if self._is_given:
             return
         if self._last is None:
+            self.watching_since = now
             row = self._database.fetch_one(_READ, {"name": AGENT})
             is_known = row is not None and row["cursor"] > 0 and row["last_run"] is not None
             self._last = row["last_run"] if row and is_known else None
             self.since = _EPOCH + timedelta(microseconds=row["cursor"]) if row and is_known else now
         if self._last is not None and now - self._last > _BREAK:
-            self.since = now
+            self.since = self.watching_since = now
             self._noted = None
         self._last = now
         if self._noted is None or now - self._noted >= _NOTED_EVERY:

@@ -168,7 +168,10 @@ class Watcher:
         parameters: Any = row.limits
         with self._database.transaction() as transaction:
             transaction.execute(_LIMITS)
-            look = Look(transaction, now, self._database, self._settings, self._uptime.since, self._clock)
+            uptime = self._uptime
+            look = Look(
+                *(transaction, now, self._database, self._settings, uptime.since, uptime.watching_since, self._clock)
+            )
             measured = [one for one in rule.measure(look, parameters) if _is_meant(parameters, one)]
             if not memory.is_remembered:
                 memory.beyond_since = over_since(transaction, rule, row, measured, now)

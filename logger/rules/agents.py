@@ -48,7 +48,7 @@ class AgentsLate(MeasureRule[AgentsLateParameters]):
                     since=row["next_run"],
                     facts=Facts(host=row["host"], component=row["name"], error_class="central"),
                     usual=usual_s,
-                    may_open=look.up_s >= parameters.limit_s,
+                    may_open=look.watching_s >= parameters.limit_s,
                 )
             )
         return found

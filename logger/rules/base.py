@@ -107,12 +107,19 @@ class Look:
     database: Database
     settings: IncidentSettings
     up_since: datetime
+    watching_since: datetime
+    """Since when this process looks: others that began with it have had no longer."""
     clock: Clock = utc_now
 
     @property
     def up_s(self) -> float:
         """How long the system has been running."""
         return (self.now - self.up_since).total_seconds()
+
+    @property
+    def watching_s(self) -> float:
+        """How long this process has been looking."""
+        return (self.now - self.watching_since).total_seconds()
 
 
 P = TypeVar("P", bound=MeasureParameters)

@@ -36,7 +36,7 @@ SELECT extract(epoch FROM clock_timestamp() - w.query_start)::float AS waited_s,
 FROM (
     SELECT pid, query_start FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND datname = current_database() AND backend_type = 'client backend'
-      AND wait_event <> 'advisory'
+      AND wait_event <> 'advisory' AND application_name = 'pandascope'
 ) w
 JOIN LATERAL (
     SELECT * FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(w.pid)) ORDER BY xact_start NULLS LAST LIMIT 1

@@ -85,6 +85,20 @@ def test_agents_that_may_be_late_are_no_trouble(fresh: Database) -> None:
     assert watched.look() == 0
 
 
+def test_after_a_quick_restart_agents_have_time_to_begin_too(fresh: Database) -> None:
+    watched = Watched(fresh, rules=("agents_late",), up_for=None)
+    watched.look()
+    watched.after(seconds=50).look()
+    agent(watched, "adder", -1, ran_s=0)
+    watched.after(seconds=120).start()
+    assert watched.look() == 0, "two minutes are no break, but it has just begun"
+    fresh.execute(
+        "UPDATE agent_runs SET next_run = %(now)s + interval '1 s' WHERE name = 'adder'", {"now": watched.now}
+    )
+    assert watched.after(seconds=59).look() == 0
+    assert watched.after(seconds=5).look() == 1
+
+
 def test_after_a_start_agents_have_time_to_begin(fresh: Database) -> None:
     watched = Watched(fresh, rules=("agents_late",), up_for=timedelta(seconds=20))
     agent(watched, "adder", 3600, ran_s=3600)
@@ -141,7 +155,9 @@ def _look(watched: Watched, rule: str) -> Any:
 
     row = next(row for row in active_rules(watched.database) if row.name == rule)
     with watched.database.transaction() as transaction:
-        return Look(transaction, watched.now, watched.database, IncidentSettings(), watched.now), row.limits
+        return Look(
+            transaction, watched.now, watched.database, IncidentSettings(), watched.now, watched.now
+        ), row.limits
 
 
 def test_who_finds_the_database_away_and_the_rule_speak_of_one_incident(fresh: Database) -> None:

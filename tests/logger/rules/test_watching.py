@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from core.database import Database
+from core.incident_settings import IncidentSettings
+from logger.agents import RuleWatcher
 from logger.life import Act
 from logger.rule_rows import Editor, RuleDraft, add_rule, forget, set_active
 from logger.rules import RULES
@@ -351,3 +353,15 @@ def test_a_rule_that_costs_much_is_looked_at_more_seldom(watched: Watched, steps
     watcher.look()
     steps.trouble = staticmethod(lambda: None)  # type: ignore[method-assign]
     assert looks == [0.0, 10.0, 14.0], "a second of ten, and with every full look"
+
+
+def test_the_agent_looks_by_the_quick_rules_each_time_and_by_all_now_and_then(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    agent = RuleWatcher(database, lambda: NOW, IncidentSettings())
+    monkeypatch.setattr(agent._watcher, "look", lambda *, only_quick: looks.append(only_quick))
+    moments = iter((0.0, 2.0, 28.0, 31.0, 33.0))
+    monkeypatch.setattr("logger.agents.time.monotonic", lambda: next(moments))
+    assert [agent.cycle() for _ in range(5)] == [0] * 5
+    assert looks == [False, True, True, False, True]
