@@ -290,6 +290,11 @@ def reason_to_end(row: Row, now: datetime) -> str:
     kind = row["until_kind"]
     if row["incident_id"] is not None and row["state"] != IncidentState.SILENCED:
         return f"the incident is {row['state']}"
+    if row["incident_id"] is None:
+        try:
+            select(row["matcher"], now)
+        except InvalidInput as error:  # written by a release that knew other filters
+            return f"its filters are not understood: {error}"
     if kind == "time" and row["until_time"] <= now:
         return "its time is up"
     if kind == "shift":

@@ -219,6 +219,16 @@ def test_the_end_of_a_matchers_silence_frees_what_it_caught(desk: Desk) -> None:
     assert desk.live() == [] and desk.incident("a")["state"] == "open"
 
 
+def test_a_matcher_that_nobody_understands_any_more_ends_and_says_so(desk: Desk) -> None:
+    desk.opened("a")
+    end = START + timedelta(hours=2)
+    made, _ = desk.store.silence_matching({"kind": "data"}, "time", end, "ann")
+    desk.database.execute('UPDATE silences SET matcher = \'{"colour": "red"}\'')
+    assert desk.wait(seconds=1) == 1 and desk.wait(seconds=1) == 0
+    (row,) = ask(desk, ended="1")
+    assert row["silence_id"] == made["silence_id"] and "colour" in row["end_reason"]
+
+
 @pytest.mark.parametrize(
     ("kind", "moment", "field"),
     [
