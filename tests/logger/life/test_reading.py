@@ -394,15 +394,15 @@ def test_two_incidents_are_compared_part_by_part(database: Database) -> None:
 
 
 def test_lists_and_pages_read_by_their_indexes(database: Database) -> None:
-    """With a hundred thousand incidents that are over, nothing reads them all."""
+    """With thirty thousand incidents that are over, nothing reads them all."""
     database.execute(
         """INSERT INTO incidents (fingerprint, state, opened_time, job_count)
-        SELECT 'old' || n, 'resolved', clock_timestamp(), 3 FROM generate_series(1, 100000) n"""
+        SELECT 'old' || n, 'resolved', clock_timestamp(), 3 FROM generate_series(1, 30000) n"""
     )
     database.execute(
         """INSERT INTO incidents (fingerprint, state, opened_time, inhibited_by)
         SELECT 'new' || n, CASE WHEN n % 3 = 0 THEN 'silenced' ELSE 'open' END, clock_timestamp(),
-            CASE WHEN n > 90 THEN 100001 END FROM generate_series(1, 100) n"""
+            CASE WHEN n > 90 THEN 30001 END FROM generate_series(1, 100) n"""
     )
     database.execute("ANALYZE incidents")
     with database.transaction() as transaction:
