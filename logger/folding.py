@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
 from core.states import IncidentState
-from logger import grouping, life
+from logger import life
 from logger.events import Event
 from logger.incident_rows import rows_of, rule_of, time_of
+from logger.links import live_links, resolve
 from logger.opening import promote
 from logger.severity import loss_rate, severity_of_impact, worst
 
@@ -121,8 +122,8 @@ def fold(
     """
     if not events:
         return []
-    resolved = grouping.resolve(events, grouping.live_links(transaction))
-    placed, incidents = rows_of(transaction, resolved, now, settings)
+    links = live_links(transaction)
+    placed, incidents = rows_of(transaction, resolve(events, links), links, now, settings)
     covered = _cover(transaction, placed, incidents, now)
     accounts = {row["incident_id"]: _Account(row) for row in incidents.values()}
     for event in placed:

@@ -21,6 +21,7 @@ from core.incident_settings import IncidentSettings
 from core.states import IncidentState
 from logger import life
 from logger.events import Event, short_title
+from logger.links import Links, resolve
 from logger.severity import worst
 
 OLDEST = timedelta(days=1)
@@ -106,9 +107,11 @@ def rule_of(event: Event) -> str:
 
 
 def rows_of(
-    transaction: Transaction, events: Sequence[Event], now: datetime, settings: IncidentSettings
+    transaction: Transaction, events: Sequence[Event], links: Links, now: datetime, settings: IncidentSettings
 ) -> tuple[list[Event], dict[str, Row]]:
     """The events under the keys that they are counted by, and the locked row of each key, with `is_new`.
+
+    `links`: what people merged and split, which the events follow already; a common key follows them here.
 
     New rows are candidates, or open when one of their events says so; that is not noted yet (`life.note_openings`).
     """
@@ -123,7 +126,7 @@ def rows_of(
     if missing:
         guarded = _guarded(transaction, {key: groups[key] for key in missing}, now, settings)
         if guarded:
-            events = [_in_common(event, guarded.get(event.fingerprint)) for event in events]
+            events = [_in_common(event, guarded.get(event.fingerprint), links) for event in events]
             groups = _grouped(events)
             there |= _locked(transaction, groups.keys() - there)
             missing = groups.keys() - there
@@ -263,15 +266,15 @@ def _guarded(
     return guarded
 
 
-def _in_common(event: Event, place: _Place | None) -> Event:
+def _in_common(event: Event, place: _Place | None, links: Links) -> Event:
     if place is None:
         return event
-    return replace(
+    common = replace(
         event,
         fingerprint=place.key,
-        own_fingerprint=event.own_fingerprint or event.fingerprint,
         legacy_fingerprint="",
         title=short_title(f"Many different troubles of {place.words}: {event.title}"),
         grouping=f"Many new troubles of {place.words} began within ten minutes; these came after the first of them.",
         words=(),
     )
+    return resolve([common], links)[0]

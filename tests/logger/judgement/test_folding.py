@@ -13,7 +13,7 @@ from core.clock import utc_now
 from core.database import Database
 from core.incident_settings import IncidentSettings
 from core.states import IncidentState
-from logger import examining, folding, life
+from logger import examining, folding, grouping, life
 from logger.culprit import Culprit, find_culprit
 from logger.events import CoveredJob, Event
 from logger.failures import FailureFolder
@@ -331,7 +331,16 @@ def test_failed_jobs_are_bounded_for_each_task_so_that_users_bugs_stay_apart(dat
     keys = [row["fingerprint"] for row in incidents(database)]
     assert len(keys) == 26 + 3 and "v2:pilot:…:1" in keys
     own = database.fetch("SELECT own_fingerprint FROM incident_jobs WHERE panda_id = 1039")[0]["own_fingerprint"]
-    assert own == "v2:pilot:1305:1.39"
+    assert own == "v2:pilot:…:1"
+
+
+def test_what_is_counted_together_follows_what_people_merged(database: Database) -> None:
+    folded(database, *(an_event(f"v2:x::{number:04}") for number in range(30)))
+    first, *_, common = (row["incident_id"] for row in incidents(database))
+    with database.transaction() as transaction:
+        grouping.merge(transaction, common, first, life.Act("ann", "merge"), utc_now())
+    assert folded(database, an_event("v2:x::9999")) == [first]
+    assert incidents(database)[0]["record_count"] == 1 + 5 + 1
 
 
 def test_measured_subjects_and_all_components_have_their_own_bounds(database: Database) -> None:
