@@ -7,13 +7,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from pandascope.cli.audit import change_words
+from pandascope.cli.alarm_detail import (
+    difference_words,
+    parameter_table,
+    parameter_words,
+    rule_state,
+    show_rule,
+    show_trial,
+)
 from pandascope.cli.connection import AsJson, Data, Url, connect
-from pandascope.cli.rendering import age, console, duration, facts, footer, heading, plain, print_json, state, table
-from pandascope.cli.until import clock_words
+from pandascope.cli.rendering import (
+    age,
+    console,
+    footer,
+    plain,
+    print_json,
+    state,
+    table,
+)
 from pandascope.errors import NotFound, Usage
 
 if TYPE_CHECKING:
@@ -40,7 +53,6 @@ Floor = Annotated[
 Version = Annotated[
     int | None, typer.Option("--version", metavar="N", min=1, help="The version you looked at; default: as it is now.")
 ]
-_SHOWN_OPENINGS = 20
 
 
 @app.callback()
@@ -59,9 +71,9 @@ def list_rules(url: Url = None, data: Data = None, as_json: AsJson = False) -> N
     columns = (">rule", "name", "state", ">open", ">opened 7 d", ">last", "severity", "kind", "~says")
     rows = [
         (
-            *(row["rule_id"], row["name"], _state(row), row["n_open"], row["n_opened"], age(row["last_opened"])),
+            *(row["rule_id"], row["name"], rule_state(row), row["n_open"], row["n_opened"], age(row["last_opened"])),
             *(state(row["severity_floor"]), row["kind"]),
-            row["disabled_reason"] or row["title"] or _words(row["parameters"]),
+            row["disabled_reason"] or row["title"] or parameter_words(row["parameters"]),
         )
         for row in document["rules"]
     ]
@@ -78,7 +90,7 @@ def show(rule: Rule, url: Url = None, data: Data = None, as_json: AsJson = False
     if as_json:
         print_json({"rule": row, "evaluator": evaluator, "measured": measured})
         return
-    _show(console(), row, evaluator, measured)
+    show_rule(console(), row, evaluator, measured)
 
 
 @app.command()
@@ -101,7 +113,7 @@ def evaluators(
         console().print(table(("evaluator", "looks at", "kinds", "~says"), rows))
     else:
         console().print(Text(f"{plain(name)}: {plain(found[0]['sentence'])}"), soft_wrap=True)
-        console().print(_parameter_table(found[0], {}))
+        console().print(parameter_table(found[0], {}))
 
 
 @app.command("try")
@@ -128,7 +140,7 @@ def try_rule(
     if as_json:
         print_json(document)
         return
-    _show_test(console(), document)
+    show_trial(console(), document)
 
 
 @app.command()
@@ -174,7 +186,7 @@ def change(
         if parameters:
             changes["parameters"] = _merged(row["parameters"], parameters)
         changed = client.change_incident_rule(row["rule_id"], version or row["version"], changes)
-    _told(changed, f"changed: {_difference(row, changed) or 'nothing'}", as_json)
+    _told(changed, f"changed: {difference_words(row, changed) or 'nothing'}", as_json)
 
 
 @app.command()
@@ -201,7 +213,7 @@ def history(rule: Rule, url: Url = None, data: Data = None, as_json: AsJson = Fa
         return
     versions = document["versions"]
     rows = [
-        (row["version"], age(row["time"]), row["who"], row["what"], _difference(earlier, row["document"]))
+        (row["version"], age(row["time"]), row["who"], row["what"], difference_words(earlier, row["document"]))
         for row, earlier in zip(versions, [*(one["document"] for one in versions[1:]), {}], strict=True)
     ]
     console().print(table((">version", ">age", "who", "did", "~what"), rows) if rows else "it was never changed")
@@ -267,112 +279,6 @@ def _merged(present: Mapping[str, Any], words: list[str] | None) -> dict[str, An
         except ValueError:
             merged[name] = value
     return merged
-
-
-def _show(
-    terminal: Console, row: Mapping[str, Any], evaluator: Mapping[str, Any], measured: list[Mapping[str, Any]]
-) -> None:
-    terminal.print(Text.assemble(f"rule {row['rule_id']} {plain(row['name'])} ", _state(row)))
-    opened = (
-        f"{row['n_opened']} in 7 days, {row['n_open']} not resolved" if row["n_opened"] or row["n_open"] else "none"
-    )
-    terminal.print(
-        facts(
-            {
-                "says": plain(row["title"]) if row["title"] else "",
-                "looks at": plain(row["evaluator"])
-                + (f": {plain(evaluator['sentence'])}" if evaluator["sentence"] != row["title"] else ""),
-                "opens": f"incidents of kind {plain(row['kind'])}, at least {plain(row['severity_floor'])}",
-                "opened": opened + (f", last {age(row['last_opened'])} ago" if row["last_opened"] else ""),
-                "version": f"{row['version']}, {age(row['modification_time'])} ago"
-                + (f" by {plain(row['modified_by'])}" if row["modified_by"] else ""),
-                "not applied": plain(row["disabled_reason"]) if row["disabled_reason"] else "",
-            }
-        )
-    )
-    terminal.print(heading("parameters"))
-    terminal.print(_parameter_table(evaluator, row["parameters"]))
-    if measured:
-        terminal.print(
-            heading(f"measured last{f' ({unit})' if (unit := plain(evaluator.get('unit') or '')) != '-' else ''}")
-        )
-        rows = [(one["subject"], f"{one['value']:g}", age(one["bin_time"])) for one in measured[:20]]
-        terminal.print(table(("of", ">value", ">ago"), rows))
-    terminal.print(Text(f"\nnext: panda alarms try {plain(row['name'])} NAME=VALUE, then change", style="dim"))
-
-
-def _parameter_table(evaluator: Mapping[str, Any], present: Mapping[str, Any]) -> Any:
-    rows: list[tuple[Any, ...]] = []
-    for one in evaluator["parameters"]:
-        is_set = one["name"] in present
-        value = Text(_value(present[one["name"]]) if is_set else _value(one["default"]), style="" if is_set else "dim")
-        bounds = [
-            f"{words} {_value(one[name])}"
-            for name, words in (
-                ("at_least", ">="),
-                ("more_than", ">"),
-                ("at_most", "<="),
-                ("less_than", "<"),
-                ("one_of", "of"),
-            )
-            if name in one
-        ]
-        rows.append((one["name"], value, ", ".join(bounds), one["meaning"]))
-    known = {one["name"] for one in evaluator["parameters"]}
-    rows += [(name, _value(value), "", "") for name, value in present.items() if name not in known]
-    return table(("name", "value", "range", "~meaning"), rows)
-
-
-def _show_test(terminal: Console, document: Mapping[str, Any]) -> None:
-    """The sentence, then the openings, newest last."""
-    terminal.print(Text(plain(document["sentence"]), style="bold"), soft_wrap=True)
-    if not document["is_complete"]:
-        since = f"; known since {clock_words(document['exact_from'])}" if document["exact_from"] else ""
-        terminal.print(Text(f"not all of it could be looked at{since}", style="yellow"))
-    openings = document["openings"]
-    if openings:
-        rows = [
-            (
-                clock_words(one["time"]),
-                one["subject"],
-                f"{one['value']:g}",
-                duration(one["would_last_s"]),
-                one["incident_id"] or "",
-                one["title"],
-            )
-            for one in openings[-_SHOWN_OPENINGS:]
-        ]
-        terminal.print(table(("opened", "of", ">value", ">would last", ">incident", "~what"), rows))
-    if document["count"] > len(openings[-_SHOWN_OPENINGS:]):
-        terminal.print(Text(f"the last {_SHOWN_OPENINGS} of {document['count']:,}; more with --json", style="dim"))
-
-
-def _difference(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> str:
-    """What a version changed; of the first nothing, since it is all of it."""
-    names = ("title", "kind", "severity_floor", "is_active")
-    if not earlier:
-        return _words(later.get("parameters") or {})
-    said = [
-        change_words({name: earlier.get(name) for name in names}, {name: later.get(name) for name in names}),
-        change_words(earlier.get("parameters"), later.get("parameters")),
-    ]
-    return ", ".join(one for one in said if one)
-
-
-def _words(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{plain(name)}={_value(value)}" for name, value in parameters.items())
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _state(row: Mapping[str, Any]) -> Text:
-    if row["disabled_reason"]:
-        return Text("not applied", style="red")
-    return Text("on", style="green") if row["is_active"] else Text("off", style="dim")
 
 
 def _told(row: Mapping[str, Any], what: str, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from pandascope.errors import Usage
 
 _LONGEST_VALUE = 60
 _MOST_VALUES = 6
+_WIDE = 110
 
 
 def command(
@@ -50,25 +51,26 @@ def command(
     if as_json:
         print_json(document)
         return
-    columns = (">entry", ">age", "who", "from", "did", "to", ">deed", "~what changed", "~why")
+    terminal = console()
+    is_wide = terminal.width >= _WIDE
+    columns = (">entry", ">age", "who", "did", "to", *(("from", ">deed") if is_wide else ()), "~changed", "~why")
     rows = [
         (
             row["audit_id"],
             age(row["time"]),
             Text(plain(row["who"]), style="dim" if row["is_automatic"] else ""),
-            row["via"],
             row["action"],
             f"{row['object_kind']} {row['object_id']}",
-            row["deed_id"],
+            *((row["via"], row["deed_id"]) if is_wide else ()),
             change_words(row["before"], row["after"]),
             row["reason"],
         )
         for row in document["entries"]
     ]
-    console().print(table(columns, rows) if rows else "no entries" + (" match" if words else ""))
+    terminal.print(table(columns, rows) if rows else "no entries" + (" match" if words else ""))
     if document["next_cursor"]:
-        console().print(Text(f"{len(rows)} shown; more with --limit", style="dim"))
-    footer(console(), {"warnings": document["warnings"]}, len(rows), "")
+        terminal.print(Text(f"{len(rows)} shown; more with --limit", style="dim"))
+    footer(terminal, {"warnings": document["warnings"]}, len(rows), "")
 
 
 def change_words(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

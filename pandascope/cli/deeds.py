@@ -44,7 +44,7 @@ def command(
 
 def deed_table(rows: list[dict[str, Any]]) -> Any:
     """Deeds as a table, in the order given."""
-    columns = (">deed", ">age", "who", "what", "state", "from", "~how it ends", "~why")
+    columns = (">deed", ">age", "who", "what", "state", "from", "~ends", "~why")
     return table(
         columns,
         [

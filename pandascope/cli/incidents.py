@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pandascope.client import Client
 
 Ids = list[str] | None
+_WIDE = 110
+"""Columns of a terminal from which on a list has room for queue, owner and culprit line."""
 
 
 def command(
@@ -132,44 +134,43 @@ def _list(client: Client, filters: dict[str, str], limit: int, as_json: bool) ->
         return
     terminal, rows = console(), document["incidents"]
     if rows:
-        terminal.print(incident_table(rows))
+        terminal.print(incident_table(rows, terminal.width))
     else:
         terminal.print(Text("no incidents" + (" match" if filters else ": all is well"), style="green"))
     footer(terminal, document, len(rows), "more with --limit")
 
 
-def incident_table(rows: list[dict[str, Any]]) -> Any:
-    """Incidents as a table, in the order given."""
+def incident_table(rows: list[dict[str, Any]], width: int = _WIDE) -> Any:
+    """Incidents as a table, in the order given; what a narrow terminal has no room for is left out."""
     columns = (
         ">id",
         "severity",
         "state",
         "whose fault",
         ">jobs",
-        "queue",
         ">last seen",
-        "with",
         "~what",
+        "queue",
+        "with",
         "~culprit line",
     )
-    return table(
-        columns,
-        [
-            (
-                row["incident_id"],
-                state(row["severity"]),
-                state(row["state"]),
-                verdict_words(row),
-                row["job_count"],
-                row["computing_site"],
-                age(row["last_seen"]),
-                row["owner"] or (f"({plain(row['assigned_to'])})" if row["assigned_to"] else ""),
-                row["title"] + (f" (explains {row['inhibits']})" if row["inhibits"] else ""),
-                row["culprit_line"],
-            )
-            for row in rows
-        ],
-    )
+    kept = len(columns) if width >= _WIDE else columns.index("queue")
+    shown = [
+        (
+            row["incident_id"],
+            state(row["severity"]),
+            state(row["state"]),
+            verdict_words(row),
+            row["job_count"],
+            age(row["last_seen"]),
+            row["title"] + (f" (explains {row['inhibits']})" if row["inhibits"] else ""),
+            row["computing_site"],
+            row["owner"] or (f"({plain(row['assigned_to'])})" if row["assigned_to"] else ""),
+            row["culprit_line"],
+        )[:kept]
+        for row in rows
+    ]
+    return table(columns[:kept], shown)
 
 
 def verdict_words(row: dict[str, Any]) -> str:

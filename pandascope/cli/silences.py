@@ -94,7 +94,7 @@ def end(
 
 def silence_table(rows: list[dict[str, Any]], *, of_one: bool = False) -> Any:
     """Silences as a table, in the order given; `of_one`: all of one incident, which is not named then."""
-    columns = (">silence", "until", ">for", ">since then", "who", "~why", "of", "~what")
+    columns = (">silence", "until", ">for", ">since then", "who", "~why", "~of", "~what")
     shown = [
         (
             row["silence_id"],
