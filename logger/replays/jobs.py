@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
@@ -22,8 +25,6 @@ from logger.verdict import wilson
 
 MOST_JOBS = 1_000_000
 _PAGE = 10_000
-_MOST_QUEUES = 20
-"""Queues whose ended jobs are read for bursts."""
 _HOUR = timedelta(hours=1)
 
 # ix_incident_jobs_time, a page at a time; incidents by primary key; of what was merged its own key counts
@@ -40,11 +41,11 @@ _ENDED = """
 SELECT bin_time, sum(job_count)::bigint AS count FROM throughput_totals
 WHERE bin_time >= %(start)s AND bin_time < %(end)s AND job_status IN ('finished', 'failed') GROUP BY 1 ORDER BY 1
 """
-# throughput_hours by primary key, which begins with the time
+# throughput_hours by primary key, which begins with the time: hours times queues, once, when the first burst may be one
 _ENDED_AT = """
-SELECT bin_time, sum(job_count)::bigint AS count FROM throughput_hours
-WHERE bin_time >= %(start)s AND bin_time < %(end)s AND computing_site = %(queue)s
-  AND job_status IN ('finished', 'failed') GROUP BY 1 ORDER BY 1
+SELECT computing_site, bin_time, sum(job_count)::bigint AS count FROM throughput_hours
+WHERE bin_time >= %(start)s AND bin_time < %(end)s AND job_status IN ('finished', 'failed')
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
@@ -87,7 +88,9 @@ class JobReplay:
         self._parameters = rule.limits
         self._settings = IncidentSettings()
         self._troubles: dict[str, _Trouble] = {}
-        self._ended_at: dict[str, Sums] = {}
+        self._ended_at: dict[str, Sums] | None = None
+        self._without_labels = rule.limits.model_copy(update={"labels": ""})
+        self._spoken: dict[tuple[Any, ...], bool] = {}
         self.replay = Replay(exact_from=start)
 
     def run(self) -> Replay:
@@ -97,22 +100,22 @@ class JobReplay:
         ended = Sums(self._transaction.fetch(_ENDED, {"start": self._start - _HOUR, "end": self._end}))
         for row in self._jobs():
             self.replay.looked_at += 1
-            trouble = JobTrouble(
-                error_class=row["error_class"],
-                computing_site=row["computing_site"],
-                user_name=row["user_name"],
-                component=row["component"],
-                code=row["code"],
-            )
-            if self._speaks_of(trouble):
+            if self._speaks_of(row):
                 self._take(row, ended)
         for fingerprint in list(self._troubles):
             self._close(fingerprint)
         self.replay.openings.sort(key=lambda one: one.time)
         return self.replay
 
-    def _speaks_of(self, trouble: JobTrouble) -> bool:
-        return self._parameters.model_copy(update={"labels": ""}).mean(trouble)
+    def _speaks_of(self, row: Row) -> bool:
+        """Remembered, because failures come in floods of the same."""
+        key = (row["error_class"], row["computing_site"], row["user_name"], row["component"], row["code"])
+        known = self._spoken.get(key)
+        if known is None:
+            error_class, site, user, component, code = key
+            trouble = JobTrouble(error_class, site, user, component=component, code=code)
+            known = self._spoken[key] = self._without_labels.mean(trouble)
+        return known
 
     def _jobs(self) -> Iterator[Row]:
         place = {"time": self._start, "panda_id": 0}
@@ -157,14 +160,17 @@ class JobReplay:
         [(queue, failures)] = trouble.queues.most_common(1)
         if wilson(failures, trouble.failures)[0] < BURST_SHARE:
             return False
-        if queue not in self._ended_at:
-            if len(self._ended_at) >= _MOST_QUEUES or not self._limit.set(self._transaction):
+        if self._ended_at is None:
+            if not self._limit.set(self._transaction):
                 self.replay.is_complete = False
                 return False
-            values = {"start": self._start - _HOUR, "end": self._end, "queue": queue}
-            self._ended_at[queue] = Sums(self._transaction.fetch(_ENDED_AT, values))
+            rows = self._transaction.fetch(_ENDED_AT, {"start": self._start - _HOUR, "end": self._end})
+            self._ended_at = {
+                site: Sums(list(of_site)) for site, of_site in groupby(rows, itemgetter("computing_site"))
+            }
         first_hour = trouble.first.replace(minute=0, second=0, microsecond=0)
-        ended = max(failures, self._ended_at[queue].between(first_hour, trouble.last))
+        known = self._ended_at.get(queue)
+        ended = max(failures, known.between(first_hour, trouble.last) if known else 0)
         return wilson(failures, ended)[0] >= self._parameters.burst_rate
 
     def _close(self, fingerprint: str) -> None:

@@ -345,13 +345,13 @@ def test_a_rule_that_costs_much_is_looked_at_more_seldom(watched: Watched, steps
         looks.append(moment[0])
         moment[0] += 1.0
 
-    steps.trouble = staticmethod(measure)  # type: ignore[method-assign]
+    steps.trouble = staticmethod(measure)
     watcher = Watcher(watched.database, watched.clock, measures=[steps()], up_since=NOW, timer=lambda: moment[0])
     for _ in range(12):
         watcher.look(only_quick=True)
         moment[0] += 1.0
     watcher.look()
-    steps.trouble = staticmethod(lambda: None)  # type: ignore[method-assign]
+    steps.trouble = staticmethod(lambda: None)
     assert looks == [0.0, 10.0, 14.0], "a second of ten, and with every full look"
 
 
