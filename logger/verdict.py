@@ -224,7 +224,7 @@ def _standing(counts: Counts, dimension: Dimension, settings: VerdictSettings) -
 def _order(error_class: str) -> tuple[Dimension, ...]:
     """In which order equals are named. A missing or changed file is its dataset's fault wherever it is read; storage comes
     early only for what storage can do."""
-    if error_class == "data":
+    if error_class in ("data", "storage"):
         return ("dataset", "node", "storage", "task", "user", "site")
     if error_class in _OF_DATA:
         return ("node", "dataset", "storage", "task", "user", "site")

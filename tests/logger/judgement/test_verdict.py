@@ -159,7 +159,8 @@ def test_a_missing_input_is_its_dataset_and_not_the_task_that_reads_it() -> None
         "site": "C2",
     }
     counts = counted(values, {every: (6, 6), ("user",): (0, 80), ("site",): (0, 50), (): (0, 270)})
-    assert judge(counts, "data", SETTINGS).value == "user.dan.lost"
+    assert judge(counts, "data", SETTINGS).value == judge(counts, "storage", SETTINGS).value == "user.dan.lost"
+    assert judge(counts, "auth", SETTINGS).verdict == "node"
     assert judge(counts, "software", SETTINGS).verdict == "node"
 
 
