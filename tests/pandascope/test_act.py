@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -202,3 +204,23 @@ def test_a_deed_without_a_terminal_can_be_read_by_programs(ann: Shifter, databas
     assert deed["can_be_undone"] and deed["result"]["done"] == 1
     undone = ann.json("undo", deed["deed_id"])
     assert undone["action"] == "undo" and undone["parameters"]["deed_id"] == deed["deed_id"]
+
+
+def commands_of_the_page() -> list[list[str]]:
+    """Every command that docs/shifters.md shows, without what is to be filled in."""
+    page = Path(__file__).parents[2] / "docs" / "shifters.md"
+    lines = page.read_text().replace("\n--reason", " --reason").splitlines()
+    shown = [part for line in lines if line.startswith("    panda ") for part in line.split(" # ")[0].split("; ")]
+    words = [shlex.split(line.strip()) for line in shown if "ACTION" not in line]
+    return [one[1:] for one in words]
+
+
+def test_every_command_of_the_shifters_page_is_one(
+    ann: Shifter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VISUAL", "true")
+    commands = commands_of_the_page()
+    assert len(commands) > 40
+    wrong = {" ".join(words): ended.err for words in commands if (ended := ann(*words, code=None)).code not in (0, 1)}
+    assert wrong == {}
