@@ -8,7 +8,7 @@ from typing import Any
 
 from core.database import Database, Transaction
 
-_ids = itertools.count(1_000_000)
+_ids = itertools.count(2_000_000)
 
 _JOBS = """
 INSERT INTO jobs_archive (panda_id, jedi_task_id, job_status, computing_site, prod_user_name, modification_host, core_count,
