@@ -37,6 +37,8 @@ from logger.watch_samples import Samples, over_since
 log = logging.getLogger("panda.rules")
 
 _LIMITS = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'"
+_TOLD_AGAIN = timedelta(minutes=5)
+"""A rule that goes on failing keeps its incident alive so often."""
 _MOST_TIME = 0.1
 """Of its time a rule may take at most this part between the full looks."""
 _SHARED_KEY_REST = timedelta(seconds=60)
@@ -78,6 +80,7 @@ class _Memory:
     is_remembered: bool = False
     """Whether the time before this process was looked up."""
     is_failing: bool | None = None
+    failure_told: datetime | None = None
     quick_again: float = 0.0
     """When it may be looked at between the full looks again, by the process's own clock."""
 
@@ -232,10 +235,11 @@ class Watcher:
 
     def _note_failure(self, row: RuleRow, memory: _Memory, error: Exception) -> int:
         """One incident per rule that cannot be applied; it ends when the rule works again."""
-        if memory.is_failing:
+        now, is_known = self._clock(), bool(memory.is_failing)
+        if is_known and memory.failure_told is not None and now - memory.failure_told < _TOLD_AGAIN:
             return 0
-        log.warning("rule %s cannot be applied: %s", row.name, error, exc_info=error)
-        now = self._clock()
+        if not is_known:
+            log.warning("rule %s cannot be applied: %s", row.name, error, exc_info=error)
         event = Event(
             rule=row.name,
             kind="service",
@@ -249,11 +253,12 @@ class Watcher:
             step="service",
             error_class="database" if isinstance(error, psycopg2.Error | Unavailable) else "central",
             rule_version=row.version,
+            is_occurrence=not is_known,
         )
         with self._database.transaction() as transaction:
             fold(transaction, [event], now)
-        memory.is_failing = True
-        return 1
+        memory.is_failing, memory.failure_told = True, now
+        return 0 if is_known else 1
 
     def _resolve_failure(self, row: RuleRow) -> int:
         key = _failure_key(row.name)

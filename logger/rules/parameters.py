@@ -30,7 +30,8 @@ class RecordParameters(Parameters):
     """The least level; records that carry a key or a kind of their own count at every level."""
     min_records: int = Field(1, ge=1, le=1_000_000)
     """So many alike within `window_s` are an incident; 1: the first is one. Records with a key of their own are at once."""
-    window_s: float = Field(600, ge=60, le=_DAY_S)
+    window_s: float = Field(600, ge=60, le=1800)
+    """Counted in steps of five minutes; what was said half an hour ago is forgotten (logger/job_incidents.py)."""
     components: Selector = ""
     queues: Selector = ""
     keys: Selector = ""

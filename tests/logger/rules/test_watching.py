@@ -258,6 +258,10 @@ def test_a_rule_that_fails_is_told_once_and_stops_no_other(
     assert [watched.look(), watched.look(), watched.look()] == [2, 0, 0]
     assert [one["fingerprint"] for one in watched.incidents()] == ["v1:rule fails:silent_queue", "v1:agents_late:adder"]
     assert watched.incidents()[0]["culprit_line"] == "ValueError: a queue without a name"
+    before = watched.incidents()[0]["last_seen"]
+    assert watched.after(minutes=6).look() == 0
+    failing = watched.incidents()[0]
+    assert failing["last_seen"] > before and failing["record_count"] == 1, "it goes on"
     steps.trouble = staticmethod(lambda: None)
     watched.start()  # another process finds it working
     assert watched.look() == 1 and watched.incidents()[0]["state"] == "resolved"
