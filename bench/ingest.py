@@ -48,6 +48,7 @@ class Sent:
     errors: int = 0
     """Of these, how many tell of a trouble."""
     refused: int = 0
+    seconds: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
 
 
@@ -100,15 +101,16 @@ def _phase(stack: Stack, name: str, share: float, arguments: argparse.Namespace)
     stored = after["records"] - before["records"], after["in_incidents"] - before["in_incidents"]
     if stored != (accepted, errors):
         raise RuntimeError(f"{name}: {accepted} records with {errors} troubles were sent, {stored} are stored")
+    rate = sum(one.accepted / one.seconds for one in sent)
     latencies = sorted(latency for one in sent for latency in one.latencies_s)
     p50, p95 = (latencies[int(len(latencies) * part)] * 1000 for part in (0.5, 0.95))
     print(
-        f"{name:10} {accepted / took:10.0f} {sum(one.refused for one in sent):8d} {p50:7.1f} {p95:7.1f} "
+        f"{name:10} {rate:10.0f} {sum(one.refused for one in sent):8d} {p50:7.1f} {p95:7.1f} "
         f"{after['incidents'] - before['incidents']:10d} {updated / took:10.0f} "
         f"{used.api / took:7.2f}c {used.postgres / took:10.2f}c",
         flush=True,
     )
-    return accepted / took
+    return rate
 
 
 def _send_from_all(stack: Stack, name: str, share: float, arguments: argparse.Namespace) -> list[Sent]:
@@ -192,6 +194,8 @@ def _send(
     connection = http.client.HTTPConnection(host, port, timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     sent, seq, place = Sent(), 0, 0
+    if rate:  # programs do not send in step
+        time.sleep(random.Random(source).random() * BATCH / rate)
     began = time.perf_counter()
     while time.perf_counter() - began < seconds and not (share < 0 and place >= len(records)):
         batch = [records[(place + number) % len(records)] for number in range(BATCH)]
@@ -217,6 +221,7 @@ def _send(
         seq, place = seq + len(batch), place + len(batch)
         if rate:
             time.sleep(max(0.0, sent.accepted / rate - (time.perf_counter() - began)))
+    sent.seconds = time.perf_counter() - began
     connection.close()
     queue.put(sent)
 
