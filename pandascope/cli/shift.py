@@ -101,6 +101,12 @@ def draft(which: Which = None, url: Url = None, data: Data = None, as_json: AsJs
         terminal.print(heading("since it was edited (bring it in with `panda shift edit`)"))
         for line in document["difference"]:
             terminal.print(Text(plain(line), style=_DIFFERENCE.get(line[:1], "")), soft_wrap=True)
+    row = document["shift"]
+    if row["outgoing_by"] and row["state"] == "running":
+        signed = f"signed by {plain(row['outgoing_by'])} at {clock_words(row['outgoing_time'])}"
+        terminal.print(
+            Text(f"{signed}; who comes: panda shift sign-in --digest {row['digest']}", style="dim"), soft_wrap=True
+        )
 
 
 _DIFFERENCE = {"+": "green", "-": "red", "@": "dim"}

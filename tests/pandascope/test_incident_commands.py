@@ -275,7 +275,9 @@ def test_a_shift_is_begun_noted_edited_and_handed_over(
     assert "nobody has signed" in bob("shift", "sign-in", code=1).err
     assert "signed by ann" in ann("shift", "sign-out").out
     assert "somebody else" in ann("shift", "sign-in", code=1).err
-    begun = bob("shift", "sign-in", "bob", "kim").out
+    digest = bob("shift", "draft").out.split("--digest ")[1].strip()
+    assert "signed anew" in bob("shift", "sign-in", "--digest", "0" * 64, code=1).err
+    begun = bob("shift", "sign-in", "bob", "kim", "--digest", digest).out
     assert "bob, kim" in begun and "panda shift export" in begun
     first = ann.json("shift", "list")["shifts"][-1]["shift_id"]
     target = tmp_path / "handover.md"
