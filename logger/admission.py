@@ -87,18 +87,19 @@ class Admission:
     _refusals: OrderedDict[str, _Refusals] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def check(self, sender: Sender) -> None:
-        """Raise TooMany when the sender's bucket is empty, before anybody reads what it sent."""
-        with self._lock:
-            bucket = self._filled(sender)
-            rates = self._rates(sender)
-            wait_s = max(-bucket.records / rates[0], -bucket.size_bytes / rates[1])
-            if wait_s > 0:
-                raise self._refuse(sender, 0, wait_s)
+    def admit_body(self, sender: Sender, size_bytes: int) -> None:
+        """Take the bytes of a body that nobody has read yet, whatever is in it. Raises as `admit`."""
+        self._take(sender, LEAST_RECORDS, size_bytes, 0)
+
+    def admit_records(self, sender: Sender, records: int) -> None:
+        """Take the records of a body whose bytes are taken. Raises as `admit`."""
+        self._take(sender, max(records - LEAST_RECORDS, 0), 0, records)
 
     def admit(self, sender: Sender, records: int, size_bytes: int) -> None:
         """Take from the sender's bucket. Raises TooMany with the seconds to wait; nothing is taken then."""
-        counted = max(records, LEAST_RECORDS)
+        self._take(sender, max(records, LEAST_RECORDS), size_bytes, records)
+
+    def _take(self, sender: Sender, counted: int, size_bytes: int, records: int) -> None:
         with self._lock:
             bucket = self._filled(sender)
             per_s, bytes_per_s = self._rates(sender)

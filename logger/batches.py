@@ -19,6 +19,8 @@ DEFAULTS = ("component", "level", "computing_site", "panda_id")
 """What the query string may say for all records of a body."""
 
 _MAX_SOURCE_CHARACTERS = 64
+_MOST_LINES = 4 * MAX_BATCH
+"""Of which some may be empty."""
 _REMEDY = 'send {"records": [...], "dropped": 0}, a list, one record, or lines; see docs/api.md'
 
 
@@ -47,17 +49,16 @@ def read_body(content: bytes, content_type: str, defaults: Mapping[str, str], re
     if kind == "application/json":
         return read_batch(_json(content), defaults, len(content))
     if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
-        entries = _json_lines(content, defaults)
+        entries = [_with_defaults(_line(line), defaults) for line in _lines(content)]
     elif kind != "text/plain" and content.lstrip()[:1] in (b"{", b"["):
         try:
             return read_batch(_json(content), defaults, len(content))
         except InvalidInput:
             if b"\n" not in content.strip():
                 raise
-        entries = _json_lines(content, defaults)
+        entries = [_with_defaults(_line(line), defaults) for line in _lines(content)]
     else:
-        entries = [read_line(line, defaults, received) for line in content.split(b"\n") if line.strip(b"\r \t\0")]
-    _refuse_too_many(entries)
+        entries = [read_line(line, defaults, received) for line in _lines(content)]
     return Batch(entries, size_bytes=len(content))
 
 
@@ -104,11 +105,20 @@ def _with_defaults(entry: Any, defaults: Mapping[str, str]) -> Any:
 
 def _refuse_too_many(entries: Sequence[Any]) -> None:
     if len(entries) > MAX_BATCH:
-        raise InvalidInput(f"{len(entries)} records in one batch", field="records", remedy=f"send {MAX_BATCH} at most")
+        raise _too_many(len(entries))
 
 
-def _json_lines(content: bytes, defaults: Mapping[str, str]) -> list[Any]:
-    return [_with_defaults(_line(line), defaults) for line in content.split(b"\n") if line.strip()]
+def _too_many(count: int) -> InvalidInput:
+    return InvalidInput(f"{count} records in one batch", field="records", remedy=f"send {MAX_BATCH} at most")
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """The lines with something in them. Counted before anybody reads one: a body has room for millions."""
+    if content.count(b"\n") > _MOST_LINES:
+        raise _too_many(content.count(b"\n"))
+    lines = [line for line in content.split(b"\n") if line.strip(b"\r \t\0")]
+    _refuse_too_many(lines)
+    return lines
 
 
 def _line(line: bytes) -> Any:

@@ -148,14 +148,20 @@ class RecordIngest:
         )
 
     def take(self, content: bytes, content_type: str, defaults: Mapping[str, str], sender: Sender) -> Ingested:
-        """Store the batch in a body (`logger.batches`). Raises as `submit`; of who sends too much nothing is read."""
-        self._tell_of_floods_after(lambda: self._admission.check(sender))
-        return self.submit(read_body(content, content_type, defaults, self._clock()), sender)
+        """Store the batch in a body (`logger.batches`). Raises as `submit`; of who sends too much nothing is read, and what
+        is no batch has cost its sender the bytes."""
+        self._tell_of_floods_after(lambda: self._admission.admit_body(sender, len(content)))
+        batch = read_body(content, content_type, defaults, self._clock())
+        return self._submit(batch, sender, lambda: self._admission.admit_records(sender, len(batch.entries)))
 
     def submit(self, batch: Batch, sender: Sender) -> Ingested:
         """Store one batch; raises InvalidInput for no batch, TooMany (429) when the sender is over its rate, Unavailable."""
+        size_bytes = batch.size_bytes
+        return self._submit(batch, sender, lambda: self._admission.admit(sender, len(batch.entries), size_bytes))
+
+    def _submit(self, batch: Batch, sender: Sender, admit: Callable[[], None]) -> Ingested:
         try:
-            self._tell_of_floods_after(lambda: self._admission.admit(sender, len(batch.entries), batch.size_bytes))
+            self._tell_of_floods_after(admit)
         except TooMany:
             source = _source_key(batch, sender)
             if source and len(self._refused) < _MOST_SOURCES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.database import Database
-from core.errors import TooMany
+from core.errors import InvalidInput, TooMany
 from core.incident_settings import IngestSettings
 from logger.admission import SYSTEM_FACTOR, TOLD_EVERY_S, Admission, Sender
 from logger.batches import read_batch
@@ -77,10 +77,9 @@ def test_a_batch_larger_than_the_burst_is_taken_when_nothing_else_was_and_paid_f
 ) -> None:
     admission.admit(ANN, 5000, 0)
     with pytest.raises(TooMany):
-        admission.check(ANN)
+        admission.admit_body(ANN, 0)
     time.now += 41
-    admission.check(ANN)
-    admission.admit(ANN, 10, 0)
+    admission.admit_body(ANN, 0)
 
 
 def test_one_token_does_not_use_up_what_is_anothers(admission: Admission) -> None:
@@ -95,6 +94,22 @@ def test_the_system_may_send_more_and_each_process_gives_its_share(time: Time) -
 
 def test_tiny_batches_cost_what_a_transaction_costs(admission: Admission) -> None:
     assert taken(admission, ANN, 500, records=1) == 100
+
+
+def test_a_body_costs_its_bytes_before_it_is_read_and_its_records_once(admission: Admission) -> None:
+    for _ in range(10):
+        admission.admit_body(ANN, 100)
+        admission.admit_records(ANN, 100)
+    with pytest.raises(TooMany):
+        admission.admit_body(ANN, 100)
+
+
+def test_what_is_no_batch_is_not_free_of_charge(shared_database: Database) -> None:
+    ingest = RecordIngest(shared_database, limits=IngestSettings(bytes_per_s=1000, burst_s=10))
+    with pytest.raises(InvalidInput):
+        ingest.take(b"{" * 10_000, "application/json", {}, Sender("eve", "t9"))
+    with pytest.raises(TooMany):
+        ingest.take(b"{" * 10_000, "application/json", {}, Sender("eve", "t9"))
 
 
 def test_what_was_refused_is_told_at_once_and_then_every_ten_seconds(admission: Admission, time: Time) -> None:
@@ -113,7 +128,7 @@ def test_what_was_refused_is_told_at_once_and_then_every_ten_seconds(admission: 
 
 def test_the_memory_of_senders_is_bounded(admission: Admission) -> None:
     for number in range(12_000):
-        admission.check(Sender(f"u{number}", f"t{number}"))
+        admission.admit_body(Sender(f"u{number}", f"t{number}"), 1)
     assert len(admission._buckets) == 10_000
 
 
@@ -128,7 +143,7 @@ def test_a_flood_is_refused_told_once_and_harms_nobody_else(shared_database: Dat
             refused += 1
     assert refused >= 45
     assert ingest.submit(read_batch([record("mine", level="INFO")]), BOB).accepted == 1
-    [incident] = shared_database.fetch("SELECT * FROM incidents")
+    [incident] = shared_database.fetch("SELECT * FROM incidents WHERE fingerprint = 'v1:flood:ann'")
     assert (incident["kind"], incident["fingerprint"], incident["record_count"]) == ("service", "v1:flood:ann", 1)
     stored = shared_database.fetch("SELECT sum(repeat_count) AS n FROM log_records WHERE message = 'again'")
     assert stored[0]["n"] == (60 - refused) * 100

@@ -101,6 +101,14 @@ def test_what_is_no_batch_is_refused_by_name(site: httpx.Client, body: bytes, fi
     assert answer.json()["field"] == field and answer.json()["remedy"]
 
 
+@pytest.mark.parametrize("content", [b"x\n" * 5001, b"\n" * 3_000_000, b'{"message": "x"}\n' * 5001])
+def test_more_lines_than_a_batch_may_have_are_counted_and_not_read(site: httpx.Client, content: bytes) -> None:
+    began = time.perf_counter()
+    answer = site.post(PATH, content=content, headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422 and answer.json()["field"] == "records"
+    assert time.perf_counter() - began < 1.0
+
+
 def test_a_packed_batch_with_a_name_twice_is_taken_as_its_last(house: RunningSystem, site: httpx.Client) -> None:
     body = gzip.compress(b'{"records": [{"message": "first", "message": "last"}]}')
     assert site.post(PATH, content=body, headers=JSON).json()["accepted"] == 1
