@@ -42,6 +42,7 @@ COMMANDS = (
     Entry("alarms", "pandascope.cli.alarms", "See, try and edit the rules that open incidents.", WATCH),
     Entry("notices", "pandascope.cli.notices", "See and edit where changes of incidents are told.", WATCH),
     Entry("shift", "pandascope.cli.shift", "The shift log: notes, and the handover that both sign.", WATCH),
+    Entry("records", "pandascope.cli.records", "List what programs logged, counts of it, and who sends.", WATCH),
     Entry("audit", "pandascope.cli.audit", "List who did what, with before and after.", WATCH),
     Entry("rules", "pandascope.cli.rules", "See, try and edit the rules for jobs that fail.", WATCH),
     Entry("queues", "pandascope.cli.queues", "List queues and what they do; set their status.", WATCH),

@@ -306,3 +306,21 @@ def test_the_audit_says_who_did_what_with_before_and_after(ann: Shifter, crew: C
     assert ann.json("audit", f"object_id={number}", "--limit", 1, "--cursor", following)["entries"][0]["who"] == "ann"
     assert "it filters by" in ann("audit", "colour=red", code=1).err
     assert "--hours" in ann("audit", "--hours", "-1", code=2).err
+
+
+def test_records_are_read_counted_and_traced_to_who_sends_them(ann: Shifter, watched_system: RunningSystem) -> None:
+    said = {
+        **{"level": "ERROR", "component": "couplers", "host": "hall3", "message": f"pump 7 stopped {EVIL}"},
+        "traceback": 'Traceback (most recent call last):\n  File "pump.py", line 3\nPumpError: \x1b[2Jdry',
+    }
+    sent = watched_system.client("zoe").post("/api/logger/records", json={"records": [said]})
+    assert sent.json()["accepted"] == 1
+    listed = ann("records", "component=couplers", "--severity", "WARNING", "--text", "pump 7").out
+    assert "pump 7 stopped" in listed and "hall3" in listed and "\x1b" not in listed
+    whole = ann("records", "component=couplers", "--tracebacks").out
+    assert 'File "pump.py", line 3' in whole and "\x1b" not in whole
+    assert "couplers" in ann("records", "--counts", "component=couplers").out
+    assert "senders" in ann.json("records", "--senders")
+    assert "no records" in ann("records", "component=nobody").out
+    assert "WARNING" in ann("records", "--severity", "LOUD", code=1).err
+    assert "leave them out" in ann("records", "--counts", "--text", "pump", code=2).err
