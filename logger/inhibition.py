@@ -21,7 +21,7 @@ _CENTRAL = """
     c.verdict = 'central' AND c.opened_time IS NOT NULL AND c.state NOT IN ('resolved', 'candidate')
     AND (c.job_count > 0 OR c.component IN ('database', 'api') OR c.error_class IN ('database', 'network', 'auth'))
 """
-# ix_incidents_shown: what is open, some tens of rows
+# ix_incidents_shown: what is open, some tens of rows; in the order in which rows of incidents are locked
 _EXPLAINED = f"""
 SELECT i.incident_id, min(c.incident_id) AS central_id
 FROM incidents i JOIN incidents c ON c.incident_id <> i.incident_id
@@ -30,14 +30,14 @@ FROM incidents i JOIN incidents c ON c.incident_id <> i.incident_id
          OR (i.error_class = 'auth' AND c.error_class = 'auth'))
 WHERE {_CENTRAL} AND i.opened_time IS NOT NULL AND i.state IN ('open', 'reopened') AND i.held_by = ''
   AND i.inhibited_by IS NULL AND i.kind <> 'manual' AND i.verdict IN ('site', 'node', 'data', 'unclear')
-GROUP BY 1 ORDER BY 1
+GROUP BY i.incident_id ORDER BY i.fingerprint
 """
 # ix_incidents_inhibited
 _FREE = f"""
 SELECT i.incident_id, i.state, i.last_seen, i.inhibited_by, i.held_by FROM incidents i
 WHERE i.inhibited_by IS NOT NULL AND i.state <> 'resolved'
   AND NOT EXISTS (SELECT 1 FROM incidents c WHERE c.incident_id = i.inhibited_by AND {_CENTRAL})
-ORDER BY i.incident_id
+ORDER BY i.fingerprint
 """
 
 
