@@ -7,8 +7,9 @@ proven is kept as what it is, a claim in its `fields`.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,11 @@ OUR_COMPONENTS = frozenset(
 OUR_KEYS = frozenset({"database does not answer"})
 """Keys of the system without a subject. Those with one, `name:subject`, are its own altogether."""
 
+MOST_COMPONENTS = 100
+"""So many components of one user have names in an hour; what comes beyond is one, so that invented names make no incidents
+without bound."""
+_HOUR_S = 3600.0
+_MOST_USERS = 10_000
 _MOST_OWNERS = 10_000
 
 # primary keys; what is archived is asked for by PandaID in every partition, once per job and process
@@ -46,8 +52,9 @@ _OWNERS_OF_TASKS = "SELECT jedi_task_id AS id, user_name AS owner FROM tasks WHE
 class Trust:
     """Judges records by their sender, with a bounded memory of who owns what. Safe from any thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._components = _Components(monotonic)
         self._jobs = _Owners(_OWNERS_OF_JOBS)
         self._tasks = _Owners(_OWNERS_OF_TASKS)
 
@@ -57,10 +64,11 @@ class Trust:
             return list(records)
         jobs = self._jobs.of(self._database, {record.panda_id for record in records if record.panda_id})
         tasks = self._tasks.of(self._database, {record.jedi_task_id for record in records if record.jedi_task_id})
-        return [_judged(record, sender.subject, jobs, tasks) for record in records]
+        allowed = self._components.of(sender.subject, [record.component for record in records])
+        return [_judged(record, sender.subject, jobs, tasks, allowed) for record in records]
 
 
-def _judged(record: Record, user: str, jobs: dict[int, str], tasks: dict[int, str]) -> Record:
+def _judged(record: Record, user: str, jobs: dict[int, str], tasks: dict[int, str], allowed: frozenset[str]) -> Record:
     changes: dict[str, Any] = {}
     claims: dict[str, Any] = {}
     if record.panda_id is not None and jobs.get(record.panda_id) != user:
@@ -75,7 +83,10 @@ def _judged(record: Record, user: str, jobs: dict[int, str], tasks: dict[int, st
         if record.user_name:
             claims["claimed_user"] = record.user_name
         changes["user_name"] = user
-    if is_ours(record.component):
+    if record.component not in allowed:
+        claims["claimed_component"] = record.component
+        changes["component"] = f"{user}/…"
+    elif is_ours(record.component):
         changes["component"] = f"{user}/{record.component}"[:200]
     if is_our_key(record.fingerprint):
         changes["fingerprint"] = f"{user}/{record.fingerprint}"[:200]
@@ -94,6 +105,31 @@ def is_our_key(key: str) -> bool:
     """Whether an explicit key could be one that rules, the server or fingerprints of the system use."""
     plain = " ".join(key.lower().split())
     return ":" in plain or plain in OUR_KEYS
+
+
+class _Components:
+    """Which components users have used within the hour."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._used: OrderedDict[str, tuple[float, set[str]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, user: str, components: Iterable[str]) -> frozenset[str]:
+        """Those of the components that have a name."""
+        with self._lock:
+            now = self._monotonic()
+            since, used = self._used.pop(user, (now, set()))
+            if now - since > _HOUR_S:
+                since, used = now, set()
+            for component in components:
+                if len(used) >= MOST_COMPONENTS:
+                    break
+                used.add(component)
+            self._used[user] = since, used
+            if len(self._used) > _MOST_USERS:
+                self._used.popitem(last=False)
+            return frozenset(used)
 
 
 class _Owners:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from core.clock import utc_now
 from core.configuration import Settings
 from core.database import Database
 from logger.admission import Sender
 from logger.agents import build_agents
 from logger.batches import read_batch
 from logger.ingest import RecordIngest
-from logger.trust import OUR_COMPONENTS
+from logger.records import read_record
+from logger.trust import OUR_COMPONENTS, Trust
 from tests.logger.builders import end_jobs, record
 
 ANN = Sender("ann", "t1")
@@ -81,6 +83,20 @@ def test_no_user_opens_an_incident_of_a_part_of_the_system(
 def test_other_components_are_free(shared_database: Database, ingest: RecordIngest) -> None:
     for component in ("backup", "nginx", "apiary", "my.pilot"):
         assert sent(ingest, shared_database, ANN, component=component)["component"] == component
+
+
+def test_who_invents_components_opens_no_incidents_without_bound(shared_database: Database) -> None:
+    now = 0.0
+    trust = Trust(shared_database, lambda: now)
+    for start in range(0, 1000, 100):
+        batch = [read_record(record(component=f"c{number}"), utc_now()) for number in range(start, start + 100)]
+        judged = trust.judged(batch, ANN)
+        if start:
+            assert {one.component for one in judged} == {"ann/…"}
+            assert judged[0].fields["claimed_component"] == f"c{start}"
+    assert [one.component for one in trust.judged([read_record(record(component="c7"), utc_now())], ANN)] == ["c7"]
+    now = 3601.0
+    assert [one.component for one in trust.judged([read_record(record(component="c777"), utc_now())], ANN)] == ["c777"]
 
 
 @pytest.mark.parametrize(
