@@ -114,8 +114,11 @@ def command(
     with connect(url, data) as client:
         if wanted:
             change = Change(client, comment or "", until, ending, by, severity, queue, task)
-            rows = [change.carry_out(name, word) for name, word in wanted]
-            print_json({"incidents": rows}) if as_json else told(console(), rows)
+            rows: list[dict[str, Any]] = []
+            try:
+                rows += (change.carry_out(name, word) for name, word in wanted)
+            finally:  # what was done is told, whatever is refused after it
+                print_json({"incidents": rows}) if as_json else told(console(), rows)
         elif compare is not None:
             first, _, second = compare.partition("=")
             document = client.compare_incidents(number_of(first, "incident"), number_of(second, "incident"))

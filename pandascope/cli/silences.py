@@ -83,13 +83,15 @@ def end(
     numbers = [number_of(word, "silence") for word in words]
     if not numbers:
         raise Usage("end which?", field="SILENCE", remedy="numbers in `panda silences`")
+    ended: list[dict[str, Any]] = []
     with connect(url, data) as client:
-        ended = [client.end_silence(silence_id) for silence_id in numbers]
-    if as_json:
-        print_json({"silences": ended})
-        return
-    for row in ended:
-        console().print(Text(f"silence {row['silence_id']} is over{_left(row)}"), soft_wrap=True)
+        try:
+            ended += (client.end_silence(silence_id) for silence_id in numbers)
+        finally:  # what was done is told, whatever is refused after it
+            if as_json:
+                print_json({"silences": ended})
+            for row in ended if not as_json else ():
+                console().print(Text(f"silence {row['silence_id']} is over{_left(row)}"), soft_wrap=True)
 
 
 def silence_table(rows: list[dict[str, Any]], *, of_one: bool = False) -> Any:

@@ -39,5 +39,5 @@ async def _run(start: Address, url: str, token: str) -> None:
     from tui.app import ConsoleApp
     from tui.start import role_of
 
-    async with AsyncClient(url, token) as client:
+    async with AsyncClient(url, token, via="console") as client:
         await ConsoleApp(client, start, role=role_of(token)).run_async()

@@ -117,6 +117,9 @@ def test_one_is_taken_asked_for_silenced_held_rated_and_ended(ann: Shifter, data
     assert "ticket 5" in ann("incidents", number).out
     assert "reopened" in ann("incidents", "--reopen", number).out
     assert ann.json("incidents", "--ack", number)["incidents"][0]["owner"] == "ann"
+    half = ann("incidents", "--assign", f"{number}=", "--assign", "99999=bob", code=1)
+    assert f"incident {number} is" in half.out and "no incident 99999" in half.err
+    assert ann.json("incidents", number)["incident"]["assigned_to"] == ""
 
 
 def test_two_are_made_one_and_one_is_made_two_and_both_are_taken_back(ann: Shifter, database: Database) -> None:
@@ -197,6 +200,9 @@ def test_silences_by_filters_say_what_they_hold_and_end(ann: Shifter, database: 
     assert "time" in ann("silences", "add", "class=disk", "--until", "fixed", code=1).err
     assert "has an end" in ann("silences", "add", "class=disk", code=2).err
     assert "no silence 99999" in ann("silences", "end", 99999, code=1).err
+    second = int(ann("silences", "add", "class=disk", "--until", "1h").out.split()[1])
+    half = ann("silences", "end", second, 99999, code=1)
+    assert f"silence {second} is over" in half.out and "no silence 99999" in half.err
 
 
 def test_rules_are_seen_tried_edited_and_brought_back(ann: Shifter) -> None:
