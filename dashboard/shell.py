@@ -7,7 +7,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from dashboard import search, signin
+from dashboard import dialogue, search, signin
 from dashboard.components import panels
 from dashboard.components.attributes import attributes
 from dashboard.components.filters import WINDOW_FIELDS
@@ -20,7 +20,8 @@ from pandascope.addresses import Address
 _BY_NAME = {page.name: page for page in PAGES}
 _NAVIGATION = (
     ("now", "Now", ("now",)),
-    ("incidents", "Incidents", ("incidents", "incident")),
+    ("incidents", "Incidents", ("incidents", "incident", "silences", "alarms", "notices", "audit")),
+    ("shifts", "Shift", ("shifts", "shift")),
     ("jobs", "Jobs", ("jobs", "job", "log")),
     ("tasks", "Tasks", ("tasks", "task")),
     ("queues", "Queues", ("queues",)),
@@ -68,6 +69,7 @@ def register(app: Dash, monitor: Monitor) -> None:
     in_browser(app, _RELOAD, Output("reload", "storage_type"), Input("reload", "data"))
     search.register(app, monitor)
     signin.register(app, monitor)
+    dialogue.register(app, monitor)
 
 
 def _layout(monitor: Monitor, worker_url: str) -> dmc.MantineProvider:
@@ -86,6 +88,7 @@ def _layout(monitor: Monitor, worker_url: str) -> dmc.MantineProvider:
             _header(monitor, worker_url),
             html.Main(id="page", tabIndex=-1),
             *signin.parts(),
+            *dialogue.parts(),
         ],
         theme=_THEME,
         defaultColorScheme="auto",

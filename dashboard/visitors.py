@@ -20,7 +20,7 @@ def visitor_clients(url: str, transport: httpx.AsyncBaseTransport | None = None)
 
     def client_for(headers: Mapping[str, str]) -> AsyncClient:
         # an empty token, not None: the client must not look for the one of the account that runs the server
-        return AsyncClient(url, token_of(headers), manners=_MANNERS, transport=transport)
+        return AsyncClient(url, token_of(headers), via="web", manners=_MANNERS, transport=transport)
 
     return client_for
 

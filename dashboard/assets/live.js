@@ -80,7 +80,7 @@
     const badge = document.getElementById("live-badge");
     if (!badge || !window.dash_clientside || !window.dash_clientside.set_props) return setTimeout(start, 50);
     const url = new URL(badge.dataset.stream, window.location.href);
-    url.searchParams.set("topics", "jobs,incidents,queues,tasks");
+    url.searchParams.set("topics", "jobs,incidents,queues,tasks,silences,shift,notices,rules,deeds");
     if (window.SharedWorker) {
       const worker = new SharedWorker(badge.dataset.worker, { name: "pandascope-live" });
       worker.port.onmessage = receive;

@@ -67,7 +67,7 @@
     hits.querySelector("a").click();
   }, true);
 
-  const pages = { 1: "", 2: "incidents/", 3: "queues/", 4: "jobs/", 5: "tasks/", 6: "users/", 7: "shares/", 8: "rules/", 9: "system/" };
+  const pages = { 1: "", 2: "incidents/", 3: "queues/", 4: "jobs/", 5: "tasks/", 6: "users/", 7: "shares/", 8: "rules/", 9: "system/", 0: "shift/" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const field = event.target.closest?.("input, textarea, select, [contenteditable]");

@@ -21,15 +21,13 @@ def culprit(found: Mapping[str, Any] | None, links: Links) -> html.Div:
     around = found.get("around") or [{"line_number": number, "text": found["text"]}]
     around = [line for line in around if -_LINES_BEFORE <= line["line_number"] - number <= _LINES_AFTER]
     lines = [_line(line["line_number"], line["text"], line["line_number"] == number) for line in around]
+    is_gone = bool(found.get("is_kept"))
+    words = f"{found['log_name']} of job {found['panda_id']}, line {found['line_number']}"
+    to_log = links.page("log", found["panda_id"], name=found["log_name"], line=found["line_number"])
     source = html.Div(
         [
-            html.Span(f"{found['log_name']} of job {found['panda_id']}, line {found['line_number']}", className="dim"),
-            html.A(
-                "Open in log",
-                href=links.page("log", found["panda_id"], name=found["log_name"], line=found["line_number"]),
-                className="button",
-                id="open-in-log",
-            ),
+            html.Span(words, className="dim"),
+            None if is_gone else html.A("Open in log", href=to_log, className="button", id="open-in-log"),
         ],
         className="culprit-source",
     )

@@ -8,16 +8,23 @@ from typing import Any
 from dash import html
 
 from dashboard import palette, wording
-from dashboard.components import marks
+from dashboard.components import buttons, marks
 from dashboard.components.sparkline import sparkline
 from dashboard.links import Links
 
 Row = dict[str, Any]
 
 
-def incident_list(rows: Sequence[Row], links: Links) -> html.Ul:
-    """One entry per incident. The whole entry is a link to its page."""
-    return html.Ul([html.Li(_entry(row, links)) for row in rows], className="incident-list")
+def incident_list(rows: Sequence[Row], links: Links, *, can_mark: bool = False) -> html.Ul:
+    """One entry per incident. The whole entry is a link to its page; with `can_mark` a box stands before it."""
+    entries = [html.Li(_entry(row, links), key=str(row["incident_id"])) for row in rows]
+    if can_mark:
+        boxes = [buttons.mark_box(row["incident_id"], f"incident {row['incident_id']}") for row in rows]
+        entries = [
+            html.Li([box, _entry(row, links)], className="markable", key=str(row["incident_id"]))
+            for box, row in zip(boxes, rows, strict=True)
+        ]
+    return html.Ul(entries, className="incident-list")
 
 
 def keep_order(shown: Sequence[int], rows: Sequence[Row]) -> tuple[list[Row], int]:
@@ -37,6 +44,7 @@ def _entry(row: Row, links: Links) -> html.A:
             html.Div(
                 [
                     html.Div(row["title"], className="incident-title", title=row["title"]),
+                    _tags(row),
                     html.Div(
                         wording.gist(row.get("culprit_line")) or "no failing line kept", className=_culprit_class(row)
                     ),
@@ -64,7 +72,7 @@ def _entry(row: Row, links: Links) -> html.A:
                 className="incident-cost",
             ),
             html.Div(
-                [html.Div(row.get("owner") or "nobody yet"), html.Div(f"#{row['incident_id']}", className="dim")],
+                [html.Div(_owner(row)), html.Div(f"#{row['incident_id']}", className="dim")],
                 className="incident-owner",
             ),
         ],
@@ -72,6 +80,26 @@ def _entry(row: Row, links: Links) -> html.A:
         className="incident-entry",
         style={"--colour": look.colour},
     )
+
+
+def _tags(row: Row) -> html.Div | None:
+    """Whose trouble it is, what it explains, and what else one wants to know before opening it."""
+    tags = []
+    if row.get("verdict") and row["verdict"] != "unclear":
+        tags.append(html.Span(f"{row['verdict']} {row.get('verdict_value') or ''}".strip(), className="chip tag"))
+    if row.get("inhibits"):
+        tags.append(html.Span(f"explains {wording.plural(row['inhibits'], 'other')}", className="chip tag"))
+    if row.get("inhibited_by"):
+        tags.append(html.Span(f"explained by #{row['inhibited_by']}", className="chip tag"))
+    if row.get("held_by"):
+        tags.append(html.Span(f"held by {row['held_by']}", className="chip tag"))
+    return html.Div(tags, className="tags") if tags else None
+
+
+def _owner(row: Row) -> str:
+    if row.get("owner"):
+        return str(row["owner"])
+    return f"asked: {row['assigned_to']}" if row.get("assigned_to") else "nobody yet"
 
 
 def _culprit_class(row: Row) -> str:

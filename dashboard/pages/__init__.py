@@ -1,9 +1,30 @@
-"""Every page of the monitor, one file each. A new page is a file and a line here."""
+"""Every page of the monitor, one file each, and what people can do from them. A new page is a file and a line here."""
 
 from __future__ import annotations
 
 from dashboard.page import Page
-from dashboard.pages import incident, incidents, job, jobs, log, now, queues, rules, shares, system, task, tasks, users
+from dashboard.pages import (
+    alarms,
+    audit,
+    incident,
+    incident_actions,
+    incidents,
+    job,
+    jobs,
+    log,
+    notices,
+    now,
+    queues,
+    rules,
+    shares,
+    shift,
+    silences,
+    system,
+    task,
+    tasks,
+    users,
+)
+from dashboard.works import COMMON, Work
 
 PAGES: tuple[Page, ...] = (
     now.PAGE,
@@ -19,4 +40,19 @@ PAGES: tuple[Page, ...] = (
     users.PAGE,
     rules.PAGE,
     system.PAGE,
+    silences.PAGE,
+    alarms.PAGE,
+    shift.PAGE,
+    shift.ONE,
+    notices.PAGE,
+    audit.PAGE,
+)
+
+WORKS: tuple[Work, ...] = (
+    *COMMON,
+    *incident_actions.WORKS,
+    *silences.WORKS,
+    *alarms.WORKS,
+    *shift.WORKS,
+    *notices.WORKS,
 )

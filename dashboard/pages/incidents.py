@@ -7,8 +7,10 @@ from typing import Any
 
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import palette, wording
+from dashboard import palette, signin, wording
 from dashboard.components import filters, panels
+from dashboard.components.bulk_bar import bulk_bar
+from dashboard.components.family import family
 from dashboard.components.heading import copy_link, freshness, heading, new_badge
 from dashboard.components.incident_list import incident_list, keep_order
 from dashboard.context import Monitor
@@ -23,6 +25,7 @@ _PAGE_SIZE = 100
 def _layout(address: Address, links: Links) -> html.Div:
     return html.Div(
         [
+            family("incidents", links),
             html.Div(heading("Incidents"), id="incidents-head"),
             dcc.Store(id="incidents-shown"),
             html.Div(
@@ -31,6 +34,7 @@ def _layout(address: Address, links: Links) -> html.Div:
                     html.Div(
                         [
                             html.Div(id="incidents-chips"),
+                            html.Div(id="incidents-bulk"),
                             new_badge("incidents-new"),
                             html.Div(panels.skeleton(420), id="incidents-list"),
                         ],
@@ -61,6 +65,7 @@ async def _load(view: View) -> Sequence[Any]:
         _list(rows, answer, view),
         f"{waiting} new, show" if waiting else None,
         shown,
+        bulk_bar() if rows and signin.may_act() else None,
     ]
 
 
@@ -79,7 +84,7 @@ def _list(rows: list[dict[str, Any]], answer: dict[str, Any], view: View) -> Any
             if rest > 0
             else []
         )
-        return html.Div([incident_list(rows, view.links), *more], className="panel")
+        return html.Div([incident_list(rows, view.links, can_mark=signin.may_act()), *more], className="panel")
     if not view.address.filters:
         return panels.empty(
             "No incident is open.",
@@ -114,6 +119,7 @@ PAGE = Page(
         ("incidents-list", "children"),
         ("incidents-new", "children"),
         ("incidents-shown", "data"),
+        ("incidents-bulk", "children"),
     ),
     load=_load,
     topics=lambda address: ["incidents"],

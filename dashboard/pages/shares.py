@@ -61,11 +61,11 @@ async def _load(view: View) -> Sequence[Any]:
     ]
 
 
-def _warnings(warnings: Sequence[str]) -> html.Div | None:
+def _warnings(warnings: Sequence[str]) -> html.Ul | None:
     """What the server finds odd about the tree."""
     if not warnings:
         return None
-    return html.Div([html.Span(f"{text}.") for text in warnings], className="problem stale", role="status")
+    return html.Ul([html.Li(f"{text}.") for text in warnings], className="problem stale warnings", role="status")
 
 
 def _tree(answer: Mapping[str, Any], links: Links) -> Any:

@@ -16,7 +16,7 @@ from pandascope.addresses import Address
 
 _HEADS = (
     *("Account", "", "#Running", "#Of at most", "#Cores", "#Queued", "#Held", "#Tasks"),
-    *("#CPU h today", "#7 days", "#30 days", "#Failed core h, 30 d"),
+    *("#CPU h today", "#7 days", "#30 days", "#Failed h, 30 d"),
 )
 _QUEUE_HEADS = [
     "Queue",
