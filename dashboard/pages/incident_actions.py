@@ -91,7 +91,7 @@ def choices(row: Mapping[str, Any]) -> Any:
     return [
         first,
         html.Div(
-            [one for one in about if one is not None] + [html.Span(className="between"), *grave], className="choices"
+            [one for one in about if one is not None] + [html.Span(className="between"), *grave], className="choices-line"
         ),
     ]
 
