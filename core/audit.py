@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from core.database import Transaction
-from core.text import clean
+from core.text import clean, json_text
 
 _NOTE = """
 INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
@@ -43,13 +41,13 @@ def note(
         _NOTE,
         {
             "who": clean(who, 255),
-            "roles": _document(sorted(roles)),
+            "roles": json_text(sorted(roles)),
             "via": clean(via, 50),
             "action": clean(action, 100),
             "kind": clean(kind, 50),
             "key": clean(key, 255),
-            "before": _document(before),
-            "after": _document(after),
+            "before": json_text(before),
+            "after": json_text(after),
             "reason": clean(reason, 2000),
             "deed_id": deed_id,
             "is_automatic": is_automatic,
@@ -86,7 +84,3 @@ def note_rows(
             {name: after[name] for name in names if name in after},
             reason=reason,
         )
-
-
-def _document(values: Mapping[str, Any] | list[str]) -> str:
-    return orjson.dumps(values, default=str, option=orjson.OPT_NON_STR_KEYS).decode().replace("\\u0000", "")

@@ -16,7 +16,7 @@ from core import audit
 from core.clock import Clock
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, UnknownObject
-from core.text import clean
+from core.text import clean, json_text
 from core.wording import moment
 from logger.deeds.base import (
     DONE,
@@ -41,7 +41,6 @@ from logger.deeds.previews import (
     PreviewRules,
     difference,
     digest_of,
-    document,
     hash_of,
     preview,
 )
@@ -246,11 +245,11 @@ def _begin(transaction: Transaction, used: Row, action: Action, actor: Actor, no
         {
             "now": now,
             "who": actor.user_name,
-            "roles": document(sorted(actor.roles)),
+            "roles": json_text(sorted(actor.roles)),
             "via": clean(actor.via, 20),
             "action": action.name,
             "incident_id": incidents[0] if len(incidents) == 1 else None,
-            "parameters": document(used["parameters"]),
+            "parameters": json_text(used["parameters"]),
             "reason": reason,
             "target_kind": action.target_kind,
             "target_count": len(used["targets"]),
@@ -306,7 +305,7 @@ def mark(transaction: Transaction, deed_id: int, outcomes: Sequence[Outcome], no
         if outcome.state == DONE and outcome.after
     }
     if changed:
-        transaction.execute(_KEEP, {"deed_id": deed_id, "changed": document(changed)})
+        transaction.execute(_KEEP, {"deed_id": deed_id, "changed": json_text(changed)})
 
 
 @dataclass(frozen=True)
@@ -335,7 +334,7 @@ def _finish(transaction: Transaction, deed: DeedRow, action: Action) -> None:
         "gone": result.gone,
         "notes": [note for note in notes if note["note"]],
     }
-    values = {"deed_id": deed.deed_id, "state": result.state, "result": document(kept)}
+    values = {"deed_id": deed.deed_id, "state": result.state, "result": json_text(kept)}
     transaction.execute(_END, values)
     audit.note(
         transaction,

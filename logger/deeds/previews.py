@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, TooMany
 from core.monitor.reading import TooSlow
-from core.text import clean
+from core.text import clean, json_text
 from core.wording import counted
 from core.workload_settings import BrokerageSettings
 from logger.deeds.base import Actor, Consequence, Selector, Surroundings, Target
@@ -254,16 +254,11 @@ def _row(made: Preview, request: PreviewRequest, targets: Sequence[Target], acto
         "now": made.created_time,
         "expiry_time": made.expiry_time,
         "target_kind": made.target_kind,
-        "selector": document(request.selector.as_dict()),
-        "targets": document([target.frozen for target in targets]),
+        "selector": json_text(request.selector.as_dict()),
+        "targets": json_text([target.frozen for target in targets]),
         "digest": made.digest,
-        "parameters": document(dict(made.parameters)),
-        "consequences": document([one.as_dict() for one in made.consequences]),
+        "parameters": json_text(dict(made.parameters)),
+        "consequences": json_text([one.as_dict() for one in made.consequences]),
         "accept_ended": request.accept_ended,
         "reason": clean(request.reason, MAX_REASON),
     }
-
-
-def document(value: Any) -> str:
-    """JSON text that PostgreSQL takes."""
-    return orjson.dumps(value, default=str).decode().replace("\\u0000", "")

@@ -13,11 +13,11 @@ from core import audit
 from core.clock import Clock
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, NotAllowed, UnknownObject
-from core.text import clean
+from core.text import clean, json_text
 from core.wording import moment
 from logger.deeds.base import DONE, Actor, DeedRow, NotUndoable
 from logger.deeds.carrying_out import deed_row
-from logger.deeds.previews import MAX_REASON, document
+from logger.deeds.previews import MAX_REASON
 from logger.deeds.table import ACTIONS, WORK
 
 UNDO = "undo"
@@ -76,14 +76,14 @@ def take_back(
         {
             "now": now,
             "who": actor.user_name,
-            "roles": document(sorted(actor.roles)),
+            "roles": json_text(sorted(actor.roles)),
             "via": clean(actor.via, 20),
             "incident_id": deed["incident_id"],
-            "parameters": document(words),
+            "parameters": json_text(words),
             "reason": said,
             "target_kind": deed["target_kind"],
             "count": len(changed),
-            "result": document({DONE: len(changed), "refused": 0, "gone": 0}),
+            "result": json_text({DONE: len(changed), "refused": 0, "gone": 0}),
         },
     )
     assert row is not None  # an insert with RETURNING always answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg2.errors
 import pytest
 
+from core import audit
 from core.accounts.limits import Account, set_limits
 from core.clock import utc_now
 from core.database import Database
@@ -13,7 +14,7 @@ from core.identity import set_user
 from core.queues import set_endpoint, set_queue
 from core.retrial import editing
 from core.shares.editing import remove_share, replace_tree, set_share
-from tests.logger.deeds.builders import audit_of
+from tests.logger.deeds.builders import OLGA, HeldClock, audit_of, do, incident, make_incident
 
 
 def test_a_queue_that_a_person_sets_has_its_row_and_one_of_a_program_has_none(shared_database: Database) -> None:
@@ -74,3 +75,22 @@ def test_no_row_is_changed_or_removed(shared_database: Database, statement: str)
     set_queue(shared_database, "FINAL", {"status": "test"}, who="olga")
     with pytest.raises(psycopg2.errors.Error, match="never"):
         shared_database.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("a\\u0000b", "a\\u0000b"), ("\\\\u0000", "\\\\u0000"), ("a\x00b\x00\x00", "ab"), ("\\\x00\\u0000", "\\\\u0000")],
+)
+def test_an_escape_that_somebody_wrote_out_is_text_and_a_real_nul_is_left_out(
+    shared_database: Database, written: str, kept: str
+) -> None:
+    with shared_database.transaction() as transaction:
+        audit.note(transaction, "olga", "assign", "nul", "1", {}, {"assigned_to": written})
+    row = audit_of(shared_database, "nul", "1")[-1]
+    assert row["after"] == {"assigned_to": kept}
+
+
+def test_a_name_that_looks_like_an_escape_can_be_assigned(shared_database: Database) -> None:
+    clock, number = HeldClock(), make_incident(shared_database)
+    do(shared_database, "assign", OLGA, clock, {"who": "back\\u0000slash"}, incidents=[number])
+    assert incident(shared_database, number)["assigned_to"] == "back\\u0000slash"
