@@ -23,7 +23,7 @@ _ROWS: tuple[tuple[str, str, str, str, str, dict[str, Any]], ...] = (
     (
         *("failure_burst", "job", "failure_burst", "warning"),
         "Jobs fail in one way, and their work is lost after all retries, costs much, or they are many at one place.",
-        {"classes": "!data&!storage", **_JOBS},
+        {"classes": "!data|storage", **_JOBS},
     ),
     (
         *("data_failures", "job", "data", "warning"),
