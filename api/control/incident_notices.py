@@ -49,7 +49,7 @@ class RouteBody(StrictBody):
 class RouteChangeBody(RouteBody):
     """What of a route changes, and the version that its editor saw."""
 
-    version: int = Field(ge=1, description="version of the route as it was read")
+    version: int = Field(ge=1, lt=2**63, description="version of the route as it was read")
 
 
 @operation("POST", "/api/control/notice-routes", access=Access.OPERATOR)

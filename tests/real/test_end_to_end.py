@@ -140,9 +140,9 @@ def test_exit_3_of_the_payload_is_told_with_its_line(grid):
     assert row["culprit_line"] == CULPRIT
 
 
-def incident_of(grid: Grid, case: str) -> dict[str, Any] | None:
+def incident_of(grid: Grid, case: str, **further: str) -> dict[str, Any] | None:
     """The latest incident of the task of a case."""
-    params = {"jedi_task_id": grid.tasks[case]}
+    params = {"jedi_task_id": grid.tasks[case], **further}
     rows = grid.reader().get("/api/monitor/incidents", params=params).json()["incidents"]
     return rows[0] if rows else None
 
@@ -219,8 +219,9 @@ def test_the_page_of_a_job_that_was_tried_again_tells_of_both_attempts(grid):
     assert [job["panda_id"] for job in first["retries"]["next"]] == [again["panda_id"]]
     assert second["job"]["parent_id"] == failed["panda_id"]
     assert second["retries"]["sentence"].startswith("attempt 2 of ")
-    incident = eventually(lambda: incident_of(grid, "again"), what="the first failure becomes an incident")
-    assert incident["culprit_line"] == LICENCE
+    trouble = eventually(lambda: incident_of(grid, "again", candidates="1"), what="the first failure is counted")
+    assert (trouble["state"], trouble["culprit_line"], trouble["job_count"]) == ("candidate", LICENCE, 1)
+    assert incident_of(grid, "again") is None, "what the system mended by itself bothers nobody"
 
 
 def test_a_running_payload_is_watched_and_asked_through_its_pilot(grid):
