@@ -29,7 +29,7 @@ _PAUSE_S = 0.2
 # the activity of this server: as many rows as there are connections. Of those who wait for a lock the one that waits
 # longest and who holds it; a person's own session may wait for another one's as long as it likes, but not ours
 _WAITING = """
-SELECT extract(epoch FROM clock_timestamp() - w.query_start)::float AS waited_s, b.pid AS blocker_pid,
+SELECT coalesce(extract(epoch FROM clock_timestamp() - w.query_start), 0)::float AS waited_s, b.pid AS blocker_pid,
        regexp_replace(left(b.query, 300), '\\s+', ' ', 'g') AS blocker, b.state AS blocker_state,
        extract(epoch FROM clock_timestamp() - b.xact_start)::float AS held_s,
        count(*) OVER () AS waiting
