@@ -22,7 +22,7 @@ from tui.command_line import Command, Find, Help, Quit, Theme
 from tui.live import ASK_ANYWAY_S, WIDE_TOPICS, LiveFeed, LiveState
 from tui.navigation import Place, Trail
 from tui.palette import DARK, LIGHT, Palette
-from tui.screens import screen_for
+from tui.screens import SCREENS, screen_for
 from tui.screens.base import MonitorScreen
 from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
@@ -54,11 +54,14 @@ class ConsoleApp(App[None]):
     ) -> None:
         super().__init__()
         self.client = client
+        self.client.via = "console"
         self.role = role
         self.clock = clock
         self.feed = LiveFeed(started_s=clock())
         self.trail = Trail(start or Address(Page.NOW))
         self.severities: dict[str, int] | None = None
+        self.done: list[tuple[str, int]] = []
+        """What was done here and can be undone, the last one last: deeds and links of fingerprints, by number."""
         self._server_ahead = timedelta(0)
         self._heard_topics: tuple[str, ...] = ()
         self._last_seq: int | None = None
@@ -232,6 +235,8 @@ class ConsoleApp(App[None]):
 
     def complaint(self, command: Command) -> str:
         """Why a command cannot be carried out; empty when it can."""
+        if isinstance(command, Address) and command.page not in SCREENS:
+            return f"the console has no such page; the web monitor has: {command.url(self.client.url)}"
         if isinstance(command, Theme) and command.name not in self.available_themes:
             return f"there is no theme '{command.name}'; there are: {', '.join(sorted(self.available_themes))}"
         return ""

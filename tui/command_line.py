@@ -29,8 +29,19 @@ LISTS: dict[str, Page] = {
     "rules": Page.RULES,
     "system": Page.SYSTEM,
     "agents": Page.SYSTEM,
+    "silences": Page.SILENCES,
+    "shift": Page.SHIFTS,
+    "shifts": Page.SHIFTS,
+    "deeds": Page.AUDIT,
+    "audit": Page.AUDIT,
 }
-OBJECTS: dict[str, Page] = {"job": Page.JOB, "incident": Page.INCIDENT, "inc": Page.INCIDENT, "task": Page.TASK}
+OBJECTS: dict[str, Page] = {
+    "job": Page.JOB,
+    "incident": Page.INCIDENT,
+    "inc": Page.INCIDENT,
+    "task": Page.TASK,
+    "shift": Page.SHIFT,
+}
 WORDS = (
     "now",
     "jobs",
@@ -45,6 +56,9 @@ WORDS = (
     "users",
     "rules",
     "system",
+    "silences",
+    "shift",
+    "deeds",
     "find",
     "theme",
     "help",
@@ -70,13 +84,19 @@ FIELDS: dict[Page, tuple[str, ...]] = {
         "job_status", "computing_site", "prod_user_name", "jedi_task_id", "prod_source_label", "processing_type", "error",
         "modification_host", "incident", "q", "hours", "days",
     ),
-    Page.INCIDENTS: ("state", "severity", "kind", "component", "computing_site", "jedi_task_id", "owner", "q", "hours"),
+    Page.INCIDENTS: (
+        "state", "severity", "kind", "component", "computing_site", "jedi_task_id", "owner", "verdict", "verdict_value",
+        "class", "step", "assigned_to", "held_by", "inhibited", "inhibited_by", "candidates", "fingerprint", "q", "hours",
+    ),
     Page.TASKS: ("status", "user_name", "q", "hours", "days"),
     Page.QUEUES: (),
     Page.SHARES: (),
     Page.USERS: ("kind", "name"),
     Page.RULES: (),
     Page.SYSTEM: (),
+    Page.SILENCES: ("incident_id", "who", "until_kind", "ended"),
+    Page.SHIFTS: (),
+    Page.AUDIT: ("who", "action", "state", "target_kind", "revert_state", "via", "deed_id", "incident_id", "target"),
 }  # fmt: skip
 """Filters offered for completion; the server says which it takes."""
 
@@ -219,6 +239,12 @@ def _values(field: str) -> Iterable[str]:
         "status": JOB_STATUSES,
         "state": ("open", "reopened", "acknowledged", "silenced", "resolved", "*"),
         "severity": ("critical", "error", "warning"),
+        "verdict": ("site", "task", "user", "node", "data", "central", "unclear"),
+        "inhibited": ("1", "0", "*"),
+        "candidates": ("1",),
+        "ended": ("1",),
+        "until_kind": ("time", "shift", "doubles", "second_queue", "fixed"),
+        "revert_state": ("waiting", "done", "superseded", "cancelled"),
         "kind": ("failure_burst", "absence", "backlog", "service", "data", "manual"),
         "hours": ("1", "6", "24"),
         "days": ("1", "3", "7", "30"),

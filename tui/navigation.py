@@ -22,6 +22,10 @@ _TITLES: dict[Page, str] = {
     Page.USERS: "Users",
     Page.RULES: "Rules",
     Page.SYSTEM: "System",
+    Page.SILENCES: "Silences",
+    Page.SHIFTS: "Shift",
+    Page.SHIFT: "Shift {number}",
+    Page.AUDIT: "Deeds",
 }
 _LONGEST_HISTORY = 100
 

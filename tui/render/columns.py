@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tui.palette import Palette
+from tui.render.verdict import verdict_cell
 from tui.text import ago, bar, bytes_size, clock, core_hours, duration, number, plain, sparkline, until
 from tui.widgets.virtual_table import Column, Row
 
@@ -78,6 +79,7 @@ def incident_columns(palette: Palette, now: Now) -> list[Column]:
         Column("last", 6, lambda row: _cell(ago(row.get("last_seen"), now()), palette.muted), rank=7, align="right"),
         Column("last hour", 12, lambda row: incident_trend(row, palette), rank=4),
         Column("state", 14, lambda row: palette.incident_state(row.get("state")), rank=8),
+        Column("verdict", 12, lambda row: verdict_cell(row, palette), flex=1, most=24, rank=8),
         Column("owner", 8, _named("owner", palette.muted), most=14, flex=1, rank=9),
         Column("failing line", 30, lambda row: _cell(row.get("culprit_line") or "", palette.bad), flex=5, rank=10),
     ]  # fmt: skip
@@ -95,6 +97,8 @@ def _incident_title(row: Row, palette: Palette) -> Text:
     elif row.get("state") == "resolved":
         title.append("✓ ", palette.good)
     title.append(plain(row.get("title"), limit=400), palette.strong if row.get("state") in _UNOWNED else palette.text)
+    if row.get("inhibits"):
+        title.append(f" +{row['inhibits']} explained", palette.muted)
     return title
 
 

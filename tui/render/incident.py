@@ -13,6 +13,7 @@ from rich.text import Text
 from tui.palette import Palette
 from tui.render.columns import incident_trend
 from tui.render.facts import facts
+from tui.render.verdict import verdict_line
 from tui.text import ago, bar, core_hours, number, plain, plural, stamp
 from tui.widgets.virtual_table import Row
 
@@ -21,7 +22,13 @@ _BREAKDOWN = {
     "jedi_task_id": "tasks",
     "prod_user_name": "users",
     "modification_host": "nodes",
+    "storage": "storages",
+    "dataset": "datasets",
 }
+
+
+_ENTRIES = 12
+"""Entries of the activity that are shown."""
 
 
 def headline(row: Row, palette: Palette) -> Text:
@@ -50,25 +57,52 @@ def extent(row: Row, palette: Palette) -> Text:
     return text
 
 
-def verdict(row: Row, palette: Palette, now: datetime, *, brief: bool = False) -> RenderableType:
-    """What it is, how much, where and since when; without its course when brief."""
+def verdict(
+    row: Row, palette: Palette, now: datetime, *, brief: bool = False, judged: Mapping[str, Any] | None = None
+) -> RenderableType:
+    """What it is, whose it is, how much, where and since when; without its course when brief. `judged`: the verdict with
+    its sentence, where it is known."""
     where = plain(row.get("computing_site") or "–")
     others = (row.get("queue_count") or 0) - 1
+    where += f" and {plural(others, 'other queue')}" if others > 0 else ""
+    since = f"{ago(row.get('first_seen'), now)} ago, last {ago(row.get('last_seen'), now)} ago"
     trend = incident_trend(row, palette)
     trend.append("  last hour, 5 minutes each", palette.muted)
     return Group(
         headline(row, palette),
         facts(
             [
+                ("verdict", verdict_line(row, judged, palette)),
                 ("extent", extent(row, palette)),
-                ("where", Text(where + (f" and {plural(others, 'other queue')}" if others > 0 else ""))),
-                ("since", Text(f"{ago(row.get('first_seen'), now)} ago, last {ago(row.get('last_seen'), now)} ago")),
+                ("where", Text(f"{where} · since {since}" if brief and row.get("computing_site") else where)),
+                ("since", Text("" if brief and row.get("computing_site") else since)),
                 ("course", Text("") if brief else trend),
-                ("owner", Text(plain(row.get("owner") or ""))),
+                ("owner", whose(row, palette)),
+                ("part of", _part_of(row, palette)),
             ],
             palette,
         ),
     )
+
+
+def whose(row: Row, palette: Palette) -> Text:
+    """Who has it, who was asked to look, whose decision automation respects."""
+    said = [
+        plain(row.get("owner"), limit=80),
+        f"assigned to {plain(row['assigned_to'], limit=80)}" if row.get("assigned_to") else "",
+        f"held by {plain(row['held_by'], limit=80)}" if row.get("held_by") else "",
+    ]
+    return Text(" · ".join(filter(None, said)), style=palette.text)
+
+
+def _part_of(row: Row, palette: Palette) -> Text:
+    if row.get("merged_into"):
+        return Text(f"incident {row['merged_into']}: it was merged into that", style=palette.active)
+    if row.get("inhibited_by"):
+        return Text(
+            f"incident {row['inhibited_by']}, which explains it; nobody is told of this one", style=palette.active
+        )
+    return Text("")
 
 
 def reason(row: Row, grouping: str, palette: Palette) -> RenderableType | None:
@@ -77,7 +111,19 @@ def reason(row: Row, grouping: str, palette: Palette) -> RenderableType | None:
     cause = f"{component}:{code}" if component and code is not None else component or ""
     if not cause and not grouping:
         return None
-    return facts([("reported as", Text(plain(cause))), ("one because", Text(plain(grouping)))], palette)
+    return facts(
+        [
+            ("reported as", Text(" · ".join(filter(None, [plain(cause), _step_words(row)])))),
+            ("one because", Text(plain(grouping))),
+        ],
+        palette,
+    )
+
+
+def _step_words(row: Row) -> str:
+    """`in stage-out · class storage`."""
+    step, kind = plain(row.get("step"), limit=60), plain(row.get("error_class"), limit=40)
+    return " · ".join(filter(None, [f"in {step}" if step else "", f"class {kind}" if kind else ""]))
 
 
 def incident_card(row: Row, palette: Palette, now: datetime) -> RenderableType:
@@ -122,7 +168,8 @@ def culprit_source(found: Mapping[str, Any] | None) -> str:
     """Where the lines are from."""
     if not found:
         return ""
-    return f"job {found.get('panda_id')} · {plain(found.get('log_name'))} line {found.get('line_number')} · l opens it"
+    kept = "the log is gone, these lines were kept" if found.get("is_kept") else "l opens it"
+    return f"job {found.get('panda_id')} · {plain(found.get('log_name'))} line {found.get('line_number')} · {kept}"
 
 
 def breakdown(tables: Mapping[str, Sequence[Mapping[str, Any]]], palette: Palette, width: int) -> RenderableType | None:
@@ -158,15 +205,18 @@ def _dimension(title: str, values: Sequence[Mapping[str, Any]], palette: Palette
 
 
 def activity(entries: Sequence[Row], palette: Palette) -> RenderableType | None:
-    """Who did what, newest last."""
+    """Who did what, newest last; of many the last ones."""
     if not entries:
         return None
+    left_out = len(entries) - _ENTRIES
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, style=palette.muted)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
-    for entry in entries:
+    if left_out > 0:
+        table.add_row(Text(""), Text("…"), Text(""), Text(f"{left_out} earlier ones: panda incidents N shows them"))
+    for entry in entries[-_ENTRIES:]:
         table.add_row(
             Text(stamp(entry.get("time"))),
             Text(plain(entry.get("who"), limit=30), style=palette.strong),

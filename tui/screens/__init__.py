@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pandascope.addresses import Page
 from tui.navigation import Place
+from tui.screens.audit import AuditScreen
 from tui.screens.base import MonitorScreen
 from tui.screens.incident import IncidentScreen
 from tui.screens.incidents import IncidentsScreen
@@ -14,6 +15,8 @@ from tui.screens.now import NowScreen
 from tui.screens.queues import QueuesScreen
 from tui.screens.rules import RulesScreen
 from tui.screens.shares import SharesScreen
+from tui.screens.shift import ShiftScreen
+from tui.screens.silences import SilencesScreen
 from tui.screens.system import SystemScreen
 from tui.screens.task import TaskScreen
 from tui.screens.tasks import TasksScreen
@@ -33,6 +36,10 @@ SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.USERS: UsersScreen,
     Page.RULES: RulesScreen,
     Page.SYSTEM: SystemScreen,
+    Page.SILENCES: SilencesScreen,
+    Page.SHIFTS: ShiftScreen,
+    Page.SHIFT: ShiftScreen,
+    Page.AUDIT: AuditScreen,
 }
 
 

@@ -9,11 +9,15 @@ from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 
 from pandascope.addresses import Address, Page, log_address
+from pandascope.client import AsyncClient
+from tui.render import course
 from tui.render.columns import job_columns
 from tui.render.incident import activity, breakdown, culprit, culprit_source, reason, records, verdict
+from tui.render.verdict import how_sure, judgement
 from tui.screens.base import Answer
 from tui.screens.deeds import IncidentDeeds
 from tui.screens.log_pane import ask_log, show_log
+from tui.screens.undo import Undoable, undoable_deed, undoable_link
 from tui.text import plural
 from tui.widgets.log_view import LogView
 from tui.widgets.panel import Panel
@@ -35,7 +39,10 @@ class FactsColumn(VerticalScroll, can_focus=True):
 class IncidentScreen(IncidentDeeds):
     """One incident."""
 
-    HELP = "Why these failures are one incident, how much they cost, and the line that failed. l opens the log there."
+    HELP = (
+        "Whose it is and by which counts, how much it costs, and the line that failed: l opens the log there, h lists the "
+        "earlier occurrences. D, R and K first show what would follow; z takes the last deed about this incident back."
+    )
     FIRST_FOCUS = "#incident-jobs"
     _first_key: str | None = None
     """The job that the cursor begins on: the one with the failing line that is shown, if it is among the samples."""
@@ -51,9 +58,15 @@ class IncidentScreen(IncidentDeeds):
             with FactsColumn(id="incident-facts"):
                 yield Panel("Incident", id="verdict")
                 yield Panel("The line that failed", id="culprit", classes="bad")
+                yield Panel("Whose it is", id="judgement")
+                yield Panel("What was done", id="activity")
                 yield Panel("Why it is one incident", id="reason")
                 yield Panel("Spread", id="breakdown")
-                yield Panel("What was done", id="activity")
+                yield Panel("Explained by it", id="explained")
+                yield Panel("Seen before", id="previous")
+                yield Panel("Silences", id="silences")
+                yield Panel("Deeds", id="deeds")
+                yield Panel("Merged and split", id="links")
             with Container(id="incident-things"):
                 columns = job_columns(self.palette, self.console_app.now)
                 yield VirtualTable(columns, lambda row: str(row.get("panda_id")), id="incident-jobs", classes="panel")
@@ -95,9 +108,12 @@ class IncidentScreen(IncidentDeeds):
         """Every panel; the jobs keep their cursor."""
         palette, row = self.palette, dict(answer.get("incident") or {})
         self._show_row(row, answer.get("culprit"))
-        self.query_one("#reason", Panel).show(reason(row, str(answer.get("grouping") or ""), palette))
         width = self.query_one("#incident-facts").size.width - 6
+        judged = judgement(answer.get("verdict"), row, str(answer.get("owner_hint") or ""), palette, width)
+        self.query_one("#judgement", Panel).show(judged, how_sure(answer.get("verdict")))
+        self.query_one("#reason", Panel).show(reason(row, str(answer.get("grouping") or ""), palette))
         self.query_one("#breakdown", Panel).show(breakdown(answer.get("breakdown") or {}, palette, width))
+        self._show_course(answer)
         self.query_one("#activity", Panel).show(activity(answer.get("activity") or [], palette))
         found = records(answer.get("records") or [], palette)
         self.query_one("#records", Panel).show(found)
@@ -106,6 +122,18 @@ class IncidentScreen(IncidentDeeds):
         self.set_class("log" in answer, "-with-log")
         if "log" in answer:
             show_log(self.query_one(LogView), answer["log"])
+
+    def _show_course(self, answer: Answer) -> None:
+        """What is around it: what it explains, when it was there before, silences, deeds."""
+        palette, earlier, below = self.palette, answer.get("previous") or [], answer.get("inhibits") or []
+        self.query_one("#explained", Panel).show(course.explained(below, palette), "nobody is told of these")
+        self.query_one("#previous", Panel).show(course.previous(earlier, palette), "h lists them")
+        silent = course.silences(answer.get("silences") or [], palette, self.console_app.now())
+        self.query_one("#silences", Panel).show(silent, "U ends the one that is in force")
+        done = answer.get("deeds") or []
+        back = "z takes the last one back" if any(map(undoable_deed, done)) else ""
+        self.query_one("#deeds", Panel).show(course.deeds(done, palette), back)
+        self.query_one("#links", Panel).show(course.links(answer.get("links") or [], palette))
 
     def _show_jobs(self, answer: Answer, row: Row) -> None:
         table = self.query_one("#incident-jobs", VirtualTable)
@@ -124,7 +152,9 @@ class IncidentScreen(IncidentDeeds):
 
     def _show_row(self, row: Row, found: dict[str, object] | None) -> None:
         brief = self.app.size.height < _TALL
-        self.query_one("#verdict", Panel).show(verdict(row, self.palette, self.console_app.now(), brief=brief))
+        judged = (self.answer or {}).get("verdict")
+        said = verdict(row, self.palette, self.console_app.now(), brief=brief, judged=judged)
+        self.query_one("#verdict", Panel).show(said)
         lines = culprit(found, row, self.palette, around_it=_AROUND_SHORT if brief else _AROUND)
         self.query_one("#culprit", Panel).show(lines, culprit_source(found))
 
@@ -141,6 +171,16 @@ class IncidentScreen(IncidentDeeds):
         """This incident; what the list knew while the answer is on its way."""
         row: Row | None = self.place.memory.get("row") if self.answer is None else self.answer.get("incident")
         return row
+
+    async def find_undoable(self, client: AsyncClient) -> Undoable | None:
+        """The newest deed, merge or split about this incident that can be taken back; else what was done here last."""
+        answer = await client.incident(int(self.address.number or 0))
+        found = [
+            *map(undoable_deed, answer.get("deeds") or []),
+            *map(undoable_link, answer.get("links") or []),
+        ]
+        newest = max(filter(None, found), key=lambda one: one.time, default=None)
+        return newest if newest is not None else await super().find_undoable(client)
 
     def log_target(self) -> Address | None:
         """The log of the job under the cursor when one was chosen there, else the one with the culprit line."""

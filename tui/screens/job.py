@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -16,7 +16,8 @@ from tui.keys import offered
 from tui.render import job as render
 from tui.render.columns import file_columns
 from tui.render.retries import retries
-from tui.screens.base import Answer, MonitorScreen
+from tui.screens.acting import ActingScreen, of_tasks
+from tui.screens.base import Answer
 from tui.screens.log_pane import ask_log, show_log
 from tui.text import plain, plain_lines, plural
 from tui.widgets.log_view import LogView
@@ -30,7 +31,7 @@ class JobColumn(VerticalScroll, can_focus=True):
     HELP = "Arrows scroll. tab moves to the files and, where it is shown, to the log."
 
 
-class JobScreen(MonitorScreen):
+class JobScreen(ActingScreen):
     """One job."""
 
     HELP = (
@@ -38,7 +39,7 @@ class JobScreen(MonitorScreen):
         "w says why it does not run."
     )
     FIRST_FOCUS = "#job-story"
-    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "jobs_of", "why")
+    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "jobs_of", "why", "kill", "retry")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -123,6 +124,13 @@ class JobScreen(MonitorScreen):
     def log_target(self) -> Address | None:
         """The log with the failing line."""
         return log_address(int(self.address.number or 0))
+
+    def chosen_for(self, action: str) -> tuple[Mapping[str, Any], str] | None:
+        """This job, or its task."""
+        number, task = int(self.address.number or 0), self._row().get("jedi_task_id")
+        if action == "kill":
+            return {"jobs": [number]}, f"job {number}"
+        return None if task is None else of_tasks(action, [int(task)])
 
     def why_target(self) -> Address | None:
         """This job."""

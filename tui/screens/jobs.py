@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,8 +13,11 @@ from pandascope.addresses import Address, Page, log_address
 from pandascope.errors import ClientError, ServerUnreachable
 from tui.keys import offered
 from tui.render.columns import job_columns
+from tui.screens.acting import ActingScreen
 from tui.screens.base import Answer
-from tui.screens.listing import ListingScreen, keys_of
+from tui.screens.listing import keys_of
+from tui.screens.marks import MarkedList
+from tui.text import plural
 from tui.widgets.ribbon import Ribbon
 from tui.widgets.virtual_table import Column, Row, VirtualTable
 from tui.workers import work
@@ -24,7 +27,7 @@ NEXT_PAGE = 1000
 ASCENDING, DESCENDING = "panda_id-ascending", "panda_id-descending"
 
 
-class JobsScreen(ListingScreen):
+class JobsScreen(ActingScreen, MarkedList):
     """The list of jobs with its facets."""
 
     HELP = (
@@ -35,7 +38,7 @@ class JobsScreen(ListingScreen):
     NOUN = ("job", "jobs")
     KEY = "panda_id"
     HAS_FACETS = True
-    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "sort", "why")
+    BINDINGS: ClassVar[list[BindingType]] = offered("log", "errors", "sort", "why", "kill", "retry")
 
     _next_cursor: str | None = None
 
@@ -136,6 +139,22 @@ class JobsScreen(ListingScreen):
         """The log of the job under the cursor."""
         row = self.table.current
         return None if row is None else log_address(int(row["panda_id"]))
+
+    def chosen_for(self, action: str) -> tuple[Mapping[str, Any], str] | None:
+        """The marked jobs, or the one under the cursor; to retry means their tasks."""
+        rows = self.chosen_rows()
+        if action == "kill":
+            numbers = [int(row["panda_id"]) for row in rows]
+            words = f"job {numbers[0]}" if len(numbers) == 1 else plural(len(numbers), "job")
+            return ({"jobs": numbers}, words) if numbers else None
+        tasks = sorted({int(row["jedi_task_id"]) for row in rows if row.get("jedi_task_id") is not None})
+        words = f"task {tasks[0]}" if len(tasks) == 1 else plural(len(tasks), "task")
+        return ({"tasks": tasks}, words) if tasks else None
+
+    def was_done(self) -> None:
+        """The marks have served."""
+        self.clear_marks()
+        super().was_done()
 
     def why_target(self) -> Address | None:
         """The job under the cursor."""

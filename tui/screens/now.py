@@ -15,8 +15,7 @@ from tui.render.columns import failed_job_columns, incident_columns, queue_colum
 from tui.render.incident import incident_card
 from tui.render.now import agents, figures
 from tui.screens.base import Answer
-from tui.screens.deeds import IncidentDeeds
-from tui.screens.listing import ListingScreen
+from tui.screens.incidents import IncidentList
 from tui.text import number
 from tui.widgets.panel import Panel
 from tui.widgets.ribbon import Ribbon
@@ -32,7 +31,7 @@ _ENDED = ("finished", "failed", "cancelled", "closed")
 _FAILED_SHOWN = 50
 
 
-class NowScreen(IncidentDeeds, ListingScreen):
+class NowScreen(IncidentList):
     """The first screen."""
 
     HELP = "The ten worst unresolved incidents. Enter opens one, l goes straight to the failing line, a acknowledges."
@@ -125,10 +124,6 @@ class NowScreen(IncidentDeeds, ListingScreen):
         if total > shown:
             before = self.table.border_subtitle
             self.table.border_subtitle = f"{before} · the {number(shown)} worst, 2 lists all"
-
-    def incident_row(self) -> Row | None:
-        """The incident under the cursor."""
-        return self.table.current
 
     def open_row(self, row: Row) -> None:
         """To the incident."""

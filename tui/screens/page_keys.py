@@ -49,3 +49,7 @@ class PageKeys:
     def action_system(self) -> None:
         """`9`."""
         self.jump_to(Page.SYSTEM)
+
+    def action_shift(self) -> None:
+        """`0`."""
+        self.jump_to(Page.SHIFTS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -17,14 +17,15 @@ from pandascope.addresses import Address, Page
 from tui.keys import offered
 from tui.render.columns import incident_columns, progress
 from tui.render.facts import facts
-from tui.screens.base import Answer, MonitorScreen
+from tui.screens.acting import ActingScreen, of_tasks
+from tui.screens.base import Answer
 from tui.text import number, plain, plain_lines, stamp
 from tui.widgets.panel import Panel
 from tui.widgets.ribbon import Ribbon
 from tui.widgets.virtual_table import Row, VirtualTable
 
 
-class TaskScreen(MonitorScreen):
+class TaskScreen(ActingScreen):
     """A task with its figures, parameters and incidents."""
 
     HELP = (
@@ -32,7 +33,7 @@ class TaskScreen(MonitorScreen):
         "does not run."
     )
     FIRST_FOCUS = "#task-incidents"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why")
+    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why", "kill", "retry")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -109,6 +110,10 @@ class TaskScreen(MonitorScreen):
     @on(VirtualTable.Opened, "#task-incidents")
     def _opened(self, event: VirtualTable.Opened) -> None:
         self.console_app.drill(Address(Page.INCIDENT, int(event.row["incident_id"])), row=event.row)
+
+    def chosen_for(self, action: str) -> tuple[Mapping[str, Any], str] | None:
+        """This task, or its jobs."""
+        return of_tasks(action, [int(self.address.number or 0)])
 
     def why_target(self) -> Address | None:
         """This task."""

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
 from pandascope.addresses import Address, Page
 from tui.keys import offered
 from tui.render.columns import task_columns
+from tui.screens.acting import ActingScreen, of_tasks
 from tui.screens.base import Answer
-from tui.screens.listing import ListingScreen
+from tui.screens.marks import MarkedList
 from tui.widgets.virtual_table import Column, Row
 
 
-class TasksScreen(ListingScreen):
+class TasksScreen(ActingScreen, MarkedList):
     """The list of tasks."""
 
     HELP = "The bar shows ended jobs: finished first, then failed. e lists the failed jobs of a task, j all of them."
     ROWS = "tasks"
     NOUN = ("task", "tasks")
     KEY = "jedi_task_id"
-    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why")
+    BINDINGS: ClassVar[list[BindingType]] = offered("errors", "jobs_of", "why", "kill", "retry")
 
     @property
     def topics(self) -> Sequence[str]:
@@ -45,6 +46,16 @@ class TasksScreen(ListingScreen):
         """The jobs of the task."""
         row = self.table.current
         return None if row is None else Address(Page.JOBS, filters={"jedi_task_id": str(row["jedi_task_id"])})
+
+    def chosen_for(self, action: str) -> tuple[Mapping[str, Any], str] | None:
+        """The marked tasks, or the one under the cursor; to kill means their jobs."""
+        numbers = [int(row["jedi_task_id"]) for row in self.chosen_rows()]
+        return of_tasks(action, numbers) if numbers else None
+
+    def was_done(self) -> None:
+        """The marks have served."""
+        self.clear_marks()
+        super().was_done()
 
     def why_target(self) -> Address | None:
         """The task under the cursor."""

@@ -140,6 +140,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._rows: list[Row] = []
         self._positions: dict[str, int] = {}
         self._gone: frozenset[str] = frozenset()
+        self.marked: frozenset[str] = frozenset()
         self._fitted: list[tuple[Column, int]] = []
         self._strips: LRUCache[tuple[int, int, bool, bool], Strip] = LRUCache(512)
         self.has_more = False
@@ -174,6 +175,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._rows = list(rows)
         self._positions = {self._key(row): position for position, row in enumerate(self._rows)}
         self._gone = frozenset()
+        self.marked &= self._positions.keys()
         self._changed(has_more)
         position = self._positions.get(wanted, -1) if wanted is not None else -1
         if position >= 0:
@@ -215,6 +217,11 @@ class VirtualTable(ScrollView, can_focus=True):
             return False
         self._place(position)
         return True
+
+    def mark(self, keys: frozenset[str]) -> None:
+        """These rows are marked, and no others."""
+        self.marked = keys
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw everything anew: colours or ages have changed."""
@@ -277,11 +284,11 @@ class VirtualTable(ScrollView, can_focus=True):
         if is_cursor and self._selectable(row):
             name = "virtual-table--cursor" if self.has_focus else "virtual-table--cursor-blurred"
             style += self.get_component_rich_style(name, partial=True)
-        return self._line(cells, width, style)
+        return self._line(cells, width, style, "▪" if self._key(row) in self.marked else " ")
 
-    def _line(self, cells: Sequence[tuple[Text, Column, int]], width: int, style: Style) -> Strip:
+    def _line(self, cells: Sequence[tuple[Text, Column, int]], width: int, style: Style, first: str = " ") -> Strip:
         console = self.app.console
-        segments: list[Segment] = [Segment(" ", style)]
+        segments: list[Segment] = [Segment(first, style)]
         for number, (text, column, room) in enumerate(cells):
             if number:
                 segments.append(Segment(" " * GAP, style))
