@@ -111,6 +111,8 @@ def _tried(context: Context, body: TriedRuleBody) -> RuleDraft:
         present = rule_rows.rule_row(context.read_database, body.rule_id)
         if present is None:
             raise UnknownObject(f"there is no rule {body.rule_id}", field="rule_id", remedy="see `panda alarms list`")
+        if body.evaluator not in (None, present["evaluator"]):
+            raise InvalidInput("a rule keeps its own", field="evaluator", remedy="leave it out, or leave rule_id out")
         kept = {name: present[name] for name in ("kind", "title", "parameters", "severity_floor")}
         return RuleDraft(name=present["name"], evaluator=present["evaluator"], **{**kept, **given})
     if body.evaluator is None:

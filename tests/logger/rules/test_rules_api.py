@@ -93,7 +93,11 @@ def test_a_rule_is_tried_before_it_acts(operator: httpx.Client) -> None:
     assert {"openings", "missed", "is_complete", "exact_from", "looked_at", "cautions"} <= tried.keys()
     fresh = operator.post("/api/control/incident-rules/try", json={"evaluator": "job", "parameters": {"queues": "A"}})
     assert fresh.json()["is_complete"]
-    for body, field in (({}, "evaluator"), ({"evaluator": "job", "days": 31}, "days"), ({"rule_id": 10**9}, "rule_id")):
+    another = {"rule_id": rule["rule_id"], "evaluator": "job"}
+    for body, field in (
+        *(({}, "evaluator"), (another, "evaluator")),
+        *(({"evaluator": "job", "days": 31}, "days"), ({"rule_id": 10**9}, "rule_id")),
+    ):
         refused = operator.post("/api/control/incident-rules/try", json=body)
         assert refused.json()["field"] == field, refused.text
 
