@@ -14,7 +14,7 @@ from logger.failures import CURSOR_OWNER, FailureFolder
 from logger.job_incidents import JobIncidents
 from logger.notices.sending import NoticeSender
 from logger.retention import keep_days
-from logger.silences import SilenceKeeper
+from logger.silence_keeper import SilenceKeeper
 from logger.verdicts import VerdictKeeper
 from logger.waits import WaitHours
 from logger.watching import Watcher

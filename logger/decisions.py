@@ -21,6 +21,7 @@ from logger.life import Act
 from logger.manual import ManualIncident, open_manually
 from logger.severity import SEVERITIES
 from logger.showing import incident_row
+from logger.silence_keeper import catch
 from logger.texts import one_line
 
 Ending = Literal["fixed", "not_a_problem", "duplicate", "moved", ""]
@@ -191,7 +192,7 @@ class Decisions:
         with self._database.transaction() as transaction:
             until = silences.read_until(transaction, kind, moment, changes, now)
             made = silences.silence_matching(transaction, matcher, until, _act(who, "silence", comment), now)
-            while found := silences.catch(transaction, now, made["silence_id"]):
+            while found := catch(transaction, made, now, is_new=True):
                 caught += found
         return made, caught
 

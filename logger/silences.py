@@ -1,29 +1,25 @@
 """Silences: nobody is told of an incident, or of what a matcher finds, until a reason ends it that its author chose.
 
-Knows incidents, their life and the running shift; knows no notice. Whoever ends a silence locks the incident first.
+Knows incidents, their life and the running shift; knows no notice and no loop (`silence_keeper`). Whoever ends the silence
+of an incident locks that first.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, get_args
 
-import orjson
-
-from core.clock import Clock
-from core.database import Database, Row, Transaction
-from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
+from core import audit
+from core.database import Row, Transaction
+from core.errors import Conflict, InvalidInput, UnknownObject
 from core.states import IncidentState
-from core.text import clean
+from core.text import clean, json_text
 from logger import life
-from logger.life import Act, Held
+from logger.life import Act
 from logger.selecting import IS_SHOWN, select
-
-log = logging.getLogger("panda.logger")
 
 UntilKind = Literal["time", "shift", "doubles", "second_queue", "fixed"]
 UNTIL_KINDS: tuple[UntilKind, ...] = get_args(UntilKind)
@@ -37,8 +33,8 @@ GRACE = timedelta(hours=2)
 _LEAST_GROWTH = 10
 """Twice nothing is nothing: a silence until the count doubles waits for ten more events at least."""
 
-_AT_ONCE = 200
-"""Incidents that one look of the keeper silences by matchers."""
+AT_ONCE = 200
+"""Incidents that begin or end to be silent in one transaction because of a matcher; the keeper goes on with the others."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +140,10 @@ def silence(transaction: Transaction, incident_id: int, until: Until, act: Act, 
     The incident is held by the author, but when only its end ends the silence: that comes by itself.
     Raises UnknownObject, and IllegalTransition for what is resolved or no incident yet.
     """
-    return _silence(transaction, incident_id, until, act, now, {}, act.who)
+    return silence_for(transaction, incident_id, until, act, now, {}, act.who)
 
 
-def _silence(
+def silence_for(
     transaction: Transaction,
     incident_id: int,
     until: Until,
@@ -156,13 +152,13 @@ def _silence(
     matcher: Mapping[str, Any],
     author: str,
 ) -> Row:
+    """As `silence`, for an `author` whose `matcher` found the incident: the row names both."""
     held = "" if until.kind == "fixed" else clean(author, 200)
     if life.locked(transaction, incident_id)["state"] == IncidentState.SILENCED:
         life.touch(transaction, incident_id, act, now, held_by=held)
     else:
         life.change(transaction, incident_id, IncidentState.SILENCED, act, now, held_by=held)
-    for row in transaction.fetch(_LIVE_OF, {"incident_id": incident_id}):
-        _close(transaction, row["silence_id"], "another one took its place", act, now)
+    close_live(transaction, incident_id, "another one took its place", act, now)
     base = transaction.fetch(_BASE, {"incident_id": incident_id})[0]
     return _add(transaction, incident_id, matcher, until, author, act, now, base)
 
@@ -195,39 +191,60 @@ def _add(
     now: datetime,
     base: Row,
 ) -> Row:
-    return transaction.fetch(
+    row = transaction.fetch(
         _ADD,
         {
-            **{"incident_id": incident_id, "matcher": _json(dict(matcher)), "kind": until.kind, "time": until.time},
-            **{"shift_id": until.shift_id, "base_count": base["count"], "base_queues": _json(base["queues"])},
+            **{"incident_id": incident_id, "matcher": json_text(dict(matcher)), "kind": until.kind, "time": until.time},
+            **{"shift_id": until.shift_id, "base_count": base["count"], "base_queues": json_text(base["queues"])},
             **{"who": clean(author, 200), "reason": clean(act.comment, life.MAX_COMMENT_CHARACTERS), "now": now},
             "deed_id": act.deed_id,
         },
     )[0]
+    kept = {name: row[name] for name in ("until_kind", "until_time", "shift_id") if row[name] is not None}
+    _note(transaction, "begin silence", row, {}, {**_what(row), **kept}, act)
+    return row
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _what(row: Row) -> Row:
+    """What a silence is of, as the audit names it."""
+    return {name: row[name] for name in ("incident_id", "matcher") if row[name]}
+
+
+def _note(transaction: Transaction, action: str, row: Row, before: Row, after: Row, act: Act) -> None:
+    """A row of the audit; what automation does to the silence of one incident stands in the row of that already."""
+    if act.is_automatic and row["incident_id"] is not None:
+        return
+    audit.note(
+        transaction,
+        *(act.who, action, "silence", str(row["silence_id"]), before, after),
+        roles=act.roles,
+        via=act.via,
+        reason=act.comment,
+        deed_id=act.deed_id,
+        is_automatic=act.is_automatic,
+    )
 
 
 # primary key
 _ONE = "SELECT * FROM silences WHERE silence_id = %(silence_id)s"
+# primary key
 _CLOSE = """
 UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = %(reason)s
-WHERE silence_id = %(silence_id)s AND end_time IS NULL
+WHERE silence_id = %(silence_id)s AND end_time IS NULL RETURNING silence_id, incident_id, matcher, end_reason
 """
-# ix_silences_live: those that a matcher made
+# ix_silences_live: those that a matcher made; incidents by primary key, in the order in which the fold locks them
 _CHILDREN = """
-SELECT silence_id, incident_id FROM silences
-WHERE end_time IS NULL AND incident_id IS NOT NULL AND matcher @> %(parent)s::jsonb ORDER BY incident_id
+SELECT s.silence_id, s.incident_id, s.matcher FROM silences s JOIN incidents i USING (incident_id)
+WHERE s.end_time IS NULL AND s.matcher @> %(parent)s::jsonb ORDER BY i.fingerprint, i.incident_id LIMIT %(limit)s
 """
 
 
 def end(transaction: Transaction, silence_id: int, reason: str, act: Act, now: datetime) -> Row:
-    """End a silence, and with a matcher's also those it made; returns the silence as it is then.
+    """End a silence, and with a matcher's also those it made (of very many the keeper ends the rest); returns the silence.
 
-    An incident that is still silenced is open again, or acknowledged when it has an owner, and is held no longer.
-    `reason`: in words. Raises UnknownObject, and Conflict when it has ended.
+    An incident that is still silenced is open again, or acknowledged when it has an owner. It is held no longer, unless a
+    person ended what filters would silence again the next moment. `reason`: in words. Raises UnknownObject, and Conflict
+    when it has ended.
     """
     row = transaction.fetch_one(_ONE, {"silence_id": silence_id})
     if row is None:
@@ -235,47 +252,73 @@ def end(transaction: Transaction, silence_id: int, reason: str, act: Act, now: d
             f"there is no silence {silence_id}", field="silence_id", remedy="see GET /api/monitor/silences"
         )
     if row["incident_id"] is not None:
-        _speak_again(transaction, row, reason, act, now)
-    elif not _close(transaction, silence_id, reason, act, now):
-        raise _has_ended(silence_id)
+        is_ended = _speak_again(transaction, row, reason, act, now, is_wanted=not act.is_automatic)
     else:
-        for child in transaction.fetch(_CHILDREN, {"parent": _json({"silence_id": silence_id})}):
+        is_ended = close(transaction, silence_id, reason, act, now)
+    if not is_ended:
+        raise Conflict(f"silence {silence_id} has ended", field="silence_id", remedy="there is nothing to do")
+    if row["incident_id"] is None:
+        made = {"parent": json_text({"silence_id": silence_id}), "limit": AT_ONCE}
+        for child in transaction.fetch(_CHILDREN, made):
             _speak_again(transaction, child, reason, act, now)
     return transaction.fetch(_ONE, {"silence_id": silence_id})[0]
 
 
-def _speak_again(transaction: Transaction, row: Row, reason: str, act: Act, now: datetime) -> None:
+def _speak_again(
+    transaction: Transaction, row: Row, reason: str, act: Act, now: datetime, *, is_wanted: bool = False
+) -> bool:
+    """End the silence of one incident; False when that had ended. `is_wanted`: somebody wants to hear of this one."""
     incident = life.locked(transaction, row["incident_id"])
-    if not _close(transaction, row["silence_id"], reason, act, now):
-        raise _has_ended(row["silence_id"])
-    if incident["state"] != IncidentState.SILENCED:
-        return
-    target = IncidentState.ACKNOWLEDGED if incident["owner"] else IncidentState.OPEN
-    kept = {"owner": incident["owner"], "acknowledged_time": incident["acknowledged_time"], "held_by": ""}
-    told = replace(act, comment=": ".join(filter(None, (reason, act.comment))))
-    life.change(transaction, row["incident_id"], target, told, now, ends_hold=True, **kept)
+    if not close(transaction, row["silence_id"], reason, act, now):
+        return False
+    if incident["state"] == IncidentState.SILENCED:
+        target = IncidentState.ACKNOWLEDGED if incident["owner"] else IncidentState.OPEN
+        held = clean(act.who, 200) if is_wanted and _is_matched(transaction, row["incident_id"], now) else ""
+        kept = {"owner": incident["owner"], "acknowledged_time": incident["acknowledged_time"], "held_by": held}
+        told = replace(act, comment=": ".join(filter(None, (reason, act.comment))))
+        life.change(transaction, row["incident_id"], target, told, now, ends_hold=True, **kept)
+    return True
 
 
-def _close(transaction: Transaction, silence_id: int, reason: str, act: Act, now: datetime) -> bool:
-    return bool(
-        transaction.execute(
-            _CLOSE,
-            {"silence_id": silence_id, "now": now, "who": clean(act.who, 200), "reason": clean(reason, 500)},
-        )
-    )
+def close(transaction: Transaction, silence_id: int, reason: str, act: Act, now: datetime) -> bool:
+    """End the row of a silence, whose incident the caller has locked; False when it had ended."""
+    values = {"silence_id": silence_id, "now": now, "who": clean(act.who, 200), "reason": clean(reason, 500)}
+    row = transaction.fetch_one(_CLOSE, values)
+    if row is not None:
+        _note(transaction, "end silence", row, _what(row), {"end_reason": row["end_reason"]}, act)
+    return row is not None
 
 
-def _has_ended(silence_id: int) -> Conflict:
-    return Conflict(f"silence {silence_id} has ended", field="silence_id", remedy="there is nothing to do")
+def close_live(transaction: Transaction, incident_id: int, reason: str, act: Act, now: datetime) -> int | None:
+    """End the row of the silence that an incident has; returns its number, None when there is none."""
+    row = transaction.fetch_one(_LIVE_OF, {"incident_id": incident_id})
+    if row is None or not close(transaction, row["silence_id"], reason, act, now):
+        return None
+    return int(row["silence_id"])
 
 
-# ix_silences_live; incidents, shifts and breakdown by primary key
+# primary key
+_REVIVE = """
+UPDATE silences SET end_time = NULL, ended_by = '', end_reason = '' WHERE silence_id = %(silence_id)s AND end_time IS NOT NULL
+RETURNING silence_id, incident_id, matcher
+"""
+
+
+def revive(transaction: Transaction, silence_id: int, act: Act) -> None:
+    """Have a silence go on as if it had not been ended; the caller puts the incident's state back."""
+    row = transaction.fetch_one(_REVIVE, {"silence_id": silence_id})
+    if row is not None:
+        _note(transaction, "revive silence", row, {}, _what(row), act)
+
+
+# ix_silences_live; incidents, shifts, the matcher's own and breakdown by primary key
 _LIVE = """
-SELECT s.*, i.state, i.job_count + i.record_count AS count, h.state AS shift_state, (
+SELECT s.*, i.state, i.job_count + i.record_count AS count, h.state AS shift_state, p.end_reason AS matcher_end, (
     SELECT min(b.value) FROM incident_breakdown b
     WHERE s.until_kind = 'second_queue' AND b.incident_id = s.incident_id AND b.dimension = 'computing_site'
       AND NOT s.base_queues ? b.value) AS new_queue
 FROM silences s LEFT JOIN incidents i USING (incident_id) LEFT JOIN shifts h USING (shift_id)
+LEFT JOIN silences p ON p.silence_id = (s.matcher -> 'silence_id')::bigint AND p.end_time IS NOT NULL
 WHERE s.end_time IS NULL ORDER BY s.silence_id
 """
 
@@ -290,6 +333,8 @@ def reason_to_end(row: Row, now: datetime) -> str:
     kind = row["until_kind"]
     if row["incident_id"] is not None and row["state"] != IncidentState.SILENCED:
         return f"the incident is {row['state']}"
+    if row["matcher_end"] is not None:  # it was made while that one ended, or is one of very many
+        return str(row["matcher_end"])
     if row["incident_id"] is None:
         try:
             select(row["matcher"], now)
@@ -308,60 +353,20 @@ def reason_to_end(row: Row, now: datetime) -> str:
     return ""
 
 
-# a short range of ix_incidents_shown, then the matcher's own condition
-_FOUND = """
-SELECT incident_id FROM incidents
-WHERE {shown} AND state IN ('open', 'reopened'{acknowledged}) AND held_by = '' AND {where}
-ORDER BY fingerprint, incident_id LIMIT %(limit)s
-"""
-_MATCHERS = "SELECT * FROM silences WHERE end_time IS NULL AND incident_id IS NULL ORDER BY silence_id"
+# short: ix_silences_live
+MATCHERS = "SELECT * FROM silences WHERE end_time IS NULL AND incident_id IS NULL ORDER BY silence_id"
+# primary key
+_MATCHES = "SELECT 1 FROM incidents WHERE {shown} AND incident_id = %(incident_id)s AND {where}"
 
 
-def catch(transaction: Transaction, now: datetime, silence_id: int | None = None) -> list[int]:
-    """Silence the incidents that live matchers find, and return them; at most 200 of each.
-
-    What a person holds is left alone, and what is acknowledged too, but when a matcher was just made (`silence_id`): its
-    author saw what it means.
-    """
-    caught = []
-    for row in transaction.fetch(_MATCHERS):
-        if silence_id not in (None, row["silence_id"]):
-            continue
-        question = select(row["matcher"], now)
-        acknowledged = ", 'acknowledged'" if silence_id is not None else ""
-        statement = _FOUND.format(shown=IS_SHOWN, where=question.where(), acknowledged=acknowledged)
-        until = Until(row["until_kind"], row["until_time"], row["shift_id"])
-        act = Act(row["who"], "silence", row["reason"], is_automatic=True, deed_id=row["deed_id"])
-        for found in transaction.fetch(statement, {**question.parameters, "limit": _AT_ONCE}):
-            mark = {**row["matcher"], "silence_id": row["silence_id"]}
-            try:
-                _silence(transaction, found["incident_id"], until, act, now, mark, row["who"])
-            except (Held, IllegalTransition):
-                continue  # somebody was faster, and decides
-            caught.append(found["incident_id"])
-    return caught
-
-
-class SilenceKeeper:
-    """Ends silences whose reason has come, and silences what matchers find; one transaction for each incident."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    def look(self) -> int:
-        """Do what is due; returns how many silences began or ended."""
-        now = self._clock()
-        with self._database.transaction() as transaction:
-            ended = due(transaction, now)
-        for row, reason in ended:
-            self._end(row, reason, now)
-        with self._database.transaction() as transaction:
-            return len(ended) + len(catch(transaction, now))
-
-    def _end(self, row: Row, reason: str, now: datetime) -> None:
+def _is_matched(transaction: Transaction, incident_id: int, now: datetime) -> bool:
+    """Whether filters in force find the incident."""
+    for row in transaction.fetch(MATCHERS):
         try:
-            with self._database.transaction() as transaction:
-                end(transaction, row["silence_id"], reason, Act("server", "unsilence", is_automatic=True), now)
-        except Conflict:
-            log.info("silence %s was ended by somebody meanwhile", row["silence_id"])
+            question = select(row["matcher"], now)
+        except InvalidInput:
+            continue  # the keeper ends it
+        statement = _MATCHES.format(shown=IS_SHOWN, where=question.where())
+        if transaction.fetch_one(statement, {**question.parameters, "incident_id": incident_id}):
+            return True
+    return False

@@ -16,7 +16,7 @@ from core.monitor.reading import read
 from core.states import IncidentState
 from core.text import clean
 from core.wording import are, counted, moment
-from logger import life
+from logger import life, silences
 from logger.deeds.base import (
     DONE,
     GONE,
@@ -31,7 +31,7 @@ from logger.deeds.base import (
     Target,
 )
 from logger.deeds.selecting import check_size, refuse_others, where_of
-from logger.deeds.silencing import end_live_silence, revive_silence, silence_incident, take_back_silence
+from logger.deeds.silencing import silence_incident, take_back_silence
 from logger.life import Act
 from logger.selecting import INCIDENT_GRAMMAR, IS_SHOWN
 from logger.texts import one_line
@@ -154,7 +154,7 @@ class IncidentWork:
             return Outcome(str(incident_id), GONE, why)
         try:
             with transaction.savepoint():
-                silences = _change(transaction, deed, before)
+                changed_silences = _change(transaction, deed, before)
         except psycopg2.errors.UniqueViolation:
             return Outcome(str(incident_id), REFUSED, life.twin_conflict(incident_id).detail)
         except PandaError as error:
@@ -165,7 +165,7 @@ class IncidentWork:
         newest = transaction.fetch_one(_NEWEST, {"incident_id": incident_id})
         kept["activity_id"] = newest["newest"] if newest else 0
         changed = {"state": before["state"], **{name: _plain(before[name]) for name in names}}
-        return Outcome(str(incident_id), DONE, "", {**changed, **silences}, kept)
+        return Outcome(str(incident_id), DONE, "", {**changed, **changed_silences}, kept)
 
     def undo(self, transaction: Transaction, deed: DeedRow, keys: Sequence[str], changed: Mapping[str, Row]) -> None:
         """Put back every column that the deed changed, and the silences that it began or ended."""
@@ -175,9 +175,9 @@ class IncidentWork:
             _check_untouched(transaction, int(key), after)
             ended, begun = before.pop("silence_ended", None), before.pop("silence_begun", None)
             if begun is not None:
-                take_back_silence(transaction, begun, deed.who, deed.now)
+                take_back_silence(transaction, begun, _act(deed), deed.now)
             if ended is not None:
-                revive_silence(transaction, ended)
+                silences.revive(transaction, ended, _act(deed))
             state = IncidentState(before.pop("state"))
             columns = {name: _from_plain(name, value) for name, value in before.items()}
             try:
@@ -196,7 +196,7 @@ def _change(transaction: Transaction, deed: DeedRow, row: Row) -> Row:
     incident_id, state, act = int(row["incident_id"]), IncidentState(row["state"]), _act(deed)
     ended: int | None = None
     if state is IncidentState.SILENCED and deed.action in ("acknowledge", "resolve", "reopen", "silence"):
-        ended = end_live_silence(transaction, incident_id, deed.who, f"{deed.action} by {deed.who}", deed.now)
+        ended = silences.close_live(transaction, incident_id, f"{deed.action} by {deed.who}", act, deed.now)
     noted: Row = {} if ended is None else {"silence_ended": ended}
     if deed.action == "assign":
         who = one_line(str(deed.parameters["who"]), 200).strip()

@@ -11,18 +11,6 @@ from core.database import Transaction
 from logger import silences
 from logger.life import Act
 
-# uq_silences_incident
-_END_LIVE = """
-UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = %(reason)s
-WHERE incident_id = %(incident_id)s AND end_time IS NULL RETURNING silence_id
-"""
-# primary key
-_TAKE_BACK = """
-UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = 'taken back'
-WHERE silence_id = %(silence_id)s AND end_time IS NULL
-"""
-_REVIVE = "UPDATE silences SET end_time = NULL, ended_by = '', end_reason = '' WHERE silence_id = %(silence_id)s"
-
 
 def silence_incident(
     transaction: Transaction, incident_id: int, parameters: Mapping[str, Any], act: Act, now: datetime
@@ -37,18 +25,6 @@ def silence_incident(
     return int(silences.silence(transaction, incident_id, until, act, now)["silence_id"])
 
 
-def end_live_silence(transaction: Transaction, incident_id: int, who: str, reason: str, now: datetime) -> int | None:
-    """End the silence of an incident whose state the caller changes; returns which, or None when there was none."""
-    values = {"incident_id": incident_id, "who": who, "reason": reason, "now": now}
-    found = transaction.fetch_one(_END_LIVE, values)
-    return int(found["silence_id"]) if found else None
-
-
-def take_back_silence(transaction: Transaction, silence_id: int, who: str, now: datetime) -> None:
+def take_back_silence(transaction: Transaction, silence_id: int, act: Act, now: datetime) -> None:
     """End a silence that should not have been; the caller puts the state back."""
-    transaction.execute(_TAKE_BACK, {"silence_id": silence_id, "who": who, "now": now})
-
-
-def revive_silence(transaction: Transaction, silence_id: int) -> None:
-    """Have a silence go on as if it had not been ended; the caller puts the state back."""
-    transaction.execute(_REVIVE, {"silence_id": silence_id})
+    silences.close(transaction, silence_id, "taken back", act, now)

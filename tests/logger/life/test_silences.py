@@ -16,7 +16,8 @@ from logger import life
 from logger.folding import fold
 from logger.life import Act, Held
 from logger.reading import SILENCE_GRAMMAR, silence_list
-from logger.silences import SilenceKeeper, next_change, read_moment
+from logger.silence_keeper import SilenceKeeper, catch
+from logger.silences import MATCHERS, next_change, read_moment
 from logger.store import IncidentStore
 from tests.logger.life.test_grouping import event
 
@@ -197,7 +198,7 @@ def test_a_matcher_catches_what_there_is_and_what_comes(desk: Desk) -> None:
     assert parent["silence_id"] == made["silence_id"] and parent["caught"] == 3
     assert parent["matcher"] == {"computing_site": "CERN"} and parent["growth"] is None
     assert {row["by_silence_id"] for row in shown if row["incident_id"]} == {made["silence_id"]}
-    assert desk.wait(hours=2) == 4
+    assert desk.wait(hours=2) == 1  # and with it what it made
     assert [desk.incident(key)["state"] for key in "abcd"] == ["open", "open", "acknowledged", "open"]
     assert desk.wait(seconds=1) == 0
 
@@ -217,6 +218,100 @@ def test_the_end_of_a_matchers_silence_frees_what_it_caught(desk: Desk) -> None:
     made, _ = desk.store.silence_matching({"class": "!network"}, "time", START + timedelta(hours=2), "ann")
     desk.store.end_silence(made["silence_id"], "bob")
     assert desk.live() == [] and desk.incident("a")["state"] == "open"
+
+
+def test_the_end_of_what_a_matcher_silenced_is_somebodys_wish_until_it_is_released(desk: Desk) -> None:
+    desk.opened("a")
+    desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
+    (child,) = [row for row in desk.live() if row["incident_id"]]
+    desk.store.end_silence(child["silence_id"], "bob", "this one is real")
+    desk.wait(seconds=1)
+    row = desk.incident("a")
+    assert (row["state"], row["held_by"]) == ("open", "bob")
+    desk.store.release(row["incident_id"], "bob")
+    desk.wait(seconds=1)
+    assert desk.incident("a")["state"] == "silenced"
+
+
+def test_what_a_matcher_catches_while_it_ends_is_heard_again(desk: Desk) -> None:
+    made, _ = desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
+    desk.opened("a")
+    with desk.database.transaction() as transaction:
+        (matcher,) = transaction.fetch(MATCHERS)
+        desk.store.end_silence(made["silence_id"], "bob")
+        assert catch(transaction, matcher, desk.now)
+    assert desk.incident("a")["state"] == "silenced"
+    assert desk.wait(seconds=1) == 1 and desk.live() == []
+    assert desk.incident("a")["state"] == "open"
+
+
+def test_what_a_matcher_silenced_is_freed_in_the_order_in_which_the_fold_locks(desk: Desk) -> None:
+    late, early = desk.opened("b"), desk.opened("a")
+    made, caught = desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
+    assert caught == [early, late]
+    desk.store.end_silence(made["silence_id"], "bob")
+    freed = desk.database.fetch(
+        "SELECT incident_id FROM incident_changes WHERE what = 'unsilenced' ORDER BY change_id DESC"
+    )
+    assert [row["incident_id"] for row in freed[:2]] == [late, early]
+
+
+def test_one_silence_that_cannot_be_ended_keeps_no_other_silent(desk: Desk) -> None:
+    for key in "ab":
+        desk.silence(desk.opened(key), "time", START + timedelta(hours=1))
+    stuck = desk.live()[0]
+    desk.database.execute(
+        "CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stuck'; END $$;"
+        "CREATE TRIGGER stuck BEFORE UPDATE ON silences FOR EACH ROW"
+        f" WHEN (OLD.silence_id = {stuck['silence_id']}) EXECUTE FUNCTION stuck()"
+    )
+    try:
+        assert desk.wait(hours=1) == 1
+        assert [desk.incident(key)["state"] for key in "ab"] == ["silenced", "open"]
+    finally:
+        desk.database.execute("DROP TRIGGER stuck ON silences; DROP FUNCTION stuck()")
+    assert desk.wait(seconds=1) == 1 and desk.incident("a")["state"] == "open"
+
+
+def test_silences_that_people_begin_and_end_are_in_the_audit(desk: Desk) -> None:
+    incident, end = desk.opened("a"), START + timedelta(hours=2)
+    first = desk.silence(incident, "time", end)
+    second = desk.silence(incident, "doubles")
+    desk.store.end_silence(second["silence_id"], "bob", "enough")
+    what = {"incident_id": incident}
+    assert notes(desk, first) == [
+        ("ann", "begin silence", {}, {**what, "until_kind": "time", "until_time": end.isoformat()}),
+        ("ann", "end silence", what, {"end_reason": "another one took its place"}),
+    ]
+    assert notes(desk, second) == [
+        ("ann", "begin silence", {}, {**what, "until_kind": "doubles"}),
+        ("bob", "end silence", what, {"end_reason": "bob ended it"}),
+    ]
+
+
+def test_a_matcher_is_in_the_audit_from_its_beginning_to_its_end(desk: Desk) -> None:
+    desk.opened("a")
+    end, matcher = START + timedelta(hours=2), {"kind": "failure_burst"}
+    made, _ = desk.store.silence_matching(matcher, "time", end, "ann", "downtime")
+    (child,) = [row for row in desk.live() if row["incident_id"]]
+    desk.wait(hours=2)
+    desk.wait(seconds=1)
+    assert notes(desk, made) == [
+        ("ann", "begin silence", {}, {"matcher": matcher, "until_kind": "time", "until_time": end.isoformat()}),
+        ("server", "end silence", {"matcher": matcher}, {"end_reason": "its time is up"}),
+    ]
+    assert notes(desk, child) == []  # the row of its incident says so
+
+
+def notes(desk: Desk, silence: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What the audit says of a silence, in order."""
+    rows = desk.database.fetch(
+        "SELECT * FROM audit WHERE object_kind = 'silence' AND object_id = %(silence_id)s::text"
+        " AND time >= (SELECT max(time) FROM audit WHERE object_kind = 'silence' AND action = 'begin silence'"
+        " AND object_id = %(silence_id)s::text) ORDER BY audit_id",
+        silence,
+    )
+    return [(row["who"], row["action"], row["before"], row["after"]) for row in rows]
 
 
 def test_a_matcher_that_nobody_understands_any_more_ends_and_says_so(desk: Desk) -> None:

@@ -1,0 +1,94 @@
+"""The loop of silences: ends those whose reason has come, and silences what the filters of matchers find.
+
+Knows silences, not why one ends; one transaction for each that ends and for each matcher, so that none waits for another.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from core.clock import Clock
+from core.database import Database, Row, Transaction
+from core.errors import Conflict, IllegalTransition, InvalidInput, Unavailable
+from logger.life import Act, Held
+from logger.selecting import IS_SHOWN, select
+from logger.silences import AT_ONCE, MATCHERS, Until, due, end, silence_for
+
+log = logging.getLogger("panda.logger")
+
+_ENDS_AT_ONCE = 500
+"""Silences that one look ends; the next one follows at once."""
+
+# a short range of ix_incidents_shown, then the matcher's own condition; in the order in which the fold locks them
+_FOUND = """
+SELECT incident_id FROM incidents
+WHERE {shown} AND state IN ('open', 'reopened'{acknowledged}) AND held_by = '' AND {where}
+ORDER BY fingerprint, incident_id LIMIT %(limit)s
+"""
+
+
+def catch(transaction: Transaction, matcher: Row, now: datetime, *, is_new: bool = False) -> list[int]:
+    """Silence the incidents that a matcher finds, at most 200, and return them. `matcher`: its silence.
+
+    What a person holds is left alone, and what is acknowledged too, but when the matcher was just made (`is_new`): its
+    author saw what it means. Raises InvalidInput for filters that no release knows any more.
+    """
+    question = select(matcher["matcher"], now)
+    acknowledged = ", 'acknowledged'" if is_new else ""
+    statement = _FOUND.format(shown=IS_SHOWN, where=question.where(), acknowledged=acknowledged)
+    until = Until(matcher["until_kind"], matcher["until_time"], matcher["shift_id"])
+    act = Act(matcher["who"], "silence", matcher["reason"], is_automatic=True, deed_id=matcher["deed_id"])
+    mark = {**matcher["matcher"], "silence_id": matcher["silence_id"]}
+    caught = []
+    for found in transaction.fetch(statement, {**question.parameters, "limit": AT_ONCE}):
+        try:
+            silence_for(transaction, found["incident_id"], until, act, now, mark, matcher["who"])
+        except (Held, IllegalTransition):
+            continue  # somebody was faster, and decides
+        caught.append(found["incident_id"])
+    return caught
+
+
+class SilenceKeeper:
+    """Ends silences whose reason has come, and silences what matchers find."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def look(self) -> int:
+        """Do what is due; returns how many silences began or ended."""
+        now = self._clock()
+        with self._database.transaction() as transaction:
+            ended = due(transaction, now)[:_ENDS_AT_ONCE]
+        done = sum(self._try(row, partial(self._end, row, reason, now)) for row, reason in ended)
+        matchers = self._database.fetch(MATCHERS)
+        return done + sum(self._try(row, partial(self._catch, row, now)) for row in matchers)
+
+    def _try(self, row: Row, step: Callable[[], int]) -> int:
+        try:
+            return step()
+        except Unavailable:
+            raise
+        except Exception:  # one that cannot be ended keeps no other silent
+            log.exception("silence %s could not be kept", row["silence_id"], extra={"component": "silence_keeper"})
+            return 0
+
+    def _end(self, row: Row, reason: str, now: datetime) -> int:
+        try:
+            with self._database.transaction() as transaction:
+                end(transaction, row["silence_id"], reason, Act("server", "unsilence", is_automatic=True), now)
+        except Conflict:
+            log.info("silence %s was ended by somebody meanwhile", row["silence_id"])
+            return 0
+        return 1
+
+    def _catch(self, row: Row, now: datetime) -> int:
+        try:
+            with self._database.transaction() as transaction:
+                return len(catch(transaction, row, now))
+        except InvalidInput:
+            return 0  # the next look ends it, and says why
