@@ -1,15 +1,15 @@
 """Which incident an event belongs to: the one that lives, one that just ended by itself, or a new one. Knows rows, no counts.
 
-Rows are locked in the order of fingerprints, so that two batches that share incidents wait for each other instead of
-deadlocking. New troubles are bounded: whoever makes up a new message for every event gets one incident for what comes
-beyond some tens (novelty guard).
+A batch first looks without any lock; whoever has to make incidents then waits for the others who do; then all rows are
+locked in the order of fingerprints. So two batches that share incidents wait for each other instead of deadlocking. New
+troubles are bounded: whoever makes up a new message for every event gets one incident for what comes beyond some tens
+(novelty guard).
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,7 +28,6 @@ OLDEST = timedelta(days=1)
 """Events that arrive later than this count as this old, so that one stale clock does not stretch an incident."""
 
 _NOVEL_FOR = timedelta(minutes=10)
-_GUARD_LOCK = 7_306
 _KEYS_FROM_OUTSIDE = frozenset({"service_errors"})
 """Rules whose keys emitters make up."""
 
@@ -38,12 +37,21 @@ _RETURNED = """
     incidents.lost_core_s, incidents.queue_count, incidents.task_count, incidents.user_count, incidents.node_count,
     incidents.storage_count
 """
-# uq_incidents_unresolved for all three. What is there is locked in order and touched; only what is missing is inserted,
+# uq_incidents_unresolved for all of these. What is there is locked in order and touched; only what is missing is inserted,
 # because every attempt to insert uses up an incident id, whether or not it meets an incident that is there
+_LIVING = "SELECT fingerprint FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved'"
 _LOCK = """
-SELECT fingerprint FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved'
+SELECT fingerprint, state FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved'
 ORDER BY fingerprint FOR UPDATE
 """
+# and the primary key
+_LOCK_WITH_ENDED = """
+SELECT fingerprint, state FROM incidents
+WHERE (fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved') OR incident_id = ANY(%(incident_ids)s::bigint[])
+ORDER BY fingerprint, incident_id FOR UPDATE
+"""
+# Rows that are not there cannot be locked in an order: who makes some does so alone, and waits before it locks any row
+_ALONE = "SELECT pg_advisory_xact_lock(7306)"
 _SEEN_AGAIN = f"""
 UPDATE incidents SET
     first_seen = least(incidents.first_seen, seen.first_seen), last_seen = greatest(incidents.last_seen, seen.last_seen),
@@ -81,7 +89,6 @@ SELECT DISTINCT ON (fingerprint) incident_id, fingerprint, state, held_by, merge
 FROM incidents WHERE fingerprint = ANY(%(keys)s::text[]) AND opened_time IS NOT NULL
 ORDER BY fingerprint, incident_id DESC
 """
-_GUARD = "SELECT pg_advisory_xact_lock(%(namespace)s, %(key)s)"
 # ix_incidents_novel: what lives and began in the last ten minutes
 _NOVEL = """
 SELECT component, coalesce(jedi_task_id::text, '') AS task, job_count > 0 AS is_of_jobs, count(*) AS count
@@ -106,6 +113,20 @@ def rule_of(event: Event) -> str:
     return f"rule {event.rule} v{event.rule_version}" if event.rule_version else f"rule {event.rule}"
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a batch finds without any lock. `back`: resolved incidents that are to live again, by key."""
+
+    events: list[Event]
+    groups: dict[str, list[Event]]
+    back: dict[str, int]
+    makes_any: bool
+
+
+class _Gone(Exception):
+    """What was there when the batch was planned has ended meanwhile."""
+
+
 def rows_of(
     transaction: Transaction, events: Sequence[Event], links: Links, now: datetime, settings: IncidentSettings
 ) -> tuple[list[Event], dict[str, Row]]:
@@ -115,25 +136,52 @@ def rows_of(
 
     New rows are candidates, or open when one of their events says so; that is not noted yet (`life.note_openings`).
     """
-    keys = {key for event in events for key in (event.fingerprint, event.legacy_fingerprint) if key}
-    there = _locked(transaction, keys)
-    events = [_bridged(event, there) for event in events]
-    groups = _grouped(events)
+    plan = _planned(transaction, events, links, now, settings)
+    if not plan.makes_any:
+        try:
+            with transaction.savepoint():
+                there = _locked(transaction, plan)
+                if plan.groups.keys() - there:
+                    raise _Gone
+            return plan.events, _touched(transaction, plan, there, now)
+        except _Gone:  # rare, and the rows are locked no more: whoever makes some waits for the others first
+            pass
+    transaction.execute(_ALONE)
+    plan = _planned(transaction, events, links, now, settings)
+    there = _locked(transaction, plan)
+    there |= _reopened(transaction, {key: id_ for key, id_ in plan.back.items() if key not in there}, plan.groups, now)
+    return plan.events, _touched(transaction, plan, there, now)
+
+
+def _planned(
+    transaction: Transaction, events: Sequence[Event], links: Links, now: datetime, settings: IncidentSettings
+) -> _Plan:
+    """Under which keys the events go as things are now; locks nothing."""
+    there = _living(
+        transaction, {key for event in events for key in (event.fingerprint, event.legacy_fingerprint) if key}
+    )
+    bridged = [_bridged(event, there) for event in events]
+    groups = _grouped(bridged)
     missing = groups.keys() - there
-    if missing:
-        there |= _reopened(transaction, {key: groups[key] for key in missing}, now, settings)
-        missing = groups.keys() - there
-    if missing:
-        guarded = _guarded(transaction, {key: groups[key] for key in missing}, now, settings)
-        if guarded:
-            events = [_in_common(event, guarded.get(event.fingerprint), links) for event in events]
-            groups = _grouped(events)
-            there |= _locked(transaction, groups.keys() - there)
-            missing = groups.keys() - there
-    seen = [_seen(groups[key], now) for key in sorted(groups.keys() & there)]
-    fresh = [_fresh(groups[key], now) for key in sorted(missing)]
-    touched = [*transaction.insert_returning(_SEEN_AGAIN, seen), *transaction.insert_returning(_OPEN, fresh)]
-    return events, {row["fingerprint"]: row for row in touched}
+    back = _just_ended(transaction, missing, now, settings)
+    missing -= back.keys()
+    guarded = _guarded(transaction, {key: groups[key] for key in missing}, links, now, settings)
+    if guarded:
+        bridged = [
+            guarded[event.fingerprint].taking(event, links) if event.fingerprint in guarded else event
+            for event in bridged
+        ]
+        groups = _grouped(bridged)
+        missing = groups.keys() - there - back.keys()
+        missing -= _living(transaction, missing)
+    return _Plan(bridged, groups, back, bool(missing or back))
+
+
+def _touched(transaction: Transaction, plan: _Plan, there: set[str], now: datetime) -> dict[str, Row]:
+    seen = [_seen(plan.groups[key], now) for key in sorted(plan.groups.keys() & there)]
+    fresh = [_fresh(plan.groups[key], now) for key in sorted(plan.groups.keys() - there)]
+    rows = [*transaction.insert_returning(_SEEN_AGAIN, seen), *transaction.insert_returning(_OPEN, fresh)]
+    return {row["fingerprint"]: row for row in rows}
 
 
 def _grouped(events: Sequence[Event]) -> dict[str, list[Event]]:
@@ -143,10 +191,18 @@ def _grouped(events: Sequence[Event]) -> dict[str, list[Event]]:
     return dict(groups)
 
 
-def _locked(transaction: Transaction, keys: set[str]) -> set[str]:
+def _living(transaction: Transaction, keys: Set[str]) -> set[str]:
     if not keys:
         return set()
-    return {row["fingerprint"] for row in transaction.fetch(_LOCK, {"keys": sorted(keys)})}
+    return {row["fingerprint"] for row in transaction.fetch(_LIVING, {"keys": sorted(keys)})}
+
+
+def _locked(transaction: Transaction, plan: _Plan) -> set[str]:
+    """Lock what lives and what is to live again, in order; returns the keys of what lives."""
+    statement = _LOCK_WITH_ENDED if plan.back else _LOCK
+    values = {"keys": sorted(plan.groups), "incident_ids": sorted(plan.back.values())}
+    rows = transaction.fetch(statement, values)
+    return {row["fingerprint"] for row in rows if row["state"] != IncidentState.RESOLVED}
 
 
 def _bridged(event: Event, there: set[str]) -> Event:
@@ -191,26 +247,35 @@ def _any(group: list[Event], name: str) -> str:
 # --- what just ended by itself
 
 
-def _reopened(
-    transaction: Transaction, groups: Mapping[str, list[Event]], now: datetime, settings: IncidentSettings
-) -> set[str]:
-    """Keys whose incident ended by itself a moment ago and lives again: a trouble that flaps is one incident.
+def _just_ended(transaction: Transaction, keys: Set[str], now: datetime, settings: IncidentSettings) -> dict[str, int]:
+    """Incidents that ended by themselves a moment ago, by key: a trouble that flaps is one incident.
 
     What a person ended stays ended: the next event is a new incident.
     """
     since = now - timedelta(seconds=settings.reopen_within_s)
-    back = set()
-    for row in transaction.fetch(_ENDED, {"keys": sorted(groups)}):
-        is_recent = row["state"] == IncidentState.RESOLVED and row["resolved_time"] and row["resolved_time"] >= since
-        if not is_recent or row["held_by"] or row["merged_into"] is not None:
-            continue
-        act = life.Act(rule_of(groups[row["fingerprint"]][0]), "reopen", "it is back", is_automatic=True)
+    return {
+        row["fingerprint"]: row["incident_id"]
+        for row in (transaction.fetch(_ENDED, {"keys": sorted(keys)}) if keys else ())
+        if row["state"] == IncidentState.RESOLVED
+        and (row["resolved_time"] and row["resolved_time"] >= since)
+        and not row["held_by"]
+        and row["merged_into"] is None
+    }
+
+
+def _reopened(
+    transaction: Transaction, back: Mapping[str, int], groups: Mapping[str, list[Event]], now: datetime
+) -> set[str]:
+    """Let them live again; returns the keys of those that do."""
+    done = set()
+    for key, incident_id in sorted(back.items()):
+        act = life.Act(rule_of(groups[key][0]), "reopen", "it is back", is_automatic=True)
         try:
-            life.change(transaction, row["incident_id"], IncidentState.REOPENED, act, now)
+            life.change(transaction, incident_id, IncidentState.REOPENED, act, now)
         except (Conflict, IllegalTransition):
-            continue  # somebody else was faster: whatever lives now is found when the row is inserted
-        back.add(row["fingerprint"])
-    return back
+            continue  # a person was faster: whatever lives now is found when the row is inserted
+        done.add(key)
+    return done
 
 
 # --- the novelty guard
@@ -231,50 +296,75 @@ class _Place:
     def words(self) -> str:
         return f"{self.component or 'an emitter'}{f' in task {self.task}' if self.task else ''}"
 
+    def taking(self, event: Event, links: Links) -> Event:
+        """The event under the key that is common to what is new here, or under what people merged that into."""
+        common = replace(
+            event,
+            fingerprint=self.key,
+            legacy_fingerprint="",
+            title=short_title(f"Many different troubles of {self.words}: {event.title}"),
+            grouping=f"Many new troubles of {self.words} began within ten minutes; these came after the first of them.",
+            words=(),
+        )
+        return resolve([common], links)[0]
+
+
+@dataclass(frozen=True)
+class _Everywhere(_Place):
+    """Beyond what may begin in all: one for everybody, so that invented names make no incident each."""
+
+    @property
+    def key(self) -> str:
+        return "v2:…"
+
+    @property
+    def words(self) -> str:
+        return "many components"
+
+    def taking(self, event: Event, links: Links) -> Event:
+        return super().taking(replace(event, component="", code=None), links)
+
+
+_EVERYWHERE = _Everywhere("", "")
+
 
 def _guarded(
-    transaction: Transaction, groups: Mapping[str, list[Event]], now: datetime, settings: IncidentSettings
+    transaction: Transaction, groups: Mapping[str, list[Event]], links: Links, now: datetime, settings: IncidentSettings
 ) -> dict[str, _Place]:
     """Keys of what goes under a common key, and whose it is, because too many new troubles begin there.
 
     Counted for each component, of failed jobs for each task of it, over the last ten minutes; keys of measured subjects
-    are bounded by their rules.
+    are bounded by their rules. Beyond the number in all, what has no common incident of its own yet goes into one for all.
     """
-    new = {key: group for key, group in sorted(groups.items()) if not is_measured(group[0])}
-    components = sorted({group[0].component for group in new.values()})
-    if not components:
+    new = {key: group for key, group in groups.items() if not is_measured(group[0])}
+    if not new:
         return {}
-    for component in components:
-        number = zlib.crc32(component.encode("utf-8", "replace")) & 0x7FFFFFFF
-        transaction.execute(_GUARD, {"namespace": _GUARD_LOCK, "key": number})
+    places = {key: _place_of(group[0]) for key, group in new.items()}
     since = {"since": now - _NOVEL_FOR}
     counts: defaultdict[_Place, int] = defaultdict(int)
-    for row in transaction.fetch(_NOVEL, {**since, "components": components}):
+    for row in transaction.fetch(
+        _NOVEL, {**since, "components": sorted({place.component for place in places.values()})}
+    ):
         counts[_Place(row["component"], row["task"] if row["is_of_jobs"] else "")] += row["count"]
     in_all = transaction.fetch(_NOVEL_IN_ALL, since)[0]["count"]
+    commons = {place: place.taking(new[key][0], links).fingerprint for key, place in places.items()}
+    living = _living(transaction, set(commons.values()))
     guarded: dict[str, _Place] = {}
-    for key, group in sorted(new.items(), key=lambda item: _first(item[1]).time):
-        first = group[0]
-        place = _Place(first.component, str(first.jedi_task_id or "") if first.job else "")
-        if key == place.key:
+    for key, _ in sorted(new.items(), key=lambda item: _first(item[1]).time):
+        place = places[key]
+        if key in (place.key, _EVERYWHERE.key):
             continue
-        if counts[place] >= settings.most_new or in_all >= settings.most_new_in_all:
-            guarded[key] = place
-        else:
+        is_full = in_all >= settings.most_new_in_all
+        if not is_full and counts[place] < settings.most_new:
             counts[place] += 1
+            in_all += 1
+            continue
+        guarded[key] = _EVERYWHERE if is_full and commons[place] not in living else place
+        if guarded[key] is place and commons[place] not in living:
+            living.add(commons[place])
             in_all += 1
     return guarded
 
 
-def _in_common(event: Event, place: _Place | None, links: Links) -> Event:
-    if place is None:
-        return event
-    common = replace(
-        event,
-        fingerprint=place.key,
-        legacy_fingerprint="",
-        title=short_title(f"Many different troubles of {place.words}: {event.title}"),
-        grouping=f"Many new troubles of {place.words} began within ten minutes; these came after the first of them.",
-        words=(),
-    )
-    return resolve([common], links)[0]
+def _place_of(event: Event) -> _Place:
+    return _Place(event.component, str(event.jedi_task_id or "") if event.job else "")

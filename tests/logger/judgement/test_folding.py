@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,13 +15,14 @@ import pytest
 
 from core.clock import utc_now
 from core.database import Database
+from core.errors import IllegalTransition
 from core.incident_settings import IncidentSettings
 from core.states import IncidentState
 from logger import examining, folding, grouping, life
 from logger.culprit import Culprit, find_culprit
 from logger.events import CoveredJob, Event
 from logger.failures import FailureFolder
-from logger.fingerprint import fingerprint as fingerprint_v1
+from logger.fingerprints.v1 import fingerprint as fingerprint_v1
 from logger.folding import fold
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
@@ -349,7 +354,60 @@ def test_measured_subjects_and_all_components_have_their_own_bounds(database: Da
     assert len(incidents(database)) == 40
     many = [an_event(f"v2:c{place}::1", component=f"c{place}") for place in range(10)]
     folded(database, *many, settings=IncidentSettings(most_new_in_all=44))
-    assert len(incidents(database)) == 44 + 6
+    *_, common = incidents(database)
+    assert len(incidents(database)) == 44 + 1 and (common["fingerprint"], common["record_count"]) == ("v2:…", 6)
+    assert common["component"] == "" and common["title"].startswith("Many different troubles of many components: ")
+
+
+def test_who_has_a_common_incident_keeps_it_when_there_is_one_for_all(database: Database) -> None:
+    mine = [an_event(f"v2:x::{place:04}") for place in range(30)]
+    folded(database, *mine, settings=IncidentSettings(most_new_in_all=28))
+    others = [an_event(f"v2:c{place}::1", component=f"c{place}") for place in range(10)]
+    folded(database, *others, an_event("v2:x::0031"), settings=IncidentSettings(most_new_in_all=28))
+    counts = {row["fingerprint"]: row["record_count"] for row in incidents(database)}
+    assert len(counts) == 25 + 1 + 2 + 1 and (counts["v2:x:…"], counts["v2:…"]) == (6, 8)
+
+
+def test_batches_that_share_old_and_new_keys_never_wait_for_each_other_in_a_ring(database: Database) -> None:
+    """Of records and of jobs, while what was opened ends by itself and comes back; every event is counted once."""
+    old = [f"v2:x::old{place}" for place in range(30)]
+    folded(database, *(an_event(key) for key in old))
+    settings = IncidentSettings(most_new=20, most_new_in_all=60)
+    ids = itertools.count(77_000_000)
+
+    def one(chance: random.Random, turn: int) -> Event:
+        component = chance.choice("xyz")
+        key = chance.choice([*old, f"v2:{component}::{turn}.{chance.randrange(12)}"])
+        if chance.random() < 0.5:
+            return an_event(key, component=component)
+        return an_event(key, component=component, rule="failure_burst", job=CoveredJob(next(ids)), opens=False)
+
+    def send(seed: int) -> None:
+        chance = random.Random(seed)
+        for turn in range(25):
+            folded(database, *(one(chance, turn) for _ in range(20)), settings=settings)
+
+    def end() -> None:
+        chance = random.Random(99)
+        for _ in range(60):
+            with database.transaction() as transaction:
+                row = transaction.fetch_one(
+                    "SELECT incident_id FROM incidents WHERE fingerprint = %(key)s AND state IN ('open', 'reopened')",
+                    {"key": chance.choice(old)},
+                )
+                if row is not None:
+                    with contextlib.suppress(IllegalTransition):
+                        act = life.Act("rule x", "resolve", is_automatic=True)
+                        life.change(transaction, row["incident_id"], IncidentState.RESOLVED, act, utc_now())
+
+    with ThreadPoolExecutor(9) as pool:
+        for one_of_them in [*(pool.submit(send, seed) for seed in range(8)), pool.submit(end)]:
+            one_of_them.result()
+    rows = incidents(database)
+    assert sum(row["record_count"] + row["job_count"] for row in rows) == 30 + 8 * 25 * 20
+    assert len(database.fetch("SELECT 1 FROM incident_jobs")) == sum(row["job_count"] for row in rows)
+    living = [row["fingerprint"] for row in rows if row["state"] != "resolved"]
+    assert len(living) == len(set(living)) and len(rows) <= 30 + 60 + 2
 
 
 def test_a_dimension_tells_a_bounded_number_of_values_apart(
