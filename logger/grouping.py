@@ -25,7 +25,9 @@ from logger.links import (
     DIMENSIONS,
     LOCK_LINKS,
     Links,
+    add_link,
     check_link,
+    end_link,
     link_row,
     live_links,
     read_links,
@@ -79,7 +81,7 @@ def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: 
         "before": {name: source[name] for name in ("state", "owner", "held_by", "inhibited_by")},
         "severity": [target["severity"], severity],
     }
-    link = _add(transaction, "merge", source, target["fingerprint"], "", "", moved, act, now, into)
+    link = add_link(transaction, "merge", source, target["fingerprint"], into, act, now, moved=moved)
     move_all(transaction, source, into, amount, links.leading_to(source["fingerprint"]))
     comment = f"merged into incident {into}" + (f": {act.comment}" if act.comment else "")
     life.change(transaction, incident_id, IncidentState.RESOLVED, replace(act, comment=comment), now, merged_into=into)
@@ -139,7 +141,7 @@ def split(transaction: Transaction, incident_id: int, dimension: str, value: str
             f"all of incident {incident_id} has {dimension} {value}", field="value", remedy="there is nothing to split"
         )
     target_id = _open_split(transaction, source, target_key, dimension, value, act, now)
-    link = _add(transaction, "split", source, target_key, dimension, value, {}, act, now, target_id)
+    link = add_link(transaction, "split", source, target_key, target_id, act, now, part=(dimension, value))
     move(transaction, source, target_id, jobs, records, amount, links.leading_to(key))
     told = f"{dimension} {value} was split off as incident {target_id}" + (f": {act.comment}" if act.comment else "")
     life.touch(transaction, incident_id, replace(act, comment=told), now)
@@ -161,7 +163,7 @@ def undo_link(transaction: Transaction, link_id: int, act: Act, now: datetime) -
         _end_merge(transaction, link, act, now)
     else:
         _end_split(transaction, link, act, now)
-    transaction.execute(_UNDO, {"link_id": link_id, "who": clean(act.who, 200), "now": now})
+    end_link(transaction, link, act, now)
     return {**link, "undone_by": act.who, "undone_time": now}
 
 
@@ -270,14 +272,6 @@ SELECT {_COLUMNS} FROM incidents WHERE incident_id = ANY(%(ids)s::bigint[])
     OR (fingerprint = ANY(%(keys)s::text[]) AND (state <> 'resolved' OR resolved_time >= %(time)s))
 ORDER BY fingerprint, incident_id FOR UPDATE
 """
-_ADD = """
-INSERT INTO fingerprint_links (kind, fingerprint, target, dimension, value, incident_id, into_incident_id, moved, who,
-                               time, comment)
-VALUES (%(kind)s, %(fingerprint)s, %(target)s, %(dimension)s, %(value)s, %(incident_id)s, %(into)s, %(moved)s::jsonb,
-        %(who)s, %(now)s, %(comment)s)
-RETURNING *
-"""
-_UNDO = "UPDATE fingerprint_links SET undone_by = %(who)s, undone_time = %(now)s WHERE link_id = %(link_id)s"
 # primary key
 _LEFT = "SELECT job_count + record_count AS events FROM incidents WHERE incident_id = %(incident_id)s"
 # uq_incidents_unresolved: a key that is split off anew finds what lives of it
@@ -360,32 +354,6 @@ def _open_split(
         )
         life.note_openings(transaction, [opening], now)
     return int(made["incident_id"])
-
-
-def _add(
-    transaction: Transaction,
-    kind: str,
-    source: Row,
-    target: str,
-    dimension: str,
-    value: str,
-    moved: dict[str, Any],
-    act: Act,
-    now: datetime,
-    into: int,
-) -> Row:
-    made = {
-        **{
-            "kind": kind,
-            "fingerprint": source["fingerprint"],
-            "target": target,
-            "dimension": dimension,
-            "value": value,
-        },
-        **{"incident_id": source["incident_id"], "into": into, "moved": orjson.dumps(moved, default=str).decode()},
-        **{"who": clean(act.who, 200), "now": now, "comment": clean(act.comment, life.MAX_COMMENT_CHARACTERS)},
-    }
-    return transaction.fetch(_ADD, made)[0]
 
 
 def _raise_severity(transaction: Transaction, target: Row, severity: str, act: Act, now: datetime) -> None:

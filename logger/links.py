@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
+from core import audit
 from core.database import Row, Transaction
 from core.errors import Conflict
+from core.text import clean, json_text
 from logger.events import Event
+from logger.life import MAX_COMMENT_CHARACTERS, Act
 
 DIMENSIONS = (
     *("computing_site", "jedi_task_id", "prod_user_name", "modification_host", "storage", "dataset"),
@@ -129,6 +134,64 @@ def link_row(transaction: Transaction, link_id: int) -> Row | None:
     """One link, in force or not; None when there is none."""
     return transaction.fetch_one(
         "SELECT * FROM fingerprint_links WHERE link_id = %(link_id)s FOR UPDATE", {"link_id": link_id}
+    )
+
+
+_ADD = """
+INSERT INTO fingerprint_links (kind, fingerprint, target, dimension, value, incident_id, into_incident_id, moved, who,
+                               time, comment)
+VALUES (%(kind)s, %(fingerprint)s, %(target)s, %(dimension)s, %(value)s, %(incident_id)s, %(into)s, %(moved)s::jsonb,
+        %(who)s, %(now)s, %(comment)s)
+RETURNING *
+"""
+# primary key
+_END = "UPDATE fingerprint_links SET undone_by = %(who)s, undone_time = %(now)s WHERE link_id = %(link_id)s"
+
+
+def add_link(
+    transaction: Transaction,
+    kind: str,
+    source: Row,
+    target: str,
+    into: int,
+    act: Act,
+    now: datetime,
+    *,
+    part: tuple[str, str] = ("", ""),
+    moved: Mapping[str, Any] | None = None,
+) -> Row:
+    """From now on what an incident (`source`) counts goes to the key `target` of another, of a split its `part` (dimension,
+    value). `moved`: what an undo needs. Returns the link, which has its row in the audit."""
+    made = {
+        **{"kind": kind, "fingerprint": source["fingerprint"], "target": target},
+        **{"dimension": part[0], "value": part[1], "incident_id": source["incident_id"], "into": into},
+        **{"moved": json_text(dict(moved or {})), "who": clean(act.who, 200), "now": now},
+        "comment": clean(act.comment, MAX_COMMENT_CHARACTERS),
+    }
+    link = transaction.fetch(_ADD, made)[0]
+    _note(transaction, kind, link, {}, _said(link), act)
+    return link
+
+
+def end_link(transaction: Transaction, link: Row, act: Act, now: datetime) -> None:
+    """A link is in force no longer, which has its row in the audit."""
+    transaction.execute(_END, {"link_id": link["link_id"], "who": clean(act.who, 200), "now": now})
+    _note(transaction, f"undo {link['kind']}", link, _said(link), {}, act)
+
+
+def _said(link: Row) -> Row:
+    names = ("incident_id", "into_incident_id", "fingerprint", "target", "dimension", "value")
+    return {name: link[name] for name in names if link[name] not in ("", None)}
+
+
+def _note(transaction: Transaction, action: str, link: Row, before: Row, after: Row, act: Act) -> None:
+    audit.note(
+        transaction,
+        *(act.who, action, "link", str(link["link_id"]), before, after),
+        roles=act.roles,
+        via=act.via,
+        reason=act.comment,
+        deed_id=act.deed_id,
     )
 
 

@@ -38,10 +38,12 @@ _DEEDS = """
 SELECT d.*, ARRAY(SELECT t.target FROM deed_targets t WHERE t.deed_id = d.deed_id ORDER BY t.target LIMIT 5) AS targets
 FROM deeds d WHERE d.time >= %(start)s AND d.time < %(end)s ORDER BY d.deed_id LIMIT %(most)s
 """
-# ix_audit_time: what people did without a preview
+# ix_audit_time: what people did without a preview. Links and silences of incidents stand in the rows of those
 _DIRECT = """
 SELECT audit_id, time, who, action, object_kind, object_id, before, after, reason FROM audit
-WHERE time >= %(start)s AND time < %(end)s AND NOT is_automatic AND deed_id IS NULL AND object_kind NOT IN ('deed', 'shift')
+WHERE time >= %(start)s AND time < %(end)s AND NOT is_automatic AND deed_id IS NULL
+  AND object_kind NOT IN ('deed', 'shift', 'link')
+  AND NOT (object_kind = 'silence' AND (before ? 'incident_id' OR after ? 'incident_id'))
 ORDER BY audit_id LIMIT %(most)s
 """
 # ix_silences_live; incidents by primary key

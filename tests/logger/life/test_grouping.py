@@ -140,7 +140,7 @@ def test_a_merge_moves_everything_and_later_events_follow(database: Database) ->
     assert [row["action"] for row in what] == ["merge", "merge"]
     assert what[0]["comment"] == f"merged into incident {b['incident_id']}: same cause"
     audit = database.fetch("SELECT object_id, action, via FROM audit WHERE who = 'ann' ORDER BY audit_id")
-    assert [(row["action"], row["via"]) for row in audit] == [("merge", "cli")] * 2
+    assert [(row["action"], row["via"]) for row in audit] == [("merge", "cli")] * 3  # both incidents, and the link
 
 
 def test_an_undone_merge_is_as_before_with_what_came_meanwhile(database: Database) -> None:
@@ -160,6 +160,22 @@ def test_an_undone_merge_is_as_before_with_what_came_meanwhile(database: Databas
         do(database, undo_link, link["link_id"])
     with pytest.raises(UnknownObject):
         do(database, undo_link, 999)
+
+
+def test_a_link_is_in_the_audit_from_its_beginning_to_its_end(database: Database) -> None:
+    fold_all(database, event("a"), event("a", "BNL"), event("b", "FZK"))
+    a, b = incident_of(database, "a"), incident_of(database, "b")
+    merged = do(database, merge, a["incident_id"], b["incident_id"])
+    do(database, undo_link, merged["link_id"])
+    cut = do(database, split, a["incident_id"], "computing_site", "BNL")
+    rows = database.fetch("SELECT * FROM audit WHERE object_kind = 'link' ORDER BY audit_id")
+    said = {"incident_id": a["incident_id"], "into_incident_id": b["incident_id"], "fingerprint": "a", "target": "b"}
+    assert [(row["action"], row["before"], row["after"]) for row in rows[:2]] == [
+        ("merge", {}, said),
+        ("undo merge", said, {}),
+    ]
+    assert (rows[2]["action"], rows[2]["object_id"]) == ("split", str(cut["link_id"]))
+    assert rows[2]["after"]["value"] == "BNL" and {row["reason"] for row in rows} == {"same cause"}
 
 
 def test_what_cannot_be_merged_says_why(database: Database) -> None:

@@ -17,6 +17,7 @@ from logger.life import Act
 from logger.reading.shifts import shift_detail, shift_markdown
 from logger.shifts import signing
 from logger.shifts.calendar import is_overdue, watch_at
+from logger.store import IncidentStore
 from tests.logger.deeds.builders import OLGA, HeldClock, audit_of, do, make_incident
 from tests.support.builders import activate, make_queue
 
@@ -73,6 +74,24 @@ def test_the_draft_is_made_of_what_was_done(database: Database, clock: HeldClock
         assert words in text, words
     assert text.index("disk full at CERN; acknowledged") < text.index("slow at BNL; silenced")  # worst first
     assert silence["deed_id"] and "## Open now, worst first" in text
+
+
+def test_what_is_done_to_an_incident_is_said_once(database: Database, clock: HeldClock) -> None:
+    shift = begin(database, clock, "olga")
+    one, other = (make_incident(database, title=title, job_count=1) for title in ("this", "that"))
+    store = IncidentStore(database, clock)
+    store.silence(one, "doubles", None, Act("olga", ""), "known")
+    store.merge(one, other, Act("olga", ""), "same cause")
+    store.silence_matching({"kind": "data"}, "time", clock() + timedelta(hours=1), Act("olga", ""), "downtime")
+    done = signing.draft_of(database, shift, clock() + timedelta(seconds=1)).split("## Done\n")[1].split("\n## ")[0]
+    lines = [line for line in done.splitlines() if line.startswith("- ")]
+    assert [line.split(": ")[1].split(" (")[0] for line in lines] == [
+        f"silence incident {one}",
+        f"merge incident {one}",
+        f"merge incident {other}",
+        lines[3].split(": ")[1].split(" (")[0],
+    ]
+    assert "begin silence" in lines[3] and "data" in lines[3]
 
 
 def test_what_was_before_the_shift_is_not_in_it(database: Database, clock: HeldClock) -> None:
