@@ -9,14 +9,14 @@ from logger.texts import markdown_safe, one_line
 
 
 def as_markdown(shift: Row, text: str, notes: Sequence[Row]) -> str:
-    """The document. `text`: the handover, as signed or as it would be now; `notes`: all of the shift."""
-    lines = [text.rstrip(), ""]
+    """The document. `text`: the handover, as signed or as it would be now, which stands unchanged above the line so that
+    its digest can be checked; `notes`: all of the shift."""
+    lines = [text, "", "---", "", *_signatures(shift)]
     later = [note for note in notes if shift["outgoing_time"] is not None and note["time"] > shift["outgoing_time"]]
     if later:
-        lines += ["## Noted after the signature", ""]
+        lines += ["", "## Noted after the signature", ""]
         lines += [f"- {note['time']:%H:%M} {_say(note['who'])}: {_say(note['text'])}" for note in later]
-        lines.append("")
-    return "\n".join([*lines, "---", "", *_signatures(shift)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _signatures(shift: Row) -> list[str]:

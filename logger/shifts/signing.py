@@ -121,7 +121,9 @@ def note(database: Database, shift_id: int, text: str, act: Act, now: datetime, 
                 f"there is no incident {incident_id}", field="incident_id", remedy="see `panda incidents state=*`"
             )
         values = {"shift_id": shift_id, "now": now, "who": act.who, "text": words, "incident_id": incident_id}
-        return transaction.fetch(_NOTE, values)[0]
+        made = transaction.fetch(_NOTE, values)[0]
+        _note_deed(transaction, act, "note", shift_id, {}, {"note_id": made["note_id"], "text": clean(words, 500)})
+        return made
 
 
 def edit(database: Database, shift_id: int, text: str, act: Act, now: datetime, seen: datetime | None = None) -> Row:
@@ -141,9 +143,14 @@ def edit(database: Database, shift_id: int, text: str, act: Act, now: datetime, 
             )
         values = {"shift_id": shift_id, "text": words, "now": now, "is_edited": bool(words.strip())}
         changed = transaction.fetch(_EDIT, values)[0]
+        # the texts are long, and the audit is for ever: which they were is told by their digests
+        before = {"is_edited": row["is_edited"], "text_sha256": digest_of(row["draft"])}
+        after = {"is_edited": changed["is_edited"], "text_sha256": digest_of(words)}
         if row["outgoing_by"]:
-            before = {"outgoing_by": row["outgoing_by"], "digest": row["digest"]}
-            _note_deed(transaction, act, "edit signed draft", shift_id, before, {"outgoing_by": "", "digest": ""})
+            before |= {"outgoing_by": row["outgoing_by"], "digest": row["digest"]}
+            after |= {"outgoing_by": "", "digest": ""}
+        action = "edit signed draft" if row["outgoing_by"] else "edit draft"
+        _note_deed(transaction, act, action, shift_id, before, after)
         return changed
 
 

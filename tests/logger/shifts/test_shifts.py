@@ -94,6 +94,31 @@ def test_what_is_done_to_an_incident_is_said_once(database: Database, clock: Hel
     assert "begin silence" in lines[3] and "data" in lines[3]
 
 
+@pytest.mark.parametrize("words", ["", "All quiet.\n\n---\n\nNothing else, and no line at its end"])
+def test_the_digest_of_the_document_is_that_of_the_text_above_its_line(
+    database: Database, clock: HeldClock, words: str
+) -> None:
+    shift = begin(database, clock, "olga")
+    signing.edit(database, shift, words, GOES, clock())
+    signing.sign_out(database, shift, GOES, clock())
+    clock.advance(60)
+    signing.note(database, shift, "one more thing", GOES, clock())
+    document = shift_markdown(database, shift, clock())
+    above, _, below = document.rpartition("\n\n---\n")
+    assert f"`{signing.digest_of(above)}`" in below and "one more thing" in below and "one more thing" not in above
+
+
+def test_notes_and_edits_are_in_the_audit(database: Database, clock: HeldClock) -> None:
+    shift = begin(database, clock, "olga")
+    made = signing.note(database, shift, "cooling is being repaired", GOES, clock())
+    signing.edit(database, shift, "In my words.", COMES, clock())
+    _, note, edit = audit_of(database, "shift", shift)
+    assert (note["who"], note["action"], note["via"]) == ("olga", "note", "cli")
+    assert note["after"] == {"note_id": made["note_id"], "text": "cooling is being repaired"}
+    assert (edit["who"], edit["action"]) == ("otto", "edit draft")
+    assert edit["after"] == {"is_edited": True, "text_sha256": signing.digest_of("In my words.")}
+
+
 def test_what_was_before_the_shift_is_not_in_it(database: Database, clock: HeldClock) -> None:
     key = make_incident(database)
     do(database, "acknowledge", OLGA, clock, incidents=[key], reason="before")
