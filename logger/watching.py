@@ -15,16 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg2
-from psycopg2.errors import LockNotAvailable, QueryCanceled
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
-from core.errors import Unavailable
+from core.errors import IllegalTransition, Unavailable
 from core.incident_settings import IncidentSettings
 from core.states import IncidentState
 from logger.events import Event, Severity, short_title
 from logger.folding import bin_start, fold
-from logger.life import Act, change, touch
+from logger.life import Act, Held, change, touch
+from logger.rule_errors import first_line, found_a_lock, is_away, is_cut_off
 from logger.rule_rows import active_rules
 from logger.rules import MEASURES, MeasureRule, RuleRow
 from logger.rules.base import Look, Measurement
@@ -67,6 +67,15 @@ JOIN incident_bins b ON b.incident_id = i.incident_id AND b.bin_time >= %(since)
 WHERE i.state = 'candidate' AND i.last_seen >= %(since)s AND i.rule_name = %(name)s AND i.held_by = ''
 GROUP BY 1 HAVING sum(b.event_count) >= %(least)s ORDER BY 1
 """
+
+
+@dataclass(frozen=True)
+class _Over:
+    """An incident whose trouble is over, and why."""
+
+    incident_id: int
+    rule_name: str
+    reason: str
 
 
 @dataclass
@@ -154,10 +163,10 @@ class Watcher:
         try:
             changed = self._apply(rule, row, memory)
         except Exception as error:
-            if _is_away(error):
+            if is_away(error):
                 raise
-            self._is_blocked = _found_a_lock(error)
-            if self._is_blocked or (_is_cut_off(error) and self._is_database_slow):
+            self._is_blocked = found_a_lock(error)
+            if self._is_blocked or (is_cut_off(error) and self._is_database_slow):
                 log.info("rule %s found no answer in the database: %s", row.name, error)
                 return 0
             return self._note_failure(row, memory, error)
@@ -188,7 +197,8 @@ class Watcher:
         memory.beyond_since = {one.subject: memory.beyond_since.get(one.subject, now) for one in beyond}
         self._samples.add(rule, row.name, measured, now)
         with self._database.transaction() as transaction:
-            return self._settle(transaction, rule, row, memory, measured, now)
+            opened, over = self._settle(transaction, rule, row, memory, measured, now)
+        return opened + self._resolve_each(over, now)
 
     def _is_of_database(self, rule: MeasureRule[Any], now: datetime) -> bool:
         """Whether what stands still does so because the database does, or did until just now."""
@@ -204,8 +214,9 @@ class Watcher:
         memory: _Memory,
         measured: list[Measurement],
         now: datetime,
-    ) -> int:
-        """Open what has been beyond its limit for long enough, keep what is not yet clear, and resolve the rest."""
+    ) -> tuple[int, list[_Over]]:
+        """Open what has been beyond its limit for long enough and keep what is not yet clear: how many are new, and what is
+        over."""
         parameters: Any = row.limits
         shared = [one.key for one in measured if one.key]
         known = {
@@ -223,15 +234,31 @@ class Watcher:
             if is_due and (key in known or one.may_open):
                 is_new = key not in known and key not in memory.folded
                 events[key] = _event(row, one, key, since or now, is_new, now)
-        fold(transaction, list(events.values()), now)
+        fold(transaction, list(events.values()), now, self._settings)
         opened = [key for key in events if key not in known and key not in memory.folded]
         memory.folded = set(events)
         _raise_severities(transaction, row, known, events, now)
         values = {one.key or f"{row.prefix}{one.subject}": one for one in measured}
-        over = [incident for key, incident in known.items() if key not in events and _may_end(incident, key, row, now)]
-        for incident in over:
-            _resolve(transaction, incident, row.name, _ending(rule, values.get(incident["fingerprint"])), now)
-        return len(opened) + len(over)
+        over = [
+            _Over(incident["incident_id"], row.name, _ending(rule, values.get(key)))
+            for key, incident in known.items()
+            if key not in events and _may_end(incident, key, row, now)
+        ]
+        return len(opened), over
+
+    def _resolve_each(self, over: Sequence[_Over], now: datetime) -> int:
+        """In transactions of their own, because whoever holds one incident waits for no other out of turn."""
+        return sum(self._resolved(one, now) for one in over)
+
+    def _resolved(self, one: _Over, now: datetime) -> bool:
+        act = Act(f"rule {one.rule_name}", "resolve", one.reason, is_automatic=True)
+        try:
+            with self._database.transaction() as transaction:
+                change(transaction, one.incident_id, IncidentState.RESOLVED, act, now)
+        except (Held, IllegalTransition):
+            log.info("incident %s was taken or ended by somebody meanwhile", one.incident_id)
+            return False
+        return True
 
     def _note_failure(self, row: RuleRow, memory: _Memory, error: Exception) -> int:
         """One incident per rule that cannot be applied; it ends when the rule works again."""
@@ -245,18 +272,18 @@ class Watcher:
             kind="service",
             fingerprint=_failure_key(row.name),
             grouping=f"It is one rule, {row.name}, that cannot be applied.",
-            title=short_title(f"The rule {row.name} cannot be applied: {_first_line(error)}"),
+            title=short_title(f"The rule {row.name} cannot be applied: {first_line(error)}"),
             time=now,
             severity="error",
             component="incidents",
-            culprit_line=short_title(f"{type(error).__name__}: {_first_line(error)}"),
+            culprit_line=short_title(f"{type(error).__name__}: {first_line(error)}"),
             step="service",
             error_class="database" if isinstance(error, psycopg2.Error | Unavailable) else "central",
             rule_version=row.version,
             is_occurrence=not is_known,
         )
         with self._database.transaction() as transaction:
-            fold(transaction, [event], now)
+            fold(transaction, [event], now, self._settings)
         memory.is_failing, memory.failure_told = True, now
         return 0 if is_known else 1
 
@@ -264,10 +291,10 @@ class Watcher:
         key = _failure_key(row.name)
         with self._database.transaction() as transaction:
             found = transaction.fetch(_UNRESOLVED, {"prefix": f"{key}:", "keys": [key]})
-            mine = [one for one in found if one["fingerprint"] == key and not one["is_held"]]
-            for one in mine:
-                _resolve(transaction, one, row.name, "the rule can be applied again", self._clock())
-        return len(mine)
+        mine = [one["incident_id"] for one in found if one["fingerprint"] == key and not one["is_held"]]
+        return self._resolve_each(
+            [_Over(incident_id, row.name, "the rule can be applied again") for incident_id in mine], self._clock()
+        )
 
     def _open_where_records_are_many(self, rules: Sequence[RuleRow]) -> int:
         """Records of rules that want several alike make candidates, which are opened here."""
@@ -278,20 +305,22 @@ class Watcher:
                 continue
             now = self._clock()
             values = {"since": bin_start(now - timedelta(seconds=limits.window_s)), "name": row.name}
-            with self._database.transaction() as transaction:
-                for found in transaction.fetch(_MANY_RECORDS, {**values, "least": limits.min_records}):
-                    reason = f"{found['records']} records within {limits.window_s:g} s"
-                    act = Act(f"rule {row.name} v{row.version}", "open", reason, is_automatic=True)
-                    change(transaction, found["incident_id"], IncidentState.OPEN, act, now)
-                    changed += 1
+            for found in self._database.fetch(_MANY_RECORDS, {**values, "least": limits.min_records}):
+                reason = f"{found['records']} records within {limits.window_s:g} s"
+                act = Act(f"rule {row.name} v{row.version}", "open", reason, is_automatic=True)
+                try:
+                    with self._database.transaction() as transaction:
+                        change(transaction, found["incident_id"], IncidentState.OPEN, act, now)
+                except (Held, IllegalTransition):
+                    continue  # a person was faster
+                changed += 1
         return changed
 
     def _end_what_no_rule_measures(self, names: list[str]) -> int:
         with self._database.transaction() as transaction:
             found = transaction.fetch(_OF_NO_RULE, {"names": names})
-            for one in found:
-                _resolve(transaction, one, one["rule_name"], "the rule is not in force any more", self._clock())
-        return len(found)
+        reason = "the rule is not in force any more"
+        return self._resolve_each([_Over(one["incident_id"], one["rule_name"], reason) for one in found], self._clock())
 
 
 def watch(database: Database, clock: Clock) -> int:
@@ -359,29 +388,5 @@ def _ending(rule: MeasureRule[Any], one: Measurement | None) -> str:
     return "it is over" if one is None else f"it is over: {one.value:.3g} {rule.unit}, the limit is {one.limit:.3g}"
 
 
-def _resolve(transaction: Transaction, incident: Row, rule_name: str, reason: str, now: datetime) -> None:
-    act = Act(f"rule {rule_name}", "resolve", reason, is_automatic=True)
-    change(transaction, incident["incident_id"], IncidentState.RESOLVED, act, now)
-
-
 def _failure_key(name: str) -> str:
     return f"v1:rule fails:{name}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _found_a_lock(error: Exception) -> bool:
-    """Whether somebody else's lock stood in its way: the database's trouble, never the rule's."""
-    return isinstance(error.__cause__ if isinstance(error, Unavailable) else error, LockNotAvailable)
-
-
-def _is_cut_off(error: Exception) -> bool:
-    """Whether a statement of it ran for too long."""
-    return isinstance(error, QueryCanceled)
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether the database cannot be reached, which whoever runs the loop reports."""
-    return isinstance(error, Unavailable) and not _found_a_lock(error)

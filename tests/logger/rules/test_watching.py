@@ -169,6 +169,18 @@ def test_an_acknowledged_incident_ends_too_but_a_reopened_one_is_peoples(watched
     assert [incident["state"] for incident in watched.incidents()] == ["resolved", "reopened"]
 
 
+def test_what_comes_back_reopens_as_the_settings_say(watched: Watched) -> None:
+    settings = IncidentSettings(reopen_within_s=0)
+    watched.watcher = Watcher(watched.database, watched.clock, settings, up_since=watched.ago(9 * 24 * 60))
+    watched.job(30)
+    assert watched.look() == 1
+    watched.contact(0)
+    assert watched.look() == 1
+    watched.database.execute("UPDATE queue_contacts SET last_request_time = last_request_time - interval '1 day'")
+    watched.after(seconds=30).look()
+    assert [one["state"] for one in watched.incidents()] == ["resolved", "open"]
+
+
 @pytest.mark.parametrize(("until", "state"), [("fixed", "resolved"), ("doubles", "silenced")])
 def test_a_silenced_incident_ends_by_itself_only_when_its_end_is_what_is_waited_for(
     watched: Watched, until: UntilKind, state: str
