@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit
 from logger.notices.message import Known, Outcome
 from logger.texts import one_line
 
+_UNFIT = re.compile(r"[^\x21-\x7e]")
+"""Signs that stand in no address."""
 _TRY_AGAIN = (408, 425, 429)
 _MOST_ANSWER = 2000
 _TOTAL = 3.0
@@ -32,21 +35,31 @@ class _Refused(Exception):
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float, allow_private: bool) -> Outcome:
     """Send `body` to `url` once. `timeout_s`: for each of looking up, connecting, sending and answering."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        is_secure, host, port, path = _place(url)
+    except ValueError:
+        # nothing of it in the answer, which readers see: the address of a chat room is a secret
+        return Outcome(Known.NOT_NOW, "the address is none of http or https")
+    try:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        if parts.scheme == "https":
+        if is_secure:
             connection.default_port = http.client.HTTPS_PORT
-        connection.sock = _connect(
-            host, port, timeout_s, allow_private=allow_private, is_secure=parts.scheme == "https"
-        )
+        connection.sock = _connect(host, port, timeout_s, allow_private=allow_private, is_secure=is_secure)
     except _Refused as error:
         return Outcome(Known.NEVER, str(error))
     except (OSError, ValueError) as error:
         return Outcome(Known.NOT_NOW, _words(error))
     with _within(connection, timeout_s * _TOTAL):
-        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
         return _ask(connection, path, body, headers)
+
+
+def _place(url: str) -> tuple[bool, str, int, str]:
+    """Whether TLS is spoken there, host, port and path with query. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or _UNFIT.search(url):
+        raise ValueError("no address")
+    is_secure = parts.scheme == "https"
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    return is_secure, parts.hostname, parts.port or (443 if is_secure else 80), path
 
 
 def _ask(connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]) -> Outcome:

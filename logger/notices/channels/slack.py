@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from core.incident_settings import NoticeSettings
@@ -36,22 +38,26 @@ class SlackChannel:
 
 def document(message: Message) -> dict[str, object]:
     """The message as Slack wants it: plain text for notifications, and sections. Nothing in it mentions anybody."""
-    title = slack_safe(subject(message))
+    title = _quoted(subject(message))
     sections = [f"*{title}*"]
     if not message.items:
-        sections.append(f"{slack_safe(one_line(message.tested_by, 100))} pressed the test button.")
+        sections.append(f"{_quoted(one_line(message.tested_by, 100))} pressed the test button.")
     for incident_id, headline, details in lines(message):
-        link = f"<{message.url_of(incident_id)}|{slack_safe(headline).replace('|', '¦')}>"
+        link = f"<{message.url_of(incident_id)}|{_quoted(headline).replace('|', '¦')}>"
         sections.append(f"{link}\n{_quoted(details)}")
     return {"text": title, "blocks": [_section(text) for text in _packed(sections)]}
 
 
-def _quoted(details: str) -> str:
-    """The signs of Slack's mark-up (*bold*, _italic_, ~struck~, `code`) stay signs after a space of no width."""
-    text = slack_safe(details)
-    for sign in "*_~`":
-        text = text.replace(sign, f"\u200b{sign}")
-    return text
+_MARK_UP = re.compile(r"([*_~`]|(?<=\])\(|(?<=!)\[)")
+_MENTION = re.compile(r"(?<!\w)@")
+_ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
+
+
+def _quoted(text: str) -> str:
+    """What others wrote, so that it stays text: a space of no width parts the signs of mark-up (Slack's *bold*, _italic_,
+    ~struck~, `code`; Markdown's [links](to) and ![images], which Mattermost and Rocket.Chat read), mentions and addresses."""
+    quoted = _MARK_UP.sub("\u200b\\1", slack_safe(text))
+    return _ADDRESS.sub("\\1\u200b", _MENTION.sub("@\u200b", quoted))
 
 
 def _packed(sections: list[str]) -> list[str]:
@@ -74,4 +80,5 @@ def _cut(section: str) -> str:
 
 
 def _section(text: str) -> dict[str, object]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    # verbatim: Slack makes no links and mentions of its own
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}

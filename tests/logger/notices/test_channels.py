@@ -73,6 +73,38 @@ def test_slack_shows_what_others_wrote_and_obeys_none_of_it():
     assert [link.split("|")[0] for link in links] == ["https://panda.example.org/incident/5/"]
 
 
+@pytest.mark.parametrize("column", ["title", "culprit_line", "verdict_value", "owner"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "*bold*",
+        "_slanted_",
+        "~struck~",
+        "`code`",
+        "@channel",
+        "say (@here)",
+        "[see](http:",
+        "![x](y)",
+        "http://x",
+        "www.x.y",
+    ],
+)
+def test_no_chat_finds_mark_up_mentions_or_links_in_what_others_wrote(column, words):
+    found = slack.document(message(incident(verdict="site", **{column: words})))
+    parts = [
+        found["text"],
+        *(block["text"]["text"].replace("https://panda.example.org", "") for block in found["blocks"]),
+    ]
+    assert all(words not in part for part in parts)
+    assert any(words.replace("&", "") in part.replace("\u200b", "") for part in parts)
+    assert all(block["text"]["verbatim"] is True for block in found["blocks"])
+
+
+def test_an_address_of_a_person_stays_what_it_was():
+    found = slack.document(message(incident(culprit_line="mail ann@example.org")))
+    assert "ann@example.org" in found["blocks"][-1]["text"]["text"]
+
+
 def test_a_long_message_fits_into_the_limits_of_slack_without_tearing_a_link():
     many = [incident(number, title="x & y " * 40, culprit_line="<" * 400) for number in range(1, 201)]
     found = slack.document(message(*many, is_late=True))
@@ -189,10 +221,21 @@ def test_a_webhook_gets_the_incident_as_it_is():
         ("http://127.0.0.1:1/", Known.NOT_NOW),
         ("http://no-such-host.invalid/", Known.NOT_NOW),
         ("http://[::1", Known.NOT_NOW),
+        ("", Known.NOT_NOW),
+        ("hooks.example.org/T0/secret", Known.NOT_NOW),
+        ("ftp://127.0.0.1/T0/secret", Known.NOT_NOW),
+        ("http://127.0.0.1:secret/", Known.NOT_NOW),
     ],
 )
 def test_an_address_where_nobody_answers_has_taken_nothing(url, known):
-    assert http_post(url, b"{}", {}, timeout_s=1, allow_private=True).known is known
+    found = http_post(url, b"{}", {}, timeout_s=1, allow_private=True)
+    assert found.known is known and "secret" not in found.answer
+
+
+def test_a_secret_address_that_is_none_is_not_shown_to_readers():
+    with http_hook() as hook:
+        found = http_post(f"{hook.address}services/T0 secret\n", b"{}", {}, timeout_s=1, allow_private=True)
+    assert found.known is Known.NOT_NOW and "secret" not in found.answer and not hook.bodies
 
 
 def test_a_receiver_without_its_certificate_gets_nothing():
