@@ -11,7 +11,8 @@ from core.monitor.job_rows import job_rows
 from core.monitor.reading import envelope
 from logger import life
 from logger.culprit import around, numbered
-from logger.reading.facts import deeds_of, economics, grouping_of, inhibited_below, links_of, previous_occurrences
+from logger.reading.deeds import deeds_of_incident
+from logger.reading.facts import economics, grouping_of, inhibited_below, links_of, previous_occurrences
 from logger.reading.silences import silences_of
 from logger.showing import ROW, with_trends
 from logger.steps import owner_hint
@@ -101,7 +102,7 @@ def incident_detail(database: Database, incident_id: int, as_of: datetime) -> di
         inhibits=inhibited_below(database, incident_id),
         silences=silences_of(database, row, as_of),
         links=links,
-        deeds=deeds_of(database, incident_id),
+        deeds=deeds_of_incident(database, incident_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""What stands beside an incident: earlier occurrences, what it explains, links, deeds, costs. One bounded query each."""
+"""What stands beside an incident: earlier occurrences, what it explains, links, costs. One bounded query each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from core.database import Database, Row
 
 _MOST_PREVIOUS = 10
 _MOST_BELOW = 50
-_MOST_DEEDS = 20
 
 # ix_incidents_fingerprint backwards
 _PREVIOUS = """
@@ -35,12 +34,6 @@ WHERE l.incident_id = %(incident_id)s OR l.into_incident_id = %(incident_id)s
     OR l.fingerprint = %(fingerprint)s OR l.target = %(fingerprint)s
 ORDER BY l.link_id
 """
-# ix_deeds_incident backwards
-_DEEDS = """
-SELECT deed_id, time, who, via, action, parameters, reason, target_kind, target_count, state, result, inverse, undone_time,
-    undone_by, undo_deed_id, revert_kind, revert_time, revert_state
-FROM deeds WHERE incident_id = %(incident_id)s ORDER BY deed_id DESC LIMIT %(limit)s
-"""
 
 
 def previous_occurrences(database: Database, incident: Row) -> list[Row]:
@@ -62,11 +55,6 @@ def inhibited_below(database: Database, incident_id: int) -> list[Row]:
 def links_of(database: Database, incident: Row) -> list[Row]:
     """Merges and splits that touch an incident or its fingerprint, the oldest first, also those that were undone."""
     return database.fetch(_LINKS, incident)
-
-
-def deeds_of(database: Database, incident_id: int) -> list[Row]:
-    """What was done because of an incident, newest first, at most 20."""
-    return database.fetch(_DEEDS, {"incident_id": incident_id, "limit": _MOST_DEEDS})
 
 
 def grouping_of(incident: Row, grouping: str, links: list[Row]) -> str:

@@ -27,6 +27,7 @@ from logger.reading import (
 from logger.steps import owner_hint
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
+from tests.logger.deeds.builders import OLGA, HeldClock, do
 
 _STDERR = "".join(f"line {number}\n" for number in range(1, 61)) + "ValueError: bad\n" + "bye\n" * 30
 ROW = {
@@ -357,8 +358,16 @@ def test_silences_links_and_deeds_of_an_incident(database: Database, store: Inci
         (link["link_id"], "other", None)
     ]
     assert detail["grouping"] == f"bob merged incident {other} into it."
-    assert [(row["action"], row["who"]) for row in detail["deeds"]] == [("drain", "ann")]
+    assert [(row["action"], row["who"], row["can_be_undone"]) for row in detail["deeds"]] == [("drain", "ann", False)]
     assert incident_detail(database, other, utc_now())["grouping"] == f"bob merged it into incident {one}."
+
+
+def test_a_deed_that_met_many_incidents_stands_with_each(database: Database) -> None:
+    both = [put(database, title="one"), put(database, title="other")]
+    deed = do(database, "acknowledge", OLGA, HeldClock(), incidents=both)
+    for number in both:
+        (found,) = incident_detail(database, number, utc_now())["deeds"]
+        assert (found["deed_id"], found["can_be_undone"]) == (deed["deed_id"], True)
 
 
 def test_the_lines_around_the_culprit_outlive_the_log(database: Database, store: IncidentStore) -> None:
