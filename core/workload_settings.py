@@ -183,6 +183,8 @@ class RetentionSettings(Documented):
     """What became of the letters to the owners of tasks."""
     contacts_days: int = Field(default=90, ge=1, le=36_500)
     """How often pilots came to each queue, hour by hour."""
+    deeds_days: int = Field(default=400, ge=1, le=36_500)
+    """What people did with a preview, object by object. Who did it stays in the audit."""
 
 
 class RebrokerageSettings(Documented):

@@ -10,10 +10,11 @@ from core.database import Database
 from core.retention import RULES, forget_old_records
 from core.workload_settings import RetentionSettings
 
-SETTINGS = RetentionSettings(brokerage_days=10, retries_days=20, notices_days=30, contacts_days=40)
+SETTINGS = RetentionSettings(brokerage_days=10, retries_days=20, notices_days=30, contacts_days=40, deeds_days=50)
 _ADD = {
     "brokerage_decisions": "(jedi_task_id, time) VALUES (1, {time})",
     "retry_log": "(panda_id, time) VALUES (1, {time})",
+    "deeds": "(action, state, time) VALUES ('kill', 'done', {time})",
     "task_notices": "(jedi_task_id, state, time) VALUES (1, 'sent', {time})",
     "queue_contact_hours": "(queue_name, hour) VALUES ('Q', {time})",
 }
@@ -76,6 +77,27 @@ def test_a_deed_is_kept_until_its_rule_has_counted_it(database):
     assert forget_old_records(database, SETTINGS) == 0
     database.execute("UPDATE retry_log SET is_counted = true")
     assert forget_old_records(database, SETTINGS) == 1
+
+
+def test_deeds_go_with_their_targets_a_batch_at_a_time(database):
+    for hours in (2000, 2000, 1):
+        add(database, "deeds", hours=hours)
+    database.execute(
+        "INSERT INTO deed_targets (deed_id, target) SELECT deed_id, g::text FROM deeds, generate_series(1, 4) g"
+    )
+    gone = [forget_old_records(database, SETTINGS, batch=3) for _ in range(5)]
+    assert gone[-1] == 0 and max(gone) <= 6 and sum(gone) == 10
+    assert (count(database, "deeds"), count(database, "deed_targets")) == (1, 4)
+
+
+@pytest.mark.parametrize("column", ["state = 'executing'", "revert_state = 'waiting'"])
+def test_what_a_deed_has_still_to_do_is_not_forgotten(database, column):
+    add(database, "deeds", hours=10_000)
+    database.execute(
+        f"INSERT INTO deed_targets (deed_id, target) SELECT deed_id, '1' FROM deeds; UPDATE deeds SET {column}"
+    )
+    assert forget_old_records(database, SETTINGS) == 0
+    assert count(database, "deed_targets") == 1
 
 
 def test_the_oldest_are_found_without_reading_the_others(database):
