@@ -204,9 +204,20 @@ class Shipper:
         """Leave on disk what is here. Whoever comes second, the thread or the one who closes, finds it done."""
         if not self._is_abandoned:
             self._is_abandoned = True
+            self._spill(is_last=True)
+            self._give_up()
             if self._disk:
-                self._spill()
                 self._disk.close(self._unreported)
+
+    def _give_up(self) -> None:
+        """What neither the server nor the disk took until now is lost: count it, so that our successor can tell."""
+        with self._changed:
+            count = self.waiting
+            self._lines.clear()
+            self._forget(len(self._pending))
+            self.lose(count)
+        if count and self._disk:  # who asked for a spool relies on it
+            say_once(f"{count} records are lost: neither the server nor the spool took them until the end", key="lost")
 
     def _wait(self) -> int:
         """Sleep until there is something to do; returns how many flushes have been asked for."""
@@ -310,10 +321,10 @@ class Shipper:
             most_records -= 1
             size += len(data)
 
-    def _spill(self) -> None:
-        """What is in memory now goes to disk, as far as the disk takes it."""
+    def _spill(self, *, is_last: bool = False) -> None:
+        """What is in memory now goes to disk, as far as the disk takes it; at last also to one that refused lately."""
         remaining = self.waiting
-        while self._disk and remaining > 0 and self._disk.is_usable(time.monotonic()):
+        while self._disk and remaining > 0 and (is_last or self._disk.is_usable(time.monotonic())):
             with self._changed:
                 if len(self._pending) < MAX_BATCH_RECORDS:  # few at a time: whoever logs waits for this lock
                     self._number(MAX_BATCH_RECORDS, MAX_BATCH_BYTES)

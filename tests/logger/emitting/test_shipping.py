@@ -20,6 +20,7 @@ from logger.shipping import Bounds, Shipper
 from tests.logger.collector import Collector as Server
 from tests.logger.collector import eventually
 from tests.logger.emitting.test_handler import free_port
+from tests.logger.emitting.test_spool import full_disk
 
 ROOT = Path(__file__).parents[3]
 
@@ -178,6 +179,41 @@ def test_a_spool_that_cannot_be_written_is_said_once_and_memory_serves(
         assert server.messages == ["one", "two"]
     finally:
         server.stop()
+
+
+def test_what_neither_server_nor_disk_took_until_the_end_is_told_by_the_next(
+    tmp_path: Path, log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    handler = attached(log, f"http://127.0.0.1:{port}", spool=tmp_path, max_records=1500)
+    with full_disk(50_000):
+        for number in range(2000):
+            log.warning("number %d", number)
+        assert eventually(lambda: handler.dropped > 0)
+        detach(log, handler)
+    spooled = sum(len(path.read_bytes().splitlines()) for path in tmp_path.rglob("*.ndjson"))
+    assert handler.waiting == 0 and spooled + handler.dropped == 2000 and handler.dropped > 1000
+    assert "are lost" in capsys.readouterr().err
+    server = Server(port)
+    try:
+        second = attached(log, server.url, spool=tmp_path)
+        log.error("the next one")
+        assert eventually(lambda: second.sent == spooled + 1 and not any(tmp_path.iterdir()))
+        assert server.dropped == handler.dropped
+    finally:
+        server.stop()
+
+
+def test_at_the_end_a_disk_that_refused_is_tried_once_more(tmp_path: Path, log: logging.Logger) -> None:
+    handler = attached(log, f"http://127.0.0.1:{free_port()}", spool=tmp_path)
+    with full_disk(0):
+        for number in range(10):
+            log.error("number %d", number)
+        handler.flush()
+        assert handler.waiting == 10
+    detach(log, handler)
+    assert handler.waiting == handler.dropped == 0
+    assert sum(len(path.read_bytes().splitlines()) for path in tmp_path.rglob("*.ndjson")) == 10
 
 
 def test_a_forked_child_spools_by_itself(tmp_path: Path, log: logging.Logger) -> None:
