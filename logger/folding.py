@@ -277,7 +277,9 @@ def _open(transaction: Transaction, accounts: dict[int, _Account], rows: dict[in
     for incident_id, account in accounts.items():
         row = rows[incident_id]
         if row["state"] == IncidentState.CANDIDATE:
-            candidates.append({**row, "must_open": any(event.opens for event in account.all_events)})
+            start = min(time_of(event, now) for event in account.all_events)
+            must_open = any(event.opens for event in account.all_events)
+            candidates.append({**row, "batch_start": start, "must_open": must_open})
         elif account.incident["is_new"]:
             opener = next(event for event in account.all_events if event.opens)
             openings.append(life.Opening(incident_id, row["state"], row["severity"], rule_of(opener)))

@@ -25,6 +25,13 @@ _ENDED = """
 SELECT coalesce(sum(job_count), 0)::bigint AS count FROM throughput_totals
 WHERE bin_time >= %(since)s AND job_status IN ('finished', 'failed')
 """
+# ix_incident_jobs_residue
+_LOST_LATELY = """
+SELECT c.incident_id, count(*) AS residue_count, coalesce(sum(c.lost_core_s), 0)::bigint AS residue_lost_core_s
+FROM unnest(%(incident_ids)s::bigint[], %(since)s::timestamptz[]) AS w (incident_id, since)
+JOIN incident_jobs c ON c.incident_id = w.incident_id AND c.is_residue AND c.time > w.since
+GROUP BY 1
+"""
 # uq_incident_rules_name
 _RULES = (
     "SELECT name, version, parameters FROM incident_rules WHERE name = ANY(%(names)s::text[]) AND evaluator = 'job'"
@@ -37,6 +44,9 @@ FROM unnest(%(incident_ids)s::bigint[], %(who)s::text[], %(versions)s::bigint[])
 WHERE i.incident_id = o.incident_id AND i.state = 'candidate'
 RETURNING i.incident_id, i.severity
 """
+
+LOST_WITHIN = timedelta(hours=1)
+"""Lost work counts together within so long: at a busy site some job is lost now and then, and a candidate lives for days."""
 
 PLACES: tuple[Dimension, ...] = ("node", "task", "user", "site")
 """Where failures can be a burst."""
@@ -56,7 +66,8 @@ class Opened:
 def decide(row: Mapping[str, Any], ended_last_hour: int, parameters: JobRuleParameters) -> Opened | None:
     """Whether a candidate is an incident by lost work or by cost; pure, shared with the back-test.
 
-    `row`: its residue_count and residue_lost_core_s. `ended_last_hour`: jobs that ended in the hour before, of all queues.
+    `row`: residue_count and residue_lost_core_s of what failed `LOST_WITHIN`. `ended_last_hour`: jobs that ended in the hour
+    before, of all queues.
     """
     wanted = max(parameters.min_residue_jobs, ceil(parameters.residue_part_of_ended * ended_last_hour))
     lost = row["residue_count"]
@@ -83,19 +94,36 @@ def is_burst(counts: Counts, parameters: JobRuleParameters) -> Opened | None:
 def promote(transaction: Transaction, candidates: Sequence[Row], now: datetime) -> list[int]:
     """Open the candidates that their rule opens, by lost work or cost, and return which. The caller holds their rows.
 
-    `candidates`: incident_id, rule_name, residue_count, residue_lost_core_s of each; `must_open`: whatever the rule says.
+    `candidates`: incident_id, rule_name, residue_count, residue_lost_core_s of each in all its life, and `batch_start`, the
+    time of the first failure that was just counted; `must_open`: whatever the rule says.
     """
     if not candidates:
         return []
     rules = rules_of(transaction, candidates)
     ended = transaction.fetch(_ENDED, {"since": now - timedelta(hours=1)})[0]["count"]
-    opened: list[tuple[Row, Opened]] = []
-    for row in candidates:
-        rule = rules.get(row["rule_name"], _NO_RULE)
-        reason = Opened("") if row.get("must_open") else decide(row, ended, rule.parameters)
+    opened = [(row, Opened("")) for row in candidates if row.get("must_open")]
+    enough = [row for row in candidates if not row.get("must_open") and _decided(row, row, ended, rules)]
+    lately = _lost_lately(transaction, enough) if enough else {}
+    for row in enough:
+        reason = _decided(row, lately.get(row["incident_id"], _NOTHING_LOST), ended, rules)
         if reason is not None:
             opened.append((row, reason))
     return open_candidates(transaction, opened, rules, now)
+
+
+_NOTHING_LOST = {"residue_count": 0, "residue_lost_core_s": 0}
+
+
+def _decided(row: Row, lost: Mapping[str, Any], ended: int, rules: Mapping[str, JobRuleInForce]) -> Opened | None:
+    return decide(lost, ended, rules.get(row["rule_name"], _NO_RULE).parameters)
+
+
+def _lost_lately(transaction: Transaction, candidates: Sequence[Row]) -> dict[int, Row]:
+    values = {
+        "incident_ids": [row["incident_id"] for row in candidates],
+        "since": [row["batch_start"] - LOST_WITHIN for row in candidates],
+    }
+    return {row["incident_id"]: row for row in transaction.fetch(_LOST_LATELY, values)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ of each task and each user at each moment is not kept.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from typing import Any
 
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
-from logger.opening import BURST_SHARE, decide
+from logger.opening import BURST_SHARE, LOST_WITHIN, decide
 from logger.replays.base import Limit, Opening, Replay
 from logger.rules import RuleRow
 from logger.rules.job_parameters import JobRuleParameters, JobTrouble
@@ -70,13 +70,22 @@ class _Trouble:
     first: datetime
     last: datetime
     title: str
-    residue_count: int = 0
-    residue_lost_core_s: int = 0
+    lost: deque[tuple[datetime, int]] = field(default_factory=deque)
+    """When lost jobs failed lately, and the core-seconds of each."""
+    lost_core_s: int = 0
     failures: int = 0
     queues: Counter[str] = field(default_factory=Counter)
     opened: datetime | None = None
     value: float = 0
     incident_id: int | None = None
+
+    def lose(self, row: Row) -> None:
+        """Count a lost job, and no longer those of long before."""
+        if row["is_residue"]:
+            self.lost.append((row["time"], row["lost_core_s"]))
+            self.lost_core_s += row["lost_core_s"]
+        while self.lost and self.lost[0][0] <= row["time"] - LOST_WITHIN:
+            self.lost_core_s -= self.lost.popleft()[1]
 
 
 class JobReplay:
@@ -140,13 +149,12 @@ class JobReplay:
         known.last = time
         known.failures += 1
         known.queues[row["computing_site"]] += 1
-        known.residue_count += row["is_residue"]
-        known.residue_lost_core_s += row["lost_core_s"] if row["is_residue"] else 0
         known.incident_id = row["incident_id"] or known.incident_id
         if known.opened is None:
-            counts = {"residue_count": known.residue_count, "residue_lost_core_s": known.residue_lost_core_s}
+            known.lose(row)
+            counts = {"residue_count": len(known.lost), "residue_lost_core_s": known.lost_core_s}
             if decide(counts, ended.between(time - _HOUR, time), self._parameters) is not None:
-                known.opened, known.value = time, known.residue_count
+                known.opened, known.value = time, len(known.lost)
             elif self._is_burst(known):
                 known.opened, known.value = time, known.failures
 

@@ -44,11 +44,11 @@ class JobRuleParameters(Parameters):
     """pilot, trans, job_dispatcher, ..."""
     codes: Selector = ""
     min_residue_jobs: int = Field(1, ge=1, le=1_000_000)
-    """So many jobs whose work is lost after all retries are an incident ..."""
+    """So many jobs of an hour whose work is lost after all retries are an incident ..."""
     residue_part_of_ended: float = Field(0.001, ge=0, le=1)
     """... and at least this part of the jobs that ended in the last hour."""
     min_lost_core_h: float = Field(10, gt=0, le=1e9)
-    """Or so many core-hours lost after all retries."""
+    """Or so many core-hours of an hour lost after all retries."""
     burst_jobs: int = Field(10, ge=2, le=1_000_000)
     """Or so many failures, retried or not, ..."""
     burst_rate: float = Field(0.2, gt=0, le=1)

@@ -61,6 +61,22 @@ def test_rules_mean_what_their_selectors_say() -> None:
         assert JobRuleParameters.model_validate(parameters).mean(trouble) is expected
 
 
+def test_lost_work_counts_by_what_was_lost_lately_however_long_its_candidate_lives(
+    database: Database, clock: HeldClock
+) -> None:
+    set_rule(database, min_residue_jobs=3, min_lost_core_h=2)
+    for _ in range(3):  # 1.8 core-hours are lost every second hour
+        end_jobs(database, cores=1, walltime_s=6500)
+        assert folded(database, clock)["state"] == "candidate"
+        database.execute("UPDATE incident_jobs SET time = time - interval '2 h'")
+    assert incidents(database)[0]["residue_count"] == 3
+    end_jobs(database, 2)
+    assert folded(database, clock)["state"] == "candidate"
+    end_jobs(database)
+    assert folded(database, clock)["state"] == "open"
+    assert database.fetch("SELECT reason FROM incident_changes")[0]["reason"] == "3 jobs are lost after all retries"
+
+
 # --- bursts
 
 

@@ -206,8 +206,15 @@ def test_a_burst_at_a_queue_opens_and_many_failures_among_more_work_do_not(fresh
 
 def test_candidates_lapse_and_begin_anew(fresh: Database) -> None:
     failures(fresh, 6, 30, every_s=1200)
-    assert tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=4, quiet_s=600).count == 0
-    assert tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=4, quiet_s=1800).count == 1
+    assert tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=3, quiet_s=600).count == 0
+    assert tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=3, quiet_s=1800).count == 1
+
+
+def test_jobs_lost_now_and_then_do_not_add_up(fresh: Database) -> None:
+    failures(fresh, 9, 40, every_s=1500)
+    failures(fresh, 9, 20, fingerprint="v2:b", every_s=1100)
+    found = tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=4)
+    assert [(one.subject, one.value) for one in found.openings] == [("CERN", 4)]
 
 
 def test_selectors_choose_failures(fresh: Database) -> None:
