@@ -38,7 +38,7 @@ def parts() -> list[Any]:
             [
                 html.Div(id="dialogue-head"),
                 html.Div(id="dialogue-questions", className="questions"),
-                html.Div(id="dialogue-body", className="dialogue-body", **attributes(aria_live="polite")),
+                html.Div(id="dialogue-preview", className="dialogue-body", **attributes(aria_live="polite")),
                 html.Div(
                     [
                         html.Button("Cancel", id="dialogue-leave", className="button", type="button"),
@@ -78,7 +78,7 @@ def _register_opening(app: Dash, monitor: Monitor) -> None:
         Output("dialogue", "size"),
         Output("dialogue-head", "children"),
         Output("dialogue-questions", "children"),
-        Output("dialogue-body", "children"),
+        Output("dialogue-preview", "children"),
         Output("dialogue-of", "data"),
         Output("outcome", "children"),
         Output(AGAIN, "data", allow_duplicate=True),
@@ -116,7 +116,7 @@ def _register_opening(app: Dash, monitor: Monitor) -> None:
 
 def _register_showing(app: Dash, monitor: Monitor) -> None:
     @app.callback(
-        Output("dialogue-body", "children", allow_duplicate=True),
+        Output("dialogue-preview", "children", allow_duplicate=True),
         Output("dialogue-shown", "data"),
         Output("dialogue-go", "children"),
         Output("dialogue-go", "disabled"),
@@ -153,7 +153,7 @@ def _register_showing(app: Dash, monitor: Monitor) -> None:
 def _register_doing(app: Dash, monitor: Monitor) -> None:
     @app.callback(
         Output("dialogue", "opened", allow_duplicate=True),
-        Output("dialogue-body", "children", allow_duplicate=True),
+        Output("dialogue-preview", "children", allow_duplicate=True),
         Output("dialogue-shown", "data", allow_duplicate=True),
         Output("dialogue-go", "children", allow_duplicate=True),
         Output("outcome", "children", allow_duplicate=True),

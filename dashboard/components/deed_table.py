@@ -14,7 +14,7 @@ from dashboard.components import buttons, marks, panels, preview
 def deed_table(rows: Sequence[Mapping[str, Any]], *, may_act: bool) -> html.Div:
     """The newest first."""
     heads = ["#Deed", "When", "Who", "What", "To", "How it went", "Goes back", *([""] if may_act else [])]
-    return panels.table(heads, [_row(row, may_act) for row in rows], class_name="deeds")
+    return panels.table(heads, [_row(row, may_act) for row in rows], class_name="deeds cards")
 
 
 def _row(row: Mapping[str, Any], may_act: bool) -> list[Any]:

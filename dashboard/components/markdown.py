@@ -8,6 +8,7 @@ from typing import Any
 from dash import html
 
 _ESCAPED = re.compile(r"\\([\\`*_\[\]<>#|~$&@+.():=-])")
+_BOLD = re.compile(r"(?<![\\*])\*\*(?![\s*])(.+?)(?<![\\\s*])\*\*(?!\*)")
 _HEADING = re.compile(r"(#{1,4}) +(.*)")
 _ITEM = re.compile(r"[-*+] +(.*)")
 _MOST_LINES = 4000
@@ -20,7 +21,7 @@ def document(text: str) -> html.Div:
     for line in text.splitlines()[:_MOST_LINES]:
         item = _ITEM.fullmatch(line.strip())
         if item:
-            items.append(html.Li(plain(item[1])))
+            items.append(html.Li(_inline(item[1])))
             continue
         if items:
             parts.append(html.Ul(items))
@@ -28,7 +29,7 @@ def document(text: str) -> html.Div:
         if not line.strip():
             continue
         head = _HEADING.fullmatch(line)
-        parts.append(_heading(len(head[1]), plain(head[2])) if head else html.P(plain(line)))
+        parts.append(_heading(len(head[1]), plain(head[2])) if head else html.P(_inline(line)))
     if items:
         parts.append(html.Ul(items))
     return html.Div(parts, className="document")
@@ -36,7 +37,16 @@ def document(text: str) -> html.Div:
 
 def plain(text: str) -> str:
     """The words without the backslashes that kept them words."""
-    return _ESCAPED.sub(r"\1", text).strip()
+    return _words(text).strip()
+
+
+def _inline(text: str) -> list[Any]:
+    """A line with what is **bold** in it; of what is escaped nothing is."""
+    return [html.Strong(plain(part)) if index % 2 else _words(part) for index, part in enumerate(_BOLD.split(text))]
+
+
+def _words(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _heading(level: int, words: str) -> Any:

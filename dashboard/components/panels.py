@@ -8,6 +8,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
+from dashboard.components.attributes import attributes
 from pandascope.errors import ClientError
 
 
@@ -41,14 +42,17 @@ def table(heads: Sequence[Any], rows: Sequence[Sequence[Any]], *, class_name: st
         html.Table(
             [
                 html.Thead(html.Tr([html.Th(label, className=c) for label, c in zip(labels, cells, strict=True)])),
-                html.Tbody(
-                    [html.Tr([html.Td(v, className=c) for v, c in zip(row, cells, strict=True)]) for row in rows]
-                ),
+                html.Tbody([html.Tr([_cell(*one) for one in zip(row, cells, labels, strict=True)]) for row in rows]),
             ],
             className=f"table {class_name}".strip(),
         ),
         className="table-frame",
     )
+
+
+def _cell(value: Any, class_name: str, label: Any) -> html.Td:
+    """A cell that knows its head: on a telephone some tables show each row as a card."""
+    return html.Td(value, className=class_name, **attributes(data_label=label if isinstance(label, str) else None))
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> html.Dl:

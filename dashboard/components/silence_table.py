@@ -19,12 +19,14 @@ _ENDS = {
 }
 _GREW = 2.0
 """A trouble that is twice what it was when it was silenced wants to be looked at."""
+_MANY = 10
+"""The same of one that was nothing yet."""
 
 
 def silence_table(rows: Sequence[Mapping[str, Any]], links: Links, *, may_act: bool, of_one: bool = False) -> html.Div:
     """The newest first; `of_one` leaves out what it is about."""
     heads = [*([] if of_one else ["Of"]), "By", "Why", "Until", "Age", "Grown by", *([""] if may_act else [])]
-    return panels.table(heads, [_row(row, links, may_act, of_one) for row in rows], class_name="silences")
+    return panels.table(heads, [_row(row, links, may_act, of_one) for row in rows], class_name="silences cards")
 
 
 def end_words(row: Mapping[str, Any]) -> str:
@@ -44,7 +46,7 @@ def growth(row: Mapping[str, Any]) -> Any:
         return wording.plural(caught, "incident") if not row.get("incident_id") else html.Span("–", className="dim")
     factor = grown.get("factor")
     words = f"+{wording.count(grown['events'])}" + (f", × {factor:.1f}" if factor else "")
-    is_much = bool(factor) and float(factor) >= _GREW
+    is_much = float(factor) >= _GREW if factor else grown["events"] >= _MANY
     return html.Span(words, className="chip chip-warning") if is_much else html.Span(words)
 
 

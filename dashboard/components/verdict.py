@@ -22,7 +22,7 @@ NAMES = {
     "central": "Central service",
     "unclear": "Unclear",
 }
-_HEADS = ["Most of it is in", "", "#Of these failures", "#Of all that ended", "#How much more", "Failed there", "But"]
+_HEADS = ["Most of it is in", "Of these failures", "Of all that ended", "#More than its part", "Is it that?"]
 _CONFIDENCE = {"strong": "strong: many jobs, far from usual", "fair": "fair", "weak": "weak: few jobs"}
 
 
@@ -44,7 +44,7 @@ def verdict_panel(answer: Mapping[str, Any], links: Links) -> html.Section:
     )
     sentence = html.P(found["sentence"], className="verdict-sentence") if found["sentence"] else None
     rows = [_dimension(one, links) for one in document.get("dimensions") or [] if one.get("value") not in (None, "")]
-    table = panels.table(_HEADS, rows, class_name="verdict-table") if rows else None
+    table = panels.table(_HEADS, rows, class_name="verdict-table cards") if rows else None
     aside = html.Span(["judged ", marks.age(found["time"])], className="dim")
     return panels.panel("Whose trouble is it?", [head, sentence, table, _basis(document), owner], aside=aside)
 
@@ -81,14 +81,12 @@ def _dimension(one: Mapping[str, Any], links: Links) -> list[Any]:
     elif name == "user":
         value = html.A(str(one["value"]), href=links.page("jobs", prod_user_name=one["value"], job_status="failed"))
     score = f"× {one['score']:.1f}" if one.get("score") is not None else "–"
-    rate = f"{wording.count(one['k'])} of {wording.count(one['b'])}"
+    label = html.Div(NAMES.get(name, name), className="verdict-winner" if _wins(one) else None)
     return [
-        html.Span(NAMES.get(name, name), className="verdict-winner" if _wins(one) else None),
-        value,
+        html.Div([label, value], className="verdict-what"),
         _share(one["k"], one["p"], one["p_low"], one["p_high"], "share-of-failures"),
         _share(one["b"], one["q"], one["q_low"], one["q_high"], "share-of-all"),
         html.Span(score, title="lower bound of the first share over upper bound of the second"),
-        rate,
         _but(one),
     ]
 
@@ -114,14 +112,18 @@ def _share(count: int, part: float, low: float, high: float, class_name: str) ->
     return html.Div([html.Span(words), bounds, bar], className="verdict-share", title=title)
 
 
-def _but(one: Mapping[str, Any]) -> Any:
+def _but(one: Mapping[str, Any]) -> html.Div:
+    """What speaks for or against it, and how much of what ended there failed like this."""
+    rate = html.Div(f"{wording.count(one['k'])} of {wording.count(one['b'])} there failed", className="dim")
     if one.get("explained_by"):
         by = NAMES.get(one["explained_by"], one["explained_by"]).lower()
-        others = f"{wording.count(one['others_failed'])} of {wording.count(one['others'])} others failed like this"
-        return html.Span(f"explained by the {by}: {others}", className="dim but")
-    if one.get("is_candidate"):
-        return html.Strong("far more than its part")
-    return html.Span("not more than usual", className="dim")
+        others = f"of the others {wording.count(one['others_failed'])} of {wording.count(one['others'])}"
+        words: Any = html.Span(f"explained by the {by}: {others}", className="dim")
+    elif one.get("is_candidate"):
+        words = html.Strong("far more than its part")
+    else:
+        words = html.Span("not more than usual", className="dim")
+    return html.Div([words, rate], className="but")
 
 
 def _basis(document: Mapping[str, Any]) -> html.P | None:

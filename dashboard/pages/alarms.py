@@ -59,7 +59,7 @@ def _list(answer: Mapping[str, Any], view: View, may_act: bool) -> Any:
     how = None if may_act else html.P(signin.HOW, className="pad dim")
     aside = html.Span("asked in this order: the first that fits counts an event", className="dim")
     return panels.panel(
-        "What opens incidents", [panels.table(heads, rows, class_name="alarms"), how], aside=aside, flush=True
+        "What opens incidents", [panels.table(heads, rows, class_name="alarms cards"), how], aside=aside, flush=True
     )
 
 
@@ -85,7 +85,7 @@ def _rule(rule: Mapping[str, Any], evaluator: Mapping[str, Any], view: View, may
 
 def _parameters(rule: Mapping[str, Any]) -> html.Div:
     given = [
-        f"{name.replace('_', ' ')} {value}"
+        _parameter(name, value)
         for name, value in (rule["parameters"] or {}).items()
         if value not in ("", [])
     ]
@@ -95,9 +95,18 @@ def _parameters(rule: Mapping[str, Any]) -> html.Div:
     return html.Div([*lines, *more], title="\n".join(given), className="dim parameters")
 
 
+def _parameter(name: str, value: Any) -> str:
+    """'limit 10 min', 'burst jobs 10': what ends in _s is a time."""
+    if name.endswith("_s") and isinstance(value, int | float):
+        return f"{name[:-2].replace('_', ' ')} {wording.duration(value)}"
+    return f"{name.replace('_', ' ')} {value}"
+
+
 def _state(rule: Mapping[str, Any]) -> html.Div:
     version = html.Div(
-        f"version {rule['version']}", title=f"changed by {rule['modified_by'] or 'the installation'}", className="dim"
+        f"version {rule['version']}",
+        title=f"changed by {rule['modified_by'] or 'the installation'}",
+        className="dim nowrap",
     )
     if rule["disabled_reason"]:
         reason = rule["disabled_reason"]
@@ -140,7 +149,9 @@ async def _one(view: View, rule: Mapping[str, Any], may_act: bool) -> html.Div:
     versions = [_version(row, rule, may_act) for row in answer["versions"]]
     return html.Div(
         [
-            panels.panel("Versions, newest first", panels.table(heads, versions, class_name="versions"), flush=True),
+            panels.panel(
+                "Versions, newest first", panels.table(heads, versions, class_name="versions cards"), flush=True
+            ),
             panels.panel("What it measured last", latest, flush=True),
         ],
         className="two-columns wide-left",
@@ -168,7 +179,7 @@ def _evaluators(answer: Mapping[str, Any], may_act: bool) -> html.Section:
         rows.append(
             [one["name"], html.Span(one["sentence"], className="wrap"), kinds, one["unit"], *([add] if may_act else [])]
         )
-    return panels.panel("What rules can look at", panels.table(heads, rows, class_name="evaluators"), flush=True)
+    return panels.panel("What rules can look at", panels.table(heads, rows, class_name="evaluators cards"), flush=True)
 
 
 PAGE = Page(

@@ -55,7 +55,7 @@ def _list(answer: Mapping[str, Any], view: View) -> Any:
         return panels.empty("Nothing of this kind was done.")
     rows = [_row(entry, view) for entry in answer["entries"]]
     hint = html.Span("click a name, a verb or an object to see only these", className="dim")
-    body = [panels.table(_HEADS, rows, class_name="audit"), older(answer, view)]
+    body = [panels.table(_HEADS, rows, class_name="audit cards"), older(answer, view)]
     return panels.panel("Newest first", body, aside=hint, flush=True)
 
 
@@ -90,11 +90,14 @@ def _deed(entry: Mapping[str, Any], view: View) -> list[Any]:
 
 
 def _object(entry: Mapping[str, Any], view: View) -> html.Span:
+    """Kind and name; the kind leads to the object's page where it has one, the name to all that was done to it."""
     kind, name = str(entry["object_kind"]), str(entry["object_id"])
     page = _PAGES.get(kind)
+    words: Any = html.Span(kind.replace("_", " "), className="dim")
+    if page and name.isdecimal():
+        words = html.A(kind, href=view.links.page(page, name), title="open it")
     target = having(having(without(view.address, "cursor"), "object_kind", kind), "object_id", filters.literally(name))
-    href = view.links.page(page, name) if page and name.isdecimal() else view.links.to(target)
-    return html.Span([html.Span(f"{kind.replace('_', ' ')} ", className="dim"), html.A(name, href=href)])
+    return html.Span([words, " ", html.A(name, href=view.links.to(target), title="all that was done to it")])
 
 
 def _difference(entry: Mapping[str, Any]) -> html.Div:
@@ -120,13 +123,11 @@ def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> h
 
 
 def _short(value: Any) -> str:
-    text = (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-        if value not in (None, {}, [])
-        else ""
-    )
+    if value in (None, {}, []):
+        return ""
+    if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
+        value = ", ".join(str(one) for one in value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

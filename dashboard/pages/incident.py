@@ -93,8 +93,8 @@ def _head(answer: dict[str, Any], row: dict[str, Any], view: View) -> html.Div:
         freshness(answer),
     ]
     report = buttons.copy("Copy report", incident_parts.report(answer), title="the facts as text, to tell the site")
-    number = html.Span(f"#{row['incident_id']} ", className="dim")
-    return heading([number, html.Span(row["title"])], below=below, aside=[report, copy_link()])
+    title = html.Span([html.Span(f"#{row['incident_id']} ", className="dim"), row["title"]])
+    return heading(title, below=below, aside=[report, copy_link()])
 
 
 def _further(row: dict[str, Any], links: Links) -> list[html.Span]:

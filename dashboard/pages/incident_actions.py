@@ -52,7 +52,10 @@ _COMMENT = Question("comment", "Note", hint="for those who come after")
 
 def bar() -> html.Div:
     """The place of the note and the buttons."""
-    return html.Div([html.Div(id="incident-choices", className="choices lines"), dcc.Store(id="incident-state")], className="actions")
+    return html.Div(
+        [html.Div(id="incident-choices", className="choices lines"), dcc.Store(id="incident-state")],
+        className="actions",
+    )
 
 
 def state_of(row: Mapping[str, Any]) -> str:
@@ -91,7 +94,8 @@ def choices(row: Mapping[str, Any]) -> Any:
     return [
         first,
         html.Div(
-            [one for one in about if one is not None] + [html.Span(className="between"), *grave], className="choices-line"
+            [one for one in about if one is not None] + [html.Span(className="between"), *grave],
+            className="choices-line",
         ),
     ]
 

@@ -19,9 +19,10 @@ from dashboard.pages import notice_actions
 from pandascope.addresses import Address
 
 _PAGE_SIZE = 100
-_HEADS = ["#", "Route", "To", "Of which incidents", "Which changes", "State", "How it goes"]
+_HEADS = ["Position", "Route", "To", "Of which incidents", "Which changes", "State", "How it goes"]
 _SENT_HEADS = ["When (UTC)", "Route", "Change", "Incident", "State", "#Tries", "What came of it"]
 _STATES = ("waiting", "sending", "sent", "failed", "lost", "suppressed")
+_USUAL = "opened, reopened, worse, resolved"
 _BAD = ("failed", "lost")
 WORKS = notice_actions.WORKS
 
@@ -61,7 +62,7 @@ def _routes(rows: Sequence[Mapping[str, Any]], may_act: bool) -> Any:
         words = "Nobody is told of anything yet: a route says which changes of which incidents go where."
         return html.Div([panels.empty(words), how])
     heads = [*_HEADS, *([""] if may_act else [])]
-    table = panels.table(heads, [_route(row, may_act) for row in rows], class_name="routes")
+    table = panels.table(heads, [_route(row, may_act) for row in rows], class_name="routes cards")
     aside = html.Span("asked in this order", className="dim")
     return panels.panel("Who is told", [table, how], aside=aside, flush=True)
 
@@ -78,7 +79,7 @@ def _route(row: Mapping[str, Any], may_act: bool) -> list[Any]:
         html.Div([html.Strong(row["name"]), html.Div(row["channel"], className="dim")], title=limits),
         html.Span(row["target"], className="mono wrap"),
         html.Div([html.Span(matcher or "all", className="wrap"), final]),
-        html.Span(", ".join(row["changes"]), className="wrap"),
+        html.Span(", ".join(row["changes"]) or _USUAL, className="wrap"),
         html.Span("on") if row["is_active"] else html.Span("off", className="dim"),
         _health(row),
     ]
@@ -123,7 +124,9 @@ def _outbox(answer: Mapping[str, Any], view: View, base: Address) -> html.Sectio
         body: Any = panels.empty("Nothing of this kind was told, and nothing waits to be.")
     else:
         body = [
-            panels.table(_SENT_HEADS, [_notice(row, view.links) for row in answer["notices"]], class_name="outbox"),
+            panels.table(
+                _SENT_HEADS, [_notice(row, view.links) for row in answer["notices"]], class_name="outbox cards"
+            ),
             older(answer, view),
         ]
     return panels.panel("What was told, newest first", body, aside=choice, flush=True)

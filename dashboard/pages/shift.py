@@ -30,7 +30,7 @@ _STATE = ("shift_id", "state", "outgoing_by", "is_edited", "draft_time", "digest
 def _layout(address: Address, links: Links) -> html.Div:
     prefix = str(address.page)
     text = [html.Div(panels.skeleton(420), id=f"{prefix}-text")]
-    beside = [html.Div(id=f"{prefix}-notes"), html.Div(id=f"{prefix}-before")]
+    beside = [html.Div(id=f"{prefix}-notes")]
     return html.Div(
         [
             html.Div(heading("Shift"), id=f"{prefix}-head"),
@@ -39,6 +39,7 @@ def _layout(address: Address, links: Links) -> html.Div:
                 [html.Div(text, className="stack"), html.Div(beside, className="stack")],
                 className="two-columns wide-left",
             ),
+            html.Div(id=f"{prefix}-before"),
         ],
         className="stack",
     )
@@ -177,7 +178,7 @@ def _before(listed: Mapping[str, Any], view: View) -> html.Section:
         ]
         for row in listed["shifts"]
     ]
-    body = [panels.table(_HEADS, rows, class_name="shifts"), older(listed, view)]
+    body = [panels.table(_HEADS, rows, class_name="shifts cards"), older(listed, view)]
     now = html.A("the running one", href=view.links.page("shifts")) if view.address.number else None
     return panels.panel("Shifts, newest first, UTC", body, aside=now, flush=True)
 

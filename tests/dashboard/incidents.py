@@ -18,6 +18,13 @@ from tests.support.system import eventually
 CULPRIT = "OSError: [Errno 28] No space left on device: '/scratch/17/out.root'"
 HARMLESS_HOSTILE = HOSTILE.replace("\x1b", "")
 
+_BEFORE = """
+INSERT INTO incidents (incident_id, fingerprint, title, state, severity, first_seen, last_seen, opened_time, resolved_time,
+    resolution, resolved_by, job_count, lost_core_s, verdict, verdict_value)
+VALUES (0, %(fingerprint)s, 'the same, three days ago', 'resolved', 'error', %(at)s, %(at)s, %(at)s, %(at)s,
+    'fixed', 'otto', 12, 36000, 'node', 'CERN wn042')
+"""
+
 
 @dataclass
 class Night:
@@ -51,7 +58,9 @@ def make_night(story: Story) -> Night:
     olga = system.client("olga", "operator")
     builders.make_queue(database, "CERN")
     for number in range(6):
-        end_jobs(database, 20, status="finished", site="CERN" if number < 2 else "BNL", host=f"wn{number}", code=0, diag="")
+        end_jobs(
+            database, 20, status="finished", site="CERN" if number < 2 else "BNL", host=f"wn{number}", code=0, diag=""
+        )
     failed = end_jobs(
         database, 24, code=1099, diag=f"Failed to stage-in: {CULPRIT}", host="wn042.cern.ch", walltime_s=5400, cores=8,
         logs={"payload.stderr": log_text(CULPRIT), "pilot.log": "pilot starts\n"},
@@ -73,23 +82,14 @@ def make_night(story: Story) -> Night:
         make_incident(database, title="transfers wait", computing_site="RAL", kind="data", severity="warning"),
         make_incident(database, title="queue is silent", computing_site="QMUL", kind="absence", severity="warning"),
     ]  # fmt: skip
-    database.execute(
-        "UPDATE incidents SET previous_id = NULL WHERE incident_id = %(i)s", {"i": bad_node}
+    database.execute(_BEFORE, {**fingerprint, "at": before})
+    silence = post(
+        olga, f"incident/{others[3]}/silence", until_kind="time", until="4h", reason="rack is moved until noon"
     )
-    database.execute(
-        """
-        INSERT INTO incidents (incident_id, fingerprint, title, state, severity, first_seen, last_seen, opened_time, resolved_time,
-            resolution, resolved_by, job_count, lost_core_s, verdict, verdict_value)
-        VALUES (0, %(fingerprint)s, 'the same, three days ago', 'resolved', 'error', %(at)s, %(at)s, %(at)s, %(at)s, 'fixed', 'otto',
-            12, 36000, 'node', 'CERN wn042')
-        """,
-        {**fingerprint, "at": before},
-    )
-    silence = post(olga, f"incident/{others[3]}/silence", until_kind="time", until="4h", reason="rack is moved until noon")
     post(olga, "silences", until_kind="time", until="2h", matcher={"computing_site": "T3_*"}, reason=HARMLESS_HOSTILE)
     database.execute("UPDATE incidents SET job_count = 340 WHERE incident_id = %(i)s", {"i": others[3]})
-    target = {"name": "storage on call", "channel": "webhook", "target": "http://127.0.0.1:9/hook", "matcher": {"severity": "critical"}}
-    route = post(olga, "notice-routes", **target)["route"]["route_id"]
+    told = {"name": "storage on call", "channel": "webhook", "target": "http://127.0.0.1:9/hook"}
+    route = post(olga, "notice-routes", matcher={"severity": "critical"}, **told)["route"]["route_id"]
     shift = post(olga, "shift/start", people=["olga"])["shift"]["shift_id"]
     post(olga, "shift/note", text=HARMLESS_HOSTILE)
     post(olga, "shift/note", text="called the site about wn042", incident_id=bad_node)
