@@ -13,11 +13,12 @@ from logger.rules.ready_queues import READY_QUEUES
 _MANY = 3
 """So many queues silent together, and none heard, are one trouble: nobody reaches the server."""
 
-# of those that were not heard of for a while the jobs made first (ix_jobs_live_oldest); queue_contacts and queues by primary
-# key
+# of those that were not heard of for a while the jobs made first (ix_jobs_live_oldest) and the heartbeats of those that
+# run (ix_jobs_live_status), a thousand at most; queue_contacts and queues by primary key
 _SILENT = f"""
 WITH {READY_QUEUES}
-SELECT p.name, c.last_request_time, w.oldest, w.job_count, greatest(w.oldest, c.last_request_time) AS silent_since
+SELECT p.name, c.last_request_time, w.oldest, w.job_count,
+       greatest(w.oldest, c.last_request_time, h.last_heartbeat) AS silent_since
 FROM places p
 LEFT JOIN queue_contacts c ON c.queue_name = p.name
 LEFT JOIN queues q ON q.queue_name = p.name
@@ -26,6 +27,11 @@ CROSS JOIN LATERAL (
         SELECT state_change_time FROM jobs_live WHERE job_status = 'activated' AND computing_site = p.name
         ORDER BY panda_id LIMIT 1000) first
 ) w
+CROSS JOIN LATERAL (
+    SELECT max(modification_time) AS last_heartbeat FROM (
+        SELECT modification_time FROM jobs_live
+        WHERE job_status IN ('running', 'starting', 'stagein', 'stageout') AND computing_site = p.name LIMIT 1000) r
+) h
 WHERE p.name IS NOT NULL AND coalesce(q.status, '') NOT IN ('offline', 'paused')
   AND coalesce(c.last_request_time < %(before)s, true) AND w.oldest < %(before)s
 """
@@ -34,8 +40,9 @@ _LAST_OF_ALL = "SELECT max(last_request_time) AS time FROM queue_contacts"
 
 
 class SilentQueue(MeasureRule[SilentQueueParameters]):
-    """Counts from the later of the last request and the moment when the oldest waiting job became ready, so that a
-    queue whose pilots come on demand is not blamed for the first seconds of its work.
+    """Counts from the latest of the last request, the last heartbeat of a job there, and the moment when the oldest
+    waiting job became ready: a queue whose pilots come on demand is not blamed for the first seconds of its work, nor one
+    whose slots are full of long jobs, whose pilots have no reason to ask.
 
     Nobody can ask a server that is down: it must have run for as long as the limit before it complains. When many queues
     are silent and no pilot of any is heard, that is one trouble.

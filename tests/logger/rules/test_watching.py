@@ -20,6 +20,7 @@ from logger.rules.parameters import SilentQueueParameters
 from logger.silences import Until, UntilKind, silence
 from logger.store import IncidentStore
 from logger.watching import Watcher
+from tests.logger.builders import record
 from tests.logger.rules.watched import NOW, Watched
 
 
@@ -70,12 +71,43 @@ def test_a_queue_that_no_pilot_ever_asked_is_told(watched: Watched) -> None:
     assert watched.incidents()[0]["culprit_line"] == "no pilot has ever asked for work here"
 
 
+@pytest.mark.parametrize(("heartbeat_minutes", "told"), [(2, 0), (11, 1)])
+def test_a_queue_full_of_long_jobs_is_not_silent_while_they_are_heard(
+    watched: Watched, heartbeat_minutes: int, told: int
+) -> None:
+    watched.contact(30)
+    watched.job(30)
+    watched.job(30, "running")
+    watched.database.execute(
+        "UPDATE jobs_live SET modification_time = %(time)s WHERE job_status = 'running'",
+        {"time": watched.ago(heartbeat_minutes)},
+    )
+    assert watched.look() == told
+
+
 @pytest.mark.parametrize("status", ["offline", "paused"])
 def test_a_queue_that_a_person_took_out_may_be_silent(watched: Watched, status: str) -> None:
     watched.queue(status=status)
     watched.job(30)
     watched.job(3 * 60)
     assert watched.look() == 0
+
+
+def test_a_queue_whose_pilots_are_refused_has_its_incident_already(watched: Watched) -> None:
+    for site in ("CERN", "BNL", "FNAL"):
+        watched.job(30, site=site)
+    watched.contact(0, "BNL")
+    refused = [
+        record("refused", fingerprint=f"pilots refused:{site}", kind="service", time=watched.now.isoformat())
+        for site in ("CERN", "FNAL")
+    ]
+    IncidentStore(watched.database, watched.clock).ingest_records(refused)
+    assert watched.look() == 0
+    watched.after(minutes=20)
+    assert watched.look() == 1, "of the queue that nobody refuses"
+    watched.database.execute("UPDATE incidents SET state = 'resolved' WHERE fingerprint = 'v1:pilots refused:CERN'")
+    assert watched.look() == 1
+    assert [one["computing_site"] for one in watched.incidents() if one["kind"] == "absence"] == ["BNL", "CERN"]
 
 
 def test_a_queue_without_work_may_be_silent(watched: Watched) -> None:
