@@ -356,6 +356,19 @@ def test_more_than_the_hour_allows_waits_and_comes_together(stage):
     assert late["is_late"] and len(late["changes"]) == 4 and "4 incidents changed since" in late["subject"]
 
 
+def test_what_waits_for_a_full_hour_is_judged_when_it_may_go(stage):
+    route_id = stage.make(max_per_hour=1)
+    opened(stage.database, stage.clock)
+    pass_time(stage)
+    quiet, loud = opened(stage.database, stage.clock), opened(stage.database, stage.clock)
+    step(stage.database, quiet, IncidentState.SILENCED, stage.clock, "ann")
+    pass_time(stage)
+    assert [one[2] for one in states(stage.database, route_id)] == ["sent", "waiting", "waiting"]
+    pass_time(stage, 3600)
+    assert [one[2] for one in states(stage.database, route_id)] == ["sent", "suppressed", "sent"]
+    assert stage.hook.changes()[-1] == (loud, "opened")
+
+
 def test_a_removed_or_switched_off_route_is_told_nothing_more(stage):
     off, gone = stage.make("off"), stage.make("gone")
     opened(stage.database, stage.clock)
