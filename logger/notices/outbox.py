@@ -321,7 +321,8 @@ def tell_freed(database: Database, now: datetime) -> int:
 
 
 def forget(database: Database, oldest: datetime) -> int:
-    """Delete some of the notices that were settled before `oldest`, and settle those that still wait since then."""
+    """Delete some of the notices that were settled before `oldest`, and settle those that still wait since then; returns how
+    many went: 0 when nothing is left."""
     database.execute(_FORGET_MESSAGES, {"oldest": oldest})
     forgotten = database.execute(_FORGET, {"oldest": oldest})
     database.execute(_GIVE_UP_OLD, {"oldest": oldest})

@@ -41,6 +41,7 @@ class NoticeSender(Agent):
         self._follower = ChangeFollower(database)
         self._channels = channels_of(settings)
         self._cycles = 0
+        self._has_old = False
         self.period_s = period_s
 
     def cycle(self) -> int:
@@ -51,8 +52,8 @@ class NoticeSender(Agent):
             _report("lost", route, "whoever sent it was stopped: it may have arrived")
         if self._cycles % _CYCLES_PER_LOOK_BACK == 0:
             outbox.tell_freed(self._database, now)
-        if self._cycles % _CYCLES_PER_CLEANING == 0:
-            outbox.forget(self._database, now - KEPT_FOR)
+        if self._has_old or self._cycles % _CYCLES_PER_CLEANING == 0:
+            self._has_old = outbox.forget(self._database, now - KEPT_FOR) > 0
         self._cycles += 1
         return self._send_due(now) + int(has_more)
 

@@ -412,6 +412,19 @@ def test_old_notices_are_forgotten_and_what_waits_is_given_up_before(stage):
     assert [(one[0], one[2]) for one in states(stage.database, route_id)] == [(waiting, "failed")]
 
 
+def test_after_very_many_notices_the_old_ones_go_in_one_go(stage, tmp_path):
+    route_id = stage.make()
+    stage.database.execute(
+        "INSERT INTO incident_notices (route_id, incident_id, change_seq, change, state, created_time)"
+        " SELECT %(route)s, 1, -g, 'opened', 'sent', %(then)s FROM generate_series(1, 10010) g",
+        {"route": route_id, "then": stage.clock() - timedelta(days=91)},
+    )
+    agent = sender(stage.database, stage.clock, tmp_path)
+    for _ in range(4):
+        agent.cycle()
+    assert states(stage.database, route_id) == []
+
+
 def test_assignments_are_told_to_those_who_ask(stage):
     stage.make(changes=["assigned"], matcher={"assigned_to": "bob"})
     incident_id = opened(stage.database, stage.clock)
