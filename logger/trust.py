@@ -20,7 +20,8 @@ from logger.records import Record
 
 OUR_COMPONENTS = frozenset(
     {
-        *("api", "agents", "database", "supervisor", "pilot", "site", "logger", "notices", "core", "panda", "dispatch"),
+        *("api", "agents", "database", "postgres", "server", "supervisor", "pilot", "site"),
+        *("logger", "notices", "deeds", "core", "panda", "dispatch"),
         *("activator", "adder", "emitter", "factory_news", "feeder", "generator", "massage", "partitions"),
         *("queue_tester", "rebroker", "releaser", "rule_counter", "scouts", "setupper", "share_keeper"),
         *("task_watchdog", "watchdog", "brokerage", "incident_builder", "incident_opener", "incident_judge"),
@@ -96,9 +97,15 @@ def _judged(record: Record, user: str, jobs: dict[int, str], tasks: dict[int, st
 
 
 def is_ours(component: str) -> bool:
-    """Whether a component is one of the system's own, however it is written: `Adder`, `core.agents.adder`, `pilot.x`."""
-    plain = plain_component(component)
+    """Whether a component is one of the system's own, however it is written: `Adder`, `core.agents.adder`, `api-1`."""
+    plain = without_number(plain_component(component))
     return plain in OUR_COMPONENTS or plain.split(".", 1)[0] in OUR_COMPONENTS
+
+
+def without_number(component: str) -> str:
+    """The component without the number of its process: `api-2` is `api`."""
+    name, _, number = component.rpartition("-")
+    return name if name and number.isdecimal() else component
 
 
 def is_our_key(key: str) -> bool:

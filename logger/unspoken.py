@@ -9,9 +9,15 @@ from datetime import timedelta
 
 from core.database import Database, Row
 from logger.steps import owner_hint
+from logger.trust import without_number
 from logger.verdict import CENTRAL_TASKS_OR_USERS, Counts, Verdict, VerdictSettings, judge, stated
 
-OUR_COMPONENTS = frozenset({"database", "api", "agents", "incidents", "notices", "panda.logger", "server", "monitor"})
+OUR_COMPONENTS = frozenset(
+    {
+        *("database", "postgres", "api", "agents", "supervisor"),
+        *("incidents", "notices", "panda.logger", "server", "monitor"),
+    }
+)
 """Beside the names of agents: whose troubles are everybody's."""
 
 _CENTRAL_KEYS = ("v1:flood:", "v1:records lost:", "v1:database does not answer", "v1:rule fails:")
@@ -50,7 +56,7 @@ def verdict_without_jobs(database: Database, incident: Row, settings: VerdictSet
 
 def is_ours(database: Database, component: str) -> bool:
     """Whether a component is a part of the system itself."""
-    name = component.lower()
+    name = without_number(component.lower())
     if name in OUR_COMPONENTS or name.startswith(("core.", "api.", "logger.", "panda.")):
         return True
     return bool(name) and bool(database.fetch(_IS_AGENT, {"name": name}))

@@ -72,7 +72,18 @@ def test_a_user_speaks_in_his_own_name_only(shared_database: Database, ingest: R
 
 
 @pytest.mark.parametrize(
-    "component", ["database", "Adder", "core.agents.adder", " API ", "pilot.stagein", "panda.x.api"]
+    "component",
+    [
+        "database",
+        "Adder",
+        "core.agents.adder",
+        " API ",
+        "pilot.stagein",
+        "panda.x.api",
+        "api-1",
+        "postgres",
+        "supervisor",
+    ],
 )
 def test_no_user_opens_an_incident_of_a_part_of_the_system(
     shared_database: Database, ingest: RecordIngest, component: str
@@ -81,7 +92,7 @@ def test_no_user_opens_an_incident_of_a_part_of_the_system(
 
 
 def test_other_components_are_free(shared_database: Database, ingest: RecordIngest) -> None:
-    for component in ("backup", "nginx", "apiary", "my.pilot"):
+    for component in ("backup", "nginx", "apiary", "my.pilot", "mover-1", "-1"):
         assert sent(ingest, shared_database, ANN, component=component)["component"] == component
 
 

@@ -295,6 +295,8 @@ def fold_events(database: Database, *events: Event) -> None:
         (an_event("v1:pilots refused:F", component="dispatcher", computing_site="F"), "site", "F"),
         (an_event("v2:mover::abc", component="mover"), "unclear", ""),
         (an_event("v2:adder::abc", component="core.agents.adder"), "central", ""),
+        (an_event("v2:api-1::abc", component="api-1"), "central", ""),
+        (an_event("v2:postgres::abc", component="postgres"), "central", ""),
     ],
 )
 def test_what_has_no_jobs_is_judged_by_what_it_is_about(
