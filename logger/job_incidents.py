@@ -1,4 +1,4 @@
-"""The loop over incidents of failed jobs: bursts open, quiet candidates lapse, and what is over ends.
+"""The loop over incidents of failed jobs and of records: bursts open, quiet candidates lapse, and what is over ends.
 
 Opening by lost work happens where jobs are folded (logger/opening.py); here is what needs a look at all that ended.
 """
@@ -17,6 +17,7 @@ from core.states import IncidentState
 from logger import life
 from logger.judging import counts_between
 from logger.opening import JobRuleInForce, Opened, is_burst, open_candidates, rules_of
+from logger.rules.refused_pilots import REFUSED_PILOTS, refused_queue
 
 log = logging.getLogger("panda.incidents")
 
@@ -25,6 +26,8 @@ _SHORTEST_QUIET_S = 60.0
 """No rule lets a candidate lapse sooner (JobRuleParameters.quiet_s)."""
 _BURST_WITHIN = timedelta(hours=1)
 """A candidate may live for days on failures here and there; a burst is what came of it lately."""
+_UNREFUSED = timedelta(minutes=10)
+"""Refusals of pilots within so long are one trouble (api/panda/refused_pilots.py), also when some pilots are served."""
 _ENDS_EVERY = timedelta(seconds=30)
 _MOST_COUNTED = 1000
 
@@ -46,13 +49,15 @@ ORDER BY last_seen LIMIT {_MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
 # ix_incidents_shown: what is open, some tens of rows; what is silenced and held by nobody is silenced until it is fixed
 _PERHAPS_OVER = f"""
 SELECT incident_id FROM incidents
-WHERE opened_time IS NOT NULL AND state IN ('open', 'reopened', 'acknowledged', 'silenced') AND last_seen < %(before)s
-  AND held_by = '' AND kind <> 'manual' AND (job_count > 0 OR last_seen < %(forgotten)s)
+WHERE opened_time IS NOT NULL AND state IN ('open', 'reopened', 'acknowledged', 'silenced')
+  AND held_by = '' AND kind <> 'manual'
+  AND last_seen < CASE WHEN job_count > 0 THEN %(before)s WHEN starts_with(fingerprint, %(refused)s) THEN %(unrefused)s
+                       ELSE %(forgotten)s END
   AND (rule_name = '' OR NOT starts_with(fingerprint, 'v1:' || rule_name || ':'))
 ORDER BY last_seen LIMIT {_MOST_AT_ONCE}
 """
 _INCIDENT = """
-SELECT incident_id, job_count, last_seen, verdict, verdict_value, held_by, rule_name FROM incidents
+SELECT incident_id, fingerprint, job_count, last_seen, verdict, verdict_value, held_by, rule_name FROM incidents
 WHERE incident_id = %(incident_id)s
 """
 # incident_breakdown by its primary key
@@ -66,6 +71,8 @@ SELECT count(*) AS count FROM (
     SELECT 1 FROM jobs_archive WHERE job_status = 'finished' AND state_change_time > %(since)s AND {scope} LIMIT {limit}
 ) some_of_them
 """
+# primary key
+_SERVED = "SELECT last_request_time AS time FROM queue_contacts WHERE queue_name = %(queue)s AND last_request_time > %(since)s"
 _NODE = "regexp_replace(modification_host, '^.*@', '')"
 _SCOPES = {
     "site": ("computing_site = %(value)s", "at {}"),
@@ -148,12 +155,14 @@ class JobIncidents:
         return lapsed
 
     def end_what_is_over(self) -> int:
-        """Resolve incidents of failed jobs without an event for an hour where work succeeds again, and what was quiet
-        for a day."""
+        """Resolve incidents of failed jobs without an event for an hour where work succeeds again, of refused pilots whose
+        queue is served again, and what was quiet for a day."""
         now = self._clock()
         limits = {
             "before": now - timedelta(seconds=self._settings.quiet_s),
             "forgotten": now - timedelta(seconds=self._settings.forgotten_s),
+            "unrefused": now - _UNREFUSED,
+            "refused": REFUSED_PILOTS,
         }
         return sum(self._ended(row["incident_id"], now) for row in self._database.fetch(_PERHAPS_OVER, limits))
 
@@ -176,16 +185,19 @@ _OURS = {"component": "incident_opener", "kind": "service"}
 
 
 def why_over(transaction: Transaction, incident_id: int, now: datetime, settings: IncidentSettings) -> str:
-    """Why an incident of failed jobs is over, in words; empty while it is not.
+    """Why an incident of failed jobs or of records is over, in words; empty while it is not.
 
-    Over is what had no event for an hour while jobs finished where it was (its verdict says where), or none for a day.
+    Over is what had no event for a day; of failed jobs for an hour while jobs finished where it was (its verdict says where);
+    of refused pilots for ten minutes when one was served after the last refusal.
     """
     row = transaction.fetch(_INCIDENT, {"incident_id": incident_id})[0]
     quiet_s = (now - row["last_seen"]).total_seconds()
     since = f"{row['last_seen']:%H:%M}" if quiet_s < 86_400 else f"{row['last_seen']:%Y-%m-%d %H:%M}"
     if quiet_s >= settings.forgotten_s:
         return f"nothing since {since}"
-    if quiet_s < settings.quiet_s or not row["job_count"]:
+    if not row["job_count"]:
+        return _why_served(transaction, row, quiet_s)
+    if quiet_s < settings.quiet_s:
         return ""
     scope, where = _SCOPES.get(row["verdict"], _AT_ITS_QUEUES)
     finished = transaction.fetch(_FINISHED.format(scope=scope, limit=_MOST_COUNTED), _values(transaction, row))[0][
@@ -195,6 +207,15 @@ def why_over(transaction: Transaction, incident_id: int, now: datetime, settings
         return ""
     many = f"{finished} jobs" if finished < _MOST_COUNTED else f"{_MOST_COUNTED} jobs or more"
     return f"no failure since {since}, {many} finished {where.format(row['verdict_value'])}"
+
+
+def _why_served(transaction: Transaction, row: Row, quiet_s: float) -> str:
+    """Why pilots are refused no more; empty for what is no refusal of pilots."""
+    queue = refused_queue(row["fingerprint"])
+    if not queue or quiet_s < _UNREFUSED.total_seconds():
+        return ""
+    served = transaction.fetch_one(_SERVED, {"queue": queue, "since": row["last_seen"]})
+    return f"a pilot of {queue} was served at {served['time']:%H:%M}, none was refused since" if served else ""
 
 
 def _values(transaction: Transaction, row: Row) -> dict[str, Any]:

@@ -9,16 +9,19 @@ from logger.events import Kind
 from logger.rules.base import Facts, Look, Measurement, MeasureRule
 from logger.rules.parameters import SilentQueueParameters
 from logger.rules.ready_queues import READY_QUEUES
+from logger.rules.refused_pilots import REFUSED_PILOTS
 
 _MANY = 3
 """So many queues silent together, and none heard, are one trouble: nobody reaches the server."""
 
 # of those that were not heard of for a while the jobs made first (ix_jobs_live_oldest) and the heartbeats of those that
-# run (ix_jobs_live_status), a thousand at most; queue_contacts and queues by primary key
+# run (ix_jobs_live_status), a thousand at most; queue_contacts and queues by primary key, incidents by uq_incidents_unresolved
 _SILENT = f"""
 WITH {READY_QUEUES}
 SELECT p.name, c.last_request_time, w.oldest, w.job_count,
-       greatest(w.oldest, c.last_request_time, h.last_heartbeat) AS silent_since
+       greatest(w.oldest, c.last_request_time, h.last_heartbeat) AS silent_since,
+       EXISTS (SELECT 1 FROM incidents i WHERE i.fingerprint = %(refused)s || p.name
+               AND i.state NOT IN ('resolved', 'candidate')) AS is_refused
 FROM places p
 LEFT JOIN queue_contacts c ON c.queue_name = p.name
 LEFT JOIN queues q ON q.queue_name = p.name
@@ -42,7 +45,8 @@ _LAST_OF_ALL = "SELECT max(last_request_time) AS time FROM queue_contacts"
 class SilentQueue(MeasureRule[SilentQueueParameters]):
     """Counts from the latest of the last request, the last heartbeat of a job there, and the moment when the oldest
     waiting job became ready: a queue whose pilots come on demand is not blamed for the first seconds of its work, nor one
-    whose slots are full of long jobs, whose pilots have no reason to ask.
+    whose slots are full of long jobs, whose pilots have no reason to ask. A queue whose pilots come and are refused has
+    that incident already.
 
     Nobody can ask a server that is down: it must have run for as long as the limit before it complains. When many queues
     are silent and no pilot of any is heard, that is one trouble.
@@ -56,10 +60,12 @@ class SilentQueue(MeasureRule[SilentQueueParameters]):
 
     def measure(self, look: Look, parameters: SilentQueueParameters) -> list[Measurement]:
         """Queues that have been silent for half of the limit or more, in seconds."""
-        rows = look.transaction.fetch(_SILENT, {"before": look.now - timedelta(seconds=parameters.limit_s / 2)})
+        before = look.now - timedelta(seconds=parameters.limit_s / 2)
+        rows = look.transaction.fetch(_SILENT, {"before": before, "refused": REFUSED_PILOTS})
         may_open = look.up_s >= parameters.limit_s
         found = [_of_queue(row, look.now, parameters.limit_s, may_open) for row in rows]
-        silent = [one for one in found if one.value >= parameters.limit_s]
+        unheard = {row["name"] for row in rows if not row["is_refused"]}
+        silent = [one for one in found if one.value >= parameters.limit_s and one.subject in unheard]
         if len(silent) < _MANY:
             return found
         heard = (look.transaction.fetch_one(_LAST_OF_ALL) or {"time": None})["time"]
@@ -98,7 +104,7 @@ def _of_queue(row: Row, now: datetime, limit_s: float, may_open: bool) -> Measur
         note=_last_contact(row["last_request_time"]),
         since=since,
         facts=Facts(computing_site=name, component="pilot"),
-        may_open=may_open,
+        may_open=may_open and not row["is_refused"],
     )
 
 

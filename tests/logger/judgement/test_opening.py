@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -220,6 +221,27 @@ def test_what_was_quiet_for_an_hour_is_over_once_work_succeeds_there(database: D
     assert incident["resolution"].startswith("no failure since ")
     assert incident["resolution"].endswith(", 31 jobs finished at CERN")
     assert changes(database)[-1] == ("resolved", "resolved")
+
+
+def test_refused_pilots_are_over_when_one_was_served_and_none_refused_for_a_while(
+    database: Database, clock: HeldClock
+) -> None:
+    refused = record("pilots are refused", fingerprint="pilots refused:CERN", kind="service", level="WARNING")
+    IncidentStore(database).ingest_records({"records": [refused, record("something else")]}, "panda")
+    loop = JobIncidents(database, clock)
+    served = "INSERT INTO queue_contacts (queue_name, last_request_time) VALUES (%(queue)s, %(time)s)"
+    database.execute(served, {"queue": "BNL", "time": clock()})
+    database.execute(served, {"queue": "CERN", "time": clock() - timedelta(minutes=1)})
+    clock.move(minutes=30)
+    assert loop.end_what_is_over() == 0, "none has been served since"
+    database.execute("UPDATE queue_contacts SET last_request_time = %(now)s", {"now": clock()})
+    database.execute("UPDATE incidents SET last_seen = %(time)s", {"time": clock() - timedelta(minutes=9)})
+    assert loop.end_what_is_over() == 0, "some may still be refused"
+    clock.move(minutes=2)
+    assert loop.end_what_is_over() == 1
+    ended = {row["fingerprint"]: row["resolution"] for row in incidents(database) if row["state"] == "resolved"}
+    assert list(ended) == ["v1:pilots refused:CERN"]
+    assert ended["v1:pilots refused:CERN"].startswith("a pilot of CERN was served at ")
 
 
 def test_where_nothing_succeeds_it_goes_on_until_it_is_forgotten(database: Database, clock: HeldClock) -> None:

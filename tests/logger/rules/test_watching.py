@@ -101,7 +101,7 @@ def test_a_queue_whose_pilots_are_refused_has_its_incident_already(watched: Watc
         record("refused", fingerprint=f"pilots refused:{site}", kind="service", time=watched.now.isoformat())
         for site in ("CERN", "FNAL")
     ]
-    IncidentStore(watched.database, watched.clock).ingest_records(refused)
+    IncidentStore(watched.database, watched.clock).ingest_records({"records": refused}, "panda")
     assert watched.look() == 0
     watched.after(minutes=20)
     assert watched.look() == 1, "of the queue that nobody refuses"
