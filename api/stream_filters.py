@@ -4,20 +4,27 @@ by all readers of a process. Knows no HTTP."""
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import parse_qsl
 
+import anyio
+
 from core.database import Database
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.monitor.question import Question, read_question
 from logger.reading import INCIDENT_GRAMMAR
 from logger.reading.membership import incidents_among, incidents_found
 
 MOST_REMEMBERED = 1000
 """Incidents that a reader may have on its page; that one of them leaves the filter is a change too."""
+MOST_FILTERS = 100
+"""Different ones of one process: each is a question for every signal."""
 _MOST_ANSWERS = 200
+_AT_ONCE = 2
+"""Threads that ask for all readers: the others of the process are for requests."""
 _LONGEST = 1000
 _ID = "incident:"
 
@@ -29,6 +36,27 @@ class IncidentFilters:
         self._database = database
         self._answers: OrderedDict[tuple[str, int], frozenset[int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._watched: Counter[str] = Counter()
+        self.limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    def check_room(self, text: str) -> None:
+        """Raise Unavailable while as many other filters are watched as this process holds."""
+        if text not in self._watched and len(self._watched) >= MOST_FILTERS:
+            raise Unavailable(
+                f"{MOST_FILTERS} different filters are watched already",
+                remedy="watch without one, or one that others watch",
+            )
+
+    @contextmanager
+    def watched(self, text: str) -> Iterator[None]:
+        """Count a reader of this filter while the block runs, on the event loop."""
+        self._watched[text] += 1
+        try:
+            yield
+        finally:
+            self._watched[text] -= 1
+            if not self._watched[text]:
+                del self._watched[text]
 
     def among(self, text: str, question: Question, seq: int, ids: frozenset[int]) -> frozenset[int]:
         """Those of the incidents of signal `seq` that the filter finds. Blocks; raises Unavailable."""
@@ -52,7 +80,7 @@ class IncidentFilter:
         """`text`: as the query of the page Incidents. Raises InvalidInput."""
         if len(text) > _LONGEST:
             raise InvalidInput(f"holds {len(text)} signs", field="filter", remedy=f"at most {_LONGEST}")
-        self._text = text
+        self.text = text
         self._question = read_question(
             [*parse_qsl(text, keep_blank_values=True), ("strict", "1")], INCIDENT_GRAMMAR, now
         )
@@ -68,7 +96,7 @@ class IncidentFilter:
         ids = frozenset(int(topic.removeprefix(_ID)) for topic in topics if topic.startswith(_ID))
         if not ids:
             return topics
-        found = self._filters.among(self._text, self._question, seq, ids)
+        found = self._filters.among(self.text, self._question, seq, ids)
         gone = {one for one in ids - found if one in self._shown}
         for one in gone:
             del self._shown[one]

@@ -7,10 +7,13 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
+import anyio
+import anyio.to_thread
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -98,7 +101,9 @@ class _Reader:
         found = signal.topics
         if self.incidents is not None:
             try:
-                found = await run_in_threadpool(self.incidents.kept, found, signal.seq)
+                found = await anyio.to_thread.run_sync(
+                    self.incidents.kept, found, signal.seq, limiter=self.hub.filters.limiter
+                )
             except PandaError as error:  # better once too often than not at all
                 log.info("a filter of the live stream is passed over: %s", error)
         return _shortened(found & self.topics if self.topics else found, self.topics)
@@ -113,6 +118,8 @@ async def stream(context: Context, request: Request, query: StreamQuery) -> Stre
     chosen = IncidentFilter(query.filter, clock(), hub.filters) if query.filter else None
     hub.counted.check_room(counts)
     hub.check_room()
+    if chosen is not None:
+        hub.filters.check_room(chosen.text)
     await run_in_threadpool(hub.start)
     if chosen is not None:
         await run_in_threadpool(chosen.begin)
@@ -122,7 +129,8 @@ async def stream(context: Context, request: Request, query: StreamQuery) -> Stre
 
 async def _events(reader: _Reader) -> AsyncIterator[bytes]:
     hub, clock = reader.hub, reader.clock
-    with hub.counted.watched(reader.counts), hub.subscribed(reader.needed) as subscription:
+    filtered = hub.filters.watched(reader.incidents.text) if reader.incidents is not None else nullcontext()
+    with filtered, hub.counted.watched(reader.counts), hub.subscribed(reader.needed) as subscription:
         # a reader that resumes has not heard yet what it missed, so its number stays where it was
         yield b"retry: 2000\n\n" + _heartbeat(subscription.seq if reader.since is None else reader.since, clock)
         last_heartbeat = time.monotonic()

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import uvicorn
 
-from api import live
+from api import live, stream_filters
 from api.app import create_app
 from api.counted_questions import CountedQuestions, counted_topic
 from api.live import QUEUE_SIZE, Closed, Resync, Subscription
@@ -195,6 +195,22 @@ def incident(database, emitter, incident_id, severity):
         {"id": incident_id, "how": severity},
     )
     emitter.cycle()
+
+
+def test_the_different_filters_of_a_process_are_bounded_and_those_of_gone_readers_are_not_counted(address, monkeypatch):
+    monkeypatch.setattr(stream_filters, "MOST_FILTERS", 2)
+    path = f"{address}/api/monitor/stream?topics=incidents&filter="
+    with httpx.stream("GET", f"{path}code%3D1") as one, httpx.stream("GET", f"{path}code%3D2"):
+        assert next(one.iter_bytes()).startswith(b"retry")
+        with httpx.stream("GET", f"{path}code%3D1") as same, httpx.stream("GET", f"{path}code%3D3") as other:
+            assert (same.status_code, other.status_code) == (200, 503)
+            assert "filters" in other.read().decode()
+
+    def is_free() -> bool:
+        with httpx.stream("GET", f"{path}code%3D3") as again:
+            return again.status_code == 200
+
+    eventually(is_free, what="a filter whose readers went makes room")
 
 
 def test_a_filter_lets_through_the_incidents_it_finds_and_those_that_leave_it(address, database, emitter):
