@@ -100,7 +100,7 @@ def _register_opening(app: Dash, monitor: Monitor) -> None:
             return [*[no_update] * 7, panels.problem(error), no_update]
         head = html.P(work.sentence, className="dim") if work.sentence else None
         drawn = [_drawn(question, request) for question in questions]
-        title = work.title.format(to=to.replace(",", ", "))
+        title = work.title.format(to=to.partition(":")[0].replace(",", ", "))  # what follows is the version seen
         size = "xl" if work.is_wide else "lg"
         of = {"do": work.name, "to": to, "at": time.time()}
         return [True, title, size, head, drawn, panels.skeleton(90) if _shows(work) else None, of, None, no_update]

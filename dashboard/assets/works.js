@@ -15,6 +15,7 @@
   function shown() { return [...document.querySelectorAll("[data-mark]")].filter((box) => box.dataset.mark !== "*"); }
 
   function draw() {
+    reveal();
     if (location.pathname !== place) { marked.clear(); place = location.pathname; }
     const boxes = shown();
     if (boxes.length) for (const number of [...marked]) if (!boxes.some((box) => box.dataset.mark === number)) marked.delete(number);
@@ -29,6 +30,15 @@
     if (count && count.dataset.words !== words) count.dataset.words = words;
   }
   function set(element, name, value) { if (element.getAttribute(name) !== value) element.setAttribute(name, value); }
+
+  // what was asked for below a long form comes into sight
+  let is_tried = false;
+  function reveal() {
+    const answer = is_tried && document.querySelector("#dialogue-preview:not([data-dash-is-loading]) > *");
+    if (!answer) return;
+    is_tried = false;
+    answer.scrollIntoView({ block: "start" });
+  }
 
   function mark(box) {
     const number = box.dataset.mark;
@@ -48,6 +58,7 @@
 
   document.addEventListener("click", (event) => {
     const target = event.target;
+    if (target.closest?.("#dialogue-try, #dialogue-go")) is_tried = true;
     const box = target.closest?.("[data-mark]");
     if (box) { event.preventDefault(); mark(box); return; }
     const copier = target.closest?.("[data-copy-text]");

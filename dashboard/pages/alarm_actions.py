@@ -31,8 +31,10 @@ def _parameter(one: Mapping[str, Any], value: Any) -> Question:
     name, label = f"p:{one['name']}", str(one["name"]).replace("_", " ")
     if label.endswith(" s"):
         label = label[:-2] + " (seconds)"
-    bounds = ", ".join(f"{words} {one[key]:g}" for key, words in _BOUNDS if one.get(key) is not None)
-    hint = " ".join(part for part in (str(one.get("meaning") or ""), f"({bounds})" if bounds else "") if part)
+    bounds = ", ".join(f"{words} {_words(float(one[key]))}" for key, words in _BOUNDS if one.get(key) is not None)
+    hint = " ".join(
+        part for part in (str(one.get("meaning") or "").replace("`", ""), f"({bounds})" if bounds else "") if part
+    )
     if one["type"] == "boolean":
         return Question(name, label, "choice", "true" if value else "false", _YES_NO, hint)
     if one.get("one_of"):
@@ -42,7 +44,7 @@ def _parameter(one: Mapping[str, Any], value: Any) -> Question:
 
 def _words(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        return f"{int(value)}"
     if isinstance(value, list):
         return ", ".join(str(each) for each in value)
     return "" if value is None else str(value)

@@ -84,11 +84,7 @@ def _rule(rule: Mapping[str, Any], evaluator: Mapping[str, Any], view: View, may
 
 
 def _parameters(rule: Mapping[str, Any]) -> html.Div:
-    given = [
-        _parameter(name, value)
-        for name, value in (rule["parameters"] or {}).items()
-        if value not in ("", [])
-    ]
+    given = [_parameter(name, value) for name, value in (rule["parameters"] or {}).items() if value not in ("", [])]
     rest = len(given) - _MOST_PARAMETERS
     lines = [html.Div(words) for words in given[:_MOST_PARAMETERS]]
     more = [html.Div(f"and {rest} more")] if rest > 0 else []

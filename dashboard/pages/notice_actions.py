@@ -67,8 +67,8 @@ def _route(values: Values, *, is_new: bool) -> dict[str, Any]:
         "changes": _names(values["changes"]),
         "group_by": _names(values["group_by"]),
         "group_wait_s": _read(values, "group_wait_s"),
-        "max_per_hour": int(_read(values, "max_per_hour")),
-        "position": int(_read(values, "position")),
+        "max_per_hour": _read(values, "max_per_hour"),
+        "position": _read(values, "position"),
         "is_final": values["is_final"] == "true",
         "options": {"may_repeat": True} if values["may_repeat"] == "true" else {},
     }
@@ -79,11 +79,11 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _read(values: Values, name: str) -> float:
+def _read(values: Values, name: str) -> int:
     try:
-        return float(values[name])
+        return int(values[name])
     except ValueError:
-        raise Usage(f"'{values[name]}' is no number", field=name) from None
+        raise Usage(f"'{values[name]}' is no whole number", field=name) from None
 
 
 async def _found(client: AsyncClient, to: str) -> dict[str, Any]:
