@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from core.database import Database
 from logger.agents import build_agents
 from logger.handler import PandaHandler
 from tests.logger.builders import end_jobs
@@ -43,13 +42,3 @@ def test_a_failed_job_is_an_incident_with_its_failing_line(database_url: str, sh
         assert detail["culprit"]["text"] == "ValueError: x" and detail["culprit"]["line_number"] == 2
         again = reader.post(f"/api/control/incident/{incidents[0]['incident_id']}/reopen", json={})
         assert again.status_code == 403
-
-
-def test_bad_batches_are_refused_with_the_field(database: Database, database_url: str, short_directory: Path) -> None:
-    with running_system(database_url, short_directory, agents=False) as system:
-        client = system.client("site")
-        assert client.post("/api/logger/records", json={"records": 1}).status_code == 422
-        json = {"Content-Type": "application/json"}
-        assert client.post("/api/logger/records", content=b"\xff", headers=json).status_code == 422
-        answer = client.post("/api/logger/records", json={"records": [{"message": 1}, {}], "dropped": 0}).json()
-        assert (answer["accepted"], answer["rejected"]) == (0, 2)

@@ -92,7 +92,7 @@ def test_bytes_that_are_no_text_cost_nobody_a_record(house: RunningSystem, site:
     [
         *((b"{", "body"), (b"17", "records"), (b'"x"', "records"), (b"{}", "records"), (b'{"records": 1}', "records")),
         *((b'{"records": [], "dropped": "5"}', "dropped"), (b'{"records": [], "source": 5}', "source")),
-        *((b"[" * 100_000, "body"), (b'{"a": NaN}', "body"), (b"", "body")),
+        *((b"[" * 100_000, "body"), (b'{"a": NaN}', "body"), (b"", "body"), (b"\xff", "body")),
     ],
 )
 def test_what_is_no_batch_is_refused_by_name(site: httpx.Client, body: bytes, field: str) -> None:
