@@ -55,7 +55,10 @@ class Event:
     computing_site: str = ""
     jedi_task_id: int | None = None
     user_name: str = ""
+    """Whose work it is: the working group's name when it is a group's."""
     host: str = ""
+    storage: str = ""
+    """The storage endpoint it is about, when it is of no job."""
     culprit_line: str = ""
     step: str = ""
     """Where it failed (logger/steps.py): stage-in, payload, stage-out, ..."""
@@ -85,7 +88,7 @@ class Event:
             ("jedi_task_id", task),
             ("prod_user_name", self.user_name),
             ("modification_host", self.host),
-            ("storage", self.job.endpoint if self.job else ""),
+            ("storage", self.job.endpoint if self.job else self.storage),
             ("dataset", self.job.dataset if self.job else ""),
         )
         return [(dimension, value[:200]) for dimension, value in pairs if value]

@@ -21,7 +21,8 @@ _FILES_LOOKED_AT = 200
 
 _COLUMNS = ", ".join(
     [
-        *("panda_id", "jedi_task_id", "job_index", "computing_site", "prod_user_name", "prod_source_label"),
+        *("panda_id", "jedi_task_id", "job_index", "computing_site", "prod_user_name", "working_group"),
+        *("prod_source_label",),
         *("modification_host", "transformation", "job_name", "destination_dataset", "batch_id", "attempt_nr"),
         *("core_count", "start_time", "end_time", "pilot_timing", "state_change_time"),
         *(component.code_column for component in ERROR_COMPONENTS),

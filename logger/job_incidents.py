@@ -65,7 +65,7 @@ _QUEUES = """
 SELECT value FROM incident_breakdown WHERE incident_id = %(incident_id)s AND dimension = 'computing_site'
 ORDER BY event_count DESC LIMIT 100
 """
-# ix_jobs_archive_site, ix_jobs_archive_task, ix_jobs_archive_user or ix_jobs_archive_time, a thousand rows at most
+# ix_jobs_archive_site, ix_jobs_archive_task or ix_jobs_archive_time, a thousand rows at most
 _FINISHED = """
 SELECT count(*) AS count FROM (
     SELECT 1 FROM jobs_archive WHERE job_status = 'finished' AND state_change_time > %(since)s AND {scope} LIMIT {limit}
@@ -77,7 +77,7 @@ _NODE = "regexp_replace(modification_host, '^.*@', '')"
 _SCOPES = {
     "site": ("computing_site = %(value)s", "at {}"),
     "task": ("jedi_task_id = %(number)s", "in task {}"),
-    "user": ("prod_user_name = %(value)s", "of {}"),
+    "user": ("(prod_user_name = %(value)s AND working_group = '' OR working_group = %(value)s)", "of {}"),
     "node": (
         f"computing_site = %(site)s AND ({_NODE} = %(node)s OR starts_with({_NODE}, %(node)s || '.'))",
         "on {}",

@@ -17,6 +17,7 @@ import psycopg2.errors
 
 from core.database import Database, Row, Transaction
 from logger.verdict import DIMENSIONS, Counts, Dimension
+from logger.whose import WHOSE_SQL
 
 LIMIT_MS = 3000
 """A statement that takes longer is given up, and a shorter window has to do."""
@@ -69,9 +70,9 @@ SELECT (c.computing_site = %(site)s)::int + 2 * (c.jedi_task_id IS NOT DISTINCT 
 FROM incident_jobs c WHERE c.incident_id = %(incident_id)s AND c.time BETWEEN %(start)s AND %(end)s
 GROUP BY 1, 2
 """
-_OF_A_JOB = """
+_OF_A_JOB = f"""
     (a.computing_site = %(site)s)::int + 2 * (a.jedi_task_id IS NOT DISTINCT FROM %(task)s)::int
-    + 4 * (a.prod_user_name = %(user)s)::int
+    + 4 * ({WHOSE_SQL} = %(user)s)::int
     + 8 * (a.computing_site = %(node_site)s AND (
         regexp_replace(a.modification_host, '^.*@', '') = %(node)s
         OR starts_with(regexp_replace(a.modification_host, '^.*@', ''), %(node)s || '.')))::int

@@ -352,6 +352,7 @@ def _event(row: RuleRow, one: Measurement, key: str, since: datetime, is_new: bo
         jedi_task_id=facts.jedi_task_id,
         user_name=facts.user_name,
         host=facts.host,
+        storage=facts.storage,
         culprit_line=short_title(one.note),
         step=facts.step,
         error_class=facts.error_class,

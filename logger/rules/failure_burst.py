@@ -16,6 +16,7 @@ from logger.nodes import node_value
 from logger.rules.base import FailedJob, JobRule
 from logger.rules.job_parameters import JobTrouble
 from logger.steps import phase_of, step_and_class
+from logger.whose import whose
 
 PAYLOAD_CODES = frozenset({1203, 1206, 1212, 1220, 1223, 1305, 1310, 1315, 1328, 1349, 1351, 1355})
 """Pilot codes that say the payload itself failed, so that its own words name the cause (domain.md 7.8)."""
@@ -120,7 +121,7 @@ class FailureBurst(JobRule):
             code=abs(error.code),
             computing_site=row["computing_site"],
             jedi_task_id=row["jedi_task_id"],
-            user_name=row["prod_user_name"],
+            user_name=whose(row),
             host=node_value(row["computing_site"], row["modification_host"]),
             culprit_line=job.culprit.text if job.culprit else short_title(error.diag),
             step=step,

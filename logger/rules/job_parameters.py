@@ -38,6 +38,7 @@ class JobRuleParameters(Parameters):
     """Kinds of error (data, storage, software, ...): `data|storage`, `!data&!storage`."""
     queues: Selector = ""
     users: Selector = ""
+    """Whose work it is: the working group's name when it is a group's."""
     labels: Selector = ""
     """prodSourceLabel: user, managed, test, ..."""
     components: Selector = ""

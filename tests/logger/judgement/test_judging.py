@@ -83,6 +83,19 @@ def test_a_users_bug_in_three_tasks_is_the_user(database: Database) -> None:
     assert (incident["verdict"], incident["verdict_value"]) == ("user", "mallory")
 
 
+def test_work_of_a_group_is_the_groups_whoever_submits_it(database: Database) -> None:
+    normal_work(database)
+    for place in range(12):
+        queue = ("A", "B", "C1")[place % 3]
+        end_jobs(database, site=queue, user=f"user{place % 4}", task=800 + place, host=f"wn{place}", logs=_LOGS)
+    database.execute("UPDATE jobs_archive SET working_group = 'higgs' WHERE job_status = 'failed'")
+    incident = judged(database)
+    assert (incident["verdict"], incident["verdict_value"], incident["user_count"]) == ("user", "higgs", 1)
+    document = incident["verdict_document"]
+    user = next(one for one in document["dimensions"] if one["dimension"] == "user")
+    assert (user["k"], user["b"]) == (12, 12)
+
+
 def test_a_storage_that_two_queues_share_is_the_datas(database: Database) -> None:
     for queue in ("A", "B", "C1", "C2"):
         storage = "C_DISK" if queue in ("C1", "C2") else f"{queue}_DISK"

@@ -261,6 +261,7 @@ def test_where_nothing_succeeds_it_goes_on_until_it_is_forgotten(database: Datab
     [
         ("task", "5", {"task": 5}, {"task": 6}),
         ("user", "ann", {"user": "ann"}, {"user": "bob"}),
+        ("user", "higgs", {"user": "gus"}, {"user": "higgs-fan"}),
         ("node", "CERN wn7", {"site": "CERN", "host": "slot1@wn7.cern.ch"}, {"site": "BNL", "host": "wn7"}),
         ("unclear", "", {"site": "CERN"}, {"site": "BNL"}),
         ("central", "", {"site": "BNL"}, None),
@@ -277,6 +278,7 @@ def test_work_has_to_succeed_where_the_verdict_says(
         finish_later(database, clock, 30, **{"task": 99, "user": "eve", "site": "X", **other})
         assert loop.end_what_is_over() == 0
     finish_later(database, clock, 30, **{"task": 98, "user": "fay", "site": "Y", **work})
+    database.execute("UPDATE jobs_archive SET working_group = 'higgs' WHERE prod_user_name = 'gus'")
     assert loop.end_what_is_over() == 1
 
 

@@ -550,6 +550,8 @@ def test_jobs_that_stage_in_for_much_longer_than_usual_are_a_trouble_of_the_stor
     assert incident["culprit_line"] == "3 jobs have been staging in from D_DISK for 74 min; the last 20 took 2 min"
     assert (incident["kind"], incident["step"], incident["error_class"]) == ("data", "stage-in", "storage")
     assert (incident["fingerprint"], incident["computing_site"]) == ("v1:transfer_stuck:stage-in:D_DISK", "D")
+    values = fresh.fetch("SELECT value, event_count FROM incident_breakdown WHERE dimension = 'storage'")
+    assert values == [{"value": "D_DISK", "event_count": 1}] and incident["storage_count"] == 1
     fresh.execute("UPDATE jobs_live SET job_status = 'running'")
     assert watched.look(only_quick=True) == 1
 
