@@ -22,7 +22,7 @@ NAMES = {
     "central": "Central service",
     "unclear": "Unclear",
 }
-_HEADS = ["Most of it is in", "Of these failures", "Of all that ended", "#More than its part", "Is it that?"]
+_HEADS = ["Most of it is in", "Of these failures", "Of all that ended", "#Ratio", "Is it that?"]
 _CONFIDENCE = {"strong": "strong: many jobs, far from usual", "fair": "fair", "weak": "weak: few jobs"}
 
 
