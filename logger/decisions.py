@@ -27,12 +27,13 @@ from logger.texts import one_line
 Ending = Literal["fixed", "not_a_problem", "duplicate", "moved", ""]
 """Why a person resolves an incident; empty: as the comment says."""
 
-_ENDINGS: dict[str, str] = {
+ENDINGS: dict[str, str] = {
     "fixed": "fixed",
     "not_a_problem": "not a problem",
     "duplicate": "a duplicate",
     "moved": "followed up elsewhere",
 }
+"""In words."""
 
 MOST_LINKS = 20
 _URL = re.compile(r"https?://[^\s<>\"']{1,2000}", re.IGNORECASE)
@@ -62,11 +63,11 @@ class Decisions:
     def resolve(self, incident_id: int, who: str | Act, comment: str = "", reason: Ending = "") -> Row:
         """The trouble is over; if it comes back it is a new incident. Returns the row; raises as `acknowledge`."""
         if reason not in get_args(Ending):
-            wanted = ", ".join(_ENDINGS)
+            wanted = ", ".join(ENDINGS)
             raise InvalidInput(
                 f"{reason[:40]!r} is no reason", field="reason", remedy=f"one of {wanted}, or leave it out"
             )
-        words = ": ".join(filter(None, (_ENDINGS.get(reason, ""), _act(who, "", comment).comment)))
+        words = ": ".join(filter(None, (ENDINGS.get(reason, ""), _act(who, "", comment).comment)))
         act = _act(who, "resolve", words, replaces=True)
         return self._decide(
             incident_id,

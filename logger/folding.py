@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
@@ -18,17 +18,14 @@ from logger import life
 from logger.events import Event
 from logger.incident_rows import rows_of, rule_of, time_of
 from logger.links import live_links, resolve
+from logger.moving import BIN_S, OTHERS, bin_start
 from logger.opening import promote
 from logger.severity import loss_rate, severity_of_impact, worst
 
 __all__ = ["BIN_S", "MOST_VALUES", "OTHERS", "bin_start", "fold", "time_of"]
 
-BIN_S = 300
-"""Width of the bins of an incident's trend, in seconds."""
 MOST_VALUES = 2000
 """Values of one dimension that an incident tells apart."""
-OTHERS = "…"
-"""Under this value the others are counted."""
 CONTEXTS_OF_FIRST, CONTEXT_OF_EVERY = 200, 100
 """The lines around the culprit are kept of so many jobs of an incident, then of every hundredth: a page needs one."""
 
@@ -227,11 +224,6 @@ def _bin(transaction: Transaction, accounts: dict[int, _Account], now: datetime)
         for event in account.events:
             counts[incident_id, bin_start(time_of(event, now))] += event.count
     transaction.insert_many(_BIN, [(*key, count) for key, count in sorted(counts.items())])
-
-
-def bin_start(time: datetime) -> datetime:
-    """The beginning of the five minutes that `time` lies in."""
-    return time - timedelta(seconds=time.timestamp() % BIN_S)
 
 
 def _account(transaction: Transaction, accounts: dict[int, _Account], now: datetime) -> dict[int, Row]:

@@ -302,21 +302,32 @@ def _write(transaction: Transaction, row: Row, columns: Mapping[str, Any], what:
         after = {"state": columns.get("state", row["state"]), "severity": columns.get("severity", row["severity"])}
         transaction.execute(_CHANGE, {**noted, **told, **after})
     if what or not act.is_automatic:
-        audit.note(
-            transaction,
-            act.who,
-            act.action,
-            "incident",
-            str(row["incident_id"]),
-            before,
-            changed,
-            roles=act.roles,
-            via=act.via,
-            reason=act.comment,
-            deed_id=act.deed_id,
-            is_automatic=act.is_automatic,
-        )
+        note(transaction, act, "incident", row["incident_id"], before, changed)
     return {**row, "change_seq": seq}
+
+
+def note(
+    transaction: Transaction,
+    act: Act,
+    kind: str,
+    key: int,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    action: str = "",
+) -> None:
+    """Write into the audit what an act did to the object `kind` (incident, silence, link, shift) `key`.
+
+    `action`: instead of the act's own.
+    """
+    audit.note(
+        transaction,
+        *(act.who, action or act.action, kind, str(key), before, after),
+        roles=act.roles,
+        via=act.via,
+        reason=act.comment,
+        deed_id=act.deed_id,
+        is_automatic=act.is_automatic,
+    )
 
 
 def _stored(value: Any) -> Any:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from core import audit
 from core.database import Row, Transaction
 from core.errors import Conflict
 from core.text import clean, json_text
+from logger import life
 from logger.events import Event
-from logger.life import MAX_COMMENT_CHARACTERS, Act
+from logger.life import Act
 
 DIMENSIONS = (
     *("computing_site", "jedi_task_id", "prod_user_name", "modification_host", "storage", "dataset"),
@@ -166,33 +166,22 @@ def add_link(
         **{"kind": kind, "fingerprint": source["fingerprint"], "target": target},
         **{"dimension": part[0], "value": part[1], "incident_id": source["incident_id"], "into": into},
         **{"moved": json_text(dict(moved or {})), "who": clean(act.who, 200), "now": now},
-        "comment": clean(act.comment, MAX_COMMENT_CHARACTERS),
+        "comment": clean(act.comment, life.MAX_COMMENT_CHARACTERS),
     }
     link = transaction.fetch(_ADD, made)[0]
-    _note(transaction, kind, link, {}, _said(link), act)
+    life.note(transaction, act, "link", link["link_id"], {}, _said(link), kind)
     return link
 
 
 def end_link(transaction: Transaction, link: Row, act: Act, now: datetime) -> None:
     """A link is in force no longer, which has its row in the audit."""
     transaction.execute(_END, {"link_id": link["link_id"], "who": clean(act.who, 200), "now": now})
-    _note(transaction, f"undo {link['kind']}", link, _said(link), {}, act)
+    life.note(transaction, act, "link", link["link_id"], _said(link), {}, f"undo {link['kind']}")
 
 
 def _said(link: Row) -> Row:
     names = ("incident_id", "into_incident_id", "fingerprint", "target", "dimension", "value")
     return {name: link[name] for name in names if link[name] not in ("", None)}
-
-
-def _note(transaction: Transaction, action: str, link: Row, before: Row, after: Row, act: Act) -> None:
-    audit.note(
-        transaction,
-        *(act.who, action, "link", str(link["link_id"]), before, after),
-        roles=act.roles,
-        via=act.via,
-        reason=act.comment,
-        deed_id=act.deed_id,
-    )
 
 
 def check_link(links: Links, source: str, target: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core import audit
 from core.clock import Clock, utc_now
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput
@@ -20,6 +19,7 @@ from logger.moving import JOBS_OF, give, of_jobs
 from logger.nodes import node_value
 from logger.severity import SEVERITIES
 from logger.showing import incident_row
+from logger.whose import WHOSE_SQL
 
 MOST_JOBS = 1000
 
@@ -44,8 +44,8 @@ VALUES (%(fingerprint)s, 'manual', %(title)s, %(severity)s, %(computing_site)s, 
 RETURNING incident_id
 """
 # primary key in each partition; the primary key of incident_jobs for those that an incident covers already
-_JOBS = """
-SELECT j.panda_id, j.job_status, j.computing_site, j.jedi_task_id, j.prod_user_name, j.modification_host, j.attempt_nr,
+_JOBS = f"""
+SELECT j.panda_id, j.job_status, j.computing_site, j.jedi_task_id, {WHOSE_SQL} AS user_name, j.modification_host, j.attempt_nr,
     coalesce(j.end_time, j.state_change_time) AS time, c.incident_id,
     (greatest(j.core_count, 1) * greatest(extract(epoch FROM j.end_time - j.start_time), 0))::bigint AS lost_core_s
 FROM jobs_archive j LEFT JOIN incident_jobs c USING (panda_id) WHERE j.panda_id = ANY(%(panda_ids)s::bigint[])
@@ -89,19 +89,14 @@ def _open(transaction: Transaction, draft: ManualIncident, title: str, act: Act,
     incident_id = int(transaction.fetch(_ADD, values)[0]["incident_id"])
     opening = life.Opening(incident_id, IncidentState.OPEN, draft.severity, who, draft.text, is_automatic=False)
     life.note_openings(transaction, [opening], now)
-    audit.note(
-        transaction,
-        *(act.who, "open", "incident", str(incident_id), {}, {"title": title, "severity": draft.severity}),
-        roles=act.roles,
-        via=act.via,
-        reason=draft.text,
-    )
+    after = {"title": title, "severity": draft.severity}
+    life.note(transaction, replace(act, comment=draft.text), "incident", incident_id, {}, after, "open")
     free = [job for job in jobs if job["incident_id"] is None]
     rows = [
         (
             *(job["panda_id"], incident_id, job["time"], job["computing_site"], job["jedi_task_id"]),
             *(
-                job["prod_user_name"],
+                job["user_name"],
                 node_value(job["computing_site"], job["modification_host"]),
                 job["lost_core_s"] or 0,
             ),

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.database import Row, Transaction
+from logger.incident_rows import OLDEST
 
-_BIN_S = 300
-_OLDEST = timedelta(days=1)
-"""As `folding` counts: bins of five minutes, and no event older than a day."""
-
+BIN_S = 300
+"""Width of the bins of an incident's trend, in seconds."""
 OTHERS = "…"
 """Under this value the breakdown counts what is beyond its most values."""
 
@@ -132,6 +131,11 @@ def _text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
+def bin_start(time: datetime) -> datetime:
+    """The beginning of the five minutes that `time` lies in."""
+    return time - timedelta(seconds=time.timestamp() % BIN_S)
+
+
 def of_jobs(rows: Iterable[Row]) -> Amount:
     """What jobs count: rows of `JOBS_OF`."""
     amount = Amount()
@@ -150,7 +154,7 @@ def of_records(rows: Iterable[Row]) -> Amount:
     amount = Amount()
     for row in rows:
         amount.counts["record_count"] += row["repeat_count"]
-        _count(amount, values_of_record(row), max(row["time"], row["received_time"] - _OLDEST), row["repeat_count"])
+        _count(amount, values_of_record(row), max(row["time"], row["received_time"] - OLDEST), row["repeat_count"])
     return amount
 
 
@@ -158,7 +162,7 @@ def _count(amount: Amount, values: Mapping[str, str], time: datetime, count: int
     for dimension, value in values.items():
         if value and dimension not in ("step", "code"):
             amount.breakdown[dimension, value] += count
-    amount.bins[datetime.fromtimestamp(time.timestamp() // _BIN_S * _BIN_S, UTC)] += count
+    amount.bins[bin_start(time)] += count
     amount.first = min(amount.first or time, time)
     amount.last = max(amount.last or time, time)
 

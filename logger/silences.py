@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, get_args
 
-from core import audit
 from core.database import Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.states import IncidentState
@@ -214,15 +213,7 @@ def _note(transaction: Transaction, action: str, row: Row, before: Row, after: R
     """A row of the audit; what automation does to the silence of one incident stands in the row of that already."""
     if act.is_automatic and row["incident_id"] is not None:
         return
-    audit.note(
-        transaction,
-        *(act.who, action, "silence", str(row["silence_id"]), before, after),
-        roles=act.roles,
-        via=act.via,
-        reason=act.comment,
-        deed_id=act.deed_id,
-        is_automatic=act.is_automatic,
-    )
+    life.note(transaction, act, "silence", row["silence_id"], before, after, action)
 
 
 # primary key

@@ -17,6 +17,7 @@ from core.states import IncidentState
 from core.text import clean
 from core.wording import are, counted, moment
 from logger import life, silences
+from logger.decisions import ENDINGS
 from logger.deeds.base import (
     DONE,
     GONE,
@@ -75,13 +76,6 @@ _ROUTES = "SELECT count(*) AS count FROM notice_routes WHERE is_active"
 _FIXED = ("incident_id", "fingerprint", "change_seq", "computing_site")
 """Of the row that `life` reads, what no deed changes."""
 _TIMES = frozenset({"acknowledged_time", "resolved_time", "opened_time"})
-ENDINGS = {
-    "fixed": "fixed",
-    "not_a_problem": "not a problem",
-    "duplicate": "a duplicate",
-    "moved": "followed up elsewhere",
-}
-"""Why a person resolves an incident, as the direct call has it (logger/decisions.py)."""
 
 
 class IncidentWork:

@@ -12,11 +12,11 @@ from datetime import datetime
 import orjson
 import psycopg2.errors
 
-from core import audit
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.text import clean
 from core.wording import moment
+from logger import life
 from logger.life import Act
 from logger.shifts.calendar import is_overdue
 from logger.shifts.draft import draft
@@ -99,8 +99,14 @@ def start(
         with database.transaction() as transaction:
             if present is not None:
                 transaction.execute(_CLOSE_UNSIGNED, {"shift_id": present["shift_id"], "now": now, "text": text})
-                _note_deed(
-                    transaction, act, "close shift", present["shift_id"], {"state": RUNNING}, {"state": HANDED_OVER}
+                life.note(
+                    transaction,
+                    act,
+                    "shift",
+                    present["shift_id"],
+                    {"state": RUNNING},
+                    {"state": HANDED_OVER},
+                    "close shift",
                 )
             return _begin(transaction, name, names, act, now, present["shift_id"] if present is not None else None)
     except psycopg2.errors.UniqueViolation as error:
@@ -122,7 +128,9 @@ def note(database: Database, shift_id: int, text: str, act: Act, now: datetime, 
             )
         values = {"shift_id": shift_id, "now": now, "who": act.who, "text": words, "incident_id": incident_id}
         made = transaction.fetch(_NOTE, values)[0]
-        _note_deed(transaction, act, "note", shift_id, {}, {"note_id": made["note_id"], "text": clean(words, 500)})
+        life.note(
+            transaction, act, "shift", shift_id, {}, {"note_id": made["note_id"], "text": clean(words, 500)}, "note"
+        )
         return made
 
 
@@ -150,7 +158,7 @@ def edit(database: Database, shift_id: int, text: str, act: Act, now: datetime, 
             before |= {"outgoing_by": row["outgoing_by"], "digest": row["digest"]}
             after |= {"outgoing_by": "", "digest": ""}
         action = "edit signed draft" if row["outgoing_by"] else "edit draft"
-        _note_deed(transaction, act, action, shift_id, before, after)
+        life.note(transaction, act, "shift", shift_id, before, after, action)
         return changed
 
 
@@ -164,7 +172,7 @@ def sign_out(database: Database, shift_id: int, act: Act, now: datetime) -> Row:
         signed = transaction.fetch(_SIGN_OUT, values)[0]
         before = {"outgoing_by": row["outgoing_by"], "digest": row["digest"]}
         after = {"outgoing_by": act.who, "digest": signed["digest"]}
-        _note_deed(transaction, act, "sign out", shift_id, before, after)
+        life.note(transaction, act, "shift", shift_id, before, after, "sign out")
         return signed
 
 
@@ -191,7 +199,7 @@ def sign_in(
             raise Conflict("the text was signed anew meanwhile", field="digest", remedy="read it again")
         transaction.execute(_SIGN_IN, {"shift_id": shift_id, "now": now, "who": act.who})
         after = {"state": HANDED_OVER, "incoming_by": act.who, "digest": row["digest"]}
-        _note_deed(transaction, act, "sign in", shift_id, {"state": RUNNING, "incoming_by": ""}, after)
+        life.note(transaction, act, "shift", shift_id, {"state": RUNNING, "incoming_by": ""}, after, "sign in")
         return _begin(transaction, row["name"], names, act, now, shift_id)
 
 
@@ -205,7 +213,7 @@ def _begin(
 ) -> Row:
     values = {"name": name, "now": now, "people": orjson.dumps(people).decode(), "previous_id": previous_id}
     row = transaction.fetch(_BEGIN, values)[0]
-    _note_deed(transaction, act, "begin shift", row["shift_id"], {}, {"name": name, "people": people})
+    life.note(transaction, act, "shift", row["shift_id"], {}, {"name": name, "people": people}, "begin shift")
     return row
 
 
@@ -232,10 +240,3 @@ def _checked_people(people: Sequence[str]) -> list[str]:
     if not names or not all(names) or len(names) > MAX_PEOPLE:
         raise InvalidInput("no list of people", field="people", remedy=f"1 to {MAX_PEOPLE} names")
     return names
-
-
-def _note_deed(transaction: Transaction, act: Act, action: str, shift_id: int, before: Row, after: Row) -> None:
-    key = str(shift_id)
-    audit.note(
-        transaction, act.who, action, "shift", key, before, after, roles=act.roles, via=act.via, reason=act.comment
-    )
