@@ -45,8 +45,12 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(justify="right", no_wrap=True)
         table.add_column()
         for key in KEYS:
-            if key.action in self._offered:
+            if key.action in self._offered and not key.keys.isdecimal():
                 table.add_row(Text(key.shown_key, style=palette.accent), Text(key.sentence, style=palette.text))
+        screens = " · ".join(
+            f"{key.keys} {key.word}" for key in KEYS if key.keys.isdecimal() and key.action in self._offered
+        )
+        table.add_row(Text("0-9", style=palette.accent), Text(screens, style=palette.text))
         return table
 
 

@@ -93,8 +93,7 @@ class IncidentsScreen(IncidentList):
 
     HELP = (
         "Open and acknowledged incidents, worst first: open before acknowledged, then severity, lost core-hours, last "
-        "seen. What a central trouble explains is folded below it. :inc state=* shows the resolved ones too. Verbs are "
-        "about what is marked, else about the one under the cursor; what is done to several is previewed."
+        "seen. :inc state=* shows the resolved ones too. Verbs are about what is marked, else about the one under the cursor."
     )
     ROWS = "incidents"
     NOUN = ("incident", "incidents")

@@ -53,6 +53,8 @@ Find = Callable[[AsyncClient], Awaitable[Request]]
 class PreviewScreen(ModalScreen[dict[str, Any] | None]):
     """A dialogue that ends with the deed, or with None when nothing was done."""
 
+    AUTO_FOCUS = ""  # else the line to type into, which is not hidden yet, would take the keys
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "confirm", "do it"),
         Binding("escape,q", "leave", "leave"),
@@ -276,6 +278,6 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
         keys += [("w", "why"), ("r", "look again"), ("esc", "leave")]
         line = Text(overflow="fold")
         for key, word in keys:
-            line.append(key, palette.accent).append(f" {word}".replace(" ", "\u00a0"), palette.muted).append("  ")
+            line.append(key, palette.accent).append(f" {word}", palette.muted).append("  ")
         self.query_one("#preview-keys", Static).update(line)
         self.refresh_bindings()

@@ -66,6 +66,8 @@ def undoable_link(link: Row) -> Undoable | None:
 class UndoScreen(ModalScreen[bool]):
     """A dialogue; True when something was taken back."""
 
+    AUTO_FOCUS = ""  # else the line to type into, which is not hidden yet, would take the keys
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "undo", "take it back"),
         Binding("w", "reason", "why"),
