@@ -72,7 +72,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const field = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key === "Escape" && field) field.blur();
-    if (field) return;
+    if (field || document.querySelector("[role='dialog']")) return; // what lies behind a dialogue is out of reach
     const button = [...document.querySelectorAll("[data-key]")].find((b) => b.dataset.key === event.key && b.getClientRects().length && !b.closest("[inert]"));
     if (button) { event.preventDefault(); button.click(); }
     else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }

@@ -67,5 +67,14 @@
     const button = target.closest?.("[data-do]");
     if (button && !button.disabled && !button.closest("[inert]")) { event.preventDefault(); ask(button); }
   });
+  // the enter key confirms; of answers that changed the dialogue shows first what follows from them
+  document.addEventListener("keydown", (event) => {
+    const field = event.target.closest?.(".dialogue input");
+    const go = document.getElementById("dialogue-go");
+    if (event.key !== "Enter" || !field || !go || field.getAttribute("aria-haspopup")) return;
+    event.preventDefault();
+    field.blur();
+    setTimeout(() => { if (!go.disabled) go.click(); }, 50);
+  });
   new MutationObserver(draw).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -77,7 +77,7 @@ def _occurrence(row: Row, links: Links) -> html.Li:
             f", {wording.plural(row['job_count'], 'job')}, {wording.core_hours(row['lost_core_s'])}", className="dim"
         ),
     ]
-    verdict = NAMES.get(row["verdict"], row["verdict"]).lower() if row["verdict"] else ""
+    verdict = NAMES.get(str(row["verdict"] or ""), "").lower()
     whose = f"{verdict} {row['verdict_value'] or ''}".strip()
     by = f" by {row['resolved_by']}" if row["resolved_by"] else ""
     ending = str(row["resolution"] or "ended").replace("_", " ")

@@ -131,6 +131,6 @@ def _basis(document: Mapping[str, Any]) -> html.P | None:
     if not n or not ended:
         return None
     words = f"{wording.count(n)} failures against {wording.count(ended)} jobs that ended meanwhile"
-    when = f" ({wording.window(window)})" if isinstance(window, Mapping) else ""
+    when = f" ({wording.window(dict(window))})" if isinstance(window, Mapping) else ""
     note = "; some shares are estimated" if document.get("estimated") else ""
     return html.P(f"{words}{when}{note}.", className="dim verdict-basis")

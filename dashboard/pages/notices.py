@@ -91,7 +91,7 @@ def _health(row: Mapping[str, Any]) -> html.Div:
     if row["failed"]:
         said.append(html.Span(f"{wording.count(row['failed'])} failed", className="chip chip-warning"))
     if row["waiting"]:
-        oldest = [" since ", marks.age(row["oldest_waiting"])] if row.get("oldest_waiting") else []
+        oldest: list[Any] = [" since ", marks.age(row["oldest_waiting"])] if row.get("oldest_waiting") else []
         said.append(html.Div([f"{wording.count(row['waiting'])} waiting", *oldest]))
     said.append(html.Div(["last sent ", marks.age(row["sent_time"], blank="never")], className="dim"))
     if row["last_error"]:
