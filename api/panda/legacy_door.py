@@ -24,7 +24,6 @@ from api.panda.kernel import Auth, Bare, Call, Endpoint, PandaApi, Success, pand
 from api.panda.legacy import LEGACY_METHODS, NOTHING_SAID, LegacyMethod
 from api.panda.legacy_shapes import StatusCode, renamed, without_nonsense
 from api.panda.pilot import NO_JOBS, ROLE_NEEDED
-from api.panda.refused_pilots import RefusedPilots
 from api.uploads import receive_upload
 from core.errors import InvalidInput, NotAllowed, PandaError, Unavailable
 
@@ -42,7 +41,6 @@ class LegacyDoor:
         self._panda = panda
         self._services = services
         self._gate = gate
-        self._refused = RefusedPilots()
         self._limit_bytes = services.settings.request_body_limit_mb * 2**20
 
     async def handle(self, request: Request) -> Response:
@@ -124,7 +122,7 @@ class LegacyDoor:
 
     def _refused_pilot(self, method: LegacyMethod, sent: dict[str, Any], reason: str) -> None:
         if method.module == "pilot":
-            self._refused.note(self._services.database, sent.get("siteName"), reason)
+            self._panda.refused_pilots.note(self._services.database, sent.get("siteName"), reason)
 
 
 def _v1_parameters(method: LegacyMethod, found: Endpoint, sent: Mapping[str, Any]) -> dict[str, Any] | None:

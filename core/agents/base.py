@@ -23,6 +23,7 @@ from core.errors import Unavailable
 log = logging.getLogger("panda.agents")
 
 _LEASE_NAMESPACE = 7_305
+_here: set[str] = set()
 
 
 class Agent(ABC):
@@ -131,8 +132,14 @@ def _note_run(connection: Any, agent: Agent, duration_s: float, cycles: int, err
         )
 
 
+def agents_here() -> frozenset[str]:
+    """Names of the agents that this process was started with, whoever has their leases."""
+    return frozenset(_here)
+
+
 def run_loops(agents: list[Agent], database: Database, stop: threading.Event) -> None:
     """Run every agent in a thread of its own until `stop` is set, then wait for their cycles to end."""
+    _here.update(agent.name for agent in agents)
     loops = [AgentLoop(agent, database, stop) for agent in agents]
     for loop in loops:
         loop.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.agents.base import agents_here
 from logger.events import Kind
 from logger.rules.base import Facts, Look, Measurement, MeasureRule
 from logger.rules.parameters import AgentsLateParameters
@@ -11,16 +12,19 @@ from logger.rules.parameters import AgentsLateParameters
 _OWN = "rule_watcher"
 """Whoever looks cannot be late in its own eyes; /metrics looks at it."""
 
+_GONE_AFTER = timedelta(hours=1)
+
 # agent_runs whole: some forty rows
 _AGENTS = """
 SELECT name, host, next_run, last_run, duration_ms, last_error FROM agent_runs
-WHERE next_run < %(now)s AND last_run > %(day_ago)s AND name <> %(own)s
+WHERE next_run < %(now)s AND (name = ANY(%(here)s::text[]) OR next_run > %(hour_ago)s) AND name <> %(own)s
 """
 
 
 class AgentsLate(MeasureRule[AgentsLateParameters]):
     """One trouble per agent. One whose last round took long may take as long again; after a start of the system all
-    have the limit to begin. An agent that ran last a day ago is none that is missing, but one that is no more."""
+    have the limit to begin. One that this process was not started with and that nobody has begun for an hour is none that
+    is missing: it went with a release, or was turned off."""
 
     name = "agents_late"
     kind: Kind = "service"
@@ -31,7 +35,7 @@ class AgentsLate(MeasureRule[AgentsLateParameters]):
 
     def measure(self, look: Look, parameters: AgentsLateParameters) -> list[Measurement]:
         """Seconds since each agent was due."""
-        values = {"now": look.now, "day_ago": look.now - timedelta(days=1), "own": _OWN}
+        values = {"now": look.now, "hour_ago": look.now - _GONE_AFTER, "own": _OWN, "here": sorted(agents_here())}
         found = []
         for row in look.transaction.fetch(_AGENTS, values):
             late_s = (look.now - row["next_run"]).total_seconds()

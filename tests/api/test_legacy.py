@@ -176,6 +176,15 @@ def test_pilots_without_a_token_that_will_do_are_told_of_once_a_minute_for_each_
     assert (record.computing_site, record.fingerprint) == (queue, "pilots refused:LOCKED_OUT")
 
 
+def test_both_doors_count_refused_pilots_together(still, caplog):
+    queue = make_queue(still.database, "LOCKED_OUT_TWICE")
+    for _ in range(2):
+        httpx.post(f"{still.url}/server/panda/getJob", content=GET_JOB.format(queue=queue))
+    httpx.post(f"{still.url}/api/v1/pilot/acquire_jobs", json={"site_name": queue})
+    (record,) = [entry for entry in caplog.records if "are refused" in entry.getMessage()]
+    assert (record.computing_site, record.refusals) == (queue, 3)
+
+
 def test_bad_and_missing_tokens_are_told_in_json(still):
     with httpx.Client(base_url=still.url) as nobody:
         answer = call(nobody, "getJob", siteName="Q", prodSourceLabel="user")

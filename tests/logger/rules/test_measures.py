@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from core.agents.base import Agent, run_loops
 from core.database import Database
 from core.incident_settings import IncidentSettings
 from logger.rules.clocks import ClockSkew
@@ -79,10 +80,27 @@ def test_agents_that_may_be_late_are_no_trouble(fresh: Database) -> None:
     watched = Watched(fresh, rules=("agents_late",))
     agent(watched, "record_days", -3600, ran_s=10)
     agent(watched, "long_worker", 100, took_s=80)
-    agent(watched, "gone_with_a_release", 25 * 3600, ran_s=25 * 3600)
+    agent(watched, "gone_with_a_release", 3700, ran_s=3710)
     agent(watched, "rule_watcher", 400)
     fresh.execute("INSERT INTO agent_runs (name, cursor) VALUES ('only_a_cursor', 7)")
     assert watched.look() == 0
+
+
+def test_an_agent_that_this_process_has_is_late_for_as_long_as_it_hangs(fresh: Database) -> None:
+    class Hanging(Agent):
+        name = "hangs_for_days"
+        period_s = 1.0
+
+        def cycle(self) -> int:
+            return 0
+
+    watched = Watched(fresh, rules=("agents_late",))
+    agent(watched, "hangs_for_days", 30 * 3600, ran_s=30 * 3600)
+    assert watched.look() == 0, "it is no agent of this process"
+    stop = threading.Event()
+    stop.set()
+    run_loops([Hanging()], fresh, stop)
+    assert watched.look() == 1
 
 
 def test_after_a_quick_restart_agents_have_time_to_begin_too(fresh: Database) -> None:
