@@ -103,12 +103,11 @@ class Admission:
         with self._lock:
             bucket = self._filled(sender)
             per_s, bytes_per_s = self._rates(sender)
-            wait_s = max(
-                (min(counted, per_s * self.limits.burst_s) - bucket.records) / per_s,
-                (min(size_bytes, bytes_per_s * self.limits.burst_s) - bucket.size_bytes) / bytes_per_s,
-            )
-            if wait_s > 0:
-                raise self._refuse(sender, records, wait_s)
+            records_wait_s = (min(counted, per_s * self.limits.burst_s) - bucket.records) / per_s
+            bytes_wait_s = (min(size_bytes, bytes_per_s * self.limits.burst_s) - bucket.size_bytes) / bytes_per_s
+            if max(records_wait_s, bytes_wait_s) > 0:
+                self._note_refusal(sender, records)
+                raise self._too_many(sender, records_wait_s, bytes_wait_s)
             bucket.records -= counted
             bucket.size_bytes -= size_bytes
 
@@ -146,16 +145,22 @@ class Admission:
             self._buckets.popitem(last=False)
         return bucket
 
-    def _refuse(self, sender: Sender, records: int, wait_s: float) -> TooMany:
+    def _note_refusal(self, sender: Sender, records: int) -> None:
         entry = self._refusals.setdefault(sender.key, _Refusals(sender, float("-inf")))
         entry.batches += 1
         entry.records += records
         if len(self._refusals) > _MOST_BUCKETS:
             self._refusals.popitem(last=False)
+
+    def _too_many(self, sender: Sender, records_wait_s: float, bytes_wait_s: float) -> TooMany:
+        factor = SYSTEM_FACTOR if sender.is_system else 1
+        if bytes_wait_s > records_wait_s:
+            what, setting = f"{self.limits.bytes_per_s * factor:,.0f} bytes", "bytes_per_s"
+        else:
+            what, setting = f"{self.limits.records_per_s * factor:g} records", "records_per_s"
         return TooMany(
-            f"{sender.subject} sends more log records than one token may "
-            f"({self.limits.records_per_s:g} in a second over all API processes)",
-            retry_after_s=wait_s,
+            f"{sender.subject} sends more log records than one token may ({what} in a second over all API processes)",
+            retry_after_s=max(records_wait_s, bytes_wait_s),
             field="Authorization",
-            remedy="send again after the time in Retry-After; log less, or raise [ingest] records_per_s",
+            remedy=f"send again after the time in Retry-After; log less, or raise [ingest] {setting}",
         )

@@ -341,8 +341,8 @@ def _flood(refused: Refused) -> dict[str, Any]:
     return {
         **{"level": "WARNING", "name": "panda.logger", "component": "logger", "kind": "service"},
         "fingerprint": f"flood:{who}",
-        "message": f"{who} sends more log records than one token may: {refused.batches} batches were refused "
-        f"({refused.records} records in those that were read)",
+        # without the counts: it becomes the title of an incident, which goes on
+        "message": f"{who} sends more log records than one token may: what is beyond is refused",
         "user": who,
         "fields": {"refused_batches": refused.batches, "refused_records": refused.records},
     }

@@ -161,3 +161,18 @@ def test_the_source_of_what_was_refused_knows_how_much(shared_database: Database
     ingest.store(late, BOB)
     [source] = shared_database.fetch("SELECT * FROM log_sources")
     assert source["refused_count"] >= 100
+
+
+def test_a_refusal_names_the_limit_that_was_met(admission: Admission) -> None:
+    with pytest.raises(TooMany) as records:
+        admission.admit(ANN, 1000, 0)
+        admission.admit(ANN, 100, 0)
+    assert "100 records in a second" in str(records.value) and "records_per_s" in records.value.remedy
+    with pytest.raises(TooMany) as volume:
+        admission.admit_body(BOB, 10_000)
+        admission.admit_body(BOB, 10_000)
+    assert "1,000 bytes in a second" in str(volume.value) and "bytes_per_s" in volume.value.remedy
+    with pytest.raises(TooMany) as system:
+        admission.admit(SYSTEM, 10_000, 0)
+        admission.admit(SYSTEM, 10_000, 0)
+    assert "1000 records in a second" in str(system.value)
