@@ -58,7 +58,7 @@ KEYS: tuple[Key, ...] = (
     Key("drain", "D", "drain", "Give the queue no more work; a drained one gets work again.", 25, changes_state=True),
     Key("reopen", "U", "reopen", "Open a resolved incident again, with a comment.", 26, changes_state=True),
     Key("end_silence", "x", "end silence", "End the silence before its time.", 27, changes_state=True),
-    Key("errors", "e", "errors", "What failed here: the failed jobs of the selection, or the incident of a job.", 28),
+    Key("errors", "e", "errors", "What failed: the failed jobs here, or the incident of a job.", 28),
     Key("jobs_of", "j", "jobs", "The jobs of the selection.", 30),
     Key(
         "why", "w", "why", "Why does it not run: the reason, who is responsible, what comes next, what would help.", 31
@@ -72,12 +72,12 @@ KEYS: tuple[Key, ...] = (
         "hold",
         "H",
         "hold",
-        "Keep automation from ending or rating it; once more lets it act again.",
+        "Keep automation off it, or let it act again.",
         0,
         changes_state=True,
     ),
     Key("earlier", "h", "seen before", "The earlier occurrences of the same trouble.", 29),
-    Key("mark", "space", "mark", "Mark the row, or take the mark away: verbs are about all that are marked.", 43),
+    Key("mark", "space", "mark", "Mark the row or not: verbs are about what is marked.", 43),
     Key("mark_all", "asterisk", "mark all", "Mark all that is shown, or take all marks away.", 44),
     Key("merge_into", "M", "merge", "Merge what is marked into the incident under the cursor.", 21, changes_state=True),
     Key(
@@ -106,7 +106,7 @@ KEYS: tuple[Key, ...] = (
         "command",
         "colon",
         "command",
-        "Go anywhere: :jobs site=X failed 6h, :job 17, :incident 5, a pasted address.",
+        "Go anywhere: :jobs site=X failed 6h, :job 17, an address.",
         54,
     ),
     Key("pause", "p", "pause", "Stop or go on with live changes.", 56),
