@@ -37,6 +37,12 @@ FEWEST_JOBS = 3
 CENTRAL_TASKS_OR_USERS = 3
 STRONG_OVERLAP = 0.8
 
+MOST_OF_ALL = 0.5
+LARGE_CONTRAST = 5.0
+"""Who has most of all work cannot have twice that share of the failures: his jobs fail so many times as often as others."""
+LARGE_OTHERS = 20
+"""And at least so many others ended."""
+
 _EQUALS = 1.2
 """Scores that differ by less are equal; then `_ORDER` decides."""
 _EXPLAINED_RATE = 0.2
@@ -131,6 +137,8 @@ class _Standing:
     usual: tuple[float, float]
     score: float
     is_candidate: bool
+    elsewhere: tuple[int, int]
+    """Failures and ended jobs with other values."""
     explained_by: str = ""
     others: tuple[int, int] = (0, 0)
 
@@ -148,6 +156,8 @@ class _Standing:
             "q_high": _rounded(self.usual[1]),
             "score": _rounded(self.score),
             "rate": _rounded(self.k / self.b if self.b else 0.0),
+            "elsewhere_failed": self.elsewhere[0],
+            "elsewhere": self.elsewhere[1],
             "is_candidate": self.is_candidate,
             "explained_by": self.explained_by,
             "others_failed": self.others[0],
@@ -217,8 +227,12 @@ def _standing(counts: Counts, dimension: Dimension, settings: VerdictSettings) -
     k, b = counts.of(dimension)
     share, usual = wilson(k, counts.failures), wilson(b, counts.ended)
     score = share[0] / usual[1] if usual[1] else 0.0
-    is_candidate = share[0] >= settings.verdict_min_share and score >= settings.verdict_min_score
-    return _Standing(dimension, counts.values[dimension], k, b, share, usual, score, is_candidate)
+    elsewhere = counts.failures - k, counts.ended - b
+    is_much = score >= settings.verdict_min_score
+    if usual[1] > MOST_OF_ALL:  # not even all of the failures would be twice its share
+        is_much = elsewhere[1] >= LARGE_OTHERS and wilson(k, b)[0] >= LARGE_CONTRAST * wilson(*elsewhere)[1]
+    is_candidate = share[0] >= settings.verdict_min_share and is_much
+    return _Standing(dimension, counts.values[dimension], k, b, share, usual, score, is_candidate, elsewhere)
 
 
 def _order(error_class: str) -> tuple[Dimension, ...]:
@@ -294,6 +308,8 @@ _NAMES: Mapping[Dimension, str] = {
 def _sentence(winner: _Standing, candidates: Sequence[_Standing], n: int, ended: int) -> str:
     failures = f"all {n} failures are there" if winner.k == n else f"{winner.k} of {n} failures are there"
     text = f"{_NAMES[winner.dimension]} {winner.value}: {failures}, {_percent(winner.b / ended)} of all work is"
+    if winner.usual[1] > MOST_OF_ALL:
+        text += f"; of {winner.elsewhere[1]} jobs elsewhere {winner.elsewhere[0] or 'none'} failed like this"
     explained = [one for one in candidates if one.explained_by]
     if explained:
         one = max(explained, key=lambda other: other.score)

@@ -189,3 +189,52 @@ def test_whatever_is_counted_the_bounds_hold(cells: dict[int, tuple[int, int]], 
         assert 0 <= one["p_low"] <= one["p_high"] <= 1 and 0 <= one["q_low"] <= one["q_high"] <= 1
         assert one["k"] <= one["b"] <= counts.ended or counts.ended == counts.failures
     assert 0 <= verdict.document["overlap"] <= 1
+
+
+def test_a_site_that_has_most_of_the_work_can_be_the_site() -> None:
+    counts = counted(
+        {"site": "CERN", "task": "7", "user": "ann", "node": "CERN wn1"},
+        {
+            ("site", "task", "user", "node"): (50, 50),
+            ("site", "task", "user"): (950, 950),
+            ("site",): (993, 993),
+            (): (0, 117),
+        },
+        queues={"CERN": (1993, 1993), "BNL": (0, 117)},
+        task_count=2,
+        user_count=2,
+    )
+    verdict = judge(counts, "software", SETTINGS)
+    assert (verdict.verdict, verdict.value, verdict.confidence) == ("site", "CERN", "fair")
+    assert verdict.sentence == (
+        "the queue CERN: all 1993 failures are there, 94 % of all work is; of 117 jobs elsewhere none failed like this"
+    )
+    assert (standing(verdict, "site")["elsewhere_failed"], standing(verdict, "site")["elsewhere"]) == (0, 117)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ((300, 600), (200, 400)),  # everybody fails alike
+        ((300, 600), (30, 400)),  # others fail like this too, nearly as often as is needed
+        ((600, 600), (0, 19)),  # too few others to say
+        ((8, 600), (0, 400)),  # a few failures that any site could have had
+    ],
+)
+def test_whoever_has_most_of_the_work_is_not_it_for_that(inside: tuple[int, int], outside: tuple[int, int]) -> None:
+    verdict = judge(counted({"site": "CERN"}, {("site",): inside, (): outside}), "software", SETTINGS)
+    assert verdict.verdict == "unclear"
+
+
+def test_the_only_user_is_not_it_when_one_site_fails() -> None:
+    counts = counted(
+        {"site": "CERN", "user": "ann"},
+        {("site", "user"): (200, 300), ("user",): (0, 600), (): (0, 100)},
+    )
+    assert judge(counts, "software", SETTINGS).verdict == "site"
+    most = counted(
+        {"site": "CERN", "user": "ann"},
+        {("site", "user"): (500, 600), ("user",): (0, 300), (): (0, 100)},
+    )
+    verdict = judge(most, "software", SETTINGS)
+    assert verdict.verdict == "site" and standing(verdict, "user")["score"] < standing(verdict, "site")["score"]
