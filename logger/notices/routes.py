@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from core.errors import Conflict, InvalidInput, UnknownObject
 from core.notices.addresses import address_of
 from core.text import clean
 from logger.notices.matching import GROUPED, checked_changes, checked_matcher
+
+log = logging.getLogger("panda.notices")
 
 CHANNELS = ("webhook", "slack", "mail")
 OPTIONS = ("may_repeat",)
@@ -66,8 +69,24 @@ def all_routes(database: Database) -> list[Row]:
 
 
 def active_routes(transaction: Transaction) -> list[Row]:
-    """The routes that tell anything, in order."""
-    return transaction.fetch(_ACTIVE)
+    """The routes that tell anything, in order. One that is not understood (another release wrote it) tells nothing, says so
+    aloud and keeps no other from telling."""
+    return [route for route in transaction.fetch(_ACTIVE) if _is_understood(route)]
+
+
+def _is_understood(route: Row) -> bool:
+    try:
+        checked_matcher(route["matcher"])
+        _check_groups(route["group_by"])
+    except InvalidInput as error:
+        log.error(
+            "the notice route %s is not understood and tells nothing: %s",
+            route["name"],
+            error,
+            extra={"component": "incident_notices", "kind": "service", "fingerprint": f"notice route:{route['name']}"},
+        )
+        return False
+    return True
 
 
 def route_of(database: Database | Transaction, route_id: int) -> Row:
@@ -183,11 +202,7 @@ def _checked(route: dict[str, Any]) -> dict[str, Any]:
             raise InvalidInput(
                 "there is no such option", field=f"options.{option[:40]}", remedy=f"{', '.join(OPTIONS)}: true or false"
             )
-    for column in route["group_by"]:
-        if column not in GROUPED:
-            raise InvalidInput(
-                f"messages cannot be grouped by {column[:40]!r}", field="group_by", remedy=f"of {', '.join(GROUPED)}"
-            )
+    _check_groups(route["group_by"])
     for field, most in (("group_wait_s", 3600), ("max_per_hour", 3600), ("position", 1_000_000)):
         if not (field == "max_per_hour") <= route[field] <= most:
             raise InvalidInput(
@@ -199,6 +214,15 @@ def _checked(route: dict[str, Any]) -> dict[str, Any]:
         "matcher": checked_matcher(route["matcher"]),
         "changes": checked_changes(route["changes"]),
     }
+
+
+def _check_groups(columns: Iterable[str]) -> None:
+    """Raise InvalidInput for what messages cannot be grouped by."""
+    for column in columns:
+        if column not in GROUPED:
+            raise InvalidInput(
+                f"messages cannot be grouped by {column[:40]!r}", field="group_by", remedy=f"of {', '.join(GROUPED)}"
+            )
 
 
 def _check_target(channel: str, target: str, *, has_secret: bool) -> None:

@@ -369,6 +369,21 @@ def test_what_waits_for_a_full_hour_is_judged_when_it_may_go(stage):
     assert stage.hook.changes()[-1] == (loud, "opened")
 
 
+@pytest.mark.parametrize("matcher", ['{"colour": "red"}', '{"kind": 5}'])
+def test_a_route_that_nobody_understands_keeps_no_other_from_telling_and_is_said(stage, caplog, matcher):
+    strange = stage.make("strange")
+    stage.database.execute(
+        "UPDATE notice_routes SET matcher = %(matcher)s::jsonb WHERE route_id = %(route)s",
+        {"matcher": matcher, "route": strange},
+    )
+    stage.make()
+    incident_id = opened(stage.database, stage.clock)
+    pass_time(stage)
+    remove_route(stage.database, strange, "ann")
+    assert stage.hook.changes()[0] == (incident_id, "opened")
+    assert any("strange" in record.message for record in caplog.records)
+
+
 def test_a_removed_or_switched_off_route_is_told_nothing_more(stage):
     off, gone = stage.make("off"), stage.make("gone")
     opened(stage.database, stage.clock)
