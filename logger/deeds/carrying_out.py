@@ -99,7 +99,7 @@ ORDER BY state = 'done', length(target), target LIMIT 20
 """
 _END = """
 UPDATE deeds SET state = %(state)s, result = %(result)s::jsonb, lease_until = NULL,
-                 revert_state = CASE WHEN %(state)s = 'failed' AND revert_state = 'waiting' THEN 'cancelled'
+                 revert_state = CASE WHEN inverse_data = '{}' AND revert_state = 'waiting' THEN 'cancelled'
                                      ELSE revert_state END
 WHERE deed_id = %(deed_id)s
 """

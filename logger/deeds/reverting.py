@@ -53,6 +53,8 @@ def revert_due(database: Database, clock: Clock) -> int:
             raise
         except PandaError as error:  # the next look finds what changed; no other deed waits for it
             log.warning("deed %d is not reverted yet: %s", deed["deed_id"], error, extra={"component": "deeds"})
+        except Exception:
+            log.exception("deed %d cannot be reverted", deed["deed_id"], extra={"component": "deeds"})
     return done
 
 

@@ -121,6 +121,22 @@ def test_of_several_queues_those_that_are_as_they_were_left_come_back(database: 
         look(database, "drain", OLGA, clock, {"until": "tests:2"}, queues=["A", "C"])
 
 
+def test_one_revert_that_fails_keeps_no_other_from_its_time(database: Database, clock: HeldClock) -> None:
+    for name in ("FIRST", "SECOND"):
+        make_queue(database, name)
+        do(database, "drain", OLGA, clock, {"until": "1h"}, queues=[name])
+    database.execute(
+        "CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stuck'; END $$;"
+        "CREATE TRIGGER stuck BEFORE UPDATE ON queues FOR EACH ROW WHEN (OLD.queue_name = 'FIRST') EXECUTE FUNCTION stuck()"
+    )
+    clock.advance(3601)
+    DeedReverter(database, clock).cycle()
+    assert [queue(database, name)["status"] for name in ("FIRST", "SECOND")] == ["brokeroff", "online"]
+    database.execute("DROP TRIGGER stuck ON queues")
+    DeedReverter(database, clock).cycle()
+    assert queue(database, "FIRST")["status"] == "online"
+
+
 def test_a_later_deed_on_the_queue_ends_the_revert_of_the_first(database: Database, clock: HeldClock) -> None:
     make_queue(database, "Q")
     first = do(database, "drain", OLGA, clock, {"until": (clock() + timedelta(hours=1)).isoformat()}, queues=["Q"])
