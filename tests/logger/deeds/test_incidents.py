@@ -10,8 +10,9 @@ import pytest
 from core.database import Database
 from core.errors import InvalidInput, NotAllowed, UnknownObject
 from logger import life
-from logger.deeds import undo
+from logger.deeds import deed_row, undo
 from logger.deeds.base import NotUndoable, Superseded
+from logger.deeds.loops import DeedWorker
 from logger.life import Act
 from tests.logger.deeds.builders import (
     ALICE,
@@ -218,7 +219,9 @@ def test_an_undo_of_a_resolution_is_refused_when_the_trouble_has_a_new_incident(
 def test_many_incidents_at_once_are_one_deed_and_one_undo(shared_database: Database, clock: HeldClock) -> None:
     keys = [make_incident(shared_database) for _ in range(250)]
     before = [settled(incident(shared_database, key)) for key in keys]
-    deed = do(shared_database, "acknowledge", OLGA, clock, incidents=keys)
+    begun = do(shared_database, "acknowledge", OLGA, clock, incidents=keys)
+    DeedWorker(shared_database, clock).cycle()  # on a busy machine the request leaves some of them
+    deed = deed_row(shared_database, begun["deed_id"])
     assert deed["state"] == "done" and deed["result"]["done"] == 250
     undo(shared_database, deed["deed_id"], OLGA, "", clock)
     assert [settled(incident(shared_database, key)) for key in keys] == before
