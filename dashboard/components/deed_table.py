@@ -20,7 +20,8 @@ def deed_table(rows: Sequence[Mapping[str, Any]], *, may_act: bool) -> html.Div:
 def _row(row: Mapping[str, Any], may_act: bool) -> list[Any]:
     parameters = ", ".join(f"{name} {value}" for name, value in (row["parameters"] or {}).items() if value)
     what = html.Div(
-        [html.Span(str(row["action"])), html.Div(row["reason"] or "", className="dim wrap")], title=parameters
+        [html.Span(str(row["action"])), html.Div(html.Span(row["reason"] or "", className="dim wrap"))],
+        title=parameters,
     )
     cells = [
         str(row["deed_id"]),
