@@ -64,8 +64,21 @@ def span(name: str, parent: Mapping[str, str] | None = None, **attributes: str |
     from opentelemetry.trace import SpanKind
 
     kind = SpanKind.INTERNAL if parent is None else SpanKind.SERVER
-    with tracer.start_as_current_span(name, context=_context_of(parent), kind=kind, attributes=attributes) as found:
-        yield Span(found)
+    # what stands in an error may name a job, a user or a secret: of it only its kind is told
+    with tracer.start_as_current_span(
+        name,
+        context=_context_of(parent),
+        kind=kind,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as found:
+        work = Span(found)
+        try:
+            yield work
+        except Exception as error:
+            work.failed(type(error).__name__)
+            raise
 
 
 def outgoing() -> dict[str, str]:

@@ -74,6 +74,15 @@ def test_blocks_within_blocks_are_one_trace(collector):
     assert attributes(found["inner"]) == {"queue": "CERN"} and found["inner"].status.message == "it broke"
 
 
+def test_of_an_error_its_kind_is_told_and_nothing_that_stood_in_it(collector):
+    with pytest.raises(ValueError, match="alice"), tracing.span("work"):
+        raise ValueError("job 17 of alice")
+    eventually(lambda: "work" in spans(collector))
+    found = spans(collector)["work"]
+    assert found.status.code == 2 and found.status.message == "ValueError"
+    assert b"alice" not in b"".join(collector.bodies) and not found.events
+
+
 def test_a_request_continues_the_trace_of_its_caller_and_names_it(collector, tmp_path):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 503, "headers": []})
