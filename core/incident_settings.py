@@ -19,7 +19,7 @@ class IncidentSettings(Documented):
     most_new: PositiveInt = 25
     """New troubles of one component (of failed jobs: of one task) in ten minutes; what comes beyond is one incident."""
     most_new_in_all: PositiveInt = 500
-    """The same over all components."""
+    """The same over all components; counted apart for failed jobs, for parts of the system, and for all others."""
     preview_s: PositiveFloat = 600.0
     """How long the token of a preview confirms it."""
     quiet_s: PositiveFloat = 3600.0

@@ -23,6 +23,7 @@ from logger import life
 from logger.events import Event, short_title
 from logger.links import Links, resolve
 from logger.severity import worst
+from logger.trust import is_ours
 
 OLDEST = timedelta(days=1)
 """Events that arrive later than this count as this old, so that one stale clock does not stretch an incident."""
@@ -95,7 +96,10 @@ SELECT component, coalesce(jedi_task_id::text, '') AS task, job_count > 0 AS is_
 FROM incidents WHERE component = ANY(%(components)s::text[]) AND first_seen > %(since)s AND state <> 'resolved'
 GROUP BY 1, 2, 3
 """
-_NOVEL_IN_ALL = "SELECT count(*) AS count FROM incidents WHERE first_seen > %(since)s AND state <> 'resolved'"
+_NOVEL_IN_ALL = """
+SELECT component, job_count > 0 AS is_of_jobs, count(*) AS count
+FROM incidents WHERE first_seen > %(since)s AND state <> 'resolved' GROUP BY 1, 2
+"""
 
 
 def time_of(event: Event, now: datetime) -> datetime:
@@ -311,21 +315,25 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Everywhere(_Place):
-    """Beyond what may begin in all: one for everybody, so that invented names make no incident each."""
+    """Beyond what may begin in all of a sort: one for everybody, so that invented names make no incident each."""
+
+    sort: str
 
     @property
     def key(self) -> str:
-        return "v2:…"
+        return f"v2:…{f':{self.sort}' if self.sort else ''}"
 
     @property
     def words(self) -> str:
-        return "many components"
+        return {"jobs": "many failed jobs", "system": "many parts of the system"}.get(self.sort, "many components")
 
     def taking(self, event: Event, links: Links) -> Event:
         return super().taking(replace(event, component="", code=None), links)
 
 
-_EVERYWHERE = _Everywhere("", "")
+def _sort(component: str, is_of_jobs: bool) -> str:
+    """Failed jobs, parts of the system, and what anybody's programs say are counted apart: no flood hides the others."""
+    return "jobs" if is_of_jobs else "system" if is_ours(component) else ""
 
 
 def _guarded(
@@ -334,7 +342,8 @@ def _guarded(
     """Keys of what goes under a common key, and whose it is, because too many new troubles begin there.
 
     Counted for each component, of failed jobs for each task of it, over the last ten minutes; keys of measured subjects
-    are bounded by their rules. Beyond the number in all, what has no common incident of its own yet goes into one for all.
+    are bounded by their rules. Beyond the number in all of a sort, what has no common incident of its own yet goes into one
+    for all of that sort.
     """
     new = {key: group for key, group in groups.items() if not is_measured(group[0])}
     if not new:
@@ -346,23 +355,27 @@ def _guarded(
         _NOVEL, {**since, "components": sorted({place.component for place in places.values()})}
     ):
         counts[_Place(row["component"], row["task"] if row["is_of_jobs"] else "")] += row["count"]
-    in_all = transaction.fetch(_NOVEL_IN_ALL, since)[0]["count"]
+    in_all: defaultdict[str, int] = defaultdict(int)
+    for row in transaction.fetch(_NOVEL_IN_ALL, since):
+        in_all[_sort(row["component"], row["is_of_jobs"])] += row["count"]
     commons = {place: place.taking(new[key][0], links).fingerprint for key, place in places.items()}
     living = _living(transaction, set(commons.values()))
     guarded: dict[str, _Place] = {}
-    for key, _ in sorted(new.items(), key=lambda item: _first(item[1]).time):
+    for key, group in sorted(new.items(), key=lambda item: _first(item[1]).time):
         place = places[key]
-        if key in (place.key, _EVERYWHERE.key):
+        sort = _sort(place.component, bool(group[0].job))
+        everywhere = _Everywhere("", "", sort)
+        if key in (place.key, everywhere.key):
             continue
-        is_full = in_all >= settings.most_new_in_all
+        is_full = in_all[sort] >= settings.most_new_in_all
         if not is_full and counts[place] < settings.most_new:
             counts[place] += 1
-            in_all += 1
+            in_all[sort] += 1
             continue
-        guarded[key] = _EVERYWHERE if is_full and commons[place] not in living else place
+        guarded[key] = everywhere if is_full and commons[place] not in living else place
         if guarded[key] is place and commons[place] not in living:
             living.add(commons[place])
-            in_all += 1
+            in_all[sort] += 1
     return guarded
 
 

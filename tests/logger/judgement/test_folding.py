@@ -353,10 +353,25 @@ def test_measured_subjects_and_all_components_have_their_own_bounds(database: Da
     folded(database, *queues)
     assert len(incidents(database)) == 40
     many = [an_event(f"v2:c{place}::1", component=f"c{place}") for place in range(10)]
-    folded(database, *many, settings=IncidentSettings(most_new_in_all=44))
+    folded(database, *many, settings=IncidentSettings(most_new_in_all=4))
     *_, common = incidents(database)
     assert len(incidents(database)) == 44 + 1 and (common["fingerprint"], common["record_count"]) == ("v2:…", 6)
     assert common["component"] == "" and common["title"].startswith("Many different troubles of many components: ")
+
+
+def test_invented_components_hide_neither_failed_jobs_nor_the_system(database: Database) -> None:
+    settings = IncidentSettings(most_new_in_all=5)
+    folded(database, *(an_event(f"v2:c{place}::1", component=f"c{place}") for place in range(30)), settings=settings)
+    lost = an_event("v2:pilot:1305:a", rule="failure_burst", component="pilot", jedi_task_id=7, job=CoveredJob(70))
+    folded(database, lost, an_event("v2:adder::1", component="core.agents.adder"), settings=settings)
+    keys = {row["fingerprint"] for row in incidents(database)}
+    assert len(keys) == 5 + 1 + 2 and {"v2:…", "v2:pilot:1305:a", "v2:adder::1"} <= keys
+    jobs = [
+        an_event(f"v2:pilot:1305:{n}", rule="failure_burst", component="pilot", jedi_task_id=n, job=CoveredJob(80 + n))
+        for n in range(10)
+    ]
+    folded(database, *jobs, settings=settings)
+    assert {"v2:…:jobs"} == {row["fingerprint"] for row in incidents(database)} - keys - {e.fingerprint for e in jobs}
 
 
 def test_who_has_a_common_incident_keeps_it_when_there_is_one_for_all(database: Database) -> None:
