@@ -36,6 +36,7 @@ ENDINGS: dict[str, str] = {
 """In words."""
 
 MOST_LINKS = 20
+_PAGES_OF_MATCHER = 10
 _URL = re.compile(r"https?://[^\s<>\"']{1,2000}", re.IGNORECASE)
 
 
@@ -188,13 +189,20 @@ class Decisions:
         *,
         changes: Sequence[str] = (),
     ) -> tuple[Row, list[int]]:
-        """Nobody is told of what the filters find, now and until a time; returns the silence and the incidents."""
+        """Nobody is told of what the filters find, now and until a time; returns the silence and the incidents.
+
+        Two thousand of them at most, a page after the other so that nobody waits for their rows; the keeper goes on.
+        """
         now, caught = self._clock(), list[int]()
         with self._database.transaction() as transaction:
             until = silences.read_until(transaction, kind, moment, changes, now)
             made = silences.silence_matching(transaction, matcher, until, _act(who, "silence", comment), now)
-            while found := catch(transaction, made, now, is_new=True):
-                caught += found
+        for _ in range(_PAGES_OF_MATCHER):
+            with self._database.transaction() as transaction:
+                found = catch(transaction, made, now, is_new=True)
+            if not found:
+                break
+            caught += found
         return made, caught
 
     def end_silence(self, silence_id: int, who: str | Act, comment: str = "") -> Row:

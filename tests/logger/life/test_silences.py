@@ -203,6 +203,27 @@ def test_a_matcher_catches_what_there_is_and_what_comes(desk: Desk) -> None:
     assert desk.wait(seconds=1) == 0
 
 
+def test_very_many_are_silenced_and_freed_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("silences", "silence_keeper"):
+        monkeypatch.setattr(f"logger.{module}.AT_ONCE", 2)
+    monkeypatch.setattr("logger.decisions._PAGES_OF_MATCHER", 2)
+    desk.happen(*(event(f"many {number}", task=number) for number in range(9)))
+    made, caught = desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
+    assert len(caught) == 4
+    while desk.wait(seconds=1):
+        pass
+    assert {desk.incident(f"many {number}")["state"] for number in range(9)} == {"silenced"}
+    desk.store.end_silence(made["silence_id"], "bob")
+    assert len(desk.live()) == 7
+    while desk.wait(seconds=1):
+        pass
+    rows = [desk.incident(f"many {number}") for number in range(9)]
+    assert {(row["state"], row["held_by"]) for row in rows} == {("open", "")}
+    assert {row["end_reason"] for row in ask(desk, ended="1") if row["silence_id"] >= made["silence_id"]} == {
+        "bob ended it"
+    }
+
+
 def test_what_a_person_speaks_up_for_is_caught_no_more(desk: Desk) -> None:
     incident = desk.opened("a")
     desk.store.silence_matching({"kind": "failure_burst"}, "time", START + timedelta(hours=2), "ann")
