@@ -126,7 +126,7 @@ def deed_columns(palette: Palette, now: Now) -> list[Column]:
         Column("who", 9, lambda row: _cell(row.get("who"), palette.text), flex=1, most=20),
         Column("what", 20, lambda row: _cell(f"{row.get('action')} {_counts(row)}", palette.active), flex=2, most=36),
         Column("state", 10, lambda row: _deed_state(row, palette), rank=3),
-        Column("back", 18, lambda row: _cell(_back(row), palette.text), flex=2, most=36, rank=1),
+        Column("back", 19, lambda row: _cell(_back(row), palette.text), flex=2, most=36, rank=1),
         Column("incident", 8, lambda row: _cell(row.get("incident_id") or "", palette.muted), align="right", rank=5),
         Column("by way of", 9, lambda row: _cell(row.get("via"), palette.muted), rank=6),
         Column("why", 14, lambda row: _cell(row.get("reason") or "", palette.muted), flex=3, rank=4),
@@ -201,7 +201,7 @@ def _object(row: Row) -> str:
 
 
 def _back(row: Row) -> str:
-    return way_of(row) or ("z takes it back" if row.get("can_be_undone") else "")
+    return way_of(row).removeprefix("goes ").removesuffix(" UTC") or ("z takes it back" if row.get("can_be_undone") else "")
 
 
 def _deed_state(row: Row, palette: Palette) -> Text:

@@ -74,7 +74,7 @@ def verdict(
             [
                 ("verdict", verdict_line(row, judged, palette)),
                 ("extent", extent(row, palette)),
-                ("where", Text(f"{where} · since {since}" if brief and row.get("computing_site") else where)),
+                ("where", Text(f"{where} · since {since.replace(' ago, last', ', last')}" if brief and row.get("computing_site") else where)),
                 ("since", Text("" if brief and row.get("computing_site") else since)),
                 ("course", Text("") if brief else trend),
                 ("owner", whose(row, palette)),

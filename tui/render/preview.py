@@ -49,7 +49,7 @@ def preview(
         parts.append(_line(" ", "Those that end by themselves meanwhile are left out.", palette.text))
     frozen = f"Frozen: {number(made.get('target_count'))} ({plain(made.get('digest'), limit=400)[:8]})"
     parts.append(
-        _line(" ", f"{frozen}. Nothing is done yet. Good until {clock(made.get('expires'))} UTC.", palette.muted)
+        _line(" ", f"{frozen}. Nothing is done yet. Good until {clock(made.get('expires'))[:5]} UTC.", palette.muted)
     )
     return Group(*parts)
 

@@ -24,7 +24,7 @@ def watch(row: Row, plan: Mapping[str, Any], palette: Palette, now: datetime) ->
     late = "it should have been handed over by now" if row.get("is_overdue") else ""
     return facts(
         [
-            ("shift", Text(f"{row.get('shift_id')} {plain(row.get('name'), limit=60)}", style=palette.strong)),
+            ("log", Text(f"{plain(row.get('name'), limit=60)} {row.get('shift_id')}", style=palette.strong)),
             ("watch", Text(people, style=palette.strong)),
             ("since", Text(f"{stamp(row.get('start_time'))[:-3]} UTC, {ago(row.get('start_time'), now)} ago{ended}")),
             ("by plan", Text(plan_words(plan, now) if is_running else "")),

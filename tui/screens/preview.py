@@ -273,9 +273,9 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
             keys.append(("enter", f"{request.action} {wanted(self._made)}" if not self._is_busy else "being done …"))
         name = request.action if request is not None else ""
         keys += [("u", "until")] if name in _WITH_UNTIL else []
-        keys += [("s", "test, offline, online")] if name in _QUEUE_ACTIONS else []
+        keys += [("s", "status")] if name in _QUEUE_ACTIONS else []
         keys += [("i", "input"), ("e", "leave out ended")] if name == "kill" else []
-        keys += [("w", "why"), ("r", "look again"), ("esc", "leave")]
+        keys += [("w", "why"), ("r", "again"), ("esc", "leave")]
         line = Text(overflow="fold")
         for key, word in keys:
             line.append(key, palette.accent).append(f" {word}", palette.muted).append("  ")
