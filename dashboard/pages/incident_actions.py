@@ -13,7 +13,8 @@ from dash import dcc, html
 
 from dashboard import ends, signin
 from dashboard.components.buttons import button
-from dashboard.works import Previewed, Question, Values, Work, numbers_of
+from dashboard.components.comparison import comparison
+from dashboard.works import Previewed, Question, Shown, Values, Work, numbers_of
 from pandascope.errors import Usage
 
 if TYPE_CHECKING:
@@ -153,8 +154,26 @@ async def _resolve_as(client: AsyncClient, to: str, values: Values) -> str:
     return f"Incident {to} is resolved."
 
 
+def _other(values: Values) -> int | None:
+    """The number of the other incident; None while none is named. Raises Usage for what is no number."""
+    text = values["into"].lstrip("#").strip()
+    if text and not text.isdecimal():
+        raise Usage(f"'{text}' is not the number of an incident", field="into", remedy="its number, as in #17")
+    return int(text) if text else None
+
+
+async def _compare(client: AsyncClient, to: str, values: Values) -> Shown:
+    """Why the two are two, before they become one."""
+    other = _other(values)
+    if other is None:
+        return Shown(
+            html.P("Name the other one: then it is shown in what the two differ.", className="dim"), may_go=False
+        )
+    return Shown(comparison(await client.compare_incidents(int(to), other)))
+
+
 async def _merge(client: AsyncClient, to: str, values: Values) -> str:
-    into = numbers_of(values["into"].lstrip("#"))[0]
+    into = _other(values) or 0
     await client.merge_incident(int(to), into, values["comment"])
     return f"Incident {to} is part of incident {into} now. That is taken back under 'Merges and splits'."
 
@@ -189,6 +208,20 @@ async def _links(client: AsyncClient, to: str, values: Values) -> str:
     found = [line.strip().partition(" ") for line in values["links"].splitlines() if line.strip()]
     await client.set_links(int(to), [{"url": url, "title": title.strip() or url} for url, _, title in found])
     return f"Incident {to} has {len(found)} links."
+
+
+async def _open(client: AsyncClient, to: str, values: Values) -> str:
+    task = values["task"]
+    if task and not task.isdecimal():
+        raise Usage(f"'{task}' is not the number of a task", field="task")
+    row = await client.open_incident(
+        values["title"],
+        severity=values["severity"],
+        queue=values["queue"],
+        task=int(task) if task else None,
+        text=values["text"],
+    )
+    return f"Incident {row['incident_id']} is open, and held by you: no rule ends it."
 
 
 async def _unlink(client: AsyncClient, to: str, values: Values) -> str:
@@ -267,7 +300,22 @@ WORKS: tuple[Work, ...] = (
         _merge,
         "Merge",
         (Question("into", "Into incident", hint="its number"), _COMMENT),
+        show=_compare,
         sentence="What is there and what will come goes into the other one. It can be taken back.",
+    ),
+    Work(
+        "open-incident",
+        "Open an incident",
+        _open,
+        "Open it",
+        (
+            Question("title", "What is wrong"),
+            Question("severity", "It is", "choice", "error", _SEVERITIES),
+            Question("queue", "At queue", hint="empty: at none in particular"),
+            Question("task", "Of task", hint="its jediTaskID; empty: of none"),
+            Question("text", "What is known", "long"),
+        ),
+        sentence="For a trouble that no rule sees. It is told as those that rules open.",
     ),
     Work("split", "Split incident {to}", _split, "Split off", ask=_split_questions),
     Work("links", "Links of incident {to}", _links, "Keep", ask=_link_questions),

@@ -10,6 +10,7 @@ from dash import Dash, Input, Output, dcc, html
 from dashboard import palette, signin, wording
 from dashboard.components import filters, panels
 from dashboard.components.bulk_bar import bulk_bar
+from dashboard.components.buttons import button
 from dashboard.components.family import family
 from dashboard.components.heading import copy_link, freshness, heading, new_badge
 from dashboard.components.incident_list import incident_list, keep_order
@@ -57,8 +58,12 @@ async def _load(view: View) -> Sequence[Any]:
     return [
         heading(
             wording.plural(answer["count"], "incident"),
-            below=[freshness(answer), _state_choice(view.address, view.links)],
-            aside=copy_link(),
+            below=[
+                freshness(answer),
+                _state_choice(view.address, view.links),
+                _explained_choice(view.address, view.links),
+            ],
+            aside=[_open() if signin.may_act() else None, copy_link()],
         ),
         filters.chips(view.address, view.links, warnings=answer["warnings"]),
         filters.facet_rail(answer["facets"], view.address, view.links, looks=_LOOKS, exact=answer["exact"]),
@@ -67,6 +72,18 @@ async def _load(view: View) -> Sequence[Any]:
         shown,
         bulk_bar() if rows and signin.may_act() else None,
     ]
+
+
+def _open() -> html.Div:
+    title = "open one that no rule saw"
+    return html.Div(button("Open an incident", "open-incident", "new", title=title), className="choices")
+
+
+def _explained_choice(address: Address, links: Links) -> html.A:
+    """Those that a central incident explains stand below it, unless they are asked for."""
+    if "inhibited" in address.filters:
+        return html.A("hide explained ones", href=links.to(without(address, "inhibited")))
+    return html.A("show explained ones too", href=links.to(having(address, "inhibited", "*")))
 
 
 def _state_choice(address: Address, links: Links) -> Any:

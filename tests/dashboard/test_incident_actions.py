@@ -162,11 +162,24 @@ def test_a_merge_is_taken_back_where_it_is_shown(night, desk):
     page = _seen(desk, f"incident/{one}/")
     _press(page, "Merge")
     _answer(page, "Into incident", f"#{other}")
+    expect(page.locator("#dialogue-preview")).to_contain_text("differs")
     _go(page)
     expect(page.locator("#incident-head")).to_contain_text(f"part of #{other}")
     _press(page, "Undo", "#incident-links")
     expect(page.locator("#incident-links")).to_contain_text("taken back by olga")
     expect(page.locator("#incident-head")).not_to_contain_text("part of")
+
+
+def test_what_no_rule_saw_is_opened_by_hand(night, desk):
+    page = _seen(desk, "incidents/")
+    _press(page, "Open an incident")
+    _answer(page, "What is wrong", "Users say <i>that</i> the web page is slow")
+    _answer(page, "At queue", "CERN")
+    _go(page)
+    expect(page.locator("#outcome")).to_contain_text("held by you")
+    expect(page.locator("#incidents-new")).to_contain_text("1 new")
+    page.locator("#incidents-new").click()
+    expect(page.locator("#incidents-list")).to_contain_text("Users say <i>that</i>")
 
 
 def test_several_are_silenced_at_once_after_their_preview(night, desk):
