@@ -9,6 +9,7 @@ import json
 from pandascope.addresses import Address
 from pandascope.errors import Usage
 from tui.command_line import parse_command
+from tui.screens import SCREENS
 
 _ROLES = ("admin", "operator", "production", "pilot", "user")
 """The highest first."""
@@ -20,6 +21,10 @@ def start_address(text: str) -> Address:
     if not isinstance(command, Address):
         raise Usage(
             f"'{text}' is not a place", field="ADDRESS", remedy="for example: job 17, jobs failed 6h, /incident/5/"
+        )
+    if command.page not in SCREENS:
+        raise Usage(
+            f"the console has no page {command}", field="ADDRESS", remedy="the web monitor has it; here: / or deeds"
         )
     return command
 

@@ -6,10 +6,12 @@ import orjson
 import pytest
 from rich.cells import cell_len
 
+from pandascope.errors import Usage
 from tests.logger.deeds.builders import incident, make_incident, queue
 from tests.support.builders import activate, make_queue, status_of
 from tests.support.system import running_system
 from tests.tui.conftest import HOSTILE, console
+from tui.start import start_address
 
 pytestmark = pytest.mark.anyio
 
@@ -264,6 +266,8 @@ async def test_a_page_that_only_the_web_monitor_has_is_said_to_be_there(site):
         await seen.shows("Silences")
         await seen.go("/alarms/")
         await seen.shows("the console has no such page", "/monitor/alarms/")
+    with pytest.raises(Usage, match="no page /alarms/"):
+        start_address("/alarms/")
 
 
 @pytest.mark.parametrize("page", ["silences", "shift", "deeds", "queues"])

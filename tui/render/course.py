@@ -201,7 +201,9 @@ def _object(row: Row) -> str:
 
 
 def _back(row: Row) -> str:
-    return way_of(row).removeprefix("goes ").removesuffix(" UTC") or ("z takes it back" if row.get("can_be_undone") else "")
+    return way_of(row).removeprefix("goes ").removesuffix(" UTC") or (
+        "z takes it back" if row.get("can_be_undone") else ""
+    )
 
 
 def _deed_state(row: Row, palette: Palette) -> Text:

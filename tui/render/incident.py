@@ -65,7 +65,8 @@ def verdict(
     where = plain(row.get("computing_site") or "–")
     others = (row.get("queue_count") or 0) - 1
     where += f" and {plural(others, 'other queue')}" if others > 0 else ""
-    since = f"{ago(row.get('first_seen'), now)} ago, last {ago(row.get('last_seen'), now)} ago"
+    first, last = (ago(row.get(name), now) for name in ("first_seen", "last_seen"))
+    is_one_line = brief and bool(row.get("computing_site"))
     trend = incident_trend(row, palette)
     trend.append("  last hour, 5 minutes each", palette.muted)
     return Group(
@@ -74,8 +75,8 @@ def verdict(
             [
                 ("verdict", verdict_line(row, judged, palette)),
                 ("extent", extent(row, palette)),
-                ("where", Text(f"{where} · since {since.replace(' ago, last', ', last')}" if brief and row.get("computing_site") else where)),
-                ("since", Text("" if brief and row.get("computing_site") else since)),
+                ("where", Text(f"{where} · since {first}, last {last} ago" if is_one_line else where)),
+                ("since", Text("" if is_one_line else f"{first} ago, last {last} ago")),
                 ("course", Text("") if brief else trend),
                 ("owner", whose(row, palette)),
                 ("part of", _part_of(row, palette)),
