@@ -9,8 +9,9 @@ from core.database import Database, Row
 from core.errors import UnknownObject
 from core.monitor.filters import Condition, number_column, text_column
 from core.monitor.question import Grammar, Question
-from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from core.monitor.reading import envelope
 from logger.deeds.table import ACTIONS
+from logger.reading.paging import newest_first
 
 MOST_TARGETS = 500
 
@@ -56,26 +57,8 @@ ORDER BY deed_id DESC LIMIT 50
 
 def deed_list(database: Database, question: Question) -> dict[str, Any]:
     """A page of deeds, newest first; a window cuts them by the time they were done."""
-    where, bounds = question.where(), dict(question.parameters)
-    if question.window is not None:
-        where += " AND time >= %(window_start)s AND time < %(window_end)s"
-        bounds |= {"window_start": question.window.start, "window_end": question.window.end}
-    key = ("deeds", *question.raw_filters)
-    before = decode_cursor(question.cursor, key, (int,))[0] if question.cursor else 2**63 - 1
-    statement = _DEEDS.replace("{where}", where)
-    found = read(database, statement, {**bounds, "before": before, "limit": question.limit + 1})
-    rows = found[: question.limit]
-    following = encode_cursor(key, [rows[-1]["deed_id"]]) if len(found) > question.limit else None
-    return envelope(
-        question.as_of,
-        window=question.window,
-        count=len(rows),
-        exact=False,
-        next_cursor=following,
-        warnings=question.warnings,
-        deeds=[shown_deed(row) for row in rows],
-        actions=[_shown_action(name) for name in ACTIONS],
-    )
+    rows, answer = newest_first(database, _DEEDS, question, "deed_id")
+    return {**answer, "deeds": [shown_deed(row) for row in rows], "actions": [_shown_action(name) for name in ACTIONS]}
 
 
 def deed_detail(database: Database, deed_id: int, as_of: datetime) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from core.database import Database, Row
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
-from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from logger.notices.routes import all_routes, shown
+from logger.reading.paging import newest_first
 
 NOTICE_GRAMMAR = Grammar(
     filters={
@@ -47,15 +47,8 @@ _NOTHING = {"waiting": 0, "failed": 0, "sent_time": None, "oldest_waiting": None
 
 def notice_list(database: Database, question: Question) -> dict[str, Any]:
     """A page of notices, newest first; tests have the incident 0. Raises InvalidInput for a cursor that is not ours."""
-    key = ("notices", *question.raw_filters)
-    before = decode_cursor(question.cursor, key, (int,))[0] if question.cursor else 2**63 - 1
-    parameters = {**question.parameters, "before": before, "limit": question.limit + 1}
-    found = read(database, _NOTICES.replace("{where}", question.where()), parameters)
-    rows = found[: question.limit]
-    following = encode_cursor(key, [rows[-1]["notice_id"]]) if len(found) > question.limit else None
-    return envelope(
-        question.as_of, count=len(rows), next_cursor=following, warnings=question.warnings, exact=False, notices=rows
-    )
+    rows, answer = newest_first(database, _NOTICES, question, "notice_id", time="n.created_time")
+    return {**answer, "notices": rows}
 
 
 def route_list(database: Database) -> list[Row]:

@@ -10,7 +10,8 @@ from typing import Any
 from core.database import Database, Row
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
-from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from core.monitor.reading import envelope
+from logger.reading.paging import newest_first
 from logger.shifts.calendar import is_overdue, watch_at
 from logger.shifts.export import as_markdown
 from logger.shifts.facts import notes_of
@@ -32,27 +33,21 @@ _SHIFTS = f"""
 SELECT {_ROW}, (SELECT count(*) FROM shift_notes n WHERE n.shift_id = shifts.shift_id) AS note_count
 FROM shifts WHERE shift_id < %(before)s AND {{where}} ORDER BY shift_id DESC LIMIT %(limit)s
 """
+# uq_shifts_running
+_RUNNING = "SELECT shift_id FROM shifts WHERE state = 'running' ORDER BY start_time DESC LIMIT 1"
 
 
 def shift_list(database: Database, question: Question, changes: Sequence[str]) -> dict[str, Any]:
     """A page of shifts, newest first, with the watch that it is now by the plan."""
-    key = ("shifts", *question.raw_filters)
-    before = decode_cursor(question.cursor, key, (int,))[0] if question.cursor else 2**63 - 1
-    statement = _SHIFTS.replace("{where}", question.where())
-    found = read(database, statement, {**question.parameters, "before": before, "limit": question.limit + 1})
-    rows = found[: question.limit]
-    following = encode_cursor(key, [rows[-1]["shift_id"]]) if len(found) > question.limit else None
+    rows, answer = newest_first(database, _SHIFTS, question, "shift_id", time="start_time")
     start, end = watch_at(changes, question.as_of)
-    return envelope(
-        question.as_of,
-        count=len(rows),
-        exact=False,
-        next_cursor=following,
-        warnings=question.warnings,
-        shifts=rows,
-        running=next((row["shift_id"] for row in rows if row["state"] == RUNNING), None),
-        watch={"start": start, "end": end, "changes": list(changes)},
-    )
+    running = (database.fetch_one(_RUNNING) or {"shift_id": None})["shift_id"]
+    return {
+        **answer,
+        "shifts": rows,
+        "running": running,
+        "watch": {"start": start, "end": end, "changes": list(changes)},
+    }
 
 
 def shift_detail(database: Database, shift_id: int, now: datetime, changes: Sequence[str]) -> dict[str, Any]:
