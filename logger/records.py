@@ -27,6 +27,8 @@ MAX_MESSAGE_CHARACTERS = 4000
 MAX_TRACEBACK_CHARACTERS = 16_384
 
 CUT_MARK = " [cut]"
+NO_MESSAGE = "(empty message)"
+"""`log.error("")`: programs do it, and an incident needs words."""
 _CUT_LINE = "\n[cut]\n"
 _TRACEBACK_HEAD, _TRACEBACK_TAIL = 4000, 12_000
 """Of a long traceback both ends stay: what was called, and what was raised."""
@@ -165,7 +167,8 @@ def read_time(value: Any) -> datetime:
 
 def _message(message: str, more: dict[str, Any]) -> str:
     if len(message) <= MAX_MESSAGE_CHARACTERS:
-        return message if message.isprintable() else _text(message, MAX_MESSAGE_CHARACTERS)
+        text = message if message.isprintable() else _text(message, MAX_MESSAGE_CHARACTERS)
+        return text if text.strip() else NO_MESSAGE
     kept = _text(message, MAX_MESSAGE_CHARACTERS - len(CUT_MARK))
     _note_cut(message, kept, more)
     return kept + CUT_MARK

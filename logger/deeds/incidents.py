@@ -96,7 +96,7 @@ class IncidentWork:
             where += " AND state NOT IN ('resolved', 'candidate')"
         statement = _INCIDENTS.format(where=where) + (" FOR UPDATE" if lock else "")
         rows = transaction.fetch(statement, {**values, "most": MOST_INCIDENTS + 1})
-        check_size(len(rows) if len(rows) <= MOST_INCIDENTS else 10**9, "incident")
+        check_size(len(rows), "incident", MOST_INCIDENTS)
         missing = set(selector.incidents) - {row["incident_id"] for row in rows}
         if missing and not selector.filter:
             raise UnknownObject(

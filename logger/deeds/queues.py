@@ -73,7 +73,7 @@ class QueueWork:
             values["incidents"] = list(selector.incidents)
         statement = _QUEUES.format(where=where) + (" FOR UPDATE" if lock else "")
         rows = transaction.fetch(statement, {**values, "most": MOST_QUEUES + 1})
-        check_size(len(rows) if len(rows) <= MOST_QUEUES else 10**9, "queue")
+        check_size(len(rows), "queue", MOST_QUEUES)
         missing = set(selector.queues) - {row["queue_name"] for row in rows}
         if missing and not selector.filter and not selector.incidents:
             raise UnknownObject(

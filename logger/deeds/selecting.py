@@ -29,11 +29,11 @@ def where_of(filters: Sequence[tuple[str, str]], grammar: Grammar) -> tuple[str,
     return question.where(), dict(question.parameters)
 
 
-def check_size(count: int, thing: str) -> None:
-    """Raise InvalidInput when a set is larger than one action takes."""
-    if count > MOST_TARGETS:
+def check_size(count: int, thing: str, most: int = MOST_TARGETS) -> None:
+    """Raise InvalidInput when a set is larger than one action takes of such things."""
+    if count > most:
         raise InvalidInput(
-            f"more than {MOST_TARGETS:,} {thing}s", field="filter", remedy="choose fewer, and do it several times"
+            f"more than {most:,} {thing}s", field="filter", remedy="choose fewer, and do it several times"
         )
 
 

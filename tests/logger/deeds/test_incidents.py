@@ -227,6 +227,16 @@ def test_many_incidents_at_once_are_one_deed_and_one_undo(shared_database: Datab
     assert [settled(incident(shared_database, key)) for key in keys] == before
 
 
+def test_too_many_incidents_are_refused_with_the_limit_that_holds_for_them(
+    shared_database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logger.deeds.incidents.MOST_INCIDENTS", 2)
+    keys = [make_incident(shared_database, component="crowd") for _ in range(3)]
+    assert look(shared_database, "acknowledge", OLGA, clock, incidents=keys[:2])
+    with pytest.raises(InvalidInput, match="more than 2 incidents"):
+        look(shared_database, "acknowledge", OLGA, clock, filter=[("component", "crowd")])
+
+
 def test_who_is_no_operator_may_not(shared_database: Database, clock: HeldClock) -> None:
     key = make_incident(shared_database)
     with pytest.raises(NotAllowed, match="role admin or operator"):

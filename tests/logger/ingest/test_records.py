@@ -59,6 +59,11 @@ def test_a_message_of_five_megabytes_is_one_record_of_four_thousand_characters_i
     assert len(read.traceback) <= MAX_TRACEBACK_CHARACTERS
 
 
+@pytest.mark.parametrize("message", ["", "   ", "\x1b[0m\x00 \n"])
+def test_an_empty_message_says_that_it_is_empty(message: str) -> None:
+    assert read_record({"message": message, "level": "ERROR"}, datetime.now(UTC)).message == "(empty message)"
+
+
 def test_of_a_long_traceback_both_ends_stay() -> None:
     read = read_record(record(traceback="first call\n" + "  again\n" * 10_000 + "OSError: at last"), NOW)
     assert read.traceback.startswith("first call") and read.traceback.endswith("OSError: at last")
