@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import orjson
 from pydantic import ValidationError
 
 from core import audit
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, InvalidInput, UnknownObject
-from core.text import clean
+from core.text import clean, json_text
 from logger.rules import EVALUATORS, Evaluator, RuleRow
 
 log = logging.getLogger("panda.rules")
@@ -164,7 +163,7 @@ def add_rule(database: Database, draft: RuleDraft, editor: Editor) -> Row:
     rule = checked(draft)
     with database.transaction() as transaction:
         values = {**asdict(draft), "kind": rule.kind, "title": clean(draft.title, MAX_TITLE_CHARACTERS)}
-        row = transaction.fetch_one(_ADD, {**values, "parameters": _json(draft.parameters), "who": _name(editor)})
+        row = transaction.fetch_one(_ADD, {**values, "parameters": json_text(draft.parameters), "who": _name(editor)})
         if row is None:
             raise Conflict(f"there is a rule {draft.name} already", field="name", remedy="change it, or choose another")
         _note(transaction, row, "added", {}, editor)
@@ -193,7 +192,7 @@ def change_rule(
         values = {
             **wanted,
             "title": clean(draft.title, MAX_TITLE_CHARACTERS),
-            "parameters": _json(draft.parameters),
+            "parameters": json_text(draft.parameters),
             "rule_id": rule_id,
             "who": _name(editor),
         }
@@ -319,7 +318,7 @@ def _locked(transaction: Transaction, rule_id: int, version: int | None) -> Row:
 
 def _note(transaction: Transaction, row: Row, what: str, before: Mapping[str, Any], editor: Editor) -> None:
     values = {"rule_id": row["rule_id"], "version": row["version"], "who": _name(editor), "what": what}
-    transaction.execute(_NOTE, {**values, "document": _json(row)})
+    transaction.execute(_NOTE, {**values, "document": json_text(row)})
     after = {name: row[name] for name in _MUTABLE if not before or what == "removed" or row[name] != before[name]}
     transaction_before = {name: before[name] for name in after if name in before}
     audit.note(
@@ -337,7 +336,3 @@ def _note(transaction: Transaction, row: Row, what: str, before: Mapping[str, An
 
 def _name(editor: Editor) -> str:
     return clean(editor.who, 200)
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode().replace("\\u0000", "")

@@ -29,7 +29,8 @@ def _field(value: Any) -> str:
     kind = type(value)
     if kind is str:
         # what is printable holds neither line break nor tabulator, which one look tells
-        return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
+        text: str = value
+        return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
     if value is None:
         return "\\N"
     if kind is int or kind is float:

@@ -158,6 +158,7 @@ class AuditEntry(SQLModel, table=True):
         Index("ix_audit_object", "object_kind", "object_id", "audit_id"),
         Index("ix_audit_who", "who", "audit_id"),
         Index("ix_audit_time", "time"),
+        Index("ix_audit_deed", "deed_id", postgresql_where=text("deed_id IS NOT NULL")),
     )
 
     audit_id: int | None = serial()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,9 @@ def show_rule(
         )
         rows = [(one["subject"], f"{one['value']:g}", age(one["bin_time"])) for one in measured[:20]]
         terminal.print(table(("of", ">value", ">ago"), rows))
-    terminal.print(Text(f"\nnext: panda alarms try {plain(row['name'])} NAME=VALUE, then change", style="dim"))
+    terminal.print(
+        Text(f"\nnext: panda alarms try {shlex.quote(plain(row['name']))} NAME=VALUE, then change", style="dim")
+    )
 
 
 def parameter_table(evaluator: Mapping[str, Any], present: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -210,7 +211,8 @@ def _next(terminal: Console, document: Mapping[str, Any]) -> None:
     if row["state"] not in ("resolved", "candidate"):
         verdict = row["verdict"]
         if verdict == "site" and row["verdict_value"]:
-            said.append(f"panda act drain {plain(row['verdict_value'])} --until 2h")
+            # whoever sends records names the queue: what is printed to be typed is one word of the shell
+            said.append(f"panda act drain {shlex.quote(plain(row['verdict_value']))} --until 2h")
         elif verdict in ("task", "user") and row["job_count"]:
             said.append(f"panda act kill --incident {number_}")
     elif row["state"] == "resolved" and document["economics"]["residue"]:

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 Ids = list[str] | None
 _WIDE = 110
 """Columns of a terminal from which on a list has room for queue, owner and culprit line."""
+_LONGEST_NAME = 30
 
 
 def command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="ID|NAME=VALUE", help="One incident, or filters: severity=error, verdict=site, class=..."
+            metavar="ID|NAME=VALUE",
+            help="One incident, or filters: severity=error, verdict=site, class=..., candidates=1",
         ),
     ] = None,
     acknowledge: Annotated[Ids, typer.Option("--ack", metavar="ID", help="Take it; may be repeated.")] = None,
@@ -163,17 +165,22 @@ def incident_table(rows: list[dict[str, Any]], width: int = _WIDE) -> Any:
             row["incident_id"],
             state(row["severity"]),
             state(row["state"]),
-            verdict_words(row),
+            _short(verdict_words(row)),
             row["job_count"],
             age(row["last_seen"]),
             row["title"] + (f" (explains {row['inhibits']})" if row["inhibits"] else ""),
-            row["computing_site"],
+            _short(row["computing_site"]),
             row["owner"] or (f"({plain(row['assigned_to'])})" if row["assigned_to"] else ""),
             row["culprit_line"],
         )[:kept]
         for row in rows
     ]
     return table(columns[:kept], shown)
+
+
+def _short(text: str) -> str:
+    """No name that somebody made up leaves the titles without room."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
 def verdict_words(row: dict[str, Any]) -> str:

@@ -393,6 +393,7 @@ def _audit() -> None:
     _index("audit", "ix_audit_object", "object_kind", "object_id", "audit_id")
     _index("audit", "ix_audit_who", "who", "audit_id")
     _index("audit", "ix_audit_time", "time")
+    _index("audit", "ix_audit_deed", "deed_id", where="deed_id IS NOT NULL")
     op.execute(_AUDIT_IS_FINAL)
 
 
