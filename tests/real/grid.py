@@ -68,7 +68,7 @@ CASES = {
         queue={"parameters": {"timefloor": 60}},
     ),
     "again": Case(
-        f"mkdir {MARK} 2>/dev/null && {{ echo '{LICENCE}' >&2; exit 3; }}; cat %IN > lines.txt",
+        f"echo %IN | grep -q first && mkdir {MARK} 2>/dev/null && {{ echo '{LICENCE}' >&2; exit 3; }}; cat %IN > lines.txt",
         ("--inDS", f"{SCOPE}.input/", "--nFilesPerJob", "1", "--outputs", "lines.txt"),
         pilots=2,
         is_retried=True,
