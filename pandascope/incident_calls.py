@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pandascope.calls import control_call, monitor_call
 from pandascope.steps import Call
-from pandascope.transport import Request
+from pandascope.transport import Request, unwrap
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +26,10 @@ class IncidentCalls(ABC, Generic[Answer]):
     @abstractmethod
     def _document(self, call: Call) -> Answer:
         """Carry out one call."""
+
+    def caller(self) -> Answer:
+        """Who the server takes the caller for: user_name, as deeds name people, vo, roles, groups."""
+        return self._document(Call(Request("GET", "/api/v1/system/get_user_attributes"), unwrap))
 
     # incidents
 

@@ -14,11 +14,14 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.events import Event, Key, Paste
+from textual.widgets import Input
 
 from pandascope.addresses import Address, Page
 from pandascope.client import AsyncClient
 from pandascope.errors import ClientError, ServerUnreachable
 from tui.command_line import Command, Find, Help, Quit, Theme
+from tui.keys import OPENING
 from tui.live import ASK_ANYWAY_S, WIDE_TOPICS, LiveFeed, LiveState
 from tui.navigation import Place, Trail
 from tui.palette import DARK, LIGHT, Palette
@@ -28,6 +31,7 @@ from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.text import moment
+from tui.typing_order import Fence, TypingOrder
 from tui.widgets.status_line import Status
 from tui.workers import work
 
@@ -62,6 +66,7 @@ class ConsoleApp(App[None]):
         self.severities: dict[str, int] | None = None
         self.done: list[tuple[str, int]] = []
         """What was done here and can be undone, the last one last: deeds and links of fingerprints, by number."""
+        self._typing = TypingOrder(self, super().on_event, self._should_open)
         self._server_ahead = timedelta(0)
         self._heard_topics: tuple[str, ...] = ()
         self._last_seq: int | None = None
@@ -152,6 +157,25 @@ class ConsoleApp(App[None]):
         except ClientError as error:
             self.log.warning(f"the counts of the status line: {error}")
             self.severities = self.severities or {}
+
+    # -- keys ---------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: Event) -> None:
+        """Every message; keys and pasted text from the terminal wait until those before them have had their effect."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._typing.arrived(event)
+        else:
+            await super().on_event(event)
+            await self._typing.handled(event)
+
+    async def on_fence(self, fence: Fence) -> None:
+        """What was sent before it has been handled."""
+        await self._typing.passed(fence)
+
+    def _should_open(self, key: Key) -> bool:
+        """Is a key to open something on the screen that is shown, where nothing is open to type into?"""
+        is_typing = isinstance(self.focused, Input)
+        return key.key in OPENING and isinstance(self.screen, MonitorScreen) and not is_typing
 
     # -- what screens use ---------------------------------------------------------------------------------------
 

@@ -132,6 +132,16 @@ KEYS: tuple[Key, ...] = (
 )
 BY_ACTION: dict[str, Key] = {key.action: key for key in KEYS}
 
+OPENING: frozenset[str] = frozenset(
+    key
+    for action in (
+        "acknowledge", "silence", "resolve", "reopen", "assign", "comment", "hold", "merge_into", "drain", "retry", "kill",
+        "undo", "edit", "find", "command", "why", "help", "quit_console",
+    )
+    for key in BY_ACTION[action].keys.split(",")
+)  # fmt: skip
+"""Keys that open a line to type into or a dialogue. Where one opens nothing, what is typed in one go with it is dropped."""
+
 EVERYWHERE: tuple[str, ...] = (
     "climb",
     "find",

@@ -89,7 +89,7 @@ class ActingScreen(MonitorScreen):
             if found is not None:
                 return found
             done.pop()
-        name = self.console_app.role.rpartition(" (")[0] or self.console_app.role
+        name = str((await client.caller()).get("user_name") or "")
         rows = (await client.deeds(who=name, limit=_LOOKED_AT)).get("deeds") or [] if name else []
         return next(filter(None, map(undoable_deed, rows)), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
@@ -28,6 +29,8 @@ class FindScreen(ModalScreen[None]):
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
+        self.shown_s: float | None = None
+        """Since when there is an answer (monotonic): no key counts that was typed before."""
         self._hits: list[dict[str, Any]] = []
 
     def compose(self) -> ComposeResult:
@@ -49,6 +52,7 @@ class FindScreen(ModalScreen[None]):
             answer = await cast("ConsoleApp", self.app).client.search(self._text)
         except ClientError as error:
             words.update(Text(str(error)))
+            self.shown_s = time.monotonic()
             return
         self._hits = list(answer.get("hits") or [])
         if len(self._hits) == 1:
@@ -63,6 +67,7 @@ class FindScreen(ModalScreen[None]):
             )
             hits.display = True
             hits.focus()
+        self.shown_s = time.monotonic()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go to the hit."""

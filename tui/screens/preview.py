@@ -5,6 +5,7 @@ Asks the server for the preview and confirms it; what an action is about is said
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -71,6 +72,8 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
         super().__init__()
         self._request = request if isinstance(request, Request) else None
         self._find = None if isinstance(request, Request) else request
+        self.shown_s: float | None = None
+        """Since when it can be answered (monotonic); None while the server is asked: no key counts that was typed before."""
         self._made: dict[str, Any] | None = None
         self._difference: list[str] = []
         self._is_busy = False
@@ -95,7 +98,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
     def action_ask(self) -> None:
         """`r`: what would follow now."""
         if not self._is_busy:
-            self._is_busy = True
+            self._is_busy, self.shown_s = True, None
             self.run_worker(work(self._ask), group="preview", exclusive=True)
 
     async def _ask(self) -> None:
@@ -122,14 +125,19 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
             self._say(f"Not possible: {error}.")
         else:
             self._draw()
-        self._is_busy = False
+        self._now_shown()
+
+    def _now_shown(self) -> None:
+        self._is_busy = self._is_confirming = False
         self._draw_keys()
+        self.shown_s = time.monotonic()
 
     def action_confirm(self) -> None:
         """enter."""
         if self._made is None or self._is_busy:
             return
         self._is_busy = self._is_confirming = True
+        self.shown_s = None
         self._draw_keys()
         self.run_worker(work(self._confirm, str(self._made["token"])), group="preview", exclusive=True)
 
@@ -148,8 +156,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
         else:
             self.dismiss(dict(deed))
             return
-        self._is_busy = self._is_confirming = False
-        self._draw_keys()
+        self._now_shown()
 
     def _refused(self, error: Refused, made: dict[str, Any] | None) -> None:
         """Outdated: the difference in words, and the set as it is now, to be confirmed or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -77,6 +78,8 @@ class UndoScreen(ModalScreen[bool]):
     def __init__(self, find: Find) -> None:
         super().__init__()
         self._find = find
+        self.shown_s: float | None = None
+        """Since when it can be answered (monotonic); None while the server is asked: no key counts that was typed before."""
         self._found: Undoable | None = None
         self._reason = ""
         self._is_busy = False
@@ -98,7 +101,11 @@ class UndoScreen(ModalScreen[bool]):
             self._found = await self._find(self._monitor.client)
         except ClientError as error:
             self._say(str(error))
-            return
+        else:
+            self._show_found()
+        self.shown_s = time.monotonic()
+
+    def _show_found(self) -> None:
         if self._found is None:
             self._say("There is nothing here that can be taken back. :deeds lists what was done.")
         else:
@@ -107,7 +114,7 @@ class UndoScreen(ModalScreen[bool]):
     def action_undo(self) -> None:
         """enter."""
         if self._found is not None and not self._is_busy:
-            self._is_busy = True
+            self._is_busy, self.shown_s = True, None
             self.run_worker(work(self._take_back, self._found), group="undo", exclusive=True)
 
     async def _take_back(self, found: Undoable) -> None:
@@ -129,7 +136,7 @@ class UndoScreen(ModalScreen[bool]):
             self.notify(said, markup=False)
             self.dismiss(True)
         finally:
-            self._is_busy = False
+            self._is_busy, self.shown_s = False, time.monotonic()
 
     def action_reason(self) -> None:
         """`w`."""
