@@ -53,6 +53,7 @@ class TypingOrder:
         self._place: tuple[object, object] = (None, None)
         self._before: tuple[object, object] = (None, None)
         self._dropping_since: float | None = None
+        self._was_in_prose = False
         self._has_said = False
         self._timeout: asyncio.TimerHandle | None = None
 
@@ -64,14 +65,14 @@ class TypingOrder:
 
     async def handled(self, event: Event) -> None:
         """A key has come back up to the application, which has carried it out."""
-        if event is self._under_way:
+        if event is self._under_way and self._app.screen_stack:
             self._was_handled = True
             self._send_fence()
 
     async def passed(self, fence: Fence) -> None:
         """A fence has arrived."""
-        if fence.number != self._number or self._under_way is None:
-            return
+        if fence.number != self._number or self._under_way is None or not self._app.screen_stack:
+            return  # an older one, or the console closes
         if not self._was_handled:
             self._was_handled = True  # a widget kept the key for itself; what it sent then follows this fence
             self._send_fence()
@@ -85,15 +86,16 @@ class TypingOrder:
             await self._next()
 
     async def _next(self) -> None:
-        while self._waiting:
+        while self._waiting and self._app.screen_stack:
             event = self._waiting.popleft()
             if self._is_dropped(event):
                 self._say()
                 continue
             self._has_said = False
             self._under_way, self._was_handled, self._before = event, False, self._here()
+            self._was_in_prose = getattr(self._app.focused, "takes_prose", False)
             await self._hand_on(event)
-            if not self._was_handled:
+            if not self._was_handled and self._app.screen_stack:
                 self._send_fence()
             return
 
@@ -110,15 +112,18 @@ class TypingOrder:
         self._timeout = asyncio.get_running_loop().call_later(_GIVE_UP_S, self._lost, number)
 
     def _lost(self, number: int) -> None:
-        if number == self._number and self._under_way is not None and self._app.is_running:
+        if number == self._number and self._under_way is not None and self._app.screen_stack:
             self._was_handled = True
             self._send_fence()
 
     # -- keys that have nowhere to go ---------------------------------------------------------------------------
 
     def _note_unopened(self, event: Key | Paste) -> None:
-        """Nothing was opened by a key that should have: what comes with it was meant for that."""
-        if isinstance(event, Key) and self._here() == self._before and self._opens(event):
+        """What comes in one go with a key was meant for what it should have opened and did not, or for the text that it
+        has sent: further lines of a paste."""
+        has_moved = self._here() != self._before
+        opened_nothing = isinstance(event, Key) and not has_moved and self._opens(event)
+        if opened_nothing or (has_moved and self._was_in_prose):
             self._dropping_since = event.time
 
     def _is_dropped(self, event: Key | Paste) -> bool:

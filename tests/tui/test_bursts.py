@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.widgets import Input, TextArea
 
 from tests.logger.deeds.builders import incident, make_incident, queue
@@ -42,6 +42,16 @@ def burst(seen, text: str) -> None:
         seen.app.post_message(Key(NAMES.get(letter, letter), letter))
 
 
+async def line_holds(seen, text: str) -> None:
+    """Wait until a text stands in the line to type into; the screen may not have one yet."""
+
+    def holds() -> bool:
+        lines = seen.app.screen.query("#prompt-input").results(Input)
+        return any(line.value == text and line.has_focus for line in lines)
+
+    await seen.until(holds, f"typed: {text}")
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [("a", "acknowledged"), ("m", "assigned to"), ("C", "commented"), ("H", "held"), ("X", "resolved")],
@@ -57,13 +67,25 @@ async def test_a_text_behind_its_verb_is_the_text_and_no_command(site, trouble, 
         assert COMMANDS in str(history)
 
 
+async def test_further_lines_of_a_pasted_text_are_dropped_and_that_is_said(site, trouble):
+    number, _ = trouble
+    async with console(site, f"incident {number}") as seen:
+        await seen.shows("trouble of")
+        burst(seen, "Cfirst line\rquit\rXz\r4")
+        await seen.shows("What was typed ahead", "first line")
+        seen.app.post_message(Key("C", "C"))
+        seen.app.post_message(Paste(f"{COMMANDS}\nquit"))
+        await line_holds(seen, COMMANDS)
+        assert seen.page == f"/incident/{number}/"
+
+
 @pytest.mark.parametrize("text", [f"C{COMMANDS}", f":{COMMANDS}", f"s{COMMANDS}", f"m{COMMANDS}"])
 async def test_a_text_stays_in_the_line_until_enter(site, trouble, text):
     number, _ = trouble
     async with console(site, f"incident {number}") as seen:
         await seen.shows("trouble of")
         burst(seen, text)
-        await seen.until(lambda: seen.app.screen.query_one("#prompt-input", Input).value == COMMANDS, "typed")
+        await line_holds(seen, COMMANDS)
         assert seen.page == f"/incident/{number}/"
 
 
@@ -74,7 +96,7 @@ async def test_a_filter_and_a_command_line_take_what_follows(site, trouble):
         burst(seen, f"/{name}\r:deeds who=quentin\r")
         await seen.until(lambda: seen.page == "/audit/?who=quentin", "there")
         burst(seen, ":queues\r/quit")
-        await seen.until(lambda: seen.app.screen.query_one("#prompt-input", Input).value == "quit", "typed")
+        await line_holds(seen, "quit")
 
 
 async def test_a_preview_is_not_confirmed_by_keys_typed_before_it_was_seen(site, trouble):

@@ -397,7 +397,7 @@ class MonitorScreen(PageKeys, Screen[None]):
     def action_command(self) -> None:
         """`:`."""
         hint = "jobs failed 6h · job 17 · incident 5 · find TEXT · an address · tab completes"
-        question = Question(":", self._run_command, hint=hint, suggester=LineSuggester(completions))
+        question = Question(":", self._run_command, hint=hint, suggester=LineSuggester(completions), is_prose=False)
         self.query_one(PromptLine).ask(question)
 
     def _run_command(self, text: str) -> str:

@@ -208,7 +208,7 @@ class ListingScreen(MonitorScreen):
     def action_find(self) -> None:
         """`/`."""
         hint = "text · !text (not) · name=value" + ("" if self.address.page is Page.JOBS else " · ~fuzzy")
-        self.query_one(PromptLine).ask(Question("/", self._find, hint=hint, value=self._found_before()))
+        self.query_one(PromptLine).ask(Question("/", self._find, hint=hint, value=self._found_before(), is_prose=False))
 
     def _found_before(self) -> str:
         return self.local_filter

@@ -127,7 +127,13 @@ class LogScreen(MonitorScreen):
     def action_find(self) -> None:
         """`/`: search as one types."""
         self.query_one(PromptLine).ask(
-            Question("/", self._found, hint="small letters match both cases; n and N move", value=self._search)
+            Question(
+                "/",
+                self._found,
+                hint="small letters match both cases; n and N move",
+                value=self._search,
+                is_prose=False,
+            )
         )
 
     def _found(self, text: str) -> str:

@@ -18,16 +18,18 @@ from textual.widgets import Input, Static
 @dataclass(frozen=True)
 class Question:
     """What is asked. `answer` takes the text and returns an empty string, or the sentence that says what is wrong:
-    then the line stays open."""
+    then the line stays open. `is_prose`: text for people, which may be pasted with several lines; only the first counts."""
 
     label: str
     answer: Callable[[str], str]
     hint: str = ""
     value: str = ""
     suggester: Suggester | None = None
+    is_prose: bool = True
 
 
 class _Line(Input):
+    takes_prose = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "cursor_right", show=False, priority=True)]
 
 
@@ -58,7 +60,7 @@ class PromptLine(Vertical):
         self._focus_before = self.screen.focused
         line = self.query_one(_Line)
         self.query_one("#prompt-label", Static).update(Text(question.label))
-        line.suggester = question.suggester
+        line.suggester, line.takes_prose = question.suggester, question.is_prose
         line.value = question.value
         line.cursor_position = len(question.value)
         self._say(question.hint)
