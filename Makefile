@@ -37,7 +37,7 @@ down: $(STAMP)
 # Two processes, for most tests wait for others: a file stays together since its tests share a server, and what takes
 # long begins first, so that neither process waits for the other at the end. ARGS names tests to run instead.
 WORKERS ?= 2
-LONGEST_FIRST := $(addprefix tests/,chaos pandascope real dashboard tui bench api)
+LONGEST_FIRST := $(addprefix tests/,chaos pandascope real logger/test_campaign.py logger/test_healthy_hour.py dashboard tui bench api)
 THE_OTHERS := $(filter-out $(LONGEST_FIRST) tests/support tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 test: export PYTHONDONTWRITEBYTECODE =# hundreds of processes of ours start: none but the first compiles
 test: $(DEV_STAMP)
