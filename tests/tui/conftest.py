@@ -152,7 +152,7 @@ class Console:
         deadline = time.monotonic() + WITHIN_S
         while not look():
             assert time.monotonic() < deadline, f"never so: {what}\n{self.text}"
-            await self.pilot.pause(0.05)
+            await self.pilot.pause(0.02)
 
     async def shows(self, *words: str) -> None:
         """Wait until all words stand on the screen."""
