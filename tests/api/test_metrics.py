@@ -48,12 +48,14 @@ def fill(database):
         "INSERT INTO queues (queue_name) SELECT 'Q' || lpad(n::text, 4, '0') FROM generate_series(0, 699) n"
     )
     database.execute("UPDATE queues SET creation_time = now() - interval '1 hour'")
+    # the first minute of the hour, and counted up to the next: whatever the time of day, both lie in the hour that goes on
     database.execute(
-        "INSERT INTO throughput_minutes SELECT date_trunc('minute', now()), 'Q' || lpad((n % 700)::text, 4, '0'), 'finished',"
+        "INSERT INTO throughput_minutes SELECT date_trunc('hour', now()), 'Q' || lpad((n % 700)::text, 4, '0'), 'finished',"
         " 'label' || n % 40, 1 FROM generate_series(1, 5000) n ON CONFLICT DO NOTHING"
     )
     database.execute(
-        "INSERT INTO agent_runs (name, cursor, next_run) VALUES ('rollups', extract(epoch FROM now()) + 60, now()),"
+        "INSERT INTO agent_runs (name, cursor, next_run)"
+        " VALUES ('rollups', extract(epoch FROM date_trunc('hour', now())) + 60, now()),"
         " ('incident_builder', extract(epoch FROM now() - interval '90 seconds') * 1000000, now() - interval '2 minutes')"
         " ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, next_run = excluded.next_run"
     )

@@ -220,7 +220,8 @@ class MonitorScreen(PageKeys, Screen[None]):
         else:
             self._mark = mark
             self.place.memory["answer"] = answer
-            if self._is_left:
+            # the parts are taken down: another view was asked for, or the console closes
+            if self._is_left or not self._banner.is_attached:
                 return
             if self._has_complained:
                 self._has_complained = False
