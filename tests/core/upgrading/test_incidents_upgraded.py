@@ -6,48 +6,25 @@ one that somebody reopened, one with a key of its own; records of three levels.
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import make_url
 
-from core.agents.partitions import PartitionKeeper
-from core.database import Database, Row, migrate
+from core.database import Database, Row
 from core.database.migrate import alembic_config
 from logger.store import IncidentStore
-from tests.core.test_migrate import administer
+from tests.core.upgrading.released import released, upgraded_from
 from tests.logger.builders import end_jobs, record
 
-RELEASED: dict[str, Any] = json.loads((Path(__file__).parent / "released_0010.json").read_text())
-IN_RELEASE = datetime(2026, 11, 26, tzinfo=UTC)
-_LOAD = "INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb)"
+RELEASED = released("0010")
 
 
 @pytest.fixture
 def upgraded(postgres_url: str) -> Iterator[Database]:
     """The database of that release, migrated to this one."""
-    name = f"upgraded_{uuid.uuid4().hex[:12]}"
-    administer(postgres_url, f"CREATE DATABASE {name}")
-    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    command.upgrade(alembic_config(url), "0010")
-    database = Database(url)
-    PartitionKeeper(database, lambda: IN_RELEASE, 3600).make_partitions()
-    for table, rows in RELEASED["tables"].items():
-        for row in rows:  # each says only what is not at its default
-            statement = _LOAD.format(table=table, columns=", ".join(row))
-            database.execute(statement, {"rows": json.dumps([row])})
-    for sequence, last in RELEASED["sequences"].items():
-        database.fetch("SELECT setval(%(name)s, %(last)s)", {"name": sequence, "last": last})
-    migrate(database)
-    yield database
-    database.close()
-    administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with upgraded_from(postgres_url, "0010") as database:
+        yield database
 
 
 def incidents(database: Database) -> dict[int, Row]:

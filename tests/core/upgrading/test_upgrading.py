@@ -6,25 +6,17 @@ verdict that nobody has looked at yet, and waiting; jobs live and archived.
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic import command
-from sqlalchemy import make_url
 
-from core.agents.partitions import PartitionKeeper
-from core.database import Database, Row, migrate
-from core.database.migrate import alembic_config
+from core.database import Database, Row
 from core.monitor.job import job_detail
 from core.taskbuffer.killing import Killer
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
-from tests.core.test_migrate import administer
+from tests.core.upgrading.released import released, upgraded_from
 from tests.support.builders import (
     acquire,
     add_up,
@@ -38,31 +30,15 @@ from tests.support.builders import (
     status_of,
 )
 
-RELEASED: dict[str, Any] = json.loads((Path(__file__).parent / "released_0002.json").read_text())
+RELEASED = released("0002")
 TASKS = {row["task_name"]: row["jedi_task_id"] for row in RELEASED["tables"]["tasks"]}
-IN_RELEASE = datetime(2026, 11, 26, tzinfo=UTC)
-_LOAD = "INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb)"
 
 
 @pytest.fixture
 def upgraded(postgres_url: str) -> Iterator[Database]:
     """The database of that release, migrated to this one."""
-    name = f"upgraded_{uuid.uuid4().hex[:12]}"
-    administer(postgres_url, f"CREATE DATABASE {name}")
-    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    command.upgrade(alembic_config(url), "0002")
-    database = Database(url)
-    PartitionKeeper(database, lambda: IN_RELEASE, 3600).make_partitions()
-    for table, rows in RELEASED["tables"].items():
-        for row in rows:  # each says only what is not at its default
-            statement = _LOAD.format(table=table, columns=", ".join(row))
-            database.execute(statement, {"rows": json.dumps([row])})
-    for sequence, last in RELEASED["sequences"].items():
-        database.fetch("SELECT setval(%(name)s, %(last)s)", {"name": sequence, "last": last})
-    migrate(database)
-    yield database
-    database.close()
-    administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with upgraded_from(postgres_url, "0002") as database:
+        yield database
 
 
 def task(database: Database, name: str) -> Row:
