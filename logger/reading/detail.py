@@ -97,7 +97,7 @@ def incident_detail(database: Database, incident_id: int, as_of: datetime) -> di
         activity=database.fetch(_ACTIVITY, {**key, "limit": _MOST_ACTIVITY}),
         grouping=grouping_of(row, grouping, links),
         economics=economics(row),
-        owner_hint=owner_hint(row["error_class"]),
+        owner_hint=owner_hint("central" if row["verdict"] == "central" else row["error_class"]),
         previous=previous_occurrences(database, row),
         inhibits=inhibited_below(database, incident_id),
         silences=silences_of(database, row, as_of),

@@ -333,6 +333,11 @@ def test_a_page_tells_the_verdict_and_what_it_costs(database: Database) -> None:
     assert incident_detail(database, put(database), utc_now())["verdict"] is None
 
 
+def test_a_central_trouble_is_the_operators_whatever_its_class(database: Database) -> None:
+    detail = incident_detail(database, put(database, error_class="network", verdict="central"), utc_now())
+    assert detail["owner_hint"] == "operators"
+
+
 def test_earlier_occurrences_say_what_ended_them(database: Database) -> None:
     ended = {"fingerprint": "same", "state": "resolved", "resolved_by": "ann", "resolution": "fixed: new disk"}
     earlier = [put(database, **ended) for _ in range(12)]
