@@ -30,6 +30,8 @@ class IncidentSettings(Documented):
     """How many jobs must have finished there since its last event."""
     watch_certificates: list[str] = Field(default_factory=list)
     """Certificates whose end is watched: host:port, or the path of a PEM file."""
+    watch_disks: list[str] = Field(default_factory=list)
+    """Directories whose disks are watched from the host of the agents, beside the data directory and the cache."""
     verdict_min_share: float = Field(default=0.4, gt=0, le=1)
     """A verdict names what holds at least this share of the incident's jobs (lower Wilson bound)."""
     verdict_min_score: float = Field(default=2.0, ge=1)

@@ -34,7 +34,7 @@ def build_agents(database: Database, settings: Settings, clock: Clock = utc_now)
         IncidentBuilder(database, clock, periods.incidents_s, settings.incidents),
         IncidentOpener(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
         IncidentJudge(database, clock, _INCIDENTS_PERIOD_S, settings.incidents),
-        RuleWatcher(database, clock, settings.incidents),
+        RuleWatcher(database, clock, with_own_disks(settings)),
         WaitHours(database, clock, _WAITS_PERIOD_S),
         SilenceEnds(database, clock, _SILENCES_PERIOD_S),
         DeedWorker(database, clock),
@@ -42,6 +42,12 @@ def build_agents(database: Database, settings: Settings, clock: Clock = utc_now)
         Retention(database, clock, settings.ingest, periods.partitions_s),
         NoticeSender(database, settings, clock, _NOTICES_PERIOD_S),
     ]
+
+
+def with_own_disks(settings: Settings) -> IncidentSettings:
+    """The incident settings with the disks that the installation itself writes to."""
+    own = [str(settings.data), *([settings.cache_directory] if settings.cache_directory else [])]
+    return settings.incidents.model_copy(update={"watch_disks": [*own, *settings.incidents.watch_disks]})
 
 
 class IncidentBuilder(Agent):

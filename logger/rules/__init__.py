@@ -10,6 +10,7 @@ from logger.rules.backlog import LongWait
 from logger.rules.base import Evaluator, FailedJob, JobRule, MeasureRule, RecordRule, Rule, RuleRow
 from logger.rules.clocks import ClockSkew
 from logger.rules.database import DatabaseSlow
+from logger.rules.disks import DiskFull
 from logger.rules.expiry import Expiry
 from logger.rules.failure_burst import FailureBurst
 from logger.rules.job_parameters import JobRuleParameters
@@ -31,6 +32,7 @@ MEASURES: tuple[type[MeasureRule[Any]], ...] = (
     ThroughputLow,
     ClockSkew,
     Expiry,
+    DiskFull,
 )
 
 JOB_RULES: tuple[JobRule, ...] = (FailureBurst(),)

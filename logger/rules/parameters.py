@@ -132,6 +132,14 @@ class ExpiryParameters(MeasureParameters):
     """Tokens are renewed more often than certificates; what is renewed by itself lives hours."""
 
 
+class DiskFullParameters(MeasureParameters):
+    """How much room a disk of the server must have."""
+
+    limit_mb: float = Field(1000, gt=0, le=1e9)
+    critical_mb: float = Field(200, ge=0, le=1e9)
+    """The trouble is critical when only so much is left."""
+
+
 class TransferStuckParameters(MeasureParameters):
     """How long staging may take."""
 

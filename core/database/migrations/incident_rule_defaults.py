@@ -81,6 +81,11 @@ _ROWS: tuple[tuple[str, str, str, str, str, dict[str, Any]], ...] = (
         {"limit_days": 14, "critical_days": 2, "token_hours": 24},
     ),
     (
+        *("disk_full", "disk_full", "service", "error"),
+        "A disk of the server is nearly full.",
+        {"limit_mb": 1000, "critical_mb": 200},
+    ),
+    (
         *("transfer_stuck", "transfer_stuck", "data", "warning"),
         "Jobs stage files in or out for much longer than usual at that storage.",
         {"limit_s": 3600, "times_usual": 6, "min_jobs": 3},
