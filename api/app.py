@@ -23,6 +23,7 @@ import api.auth
 import api.control
 import api.monitor
 from api.cache import cache_routes
+from api.database_troubles import DatabaseTroubles
 from api.identity.access import Access, Gate
 from api.identity.issuer import Issuer
 from api.live import ChangeHub
@@ -120,6 +121,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         threads = settings.database_pool_size + settings.database_pool_overflow
         anyio.to_thread.current_default_thread_limiter().total_tokens = max(1, threads - int(readers.total_tokens))
         await _bring_up_to_date(services.database)
+        services.database.on_trouble = services.read_database.on_trouble = DatabaseTroubles().report
         await run_in_threadpool(numbers.start)
         async with api.monitor.running(services):
             yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import threading
 from bisect import bisect_left
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+log = logging.getLogger("panda.api")
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the buckets of durations, in seconds; what takes longer is in the last one."""
@@ -39,6 +42,7 @@ class RequestNumbers:
         self._watched: dict[str, Callable[[], float]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_failing = False
         self._file = directory / f"{os.getpid()}-{_started(os.getpid()):.2f}-{id(self):x}.json"
 
     def note(self, route: str, method: str, status: int, seconds: float | None) -> None:
@@ -56,7 +60,7 @@ class RequestNumbers:
 
     def start(self) -> None:
         """Begin to write; takes over the numbers of processes that ended."""
-        self._fold_ended()
+        self._attempt(self._fold_ended)
         self._thread = threading.Thread(target=self._run, name="request-numbers", daemon=True)
         self._thread.start()
 
@@ -65,7 +69,7 @@ class RequestNumbers:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
-            self.write()
+            self._attempt(self.write)
 
     def write(self) -> None:
         """Write this process's file, whole or not at all."""
@@ -77,13 +81,29 @@ class RequestNumbers:
 
     def total(self) -> dict[str, Any]:
         """`counts` by (route, method, status), `times` by route (buckets, then the sum of seconds), `gauges` by name."""
-        self.write()
+        self._attempt(self.write)
         with self._locked(fcntl.LOCK_SH):
             return _added([(_read(path), _is_alive(path)) for path in self._directory.glob("*.json")])
 
     def _run(self) -> None:
         while not self._stop.wait(_PERIOD_S):
-            self.write()
+            self._attempt(self.write)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """A full disk stops nobody: the numbers are still in memory, and written when there is room."""
+        try:
+            work()
+            self._is_failing = False
+        except Exception as error:
+            if not self._is_failing:
+                log.error(
+                    "the numbers of requests cannot be written to %s, it is tried again: %s",
+                    self._directory,
+                    error,
+                    exc_info=None if isinstance(error, OSError) else error,
+                    extra={"component": "metrics", "kind": "service", "fingerprint": "metrics cannot be written"},
+                )
+            self._is_failing = True
 
     def _fold_ended(self) -> None:
         with self._locked(fcntl.LOCK_EX):

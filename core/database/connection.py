@@ -8,7 +8,7 @@ Parameters are always bound (`%(name)s`); no statement is ever put together from
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -127,6 +127,8 @@ class Database:
     ) -> None:
         """`url`: SQLAlchemy URL of PostgreSQL >= 15. The pool grows by `pool_overflow` connections under load."""
         self.url = url
+        self.on_trouble: Callable[[Unavailable], None] | None = None
+        """Told of every time the database did not answer, before whoever asked; it must not raise, nor ask."""
         self.engine: Engine = create_engine(
             url,
             poolclass=QueuePool,
@@ -160,7 +162,7 @@ class Database:
         try:
             pooled = self.engine.raw_connection()
         except (psycopg2.OperationalError, SQLAlchemyError) as error:
-            raise _unavailable(error) from error
+            raise self._trouble(error) from error
         try:
             driver: Any = pooled.driver_connection
             if not driver.autocommit:
@@ -170,12 +172,18 @@ class Database:
             if driver.closed or (error.pgcode or "").startswith(_SERVER_IS_GOING):
                 pooled.invalidate(error)
                 self.engine.dispose()
-                raise _unavailable(error) from error
+                raise self._trouble(error) from error
             if (error.pgcode or "").startswith(_TRY_AGAIN):
-                raise _unavailable(error) from error
+                raise self._trouble(error) from error
             raise
         finally:
             pooled.close()
+
+    def _trouble(self, error: Exception) -> Unavailable:
+        trouble = _unavailable(error)
+        if self.on_trouble is not None:
+            self.on_trouble(trouble)
+        return trouble
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

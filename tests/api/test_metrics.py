@@ -184,6 +184,21 @@ def test_processes_add_up_and_those_that_ended_are_not_forgotten(tmp_path):
     assert found["panda_http_request_seconds_sum", None] == pytest.approx(20.34)
 
 
+def test_numbers_that_cannot_be_written_are_told_once_and_written_later(tmp_path, caplog):
+    numbers = RequestNumbers(tmp_path)
+    in_the_way = numbers._file.with_suffix(".new")
+    in_the_way.mkdir()  # as a full disk does, it lets nothing be written
+    numbers.start()
+    numbers.note("/a", "GET", 200, 0.3)
+    for _ in range(2):
+        assert numbers.total()["counts"] == {}
+    assert [record.levelname for record in caplog.records] == ["ERROR"] and str(tmp_path) in caplog.text
+    in_the_way.rmdir()
+    assert numbers.total()["counts"] == {("/a", "GET", "200"): 1}
+    numbers.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
 def test_texts_of_others_break_no_line():
     text = exposition([Sample("panda_notices", {"route": 'a"\n\\', "state": "sent"}, 1)], FAMILIES)
     assert text.splitlines()[-1] == 'panda_notices{route="a\\"\\n\\\\",state="sent"} 1'
