@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,9 @@ from pandascope.environment import Credentials, default_data_directory, find_cre
 from pandascope.errors import Usage
 from pandascope.supervisor.logs import log_to_stderr
 from pilot.line import Line
+
+SPOOL_BYTES = 16_000_000
+"""What records may take of a node's disk while the collector is away: those of all pilots of one work directory."""
 
 TokenFile = Annotated[
     Path | None,
@@ -38,16 +41,29 @@ def site_directory(data: Path | None) -> Path:
 
 
 @contextmanager
-def reporting_as(component: str, line: Line) -> Iterator[None]:
-    """Log to stderr, and to the incident store from WARNING on: what a job does is told by its own reports."""
+def reporting_as(component: str, line: Line, spool: Path) -> Iterator[None]:
+    """Log to stderr, and to the incident store from WARNING on: what a job does is told by its own reports.
+
+    `spool`: where records wait while the server does not take them, also for the next process with this directory; it is
+    made when it is needed and removed when nothing waits there any more.
+    """
     log_to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    handler = attach(line.credentials.url, lambda: line.credentials.token, component, level=logging.WARNING)
+    handler = attach(
+        line.credentials.url,
+        lambda: line.credentials.token,
+        component,
+        level=logging.WARNING,
+        spool=spool,
+        spool_bytes=SPOOL_BYTES,
+    )
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
+        with suppress(OSError):  # not there, or another process waits in it
+            spool.rmdir()
 
 
 def _read(path: Path) -> str:

@@ -15,6 +15,9 @@ from pilot.agent import run_pilot
 from pilot.line import Line
 from pilot.options import PilotOptions
 
+_SPOOL = "PanDA_Spool"
+"""Where below the work directory a pilot's log records wait for a server that is away."""
+
 _DEFAULTS = PilotOptions(queue="", work_directory=Path())
 
 
@@ -71,7 +74,7 @@ def command(
         keep_work_directory=keep_work_dir,
     )
     line = Line(credentials_finder(url, token_file, data))
-    with reporting_as("pilot", line):
+    with reporting_as("pilot", line, work_dir.absolute() / _SPOOL):
         exit_code = run_pilot(line, options)
     raise typer.Exit(exit_code)
 

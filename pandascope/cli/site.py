@@ -11,6 +11,7 @@ import typer
 
 from pandascope.cli.connection import Url
 from pandascope.cli.parts import TokenFile, credentials_finder, reporting_as, site_directory
+from pandascope.supervisor.logs import SPOOL
 from pandascope.supervisor.records import ProcessRecords
 from pilot.factory import Factory, FactoryOptions, Register
 from pilot.line import Line
@@ -57,7 +58,7 @@ def command(
     }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     line = Line(credentials_finder(url, token_file, data))
-    with reporting_as("site", line):
+    with reporting_as("site", line, directory / SPOOL):
         Factory(
             line,
             FactoryOptions(

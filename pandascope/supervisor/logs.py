@@ -16,6 +16,9 @@ from typing import IO
 ROTATE_AT_BYTES = 20_000_000
 KEPT_FILES = 3
 
+SPOOL = "spool"
+"""Where below the data directory log records wait for an incident store that is away."""
+
 
 def open_log(path: Path) -> IO[bytes]:
     """Open a log for appending (so that it may be cut below the writer), readable by its owner only."""

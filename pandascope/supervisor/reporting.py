@@ -10,10 +10,7 @@ from core.configuration import Settings
 from logger.handler import attach
 from pandascope.environment import ENVIRONMENT_FILE, read_environment_file
 from pandascope.supervisor.listener import local_url
-from pandascope.supervisor.logs import log_to_stderr
-
-SPOOL = "spool"
-"""Where below the data directory log records wait."""
+from pandascope.supervisor.logs import SPOOL, log_to_stderr
 
 
 @contextmanager

@@ -37,10 +37,9 @@ from pandascope.supervisor.installation import (
 )
 from pandascope.supervisor.lifeline import Lifeline
 from pandascope.supervisor.listener import local_url, open_listener
-from pandascope.supervisor.logs import rotate
+from pandascope.supervisor.logs import SPOOL, rotate
 from pandascope.supervisor.pulse import Pulse
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
-from pandascope.supervisor.reporting import SPOOL
 from pandascope.supervisor.service import Command, Service, how_it_ended, signal_name
 
 log = logging.getLogger("panda.supervisor")
