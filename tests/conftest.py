@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,11 @@ from tests.support.system import RunningSystem, running_system
 # Settings of one installation must not leak into the tests from the shell that runs them.
 for _name in [name for name in os.environ if name.startswith("PANDA_")]:
     del os.environ[_name]
+
+# A shell that runs the tests in the background lets them ignore Ctrl+C, and every program that they start would inherit
+# that: programs that are to be interrupted would run on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # how long an example takes says more about the machine and its neighbours than about the code; where nothing may be
 # skipped the examples are the same every time, so that a change is judged by itself, and chance finds the rest here
