@@ -28,6 +28,7 @@ from logger.collapsing import Classified, Collapser, Kept
 from logger.contexts import ContextKeeper
 from logger.events import Event
 from logger.folding import fold
+from logger.over import end_what_is_told_over, tells_of_an_end
 from logger.records import MAX_BATCH, Record, read_record, seq_of
 from logger.rule_rows import active_rules
 from logger.rules import RuleRow
@@ -206,6 +207,8 @@ class RecordIngest:
 
     def _event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
         """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
+        if tells_of_an_end(record):
+            return None
         try:
             return self._classifier.event(rules, record)
         except Exception:  # the edge of the loop over records: none may cost the others their place
@@ -250,6 +253,7 @@ class RecordIngest:
             fresh = [_fresh(prepared, known) for prepared in group]
             entries = [entry for one in fresh for entry in one.entries]
             incidents = self._fold(transaction, entries, now)
+            end_what_is_told_over(transaction, _told_over(fresh), now)
             rows = [_row(kept, incidents, now) for kept in self._collapser.plan(entries, now)]
             transaction.copy_rows("log_records", _COLUMNS, rows)
             self._contexts.keep(transaction, [(entry, incidents[id(entry)]) for entry in entries if entry.event])
@@ -274,6 +278,12 @@ class RecordIngest:
         events = [entry.event for entry in telling if entry.event is not None]
         incident_ids = fold(transaction, events, now, self._incident_settings)
         return {id(entry): incident_id for entry, incident_id in zip(telling, incident_ids, strict=True)}
+
+
+def _told_over(fresh: Sequence[_Fresh]) -> list[Record]:
+    """The records of programs of the system that say that a trouble is over; nobody else ends an incident by a record."""
+    records = [entry.record for one in fresh if one.of.sender.is_trusted for entry in one.entries]
+    return [record for record in records if tells_of_an_end(record)]
 
 
 def _parts(group: Sequence[_Prepared]) -> Iterator[list[_Prepared]]:

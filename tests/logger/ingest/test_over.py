@@ -1,0 +1,83 @@
+"""A trouble ends when the part that told of it says so, for a reason that people can read; not otherwise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.database import Database
+from logger.admission import Sender
+from logger.batches import Batch
+from logger.ingest import RecordIngest
+from tests.logger.builders import record
+
+SUPERVISOR = Sender("op", "t1", frozenset({"admin"}))
+KEY = "process ended:api-1"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def ingest(database: Database) -> RecordIngest:
+    return RecordIngest(database)
+
+
+def killed(minute: int = 0) -> dict[str, Any]:
+    time = (NOW + timedelta(minutes=minute - 30)).isoformat()
+    return record("was killed by SIGKILL", component="api-1", kind="service", fingerprint=KEY, time=time)
+
+
+def over(minute: int, **changes: Any) -> dict[str, Any]:
+    said = {"component": "api-1", "level": "INFO", "fingerprint": KEY, "fields": {"over": True}, **changes}
+    return record("has run for 60 s since", time=(NOW + timedelta(minutes=minute - 30)).isoformat(), **said)
+
+
+def states(database: Database) -> list[tuple[str, str, str, int]]:
+    found = database.fetch("SELECT * FROM incidents ORDER BY incident_id")
+    return [(row["state"], row["resolution"], row["resolved_by"], row["record_count"]) for row in found]
+
+
+def test_who_told_of_a_trouble_says_that_it_is_over(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(Batch([killed()]), SUPERVISOR)
+    ingest.submit(Batch([over(1)]), SUPERVISOR)
+    ended = ("resolved", "has run for 60 s since", "component api-1", 1)
+    assert states(database) == [ended]
+    (told,) = database.fetch(
+        "SELECT a.who, a.comment FROM incident_activity a WHERE a.action = 'resolve' AND a.change_seq = 2"
+    )
+    assert (told["who"], told["comment"]) == ("component api-1", "has run for 60 s since")
+
+    # said again it opens nothing, and the same trouble soon after is the same incident
+    ingest.submit(Batch([over(2)]), SUPERVISOR)
+    assert states(database) == [ended]
+    ingest.submit(Batch([killed(3)]), SUPERVISOR)
+    assert [state for state, *_ in states(database)] == ["reopened"]
+
+
+def test_all_of_it_in_one_batch_that_came_late(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(Batch([killed(0), over(1), killed(2), over(3)]), SUPERVISOR)
+    assert [(state, count) for state, _, _, count in states(database)] == [("resolved", 2)]
+
+
+def test_what_happened_again_since_is_not_over(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(Batch([killed(0), over(1), killed(2)]), SUPERVISOR)
+    ingest.submit(Batch([over(1)]), SUPERVISOR)
+    assert [state for state, *_ in states(database)] == ["open"]
+
+
+@pytest.mark.parametrize("said", [False, "true", 1, None])
+def test_only_true_is_an_end(database: Database, ingest: RecordIngest, said: object) -> None:
+    ingest.submit(Batch([killed()]), SUPERVISOR)
+    ingest.submit(Batch([over(1, fields={"over": said})]), SUPERVISOR)
+    assert [(state, count) for state, _, _, count in states(database)] == [("open", 2)]
+
+
+def test_a_user_ends_nothing_by_a_record_and_a_persons_decision_stays(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(Batch([killed()]), SUPERVISOR)
+    for key in (KEY, "storage"):  # also not what has the same key as another one's
+        ingest.submit(Batch([over(1, fingerprint=key)]), Sender("ann", "t2"))
+    assert [(state, count) for state, _, _, count in states(database)] == [("open", 1)]
+    database.execute("UPDATE incidents SET held_by = 'ann', state = 'acknowledged'")
+    ingest.submit(Batch([over(1)]), SUPERVISOR)
+    assert [state for state, *_ in states(database)] == ["acknowledged"]
