@@ -7,7 +7,6 @@ import logging.config
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import traceback
@@ -21,6 +20,7 @@ import pytest
 import logger.handler
 from logger.handler import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, PandaHandler, attach
 from tests.logger.collector import Collector, eventually
+from tests.support.system import free_port
 
 
 @pytest.fixture
@@ -48,12 +48,6 @@ def attached(log: logging.Logger, url: str, **options: Any) -> PandaHandler:
     handler = PandaHandler(url, token="secret", component="tester", **options)
     log.addHandler(handler)
     return handler
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def test_a_record_arrives_with_its_extras_in_their_places(collector: Collector, log: logging.Logger) -> None:
