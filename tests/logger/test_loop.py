@@ -38,7 +38,8 @@ def test_a_failed_job_is_an_incident_with_its_failing_line(database_url: str, sh
         reader = system.client("ann")
         asked = {"kind": "failure_burst"}
         incidents = eventually(lambda: reader.get("/api/monitor/incidents", params=asked).json()["incidents"])
-        detail = reader.get(f"/api/monitor/incident/{incidents[0]['incident_id']}").json()
-        assert detail["culprit"]["text"] == "ValueError: x" and detail["culprit"]["line_number"] == 2
+        address = f"/api/monitor/incident/{incidents[0]['incident_id']}"
+        culprit = eventually(lambda: reader.get(address).json()["culprit"], what="the log is read")
+        assert culprit["text"] == "ValueError: x" and culprit["line_number"] == 2
         again = reader.post(f"/api/control/incident/{incidents[0]['incident_id']}/reopen", json={})
         assert again.status_code == 403

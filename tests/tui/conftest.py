@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from core.database import Database
 from logger.agents import build_agents
@@ -29,6 +31,7 @@ FAILING_NUMBER = 304
 HOSTILE = "[red]not red[/red] [@click=app.quit]x[/] \x1b[31mred\x1b]52;c;cHduZWQ=\x07 \u202edlrow\r\nsecond \x9b2Jend"
 HOSTILE_NAME = "[bold]name[/bold] [/] \\[x"
 WITHIN_S = 20.0
+_PROMPT = "#prompt-input"
 
 
 @pytest.fixture
@@ -162,6 +165,10 @@ class Console:
         """Wait until a word is not on the screen."""
         await self.until(lambda: word not in self.text, f"the screen does not show {word!r}")
 
+    async def fills(self, width: int, height: int) -> None:
+        """Wait until every line of the screen is as long as the terminal, of which it was told, is wide."""
+        await self.until(lambda: [cell_len(line) for line in self.lines] == [width] * height, f"fills {width}x{height}")
+
     async def press(self, *keys: str) -> None:
         """Press keys."""
         self.pressed += len(keys)
@@ -169,9 +176,8 @@ class Console:
 
     async def type(self, text: str) -> None:
         """Type a text and enter."""
-        field_ = self.app.screen.query_one("#prompt-input")
-        await self.until(lambda: field_.has_focus, "the line to type into is open")
-        field_.value = text
+        await self.until(lambda: any(field.has_focus for field in self.app.screen.query(_PROMPT)), "a line is open")
+        self.app.screen.query_one(_PROMPT, Input).value = text
         await self.press("enter")
 
     async def go(self, command: str) -> None:

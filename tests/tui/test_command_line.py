@@ -103,7 +103,7 @@ async def test_a_complaint_stands_above_the_line_which_stays_open(story):
         await seen.type("theme beautiful")
         await seen.shows("there is no theme 'beautiful'; there are:")
         await seen.type("theme pandascope-light")
-        assert seen.app.theme == "pandascope-light"
+        await seen.until(lambda: seen.app.theme == "pandascope-light", "the theme is there")
         await seen.press("4")
         await seen.is_at("/jobs/")
 

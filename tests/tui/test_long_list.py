@@ -47,6 +47,7 @@ async def test_fifty_thousand_jobs(database_url, tmp_path):
             rows = [row["panda_id"] for row in seen.table().rows]
             assert rows == list(range(newest, newest - len(rows), -1))
             await seen.press("pageup", "pageup", "enter")
+            await seen.until(lambda: seen.page.startswith("/job/"), "a job is opened")
             chosen = int(seen.page.strip("/").removeprefix("job/"))
             await seen.shows(f"Job {chosen}")
             await seen.press("escape")
