@@ -28,7 +28,7 @@ from logger.collapsing import Classified, Collapser, Kept
 from logger.contexts import ContextKeeper
 from logger.events import Event
 from logger.folding import fold
-from logger.over import end_what_is_told_over, tells_of_an_end
+from logger.over import OVER, end_what_is_told_over
 from logger.records import MAX_BATCH, Record, read_record, seq_of
 from logger.rule_rows import active_rules
 from logger.rules import RuleRow
@@ -207,8 +207,6 @@ class RecordIngest:
 
     def _event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
         """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
-        if tells_of_an_end(record):
-            return None
         try:
             return self._classifier.event(rules, record)
         except Exception:  # the edge of the loop over records: none may cost the others their place
@@ -282,8 +280,8 @@ class RecordIngest:
 
 def _told_over(fresh: Sequence[_Fresh]) -> list[Record]:
     """The records of programs of the system that say that a trouble is over; nobody else ends an incident by a record."""
-    records = [entry.record for one in fresh if one.of.sender.is_trusted for entry in one.entries]
-    return [record for record in records if tells_of_an_end(record)]
+    trusted = (one for one in fresh if one.of.sender.is_trusted)
+    return [entry.record for one in trusted for entry in one.entries if OVER in entry.record.fields]
 
 
 def _parts(group: Sequence[_Prepared]) -> Iterator[list[_Prepared]]:

@@ -1,4 +1,4 @@
-"""The end of a trouble as the part says it that told of it: a record with the trouble's own key and the extra `over`.
+"""The end of a trouble as the part says it that told of it: a record whose extra `over` names its key.
 
 Knows incidents by their fingerprint; knows no rule. Only programs of the system may end an incident so.
 """
@@ -15,7 +15,9 @@ from logger.fingerprints import TroubleFacts, fingerprint
 from logger.records import Record
 
 OVER = "over"
-"""The extra that says so; it has to be true."""
+"""The extra that says so: the key of the trouble (the `fingerprint` of its records), or a list of keys."""
+MOST_KEYS = 20
+"""So many in one record; what is beyond is not looked at."""
 
 # uq_incidents_unresolved; locked in the order in which folding locks
 _OF_KEY = """
@@ -25,21 +27,17 @@ ORDER BY fingerprint FOR UPDATE
 """
 
 
-def tells_of_an_end(record: Record) -> bool:
-    """Whether a record says that the trouble of its key is over; then it tells of no trouble itself."""
-    return bool(record.fingerprint) and record.fields.get(OVER) is True
-
-
 def end_what_is_told_over(transaction: Transaction, records: Sequence[Record], now: datetime) -> list[int]:
     """Resolve the incidents whose end the records tell, unless they had an event since or are held by a person.
 
-    `records`: those of programs of the system for which `tells_of_an_end`. Returns the incidents that ended.
+    `records`: those of programs of the system. Returns the incidents that ended.
     """
     told: dict[str, Record] = {}
     for record in records:
-        key = fingerprint(TroubleFacts(record.component, record.code, "", explicit=record.fingerprint)).key
-        if key not in told or told[key].time < record.time:
-            told[key] = record
+        for name in _keys(record):
+            key = fingerprint(TroubleFacts(record.component, None, "", explicit=name)).key
+            if key not in told or told[key].time < record.time:
+                told[key] = record
     ended = []
     for row in transaction.fetch(_OF_KEY, {"keys": sorted(told)}) if told else ():
         record = told[row["fingerprint"]]
@@ -52,3 +50,9 @@ def end_what_is_told_over(transaction: Transaction, records: Sequence[Record], n
             continue
         ended.append(row["incident_id"])
     return ended
+
+
+def _keys(record: Record) -> Sequence[str]:
+    said = record.fields.get(OVER)
+    names = said if isinstance(said, list) else [said]
+    return [name for name in names[:MOST_KEYS] if isinstance(name, str) and name.strip()]

@@ -41,6 +41,7 @@ from pandascope.supervisor.logs import SPOOL, rotate
 from pandascope.supervisor.pulse import Pulse
 from pandascope.supervisor.records import ProcessRecord, ProcessRecords
 from pandascope.supervisor.service import Command, Service, how_it_ended, signal_name
+from pandascope.supervisor.troubles import Troubles
 
 log = logging.getLogger("panda.supervisor")
 
@@ -65,6 +66,7 @@ class Supervisor:
         self._logs = settings.data / "logs"
         self._postgres = EmbeddedPostgres(settings.data) if settings.uses_embedded_database else None
         self._database_restarts = 0
+        self._troubles = Troubles(log)
         self._lifeline = Lifeline()
         self._services: list[Service] = []
         self._handler: PandaHandler | None = None
@@ -130,9 +132,9 @@ class Supervisor:
         self._add("agents", "agents", [], environment)
         self._wait_for_api()
         self._handler = attach(self.url, lambda: self._token, SUPERVISOR, spool=self._settings.data / SPOOL)
+        self._troubles.starts(SUPERVISOR)
         if self._predecessor is not None:
-            extra = {"component": SUPERVISOR, "kind": "service"}
-            log.error("the one before (pid %d) died without stopping", self._predecessor.pid, extra=extra)
+            self._troubles.ended(SUPERVISOR, f"the one before (pid {self._predecessor.pid}) died without stopping")
         if self._settings.site and not self._stopping:
             self._add(SITE, "site", [], {**environment, **_WITHOUT_DATABASE})
         self._report({"ready": {"url": self.url, "data": str(self._settings.data)}})
@@ -162,6 +164,7 @@ class Supervisor:
     def _record_database(self) -> None:
         pid = self._postgres.pid if self._postgres else None
         if self._postgres and pid:
+            self._troubles.starts(DATABASE)
             address = str(self._postgres.socket_directory)
             self._records.write(DATABASE, pid, restarts=self._database_restarts, address=address)
 
@@ -211,6 +214,7 @@ class Supervisor:
         service = Service(Command(name, arguments, environment, descriptors, log_file, details), self._records, pulse)
         service.start()
         self._services.append(service)
+        self._troubles.starts(name)
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + _API_START_PATIENCE_S
@@ -241,6 +245,7 @@ class Supervisor:
                     self._check_database()
                 for service in self._services:
                     self._check(service)
+                self._troubles.tell_what_is_over()
                 if now >= next_housekeeping:
                     next_housekeeping = now + _HOUSEKEEPING_S
                     self._keep_house()
@@ -251,16 +256,11 @@ class Supervisor:
     def _check(self, service: Service) -> None:
         ended = service.check()
         if ended:
-            extra = {
-                "component": ended.name,
-                "kind": "service",
-                "signal": ended.signal_name,
-                "exit_code": ended.return_code,
-            }
-            service_log = log.getChild(ended.name)
-            service_log.error(
-                "%s (pid %d); it is started again in %.2g s", ended.how, ended.pid, ended.restart_in_s, extra=extra
-            )
+            sentence = f"{ended.how} (pid {ended.pid}); it is started again in {ended.restart_in_s:.2g} s"
+            if ended.silent_s is not None:
+                self._troubles.hung(ended.name, sentence)
+            else:
+                self._troubles.ended(ended.name, sentence, signal=ended.signal_name, exit_code=ended.return_code)
 
     def _check_database(self) -> None:
         if self._postgres is None or self._postgres.pid is not None:
@@ -268,8 +268,7 @@ class Supervisor:
         code = self._postgres.exit_code()
         how = how_it_ended(code) if code is not None else "is gone"
         name = signal_name(code) if code is not None else ""
-        extra = {"component": DATABASE, "kind": "service", "signal": name, "exit_code": code}
-        log.getChild(DATABASE).error("%s; it is started again", how, extra=extra)
+        self._troubles.ended(DATABASE, f"{how}; it is started again", signal=name, exit_code=code)
         self._postgres.start()
         self._database_restarts += 1
         self._record_database()

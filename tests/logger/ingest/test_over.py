@@ -29,7 +29,7 @@ def killed(minute: int = 0) -> dict[str, Any]:
 
 
 def over(minute: int, **changes: Any) -> dict[str, Any]:
-    said = {"component": "api-1", "level": "INFO", "fingerprint": KEY, "fields": {"over": True}, **changes}
+    said = {"component": "api-1", "level": "INFO", "fields": {"over": KEY}, **changes}
     return record("has run for 60 s since", time=(NOW + timedelta(minutes=minute - 30)).isoformat(), **said)
 
 
@@ -66,17 +66,24 @@ def test_what_happened_again_since_is_not_over(database: Database, ingest: Recor
     assert [state for state, *_ in states(database)] == ["open"]
 
 
-@pytest.mark.parametrize("said", [False, "true", 1, None])
-def test_only_true_is_an_end(database: Database, ingest: RecordIngest, said: object) -> None:
+@pytest.mark.parametrize(
+    "said", [True, "", None, {"a": 1}, [None, 7, [KEY]], "process ended:api-2", ["x"] * 20 + [KEY]]
+)
+def test_only_its_own_key_ends_it(database: Database, ingest: RecordIngest, said: object) -> None:
     ingest.submit(Batch([killed()]), SUPERVISOR)
     ingest.submit(Batch([over(1, fields={"over": said})]), SUPERVISOR)
-    assert [(state, count) for state, _, _, count in states(database)] == [("open", 2)]
+    assert [(state, count) for state, _, _, count in states(database)] == [("open", 1)]
+
+
+def test_several_troubles_end_with_one_sentence(database: Database, ingest: RecordIngest) -> None:
+    ingest.submit(Batch([killed(), {**killed(), "fingerprint": "process hung:api-1"}]), SUPERVISOR)
+    ingest.submit(Batch([over(1, fields={"over": [KEY, "process  hung:api-1", "nothing"]})]), SUPERVISOR)
+    assert [state for state, *_ in states(database)] == ["resolved", "resolved"]
 
 
 def test_a_user_ends_nothing_by_a_record_and_a_persons_decision_stays(database: Database, ingest: RecordIngest) -> None:
     ingest.submit(Batch([killed()]), SUPERVISOR)
-    for key in (KEY, "storage"):  # also not what has the same key as another one's
-        ingest.submit(Batch([over(1, fingerprint=key)]), Sender("ann", "t2"))
+    ingest.submit(Batch([over(1)]), Sender("ann", "t2"))
     assert [(state, count) for state, _, _, count in states(database)] == [("open", 1)]
     database.execute("UPDATE incidents SET held_by = 'ann', state = 'acknowledged'")
     ingest.submit(Batch([over(1)]), SUPERVISOR)
