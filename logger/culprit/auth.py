@@ -14,7 +14,7 @@ PATTERNS = (
     row(
         "proxy_expired",
         ("proxy", "credential"),
-        r"(?i:proxy|credentials?) (?:has |have |is |are )?(?i:expired)"
+        r"(?i:proxy|credentials?) (?:has |have |is |are )?(?i:expired)|\b(?i:the proxy of) .* has expired\b"
         r"|voms-proxy-\w+: .*(?:not (?:found|valid)|[Cc]ouldn't find)",
         error_class="auth",
     ),

@@ -18,10 +18,18 @@ PATTERNS = (
     ),
     row(
         "condor",
-        ("shadow", "starter exception", "failed to "),
-        r"\bSHADOW_EXCEPTION\b|Failed to (?:start|execute) job|(?:Starter|Shadow) exception",
+        ("shadow", "starter exception", "failed to ", "job reconnection failed"),
+        r"\bSHADOW_EXCEPTION\b|Failed to (?:start|execute) job|(?:Starter|Shadow) exception"
+        r"|\b(?:STARTER|SHADOW) at \S+ failed to |\bJob reconnection failed",
         "batch",
         "node",
+    ),
+    row(
+        "condor_time",
+        ("job exceeded allowed",),
+        r"[Jj]ob exceeded allowed (?:execute|job) duration",
+        "batch",
+        "time",
     ),
     row("pbs_node", ("pbs: job killed: node",), r"=>> PBS: job killed: node", "batch", "node"),
     row(

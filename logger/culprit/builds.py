@@ -21,7 +21,15 @@ _COMPILERS = (
         "software",
         "first",
     ),
-    row("compiler", ("error: ",), r"^[^\s:][^:\n]*:\d+(?::\d+)?: (?:fatal )?error: ", "build", "user", "first"),
+    row(
+        "compiler",
+        ("error: ", "error #"),
+        r"^[^\s:][^:\n]*:\d+(?::\d+)?: (?:fatal )?error: "
+        r"|^[^\s:(][^:(\n]*\(\d+\): (?:fatal |catastrophic )?error(?:: | #\d+: )",
+        "build",
+        "user",
+        "first",
+    ),
 )
 
 SOFTWARE = (
@@ -44,8 +52,8 @@ SOFTWARE = (
     ),
     row(
         "cvmfs",
-        ("cvmfs", "transport endpoint is not connected"),
-        r"cvmfs.*(?:failed to (?:mount|load)|Input/output error|Transport endpoint)"
+        ("cvmfs", "cernvm-fs", "transport endpoint is not connected"),
+        r"(?:cvmfs|CernVM-FS).*(?:failed to (?:mount|load)|Input/output error|Transport endpoint)"
         r"|Input/output error: '/cvmfs/|Transport endpoint is not connected",
         "setup",
         "software",
@@ -58,6 +66,15 @@ SOFTWARE = (
         r"|\b(?:release|nightly) \S+ (?:is |was )?not (?:found|installed)"
         r"|Unable to locate a modulefile",
         "setup",
+        "software",
+        "first",
+    ),
+    row(
+        "license",
+        ("licens",),
+        r"(?i:\bFLEX(?:net|lm) Licensing error|\blicense (?:checkout failed|manager error)|\bcannot connect to license server"
+        r"|\blicensed number of users already reached|\bno (?:valid )?license (?:was |is )?(?:found|available)\b)",
+        "payload",
         "software",
         "first",
     ),
@@ -77,8 +94,9 @@ PATTERNS = (
     row("cmake", ("cmake error",), r"^CMake Error", "build", "user", "first"),
     row(
         "pip",
-        ("could not ", "no matching distribution"),
-        r"^ERROR: (?:Could not (?:find|install)|No matching distribution)",
+        ("could not ", "no matching distribution", "cannot install ", "failed building wheel", "no solution found"),
+        r"^ERROR: (?:Could not (?:find|install|build)|No matching distribution|Cannot install |Failed building wheel)"
+        r"|^ *(?:× +|error: )?No solution found when resolving",
         "build",
         "user",
         "first",
@@ -86,8 +104,9 @@ PATTERNS = (
     row("conda", ("condahttperror",), r"\bCondaHTTPError\b", "setup", "network"),
     row(
         "conda_missing",
-        ("packagesnotfounderror", "unsatisfiable"),
-        r"\bPackagesNotFoundError\b|\bLibMambaUnsatisfiableError\b|\bUnsatisfiableError\b",
+        ("packagesnotfounderror", "unsatisfiable", "notfound: could not find conda environment"),
+        r"\bPackagesNotFoundError\b|^Environment(?:Name|Location)NotFound: "
+        r"|\bLibMambaUnsatisfiableError\b|\bUnsatisfiableError\b",
         "setup",
         "user",
     ),

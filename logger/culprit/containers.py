@@ -14,8 +14,8 @@ PATTERNS = (
     ),
     row(
         "apptainer",
-        ("container", "image", "squashfs", "mount", "namespace"),
-        r"^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace)",
+        ("container", "image", "squashfs", "mount", "namespace", "fatal:   "),
+        r"^FATAL: {3}(?! )|^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace)",
         "container",
         "container",
     ),

@@ -8,15 +8,21 @@ PATTERNS = (
     row(
         "postgres",
         ("psycopg", "fatal: "),
-        r"\bpsycopg2?\.\S*Error: |\bFATAL: +(?:sorry, too many clients|the database system is |password authentication)",
+        r"\bpsycopg2?\.(?:\S*Error|errors\.\w+)(?:: |\) )"
+        r"|\bFATAL: +(?:sorry, too many clients|the database system is |password authentication)",
         error_class="database",
     ),
-    row("oracle", ("ora-", "oracle"), r"\bORA-\d{5}: |\b(?:cx_Oracle|oracledb)\.\S*Error: ", error_class="database"),
+    row(
+        "oracle",
+        ("ora-", "oracle"),
+        r"\bORA-\d{5}: |\b(?:cx_Oracle|oracledb)\.\S*Error(?:: |\) )",
+        error_class="database",
+    ),
     row(
         "mysql_sqlite",
         ("error ", "sqlite", "mysql", "database is locked"),
-        r"\bERROR \d{4} \([0-9A-Z]{5}\)|\bsqlite3\.\w+Error: "
-        r"|\b(?:pymysql|MySQLdb|mysql\.connector)\.\S*Error: |database is locked",
+        r"\bERROR \d{4} \([0-9A-Z]{5}\)|\bsqlite3\.\w+Error(?:: |\) )"
+        r"|\b(?:pymysql|MySQLdb|mysql\.connector)\.\S*Error(?:: |\) )|database is locked",
         error_class="database",
     ),
     row(

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from logger.culprit.cleaning import Log
 from logger.culprit.pattern import LAST_LINE, Found, Pattern, row
 
+_NO_FAILURE = r"^(?![\d\s:.,|TZ/+-]*\[?(?:INFO|DEBUG)\b|.*(?:: ?0 *$|\binstead\b|\b[Ff]all(?:s|ing)? ?back\b)).*"
+"""What programs say below WARNING, what counts none, and what was done in another way."""
+
 
 def _last_line(log: Log) -> Iterator[Found]:
     last = len(log.text.rstrip())
@@ -34,7 +37,8 @@ PATTERNS = (
             *("fail", "cannot", "could not", "unable to", "denied", "refused", "timed out", "timeout", "not found"),
             "no such",
         ),
-        r"(?i)(?<!\b0 )\b(?:failed|failure|cannot|could not|unable to|denied|refused|timed out|timeout|not found|no such)\b",
+        _NO_FAILURE
+        + r"(?<!\b0 )\b(?i:failed|failure|cannot|could not|unable to|denied|refused|timed out|timeout|not found|no such)\b",
         is_generic=True,
     ),
     Pattern(LAST_LINE, (), _last_line, is_generic=True),

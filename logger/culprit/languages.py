@@ -74,7 +74,14 @@ EXCEPTIONS = (
     row("java_memory", ("java.lang.outofmemoryerror",), r"java\.lang\.OutOfMemoryError: ", "payload", "memory"),
     row("java_cause", ("caused by: ",), r"^Caused by: [\w.$]+", "payload", "user"),
     row("java_exception", ("exception in thread",), r'^Exception in thread "', "payload", "user"),
-    row("go_panic", ("panic: ",), r"^panic: ", "payload", "user", "first"),
+    row(
+        "go_panic",
+        ("panic: ", "fatal error: "),
+        r"^panic: |^fatal error: (?:all goroutines are asleep|concurrent map |stack overflow)",
+        "payload",
+        "user",
+        "first",
+    ),
     row("rust_panic", ("panicked at",), r"^thread '[^']*'.* panicked at ", "payload", "user", "first"),
 )
 
@@ -95,6 +102,14 @@ def _root_stack(log: Log) -> Iterator[Found]:
         end = log.end_of_line(start)
         if _CRASH.search(log.text, start, end):
             yield Found(start, end)
+
+
+def _geant4(log: Log) -> Iterator[Found]:
+    """The name of the exception, which stands below its head line; warnings have a head line of their own."""
+    for start in reversed(log.lines_with(("g4exception-start",))):
+        end = log.end_of_line(start)
+        if "EEEE" in log.text[start:end]:
+            yield Found(end + 1, log.end_of_line(end + 1))
 
 
 CRASHES = (
@@ -128,6 +143,10 @@ CRASHES = (
         "payload",
         "software",
     ),
+    Pattern("geant4", ("g4exception-start",), _geant4, "payload", "user"),
+    row(
+        "cmssw", ("an exception of category ",), r"^An exception of category '\w+' occurred", "payload", "user", "first"
+    ),
     row("athena_fatal", (" fatal ",), r"^[A-Z][\w.]* +FATAL ", "payload", "user"),
     row("cpp_exception", ("what():",), r"^ *what\(\): ", "payload", "user"),
     row(
@@ -155,7 +174,7 @@ CRASHES = (
         "user",
         "first",
     ),
-    row("root_error", (" in <",), r"^(?:Fatal|SysError|Error) in <[^>]+>: ", "payload", "user"),
+    row("root_error", (" in <",), r"^(?:Fatal|SysError|Error) in <[^>]+>: (?!\[(?:ERROR|FATAL)\])", "payload", "user"),
     row(
         "fortran",
         ("of file ", "fortran runtime error", "forrtl"),
@@ -171,7 +190,20 @@ CRASHES = (
         "user",
         "first",
     ),
-    row("julia_error", ("loaderror",), r"^ERROR: LoadError: ", "payload", "user"),
+    row(
+        "julia_package",
+        ("argumenterror: package ",),
+        r"^ERROR: (?:LoadError: )?ArgumentError: Package \S+ .*not found",
+        "payload",
+        "software",
+    ),
+    row(
+        "julia_error",
+        ("error: ", "dimensionmismatch"),
+        r"^ERROR: (?:(?:Load|Argument|Bounds|Method|UndefVar|Domain|Inexact|StackOverflow)Error|DimensionMismatch): ",
+        "payload",
+        "user",
+    ),
     row(
         "matlab_idl",
         ("error using ", "execution halted at"),

@@ -13,8 +13,8 @@ _NO_PROBING = r"^(?!.*(?:cuInit|no CUDA-capable device|driver version is insuffi
 PATTERNS = (
     row(
         "gpu_memory",
-        ("cuda",),
-        r"CUDA (?:error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
+        ("cuda", "oom when allocating tensor"),
+        r"CUDA (?:error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OOM when allocating tensor",
         "payload",
         "memory",
     ),
@@ -30,7 +30,7 @@ PATTERNS = (
     row(
         "oom_condor",
         ("request_memory", "job has gone over"),
-        r"memory usage exceeded request_memory|Job has gone over (?:cgroup )?memory limit",
+        r"memory usage exceeded request_memory|[Jj]ob has gone over (?:cgroup )?memory limit",
         "batch",
         "memory",
         "first",
@@ -55,7 +55,8 @@ PATTERNS = (
         "out_of_memory",
         ("memory", "oom", "bad_alloc", "killed process", "killed as a result"),
         r"[Oo]ut of memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc"
-        r"|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
+        r"|\bOutOfMemoryError\b|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
+        r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
         "payload",
         "memory",
         "first",
@@ -81,11 +82,20 @@ PATTERNS = (
         error_class="node",
         pick="first",
     ),
+    row(
+        "file_size",
+        ("file size limit exceeded", "sigxfsz"),
+        r"File size limit exceeded|\bSIGXFSZ\b",
+        "payload",
+        "user",
+        "first",
+    ),
     row("too_many_files", ("too many open files",), r"Too many open files", "payload", "user", "first"),
     row(
         "fork_failed",
         ("resource temporarily unavailable", "can't start new thread", "cannot fork"),
-        r"fork: (?:retry: )?Resource temporarily unavailable|can't start new thread|Cannot fork",
+        r"(?:fork: (?:retry: )?|pthread_create failed.*: |what\(\):  )Resource temporarily unavailable"
+        r"|can't start new thread|Cannot fork",
         error_class="node",
         pick="first",
     ),
@@ -101,8 +111,12 @@ PATTERNS = (
 LATE = (
     row(
         "gpu_missing",
-        ("no cuda-capable device", "nvidia-smi has failed", "driver version is insufficient"),
-        r"^(?!.*cuInit).*(?:no CUDA-capable device|NVIDIA-SMI has failed|driver version is insufficient)",
+        (
+            *("no cuda-capable device", "nvidia-smi has failed", "driver version is insufficient"),
+            "nvidia driver on your system",
+        ),
+        r"^(?!.*cuInit).*(?:no CUDA-capable device|NVIDIA-SMI has failed|driver version is insufficient"
+        r"|NVIDIA driver on your system is too old|Found no NVIDIA driver on your system)",
         "payload",
         "node",
     ),

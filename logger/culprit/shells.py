@@ -14,8 +14,9 @@ COMMANDS = (
     ),
     row(
         "command_not_found",
-        ("not found",),
-        r": command not found$|^\S+: (?:line )?\d+: \S+: not found$|^\w*sh: command not found: ",
+        ("not found", "unknown command"),
+        r": [Cc]ommand not found\.?$|^\S+: (?:line )?\d+: \S+: not found$|^\S+?:(?:\d+:)? command not found: "
+        r"|^fish: Unknown command: ",
         "payload",
         "user",
     ),

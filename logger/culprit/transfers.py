@@ -19,6 +19,7 @@ PATTERNS = (
     row("gfal_missing", ("gfal",), r"\bgfal-\w+ error: 2 \(", "stage-in", "data"),
     row("gfal_auth", ("gfal",), r"\bgfal-\w+ error: (?:1|13) \(", error_class="auth"),
     row("gfal_exists", ("gfal",), r"\bgfal-\w+ error: 17 \(", "stage-out", "storage"),
+    row("gfal_checksum", ("gfal",), r"\bgfal-\w+ error: .*(?i:checksum)", error_class="data"),
     row("gfal", ("gfal",), r"\bgfal-\w+ error|^gfal-\w+.*\b(?:error|fail)", error_class="storage"),
     row(
         "xrootd_auth",
@@ -49,6 +50,12 @@ PATTERNS = (
         r"|\[(?:ERROR|FATAL)\] (?:Server responded with an error|Operation expired|Redirect limit|Socket error)",
         error_class="storage",
     ),
+    row(
+        "davix_auth",
+        ("davix",),
+        r"^(?:davix-\w+: |\(Davix::HttpRequest\) Error: ).*\b(?:401|403)\b",
+        error_class="auth",
+    ),
     row("davix", ("davix",), r"^(?:davix-\w+: |\(Davix::HttpRequest\) Error: )", error_class="storage"),
     row(
         "rucio_service",
@@ -70,6 +77,13 @@ PATTERNS = (
         "stage-in",
         "data",
     ),
+    row(
+        "rucio_space",
+        ("rucio",),
+        r"rucio\.common\.exception\.(?:InsufficientAccountLimit|RSEOverQuota|RSEWriteBlocked)",
+        "stage-out",
+        "storage",
+    ),
     row("rucio", ("rucio",), r"\brucio\.common\.exception\.\w+: ", "stage-in", "data"),
     row(
         "s3",
@@ -81,6 +95,13 @@ PATTERNS = (
     row("globus", ("globus_",), r"\bglobus_\w+: ", error_class="storage"),
     row("srm", ("srm_",), r"\bSRM_(?!SUCCESS)[A-Z_]+", error_class="storage"),
     row(
+        "fts_storage",
+        ("transfer ", "destination "),
+        r"\bDESTINATION (?:OVERWRITE|MAKE_PARENT)"
+        r"|\bTRANSFER (?:ERROR|FAILED).*: .*(?:[Tt]imed? ?out|[Cc]onnect|[Cc]ommunication|HTTP 5\d\d)",
+        error_class="storage",
+    ),
+    row(
         "fts",
         ("transfer ", "destination ", "source checksum"),
         r"\bTRANSFER (?:ERROR|FAILED).*:|\bDESTINATION (?:OVERWRITE|MAKE_PARENT|CHECKSUM)|\bSOURCE CHECKSUM",
@@ -88,8 +109,9 @@ PATTERNS = (
     ),
     row(
         "checksum_mismatch",
-        ("mismatch", " is not "),
-        r"\b(?:checksum|adler32|md5(?:sum)?|size) mismatch|\S: [0-9a-f]{8} is not [0-9a-f]{8}",
+        ("mismatch", " is not ", "checksum"),
+        r"[Cc]ould not validate the checksum|[Cc]hecksum (?:validation|verification) failed"
+        r"|\b(?:checksum|adler32|md5(?:sum)?|size) mismatch|\S: [0-9a-f]{8} is not [0-9a-f]{8}",
         error_class="data",
     ),
     row(
