@@ -21,7 +21,7 @@ from core.database.embedded import EmbeddedPostgres
 from pandascope import Client
 from pandascope.environment import read_environment_file
 from tests.support.scratch import scratch_directory
-from tests.support.system import eventually
+from tests.support.system import eventually, free_port
 
 PANDA = [sys.executable, "-P", "-m", "pandascope.cli.main"]
 
@@ -35,8 +35,8 @@ class Installation:
     def up(self) -> None:
         """Start everything, at the address of the last time when there was one: pilots that survived look for it there."""
         known = self.data / "panda.env"
-        port = read_environment_file(known)["PANDA_URL"].rpartition(":")[2] if known.exists() else "0"
-        self.panda("up", "--port", port, "--workers", "2", "--pilots", "3")
+        port = read_environment_file(known)["PANDA_URL"].rpartition(":")[2] if known.exists() else free_port()
+        self.panda("up", "--port", str(port), "--workers", "2", "--pilots", "3")
 
     def panda(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
         """Run a command on this installation; it must end with one of `codes`."""

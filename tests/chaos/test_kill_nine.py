@@ -36,7 +36,8 @@ def test_a_part_killed_in_mid_load_comes_back_and_loses_nothing(
     eventually(lambda: installation.pid(part) not in (0, old), timeout_s=60, what=f"{part} is started again")
     eventually(lambda: answers(load), timeout_s=120, what="the task ends")
     load.check_every_job_ended_once(failed=0)
-    eventually(lambda: any(part in title for title in incident_titles(installation)), what=f"an incident names {part}")
+    named = f"an incident names {part}"
+    eventually(lambda: any(part in title for title in incident_titles(installation)), timeout_s=60, what=named)
 
 
 def test_postgres_killed_in_mid_load_recovers_and_loses_nothing(installation: Installation, load: Load) -> None:
@@ -46,7 +47,10 @@ def test_postgres_killed_in_mid_load_recovers_and_loses_nothing(installation: In
     assert installation.restarts("postgres") == restarts + 1
     eventually(lambda: answers(load), timeout_s=120, what="the task ends")
     load.check_every_job_ended_once(failed=0)
-    eventually(lambda: any("postgres" in title.lower() for title in incident_titles(installation)), what="an incident")
+    named = "an incident names postgres"
+    eventually(
+        lambda: any("postgres" in one.lower() for one in incident_titles(installation)), timeout_s=60, what=named
+    )
 
 
 def test_a_killed_pilot_loses_its_job_and_no_other_and_the_payload_dies_with_it(
@@ -54,10 +58,10 @@ def test_a_killed_pilot_loses_its_job_and_no_other_and_the_payload_dies_with_it(
 ) -> None:
     pilot, family = eventually(lambda: _busy_pilot(installation), what="a pilot runs a payload")
     os.kill(pilot.pid, signal.SIGKILL)
-    eventually(lambda: not any(_runs(process) for process in family), what="the payload dies with its pilot")
+    eventually(lambda: not any(_runs(process) for process in family), timeout_s=60, what="the payload dies too")
     eventually(lambda: answers(load), timeout_s=120, what="the task ends")
     load.check_every_job_ended_once(failed=1)
-    eventually(lambda: _uncovered_failures(load) == [], what="an incident covers the failed job")
+    eventually(lambda: _uncovered_failures(load) == [], timeout_s=60, what="an incident covers it")
 
 
 def _uncovered_failures(load: Load) -> list[int]:
@@ -80,7 +84,7 @@ def _busy_pilot(installation: Installation) -> tuple[psutil.Process, list[psutil
 def test_the_supervisor_killed_in_mid_load_is_replaced_by_the_next_up(installation: Installation, load: Load) -> None:
     supervisor = psutil.Process(installation.pid("supervisor"))
     installation.kill_nine("supervisor")
-    eventually(lambda: not _runs(supervisor), what="the supervisor is gone")
+    eventually(lambda: not _runs(supervisor), timeout_s=60, what="the supervisor is gone")
     installation.up()
     eventually(lambda: answers(load), timeout_s=120, what="the task ends")
     load.check_every_job_ended_once(failed=3)

@@ -50,7 +50,7 @@ def looping(database: Database, *agents: Agent) -> Iterator[list[AgentLoop]]:
     finally:
         stop.set()
         for loop in loops:
-            loop.join(timeout=10)
+            loop.join(timeout=30)
             assert not loop.is_alive()
 
 
@@ -148,17 +148,17 @@ def test_stopping_lets_the_cycle_end(database):
     class Slow(Counting):
         def cycle(self) -> int:
             begun.set()
-            go_on.wait(10)
+            go_on.wait(30)
             ended.set()
             return 0
 
     stop = threading.Event()
     runner = threading.Thread(target=run_loops, args=([Slow("slow")], database, stop))
     runner.start()
-    assert begun.wait(10)
+    assert begun.wait(30)
     stop.set()
     go_on.set()
-    runner.join(timeout=10)
+    runner.join(timeout=30)
     assert ended.is_set()
     assert not runner.is_alive()
     eventually(lambda: lease_holders(database) == [])
@@ -177,7 +177,7 @@ def test_the_agents_of_the_core_have_names_of_their_own_and_note_their_runs(data
         eventually(lambda: all(run_of(database, name) for name in [*names, "extra"]))
     finally:
         stop.set()
-        runner.join(timeout=20)
+        runner.join(timeout=60)
         database.close()
     assert not runner.is_alive()
 

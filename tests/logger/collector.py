@@ -11,6 +11,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.system import free_port
+
 
 class Collector:
     """Listens on a free port of loopback; `statuses` are answered in turn, then 200; `gate` holds answers back.
@@ -60,7 +62,7 @@ class Collector:
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Answers)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port or free_port()), Answers)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"

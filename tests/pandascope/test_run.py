@@ -20,7 +20,7 @@ from pandascope.cli.progress import TaskProgress
 from pandascope.errors import ClientError, TimedOut, Usage
 from pandascope.running import RunRequest, task_parameters
 from tests.support.builders import make_queue
-from tests.support.system import RunningSystem
+from tests.support.system import RunningSystem, eventually
 
 WEIRD = [
     "a b.txt",
@@ -115,6 +115,7 @@ def test_an_output_that_changed_after_the_job_is_not_collected(here: Path, clien
 
 def test_waiting_ends_at_its_limit_and_says_how_far_it_is(here: Path, client: Client) -> None:
     sent = client.run("sleep 60")
+    eventually(lambda: client.task(sent.jedi_task_id)["task"]["n_jobs"], what="the job of the task is made")
     with pytest.raises(TimedOut, match="0 of 1 jobs"):
         client.wait(sent.jedi_task_id, timeout_s=0.5)
     client.kill_task(sent.jedi_task_id)
@@ -227,6 +228,8 @@ def test_waiting_says_why_nothing_runs_once_for_each_reason(
     make_queue(working_system.database, "CLOSED", status="offline", endpoint="")
     sent = client.run("true", site="CLOSED", n_jobs=2)
     said = "nothing runs; 2 jobs are activated: queue CLOSED is offline"
+    # until they are activated they wait for something else, and a slow machine would have time to say so
+    eventually(lambda: client.task(sent.jedi_task_id)["jobs"].get("activated") == 2, what="the jobs are activated")
     written = io.StringIO()
     progress = TaskProgress("task")
     progress._terminal.file = written

@@ -123,7 +123,7 @@ def test_an_interrupted_run_leaves_no_database(
         assert "jobs ended" in process.stderr.readline()
         assert _scratch_databases(postgres_url) == 1
         process.send_signal(number)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         process.communicate()

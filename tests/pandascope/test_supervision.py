@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -92,7 +93,7 @@ def test_a_service_that_dies_is_reported_once_and_started_again_later_and_later(
         assert ended.sentence == f"it (pid {ended.pid}) ended with exit code 7"
         pauses.append(ended.restart_in_s)
     assert pauses == [0.25, 0.5, 1.0, 2.0]
-    service.wait(5)
+    service.wait(30)
     assert records.read() == []
 
 
@@ -121,14 +122,14 @@ def test_a_service_that_hangs_is_killed_reported_and_started_again(records):
     pid = service._process.pid
     os.kill(pid, signal.SIGSTOP)
     ended = eventually(service.check, what="the end of the process that hangs")
-    assert ended.sentence == f"it (pid {pid}) gave no sign of life for 1 s and was killed"
+    assert re.fullmatch(rf"it \(pid {pid}\) gave no sign of life for \d+ s and was killed", ended.sentence)
     assert ended.return_code == -signal.SIGKILL
     eventually(lambda: service.check() or service.is_running, what="another one")
     eventually(beats, what="its first sign of life")
     service._process.kill()
     ended = eventually(service.check, what="the end of the second")
     assert ended.how == "was killed by SIGKILL"
-    service.wait(5)
+    service.wait(30)
 
 
 def test_a_process_that_still_starts_is_given_more_time_than_one_that_has_beaten():

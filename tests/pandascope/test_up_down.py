@@ -187,7 +187,7 @@ def test_a_worker_that_hangs_is_replaced_and_reported(running):
         page = httpx.get(f"{url}/api/monitor/incidents?component=api-1", headers=headers, timeout=60).json()
         return any("gave no sign of life" in row["title"] for row in page["incidents"])
 
-    eventually(incident, what="the incident")
+    eventually(incident, what="the incident", timeout_s=60)
 
 
 def test_open_streams_do_not_hold_up_a_worker_that_stops(running):
@@ -230,7 +230,7 @@ def test_after_kill_9_of_the_supervisor_up_recovers_and_down_leaves_nothing(inst
     children = [installation.record(name) for name in ("api-1", "agents")]
     database = installation.record("postgres")
     installation.kill("supervisor")
-    eventually(lambda: all(child.process() is None for child in children), what="the end of the children")
+    eventually(lambda: all(child.process() is None for child in children), what="the end of the children", timeout_s=60)
     assert installation.status()["state"] != "up"
     assert database.process() is not None
     installation.up()

@@ -95,7 +95,7 @@ def test_sigterm_gives_a_proper_final_report(server: StandIn, workshop: Workshop
     pilot = start_pilot()
     assert wait_for(lambda: "running" in server.states)
     pilot.send_signal(signal.SIGTERM)
-    assert pilot.wait(20) == 0
+    assert pilot.wait(60) == 0
     assert server.final["pilot_error_code"] == 1201
     assert server.final["pilot_error_diag"] == "Job killed by signal: SIGTERM"
     assert "job.log.tgz" in server.final["job_output_report"]
@@ -106,7 +106,7 @@ def test_sigterm_ends_an_idle_pilot_at_once(server: StandIn, start_pilot: Start)
     pilot = start_pilot("--wait", "1000")
     assert wait_for(lambda: bool(server.requests))
     pilot.send_signal(signal.SIGTERM)
-    assert pilot.wait(10) == 0
+    assert pilot.wait(60) == 0
 
 
 def test_a_silent_server_does_not_keep_a_pilot_that_must_end(
@@ -117,7 +117,7 @@ def test_a_silent_server_does_not_keep_a_pilot_that_must_end(
     pilot = start_pilot()
     assert wait_for(lambda: "running" in server.states)
     pilot.send_signal(signal.SIGTERM)
-    assert pilot.wait(20) == 79
+    assert pilot.wait(60) == 79
     assert workshop.leftovers
 
 
@@ -133,7 +133,7 @@ def test_nothing_of_a_payload_outlives_a_pilot_killed_with_kill_9(
     assert wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 3)
     processes = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
     pilot.kill()
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == []
 
 

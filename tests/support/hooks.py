@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from tests.support.system import free_port
+
 
 @dataclass
 class Hook:
@@ -83,7 +85,7 @@ def http_hook(hook: Hook | None = None, tls: ssl.SSLContext | None = None) -> It
     """
     hook = hook or Hook()
     handler = type("Handler", (_Handler,), {"hook": hook})
-    with _Server(("127.0.0.1", hook.port), handler) as server:
+    with _Server(("127.0.0.1", hook.port or free_port()), handler) as server:
         hook.port = server.server_address[1]
         hook.address = f"{'https' if tls else 'http'}://127.0.0.1:{hook.port}/hook"
         if tls is not None:

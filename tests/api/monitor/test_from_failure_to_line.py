@@ -71,7 +71,7 @@ def fail_a_job(system) -> int:
 def test_from_the_summary_to_the_failing_line(system):
     listener = Listener(system.url)
     listener.start()
-    assert listener.is_connected.wait(10)
+    assert listener.is_connected.wait(30)
     panda_id = fail_a_job(system)
     monitor = httpx.Client(base_url=f"{system.url}/api/monitor/", timeout=30)
     worst = eventually(lambda: monitor.get("summary").json()["worst"], what="an incident is there")[0]

@@ -95,7 +95,7 @@ def test_a_job_whose_transaction_ends_late_is_not_passed_over(site):
 
     thread = threading.Thread(target=slowly)
     thread.start()
-    assert ended.wait(10)
+    assert ended.wait(30)
     end(site, early)
     cursor = "SELECT cursor FROM agent_runs WHERE name = %(name)s"
     account_usage(site)

@@ -100,10 +100,10 @@ def test_listeners_are_notified_with_the_number_of_the_signal(database, database
 
     thread = threading.Thread(target=listen)
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(30)
     record(database, 17)
     emitter.cycle()
-    thread.join(10)
+    thread.join(30)
     door.close()
     newest = database.fetch_one("SELECT max(seq) AS seq FROM change_signals")
     assert heard == [str(newest["seq"])]

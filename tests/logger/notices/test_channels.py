@@ -190,10 +190,10 @@ def test_a_mail_server_that_nobody_vouches_for_gets_neither_password_nor_letter(
 
 def test_a_webhook_over_https_is_trusted_or_gets_nothing(certificate, monkeypatch):
     with http_hook(tls=server_context(certificate)) as hook:
-        stranger = http_post(hook.address, b"{}", {}, timeout_s=2, allow_private=True)
+        stranger = http_post(hook.address, b"{}", {}, timeout_s=20, allow_private=True)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        known = http_post(hook.address, b"{}", {}, timeout_s=2, allow_private=True)
-        named = http_post(hook.address.replace("127.0.0.1", "127.0.0.2"), b"{}", {}, timeout_s=2, allow_private=True)
+        known = http_post(hook.address, b"{}", {}, timeout_s=20, allow_private=True)
+        named = http_post(hook.address.replace("127.0.0.1", "127.0.0.2"), b"{}", {}, timeout_s=20, allow_private=True)
     assert [stranger.known, known.known, named.known] == [Known.NOT_NOW, Known.TAKEN, Known.NOT_NOW]
     assert len(hook.bodies) == 1
 
