@@ -16,9 +16,18 @@ from tests.api.test_control import refused
 from tests.core.accounts.test_priorities import use
 from tests.support.builders import make_queue, row_of, submit
 from tests.support.system import RunningSystem, eventually
+from tests.support.today import now_within_a_day
 
 NOW = datetime.now(UTC)
 TOMORROW = (NOW + timedelta(days=1)).isoformat()
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    """Tests are collected long before they run: the day may be another by then."""
+    now = now_within_a_day()
+    monkeypatch.setattr(f"{__name__}.NOW", now)
+    monkeypatch.setattr(f"{__name__}.TOMORROW", (now + timedelta(days=1)).isoformat())
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,16 @@ from tests.support.builders import (
     status_of,
     submit,
 )
+from tests.support.today import now_within_a_day
 
 ALICE, HIGGS = Account("user", "alice"), Account("group", "higgs")
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    """Tests are collected long before they run: the day may be another by then."""
+    monkeypatch.setattr(f"{__name__}.NOW", now_within_a_day())
 
 
 @pytest.fixture

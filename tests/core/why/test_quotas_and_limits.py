@@ -16,6 +16,7 @@ from core.taskengine.status import change_status
 from tests.core.monitor.rows import insert
 from tests.core.why.asking import about_job, about_task, first
 from tests.support.builders import activate, jobs_of_task, make_queue, make_task, put_into, row_of, start, submit
+from tests.support.today import now_within_a_day
 
 ALICE = Account("user", "alice")
 
@@ -24,7 +25,7 @@ ALICE = Account("user", "alice")
 def site(database: Database) -> Database:
     """Alice has used ten times what she may in a day, and runs what she may."""
     make_queue(database)
-    day = {"day": utc_now().date(), "user_name": "alice", "working_group": "", "computing_site": "Q"}
+    day = {"day": now_within_a_day().date(), "user_name": "alice", "working_group": "", "computing_site": "Q"}
     insert(database, "usage_days", [{**day, "prod_source_label": "user", "cpu_s": 36_000.0}])
     return database
 
