@@ -50,11 +50,12 @@ def database(watched_system: RunningSystem) -> Database:
     return watched_system.database
 
 
-def judged(ann: Shifter, task: int) -> dict[str, Any]:
-    """The incident of a task, once it has its verdict."""
+def judged(ann: Shifter, task: int, jobs: int) -> dict[str, Any]:
+    """The incident of a task, once it has its verdict and all of its jobs."""
 
     def look() -> list[dict[str, Any]]:
-        return [row for row in ann.json("incidents", f"jedi_task_id={task}")["incidents"] if row["verdict"]]
+        rows = ann.json("incidents", f"jedi_task_id={task}")["incidents"]
+        return [row for row in rows if row["verdict"] and row["job_count"] == jobs]
 
     return eventually(look, what="the incident is judged")[0]
 
@@ -62,7 +63,7 @@ def judged(ann: Shifter, task: int) -> dict[str, Any]:
 def test_an_incident_is_read_with_verdict_line_and_what_to_do_next(ann: Shifter, database: Database) -> None:
     end_jobs(database, 30, status="finished", site="BNL", task=20_000_001, user="zoe", code=0, diag="", exit_code=0)
     end_jobs(database, 12, task=20_000_002, host="wn7", exit_code=127, logs={"payload.stderr": LOG})
-    row = judged(ann, 20_000_002)
+    row = judged(ann, 20_000_002, 12)
     listed = ann("incidents", "jedi_task_id=20000002").out
     assert "whose fault" in listed and row["verdict"] in listed and "athena: command not found" in listed
     shown = ann("incidents", row["incident_id"]).out
@@ -126,7 +127,7 @@ def test_two_are_made_one_and_one_is_made_two_and_both_are_taken_back(ann: Shift
     end_jobs(database, 6, site="CERN", task=20_000_011, diag="cannot open the conditions database", user="max")
     end_jobs(database, 6, site="BNL", task=20_000_011, diag="cannot open the conditions database", user="max")
     end_jobs(database, 6, site="BNL", task=20_000_012, diag="no such release of the software", user="max")
-    first, second = judged(ann, 20_000_011)["incident_id"], judged(ann, 20_000_012)["incident_id"]
+    first, second = judged(ann, 20_000_011, 12)["incident_id"], judged(ann, 20_000_012, 6)["incident_id"]
     assert "words of the message" in ann("incidents", "--compare", f"{first}={second}").out
     merged = ann("incidents", "--merge", f"{second}={first}", "--comment", "one release").out
     assert f"incident {first} is" in merged

@@ -100,7 +100,8 @@ def test_the_agents_take_back_what_was_to_end(site: RunningSystem) -> None:
     past = "UPDATE deeds SET revert_time = clock_timestamp() - interval '1 second' WHERE deed_id = %(id)s"
     site.database.execute(past, {"id": deed["deed_id"]})
     eventually(lambda: queue(site.database, "REVERTS")["status"] == "online", what="the drain ends")
-    assert ok(olga.get(f"/api/monitor/deed/{deed['deed_id']}"))["deed"]["revert_state"] == "done"
+    address = f"/api/monitor/deed/{deed['deed_id']}"
+    eventually(lambda: ok(olga.get(address))["deed"]["revert_state"] == "done", what="the deed says so")
 
 
 @pytest.mark.parametrize(
