@@ -26,6 +26,7 @@ _PROBLEM = {
         "detail": {"type": "string"},
         "field": {"type": "string"},
         "remedy": {"type": "string"},
+        "trace_id": {"type": "string", "description": "of this request, where requests are traced (docs/metrics.md)"},
     },
 }
 

@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, TooMany, Unavailable, UnknownObject
+from core.tracing import trace_id
 
 _STATUS: list[tuple[type[PandaError], int, str]] = [
     (InvalidInput, 422, "Invalid input"),
@@ -31,7 +32,8 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
 
 
 def problem(status: int, title: str, *, code: str, detail: str, field: str = "", remedy: str = "") -> Response:
-    """A problem document."""
+    """A problem document; where requests are traced it names the trace, for whoever is asked what happened."""
+    trace = trace_id()
     body = {
         "type": "about:blank",
         "title": title,
@@ -40,6 +42,7 @@ def problem(status: int, title: str, *, code: str, detail: str, field: str = "",
         "detail": f"{field}: {detail}" if field else detail,
         "field": field,
         "remedy": remedy,
+        **({"trace_id": trace} if trace else {}),
     }
     headers = {"Retry-After": "2"} if status == 503 else {}
     if status == 401:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -79,6 +80,27 @@ def span(name: str, parent: Mapping[str, str] | None = None, **attributes: str |
         except Exception as error:
             work.failed(type(error).__name__)
             raise
+
+
+def past(name: str, seconds: float, *, failed: str = "", **attributes: str | int | float | bool) -> None:
+    """Trace work that ended just now and took so long; for work of which only the end tells whether it is worth a span."""
+    if (tracer := _tracer()) is None:
+        return
+    end = time.time_ns()
+    found = tracer.start_span(name, start_time=end - round(seconds * 1e9), attributes=attributes)
+    if failed:
+        Span(found).failed(failed)
+    found.end(end)
+
+
+def trace_id() -> str:
+    """The number of the trace of the block around, in hex; empty without tracing."""
+    if _tracer() is None:
+        return ""
+    from opentelemetry.trace import get_current_span
+
+    context = get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else ""
 
 
 def outgoing() -> dict[str, str]:

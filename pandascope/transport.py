@@ -18,6 +18,7 @@ import httpx
 
 from pandascope.environment import virtual_organisation
 from pandascope.errors import ClientError, NotAuthorised, NotFound, Refused, ServerFault, ServerUnreachable
+from pandascope.traceparent import outgoing
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING_STATUS = frozenset({502, 503, 504})
@@ -92,11 +93,15 @@ class _Wire:
             "url": request.path,
             "params": params or None,
             "json": request.json,
+            "headers": outgoing() or None,
             "timeout": self.manners.timeout(request),
         }
 
     def stream_options(self, request: Request, headers: Mapping[str, str] | None) -> dict[str, Any]:
-        return {**self.request_options(request), "headers": {"Accept": "text/event-stream", **(headers or {})}}
+        return {
+            **self.request_options(request),
+            "headers": {"Accept": "text/event-stream", **outgoing(), **(headers or {})},
+        }
 
     def answer(self, request: Request, outcome: httpx.Response | httpx.TransportError) -> Any:
         if isinstance(outcome, httpx.TransportError):

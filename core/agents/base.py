@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2
 
+from core import tracing
 from core.database import Database
 from core.errors import Unavailable
 
@@ -70,6 +71,9 @@ class AgentLoop(threading.Thread):
                 error = raised
                 self._report(raised)
             now = time.monotonic()
+            if done or error is not None:  # of the many that find nothing to do nobody reads
+                failed = type(error).__name__ if error is not None else ""
+                tracing.past("agent cycle", now - started, failed=failed, agent=self._agent.name, done=done)
             cycles += 1
             if error is not None or now >= next_note:
                 # the lease lives on this connection: when it is gone, another host may have the agent already

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import timeit
 
 import httpx
@@ -11,8 +12,13 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from api.metrics import Measured
+from api.problems import problem_of
 from api.request_numbers import RequestNumbers
 from core import tracing
+from core.agents.base import run_loops
+from core.errors import InvalidInput
+from pandascope.transport import AsyncTransport, Manners, Transport
+from tests.core.test_agents import Counting
 from tests.support.hooks import http_hook
 from tests.support.system import eventually
 
@@ -30,13 +36,17 @@ def collector(monkeypatch):
         tracing._tracer.cache_clear()
 
 
-def spans(hook):
+def all_spans(hook):
     found = []
     for body in hook.bodies:
         request = ExportTraceServiceRequest()
         request.ParseFromString(body)
         found += [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
-    return {span.name: span for span in found}
+    return found
+
+
+def spans(hook):
+    return {span.name: span for span in all_spans(hook)}
 
 
 def attributes(span):
@@ -103,3 +113,59 @@ def test_a_request_continues_the_trace_of_its_caller_and_names_it(collector, tmp
         "http.response.status_code": 503,
     }
     assert "17" not in str(attributes(span))
+
+
+def test_an_error_document_names_the_trace_of_its_request(collector, tmp_path):
+    async def app(scope, receive, send):
+        await problem_of(InvalidInput("no", field="x"))(scope, receive, send)
+
+    async def ask():
+        transport = httpx.ASGITransport(Measured(app, RequestNumbers(tmp_path), {}))
+        async with httpx.AsyncClient(transport=transport, base_url="http://panda") as client:
+            return await client.get("/job/17", headers={"traceparent": PARENT})
+
+    answer = asyncio.run(ask())
+    assert answer.json()["trace_id"] == answer.headers["x-trace-id"] == PARENT.split("-")[1]
+
+
+def test_an_error_document_without_tracing_is_as_ever():
+    assert b"trace" not in problem_of(InvalidInput("no", field="x")).body
+
+
+def test_a_cycle_that_did_something_or_failed_is_a_span_and_an_idle_one_is_not(collector, database):
+    stop = threading.Event()
+    worker = Counting("worker", [3, ValueError("job 17 of alice")])
+    idle = Counting("idle")
+    loops = threading.Thread(target=run_loops, args=([worker, idle], database, stop))
+    loops.start()
+    try:
+        eventually(lambda: idle.cycles > 5 and len(all_spans(collector)) >= 2)
+    finally:
+        stop.set()
+        loops.join()
+    first, second = sorted(all_spans(collector), key=lambda span: span.start_time_unix_nano)
+    assert attributes(first) == {"agent": "worker", "done": 3} and first.status.code == 0
+    assert attributes(second)["agent"] == "worker" and second.status.message == "ValueError"
+    assert first.end_time_unix_nano >= first.start_time_unix_nano and b"alice" not in b"".join(collector.bodies)
+
+
+def test_a_client_within_a_span_says_which_trace_it_belongs_to(collector):
+    heard = []
+
+    def answer(request):
+        heard.append(request.headers.get("traceparent"))
+        return httpx.Response(200, json={})
+
+    async def ask():
+        async with AsyncTransport("http://panda", transport=httpx.MockTransport(answer)) as client:
+            await client.get("/a")
+
+    with tracing.span("program") as span:
+        with Transport("http://panda", transport=httpx.MockTransport(answer), manners=Manners()) as client:
+            client.get("/a")
+            client.post("/b", {})
+        asyncio.run(ask())
+        assert heard == [tracing.outgoing()["traceparent"]] * 3 and span.trace_id in heard[0]
+    with Transport("http://panda", transport=httpx.MockTransport(answer)) as client:
+        client.get("/a")
+    assert heard[3] is None

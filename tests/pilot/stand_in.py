@@ -45,6 +45,8 @@ class StandIn:
     files: dict[str, list[Answer]] = field(default_factory=dict)
     """Answers to GETs below /trf and /cache by path; the last one is given again and again."""
     fetched: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    traceparents: list[str | None] = field(default_factory=list)
+    """Of each call with a body, which trace it said to belong to."""
     token: str = "good"
     answer_update: Callable[[dict[str, Any]], Answer] = lambda update: commanded()
     answer_acquire: Callable[[dict[str, Any]], Answer] | None = None
@@ -114,6 +116,7 @@ def stand_in() -> Iterator[StandIn]:
                 self.do_POST()
 
         def _answer(self, body: dict[str, Any]) -> Answer:
+            server_state.traceparents.append(self.headers.get("traceparent"))
             if self.headers.get("Authorization") != f"Bearer {server_state.token}":
                 return 403, {"detail": "wrong token"}
             return server_state.answer(self.path.partition("?")[0], body)
