@@ -53,6 +53,8 @@ class Incident(SQLModel, table=True):
         ),
         # the list and its counts: candidates are not shown
         Index("ix_incidents_shown", "state", "severity", "last_seen", postgresql_where=text("opened_time IS NOT NULL")),
+        # lists of resolved ones, by window
+        Index("ix_incidents_seen", "last_seen", postgresql_where=text("opened_time IS NOT NULL")),
         # earlier occurrences of the same trouble
         Index("ix_incidents_fingerprint", "fingerprint", "incident_id"),
         Index("ix_incidents_candidates", "last_seen", postgresql_where=text("state = 'candidate'")),

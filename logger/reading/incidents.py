@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.database import Database, Row
@@ -15,6 +15,14 @@ _FACETS = ("state", "severity", "kind", "component", "computing_site")
 
 _NAMED = frozenset({"fingerprint", "incident_id", "inhibited", "inhibited_by", "previous_id"})
 """Filters that say which incidents are meant so well that also those are shown that a central one explains."""
+
+_EXACT = _NAMED - {"inhibited"} | {"jedi_task_id"}
+"""Filters that mean so few incidents that their past is read whole."""
+
+_RESOLVED_DAYS = 30
+"""Resolved incidents are of the last days unless a window or an exact filter says otherwise: in years they are a million."""
+
+_LIVING = frozenset({"open", "reopened", "acknowledged", "silenced", "candidate"})
 
 # worst first: open and reopened before acknowledged before silenced, severity, lost core-hours, last seen; all ascending
 _RANKS = (
@@ -62,15 +70,20 @@ def worst_incidents(database: Database, now: datetime, limit: int = 10) -> list[
 def incident_list(database: Database, question: Question) -> dict[str, Any]:
     """A page of incidents, worst first, with facets on the first page.
 
-    Without a filter on state or fingerprint the resolved ones are left out; those that a central incident explains are
-    shown when they are asked for, and candidates only with `candidates=1`. Raises InvalidInput for a cursor that is not
-    ours.
+    Without a filter on state or fingerprint the resolved ones are left out, and those seen last more than thirty days ago
+    when neither a window nor an exact filter is given; those that a central incident explains are shown when they are asked
+    for, and candidates only with `candidates=1`. Raises InvalidInput for a cursor that is not ours.
     """
-    where = _shown(question)
+    where, warnings = _shown(question), list(question.warnings)
     bounds: Row = dict(question.parameters)
-    if question.window is not None:  # given by the visitor: there is no default
+    if question.window is not None:  # given by the visitor
         where += " AND last_seen >= %(window_start)s AND first_seen < %(window_end)s"
         bounds |= {"window_start": question.window.start, "window_end": question.window.end}
+    elif _may_show_resolved(question):
+        # ix_incidents_shown for the living, ix_incidents_seen for the others
+        where += f" AND (state IN ({', '.join(map(repr, sorted(_LIVING)))}) OR last_seen >= %(resolved_since)s)"
+        bounds["resolved_since"] = question.as_of - timedelta(days=_RESOLVED_DAYS)
+        warnings.append(f"resolved ones of the last {_RESOLVED_DAYS} days; more with days=365")
     key = (question.raw_filters, question.sortby, question.options.get("candidates", ""))
     content: dict[str, Any] = {}
     after = ""
@@ -82,7 +95,7 @@ def incident_list(database: Database, question: Question) -> dict[str, Any]:
         facets, count = _facets(database, where, bounds)
         if question.wants_facets:
             content["facets"] = facets
-    # ix_incidents_shown for the states, then a sort of what is left: hundreds unless all resolved ones are asked for
+    # ix_incidents_shown for the states, ix_incidents_seen for a window, then a sort of what is left
     ranks = ", ".join(f"{rank} AS rank{index}" for index, rank in enumerate(_RANKS))
     statement = f"SELECT {ROW}, {ranks} FROM incidents WHERE {where} {after} ORDER BY {_ORDER} LIMIT %(limit)s"
     rows = read(database, statement, {**bounds, "limit": question.limit + 1})
@@ -94,7 +107,7 @@ def incident_list(database: Database, question: Question) -> dict[str, Any]:
         window=question.window,
         count=count,
         next_cursor=encode_cursor(key, (*positions[-1], count)) if has_more else None,
-        warnings=question.warnings,
+        warnings=warnings,
         incidents=with_trends(database, rows, question.as_of),
         **content,
     )
@@ -113,6 +126,13 @@ def _shown(question: Question) -> str:
     if not question.filtered & _NAMED and "state" not in question.filtered:
         parts.append("inhibited_by IS NULL")
     return " AND ".join(parts)
+
+
+def _may_show_resolved(question: Question) -> bool:
+    """Whether the filters on state let resolved ones in, and nothing else makes them few."""
+    asked = [value for name, value in question.raw_filters if name == "state"]
+    are_living = any({word.strip().lower() for word in value.split("|")} <= _LIVING for value in asked)
+    return bool(asked) and not are_living and not question.filtered & _EXACT
 
 
 def _facets(database: Database, where: str, bounds: Row) -> tuple[dict[str, list[Row]], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -407,11 +407,26 @@ def test_two_incidents_are_compared_part_by_part(database: Database) -> None:
         incident_comparison(database, one, 999_999, utc_now())
 
 
+def test_resolved_ones_of_long_ago_are_shown_to_who_names_a_window_or_means_one(database: Database) -> None:
+    long_ago = utc_now() - timedelta(days=40)
+    old = put(database, fingerprint="same", state="resolved", first_seen=long_ago, last_seen=long_ago)
+    recent, living = put(database, state="resolved"), put(database, first_seen=long_ago, last_seen=long_ago)
+    answer = ask(database, state="*")
+    assert ids(answer) == [living, recent] and answer["count"] == 2
+    assert answer["warnings"] == ["resolved ones of the last 30 days; more with days=365"]
+    assert ids(ask(database, state="resolved")) == [recent] == ids(ask(database, state="!open"))
+    assert ids(ask(database, state="resolved", days=365)) == [recent, old]
+    assert ids(ask(database, state="resolved", fingerprint="same")) == [old]
+    for answer in (ask(database), ask(database, state="open|silenced")):
+        assert ids(answer) == [living] and answer["warnings"] == []
+
+
 def test_lists_and_pages_read_by_their_indexes(database: Database) -> None:
     """With thirty thousand incidents that are over, nothing reads them all."""
     database.execute(
-        """INSERT INTO incidents (fingerprint, state, opened_time, job_count)
-        SELECT 'old' || n, 'resolved', clock_timestamp(), 3 FROM generate_series(1, 30000) n"""
+        """INSERT INTO incidents (fingerprint, state, opened_time, job_count, first_seen, last_seen)
+        SELECT 'old' || n, 'resolved', t, 3, t, t
+        FROM generate_series(1, 30000) n, LATERAL (SELECT clock_timestamp() - interval '40 days' AS t) AS long_ago"""
     )
     database.execute(
         """INSERT INTO incidents (fingerprint, state, opened_time, inhibited_by)
@@ -423,6 +438,7 @@ def test_lists_and_pages_read_by_their_indexes(database: Database) -> None:
         scans = "SELECT seq_tup_read AS n FROM pg_stat_user_tables WHERE relname = 'incidents'"
         before = transaction.fetch(f"SELECT pg_stat_force_next_flush(), ({scans}) AS n")[0]["n"]
     assert len(ask(database)["incidents"]) == 90
+    assert len(ask(database, state="*")["incidents"]) == 100 and ids(ask(database, state="resolved")) == []
     assert incident_counts(database)["inhibited"] == 10
     worst = worst_incidents(database, utc_now())
     incident_detail(database, worst[0]["incident_id"], utc_now())

@@ -165,6 +165,7 @@ def _incidents() -> None:
     op.drop_index("ix_incidents_fingerprint", "incidents")
     is_shown = "opened_time IS NOT NULL"
     _index("incidents", "ix_incidents_shown", "state", "severity", "last_seen", where=is_shown)
+    _index("incidents", "ix_incidents_seen", "last_seen", where=is_shown)
     _index("incidents", "ix_incidents_fingerprint", "fingerprint", "incident_id")
     _index("incidents", "ix_incidents_candidates", "last_seen", where="state = 'candidate'")
     _index("incidents", "ix_incidents_novel", "component", "first_seen", where="state <> 'resolved'")
@@ -511,7 +512,7 @@ def downgrade() -> None:
     for name in ("state", "kind", "severity", "verdict", "opened"):
         op.drop_constraint(f"ck_incidents_{name}", "incidents")
     op.execute(_OLD_STATES)
-    for name in ("shown", "fingerprint", "candidates", "novel", "inhibited", "assigned", "touched"):
+    for name in ("shown", "seen", "fingerprint", "candidates", "novel", "inhibited", "assigned", "touched"):
         op.drop_index(f"ix_incidents_{name}", "incidents")
     for name in ("ix_incident_jobs_time", "ix_incident_jobs_residue"):
         op.drop_index(name, "incident_jobs")
