@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -104,21 +105,49 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     panda = PandaApi(MODULES, services, gate)
     legacy = LegacyDoor(panda, services, gate)
     operations = operations_of([*api.monitor.HANDLERS, *api.control.HANDLERS])
-    document = openapi_document(operations, panda.endpoints, version("pandascope"))
+    operations += operations_of([_document_of(openapi_document(operations, panda.endpoints, version("pandascope")))])
     numbers = RequestNumbers(settings.data / "metrics")
+
+    async def handle_panda(request: Request) -> Response:
+        return await panda.handle(request)
+
+    panda_routes = [Route(f"/api/{name}/{{path:path}}", handle_panda, methods=_METHODS) for name in ("v1", "latest")]
+    panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST", "PUT"]))
+    own_routes = [route_of(entry, services, gate, readers) for entry in operations]
+    own_routes.append(metrics_route(services, gate, numbers, readers))
+    app = Starlette(
+        routes=[*api.auth.routes(services, gate, issuer), *panda_routes, *cache_routes(services), *own_routes],
+        exception_handlers={404: unknown_path, 405: unknown_path},
+        lifespan=_lifespan(services, numbers, readers),
+        middleware=[
+            Middleware(Measured, numbers=numbers, calls=panda.endpoints),
+            Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5, exclude_content_types=_SENT_AS_THEY_ARE),
+        ],
+    )
+    app.state.end_streams = services.live.end_streams
+    return app
+
+
+def _document_of(document: dict[str, Any]) -> Callable[[object], Response]:
+    """The operation that answers what all the others are."""
 
     @operation("GET", "/api/openapi.json", access=Access.OPEN)
     def openapi(context: object) -> Response:
         """This document."""
         return json_response(document)
 
-    async def handle_panda(request: Request) -> Response:
-        return await panda.handle(request)
+    return openapi
+
+
+def _lifespan(
+    services: Services, numbers: RequestNumbers, readers: anyio.CapacityLimiter
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """What a process does before its first answer and after its last."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # a thread for every connection the pool may open: more would only wait for one
-        threads = settings.database_pool_size + settings.database_pool_overflow
+        threads = services.settings.database_pool_size + services.settings.database_pool_overflow
         anyio.to_thread.current_default_thread_limiter().total_tokens = max(1, threads - int(readers.total_tokens))
         await _bring_up_to_date(services.database)
         services.database.on_trouble = services.read_database.on_trouble = DatabaseTroubles().report
@@ -129,21 +158,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         await run_in_threadpool(services.database.close)
         await run_in_threadpool(services.read_database.close)
 
-    panda_routes = [Route(f"/api/{name}/{{path:path}}", handle_panda, methods=_METHODS) for name in ("v1", "latest")]
-    panda_routes.append(Route("/server/panda/{method}", legacy.handle, methods=["GET", "POST", "PUT"]))
-    own_routes = [route_of(entry, services, gate, readers) for entry in [*operations, *operations_of([openapi])]]
-    own_routes.append(metrics_route(services, gate, numbers, readers))
-    app = Starlette(
-        routes=[*api.auth.routes(services, gate, issuer), *panda_routes, *cache_routes(services), *own_routes],
-        exception_handlers={404: unknown_path, 405: unknown_path},
-        lifespan=lifespan,
-        middleware=[
-            Middleware(Measured, numbers=numbers, calls=panda.endpoints),
-            Middleware(GZipMiddleware, minimum_size=4096, compresslevel=5, exclude_content_types=_SENT_AS_THEY_ARE),
-        ],
-    )
-    app.state.end_streams = services.live.end_streams
-    return app
+    return lifespan
 
 
 async def _bring_up_to_date(database: Database) -> None:

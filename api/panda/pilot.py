@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from api.identity.access import Access
@@ -67,32 +68,36 @@ def acquire_jobs(
     """
     if n_jobs < 1:
         return Refusal(f"n_jobs: {n_jobs} is out of range (1 or more; at most {MAX_JOBS} are given at once)")
-    is_pilot = call.caller.may(Access.PILOT)
-    label = prod_source_label or ""
-    if not is_pilot and label != "user":
+    if not call.caller.may(Access.PILOT) and prod_source_label != "user":
         return Refusal(ROLE_NEEDED)
-    offer = SlotOffer(
-        site_name=site_name,
-        prod_source_label=label,
-        memory_mb=_whole(memory),
-        disk_mb=_whole(disk_space),
-        cores=cores,
-        remaining_s=_whole(remaining_time),
-        resource_type=resource_type or "",
-        jedi_task_id=task_id,
-        user_name=(prod_user_id or "") if is_pilot else call.caller.user_name,
-        working_group=working_group or "",
-        node=(node or "")[:128],
-        worker_id=worker_name(harvester_id, worker_id),
-        batch_id=(batch_id or "")[:80],
-        job_count=min(n_jobs, MAX_JOBS),
-    )
+    offer = _offer_of(call, locals())
     take = acquire_readable_jobs if call.is_legacy else take_jobs
     jobs = take(call.services.database, offer, call.services.ranking)
     call.services.contacts.note(call.services.database, offer, len(jobs))
     if not jobs:
         return Refusal(NO_JOBS)
     return Success({"StatusCode": 0, "jobs": [_described(call, job) for job in jobs]})
+
+
+def _offer_of(call: Call, said: Mapping[str, Any]) -> SlotOffer:
+    """What core is offered, out of the arguments of acquire_jobs; who is no pilot gets jobs of their own only."""
+    is_pilot = call.caller.may(Access.PILOT)
+    return SlotOffer(
+        site_name=said["site_name"],
+        prod_source_label=said["prod_source_label"] or "",
+        memory_mb=_whole(said["memory"]),
+        disk_mb=_whole(said["disk_space"]),
+        cores=said["cores"],
+        remaining_s=_whole(said["remaining_time"]),
+        resource_type=said["resource_type"] or "",
+        jedi_task_id=said["task_id"],
+        user_name=(said["prod_user_id"] or "") if is_pilot else call.caller.user_name,
+        working_group=said["working_group"] or "",
+        node=(said["node"] or "")[:128],
+        worker_id=worker_name(said["harvester_id"], said["worker_id"]),
+        batch_id=(said["batch_id"] or "")[:80],
+        job_count=min(said["n_jobs"], MAX_JOBS),
+    )
 
 
 def _described(call: Call, acquired: AcquiredJob) -> dict[str, Any]:

@@ -42,6 +42,23 @@ _TEXTS: dict[str, int] = {
     "corrupted_files": 4000,
 }
 """Texts kept among the metrics, each with its longest form."""
+_AS_THEY_ARE = (
+    "job_status",
+    "attempt_nr",
+    "node",
+    "pilot_id",
+    "batch_id",
+    "worker_id",
+    "trans_exit_code",
+    "pilot_error_code",
+    "pilot_error_diag",
+    "exe_error_code",
+    "exe_error_diag",
+    "cpu_consumption_unit",
+    "job_metrics",
+    "pilot_timing",
+)
+"""Parameters that core knows by the same name and in the same form."""
 _LARGEST_IO_KB = 10**10 - 1
 _BULK_MOST = 5000
 _INVALID = 50
@@ -112,39 +129,7 @@ def update_job(
     The last four before `timeout` are ours. The server sets the times of a job itself: start_time and end_time are taken
     and not believed.
     """
-    logs = {
-        "payload.stderr": payload_stderr,
-        "payload.stdout": payload_stdout,
-        "pilot.log": pilot_log,
-        DEBUG_LOG: stdout,
-    }
-    report = JobReport(
-        panda_id=job_id,
-        job_status=job_status,
-        attempt_nr=attempt_nr,
-        node=node,
-        pilot_id=pilot_id,
-        batch_id=batch_id,
-        worker_id=worker_id,
-        sub_status=job_sub_status,
-        trans_exit_code=trans_exit_code,
-        pilot_error_code=pilot_error_code,
-        pilot_error_diag=pilot_error_diag,
-        exe_error_code=exe_error_code,
-        exe_error_diag=exe_error_diag,
-        cpu_consumption_time_s=_whole(cpu_consumption_time),
-        cpu_consumption_unit=cpu_consumption_unit,
-        max_rss_kb=_whole(max_rss),
-        max_pss_kb=_whole(max_pss),
-        work_dir_mb=_whole(work_dir_size_mb),
-        n_events=_whole(n_events),
-        job_metrics=job_metrics,
-        pilot_timing=pilot_timing,
-        output_report=_output_report(job_output_report),
-        metrics=_metrics(locals()),
-        meta_data=_text(meta_data),
-        logs={name: text for name, text in logs.items() if text},
-    )
+    report = _report_of(locals())
     try:
         command = call.services.pilot_reports.update_job(report)
     except InvalidInput as error:  # a state that pilots do not report
@@ -183,6 +168,30 @@ def report_one(call: Call, entry: Any) -> Success | Refusal:
         return Refusal(str(error))
     assert isinstance(result, Success | Refusal)
     return result
+
+
+def _report_of(said: Mapping[str, Any]) -> JobReport:
+    """What core is told, in its units, out of the arguments of update_job. Raises InvalidInput for a bad output report."""
+    logs = {
+        "payload.stderr": said["payload_stderr"],
+        "payload.stdout": said["payload_stdout"],
+        "pilot.log": said["pilot_log"],
+        DEBUG_LOG: said["stdout"],
+    }
+    return JobReport(
+        panda_id=said["job_id"],
+        sub_status=said["job_sub_status"],
+        cpu_consumption_time_s=_whole(said["cpu_consumption_time"]),
+        max_rss_kb=_whole(said["max_rss"]),
+        max_pss_kb=_whole(said["max_pss"]),
+        work_dir_mb=_whole(said["work_dir_size_mb"]),
+        n_events=_whole(said["n_events"]),
+        output_report=_output_report(said["job_output_report"]),
+        metrics=_metrics(said),
+        meta_data=_text(said["meta_data"]),
+        logs={name: text for name, text in logs.items() if text},
+        **{name: said[name] for name in _AS_THEY_ARE},
+    )
 
 
 def _output_report(given: str | dict[str, Any] | None) -> dict[str, Any]:
