@@ -26,8 +26,8 @@ PATTERNS = (
     ),
     row(
         "token_expired",
-        ("token", "unauthorized", "expiredsignatureerror"),
-        r"[Tt]oken (?:has |is )?expired|\binvalid_token\b|401 Unauthorized|\bExpiredSignatureError\b",
+        ("token", "unauthorized", "expiredsignatureerror", "ticket expired"),
+        r"(?i:\bticket expired)|[Tt]oken (?:has |is )?expired|\binvalid_token\b|401 Unauthorized|\bExpiredSignatureError\b",
         error_class="auth",
     ),
 )

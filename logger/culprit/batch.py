@@ -14,6 +14,13 @@ PATTERNS = (
     ),
     row("slurm_preempted", ("due to preemption",), r"slurmstepd: error: \*\*\* .*DUE TO PREEMPTION", "batch", "batch"),
     row(
+        "slurm_cancelled",
+        ("slurmstepd: error: ***",),
+        r"slurmstepd: error: \*\*\* (?:JOB|STEP) .*CANCELLED AT \S+ \*\*\*",
+        "batch",
+        "batch",
+    ),
+    row(
         "slurm", ("due to time limit",), r"slurmstepd: error: \*\*\* (?:JOB|STEP) .*DUE TO TIME LIMIT", "batch", "time"
     ),
     row(

@@ -23,9 +23,10 @@ _COMPILERS = (
     ),
     row(
         "compiler",
-        ("error: ", "error #"),
+        ("error: ", "error #", "error[e", ".go:"),
         r"^[^\s:][^:\n]*:\d+(?::\d+)?: (?:fatal )?error: "
-        r"|^[^\s:(][^:(\n]*\(\d+\): (?:fatal |catastrophic )?error(?:: | #\d+: )",
+        r"|^[^\s:(][^:(\n]*\(\d+\): (?:fatal |catastrophic )?error(?:: | #\d+: )"
+        r"|^error\[E\d{4}\]: |^\S+\.go:\d+:\d+: ",
         "build",
         "user",
         "first",
@@ -66,6 +67,14 @@ SOFTWARE = (
         r"|\b(?:release|nightly) \S+ (?:is |was )?not (?:found|installed)"
         r"|Unable to locate a modulefile",
         "setup",
+        "software",
+        "first",
+    ),
+    row(
+        "module_not_found",
+        ("no module named ", "can't locate "),
+        r"^\S*python[\d.]*: No module named |^Can't locate \S+ in @INC",
+        "payload",
         "software",
         "first",
     ),

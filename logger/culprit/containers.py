@@ -14,8 +14,9 @@ PATTERNS = (
     ),
     row(
         "apptainer",
-        ("container", "image", "squashfs", "mount", "namespace", "fatal:   "),
-        r"^FATAL: {3}(?! )|^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace)",
+        ("container", "image", "squashfs", "mount", "namespace", "fatal:   ", "oci runtime", "fakeroot"),
+        r"^FATAL: {3}(?! )|^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace|fakeroot)"
+        r"|\bOCI runtime (?:error|create failed|exec failed)",
         "container",
         "container",
     ),

@@ -18,7 +18,13 @@ PATTERNS = (
         "payload",
         "memory",
     ),
-    row("cuda", ("cuda",), rf"{_NO_PROBING}(?:CUDA error|CUDA_ERROR_|cudaError)", "payload", "user"),
+    row(
+        "cuda",
+        ("cuda", "nccl error"),
+        rf"{_NO_PROBING}(?:NCCL error|CUDA error|CUDA_ERROR_|cudaError)",
+        "payload",
+        "user",
+    ),
     row(
         "oom_slurm",
         ("slurmstepd: error: ",),
@@ -55,7 +61,7 @@ PATTERNS = (
         "out_of_memory",
         ("memory", "oom", "bad_alloc", "killed process", "killed as a result"),
         r"[Oo]ut of memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc"
-        r"|\bOutOfMemoryError\b|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
+        r"|\bOutOfMemoryError\b|exceeded \d+% memory budget|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
         r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
         "payload",
         "memory",
@@ -101,8 +107,9 @@ PATTERNS = (
     ),
     row(
         "cpu_time",
-        ("time limit exceeded", "sigxcpu"),
-        r"CPU time limit exceeded|(?i:killed|received|caught|got)\b.*\bSIGXCPU\b|Cputime limit exceeded",
+        ("time limit exceeded", "sigxcpu", "timeout: sending signal"),
+        r"^timeout: sending signal |CPU time limit exceeded|(?i:killed|received|caught|got)\b.*\bSIGXCPU\b"
+        r"|Cputime limit exceeded",
         "payload",
         "time",
     ),

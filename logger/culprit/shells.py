@@ -29,8 +29,12 @@ COMMANDS = (
     ),
     row(
         "shell",
-        ("not found", "no such file", "cannot execute", "syntax error", "unbound variable"),
-        r"\bnot found$|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$",
+        (
+            *("not found", "no such file", "cannot execute", "syntax error", "unbound variable", "can't open file"),
+            *("bad substitution", "argument list too long", "ambiguous redirect"),
+        ),
+        r"^(?![A-Z]+:)\S+: .*\bnot found$|: can't open file '|: (?:bad substitution|Argument list too long|ambiguous redirect)$"
+        r"|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$",
         "payload",
         "user",
     ),

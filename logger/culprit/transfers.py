@@ -110,9 +110,17 @@ PATTERNS = (
     row(
         "checksum_mismatch",
         ("mismatch", " is not ", "checksum"),
-        r"[Cc]ould not validate the checksum|[Cc]hecksum (?:validation|verification) failed"
+        r"[Cc]ould not validate the checksum|computed checksums? did NOT match|[Cc]hecksum (?:validation|verification) failed"
         r"|\b(?:checksum|adler32|md5(?:sum)?|size) mismatch|\S: [0-9a-f]{8} is not [0-9a-f]{8}",
         error_class="data",
+    ),
+    row(
+        "archive",
+        ("unexpected e", "not in gzip format", "does not look like a tar archive", "badzipfile"),
+        r"^(?:tar|gzip|unzip|bzip2|xz): .*(?:[Uu]nexpected (?:EOF|end of)|not in gzip format|not look like a tar archive)"
+        r"|\bBadZipFile\b",
+        error_class="data",
+        pick="first",
     ),
     row(
         "rsync_ssh",

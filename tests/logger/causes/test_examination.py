@@ -8,8 +8,7 @@ import random
 import pytest
 
 from logger.culprit import find_culprit
-from tests.logger.causes.examination import CASES, Case
-from tests.logger.causes.examination_more import MORE_CASES
+from tests.logger.causes.examination import Case, cases
 
 _HARMLESS = """\
 INFO no error found in the first pass
@@ -67,12 +66,12 @@ def buried(case: Case) -> tuple[str, int]:
     source = random.Random(case.name)
     before = [_talk(source) for _ in range(1900)]
     after = [] if case.is_at_end else [_talk(source).replace("error", "note") for _ in range(4)]
-    lines = case.log.strip("\n").split("\n")
+    lines = case.log.split("\n")
     number = max(place for place, line in enumerate(lines, start=1) if line.strip().startswith(case.culprit))
     return "\n".join([*before, *lines, *after]) + "\n", len(before) + number
 
 
-@pytest.mark.parametrize("case", (*CASES, *MORE_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_the_examiner_is_told_the_line_the_step_and_the_class(case: Case) -> None:
     log, number = buried(case)
     found = find_culprit(log)
