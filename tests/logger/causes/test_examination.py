@@ -71,7 +71,7 @@ def buried(case: Case) -> tuple[str, int]:
     return "\n".join([*before, *lines, *after]) + "\n", len(before) + number
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*cases()], ids=lambda case: case.name)
 def test_the_examiner_is_told_the_line_the_step_and_the_class(case: Case) -> None:
     log, number = buried(case)
     found = find_culprit(log)
