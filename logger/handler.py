@@ -209,13 +209,16 @@ class PandaHandler(logging.Handler):
 
 
 class _OursOrWarning(logging.Filter):
+    """Whoever told of a trouble is heard when it is over, at any level."""
+
     def __init__(self, level: int) -> None:
         super().__init__()
         self.level = level
 
     def filter(self, record: logging.LogRecord) -> bool:
         is_ours = record.name.split(".", 1)[0] in OUR_LOGGERS
-        return record.levelno >= (self.level if is_ours else logging.WARNING)
+        is_end = is_ours and "over" in vars(record)
+        return is_end or record.levelno >= (self.level if is_ours else logging.WARNING)
 
 
 class _Budget:

@@ -22,6 +22,7 @@ from pandascope.transport import Request
 from pilot import guard
 from pilot.adopted import reap_orphans
 from pilot.agent import PilotExit
+from pilot.deaths import Deaths
 from pilot.line import Line
 from pilot.wakeup import Wakeup
 
@@ -89,6 +90,7 @@ class Factory:
         self._line, self._options, self._register = line, options, register or Register()
         self._workers: dict[int, Worker] = {}
         self._notices: dict[str, dict[str, Any]] = {}
+        self._deaths = Deaths(options.queue)
         self._wakeup = Wakeup()
         self._stopping = False
         self._name = f"{options.queue}-{uuid.uuid4().hex[:8]}"
@@ -175,6 +177,7 @@ class Factory:
             self._pause_s = 0.0
             self._register.ended(worker.worker_id)
             log.info("pilot %s has ended", worker.worker_id)
+            self._deaths.ended_well()
         else:
             how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
             if not guard.kill_descendants(lambda: reap_orphans(self._workers.keys()), spare=self._workers.keys()):
@@ -182,7 +185,7 @@ class Factory:
             if code == PilotExit.NO_COMMUNICATION:
                 log.warning("pilot %s has lost the server", worker.worker_id)
             else:
-                log.error("pilot %s %s", worker.worker_id, how, extra=self._extra(worker))
+                self._deaths.died(worker.worker_id, how)
             cause = {"signal": -code} if code < 0 else {"exit_code": code}
             self._notices[worker.worker_id] = {"diagnosis": f"the pilot {how}", **cause}
             self._slow_down(worker)
