@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg2.errors
@@ -21,14 +21,16 @@ from core.brokerage.facts import read_candidates
 from core.brokerage.requests import JOB_COLUMNS, requests_of_jobs
 from core.database import Row, Transaction
 from core.errors import Unavailable
+from core.queue_status import TEST_LABELS
 from core.states import ON_WORKER_NODE
-from core.wording import counted, duration_words
+from core.wording import counted, duration_words, moment
 from logger.deeds.base import Consequence, Surroundings
 from logger.deeds.until import read_until, until_words
 
 MOST_JOBS = 5000
 """Waiting jobs that brokerage is asked about; of more, the numbers are scaled."""
 _LIMIT_MS = "3000"
+_LABELS = ", ".join(f"'{label}'" for label in TEST_LABELS)
 
 # ix_jobs_live_status
 _COUNTS = """
@@ -39,11 +41,19 @@ _WAITING = f"""
 SELECT {JOB_COLUMNS} FROM jobs_live
 WHERE computing_site = ANY(%(queues)s) AND job_status IN ('activated', 'assigned') ORDER BY panda_id LIMIT %(most)s
 """
-# primary key of queue_contact_hours: the last whole hour
+# primary keys of queue_contact_hours (the last whole hour and this one) and of queue_contacts
 _CALLS = """
-SELECT coalesce(sum(request_count), 0)::bigint AS requests, coalesce(sum(job_count), 0)::bigint AS jobs
-FROM queue_contact_hours
-WHERE queue_name = ANY(%(queues)s) AND hour = date_trunc('hour', %(now)s::timestamptz) - interval '1 hour'
+SELECT coalesce(sum(request_count), 0)::bigint AS requests,
+       (SELECT max(last_request_time) FROM queue_contacts WHERE queue_name = ANY(%(queues)s)) AS newest
+FROM queue_contact_hours WHERE queue_name = ANY(%(queues)s) AND hour >= %(since)s
+"""
+# ix_jobs_live_status; ix_jobs_archive_tests
+_TESTS = f"""
+SELECT (SELECT count(*) FROM jobs_live WHERE computing_site = ANY(%(queues)s) AND prod_source_label IN ({_LABELS})) AS live,
+       count(*) AS ended, count(*) FILTER (WHERE job_status = 'finished') AS finished
+FROM jobs_archive
+WHERE computing_site = ANY(%(queues)s) AND prod_source_label IN ({_LABELS}) AND job_status IN ('finished', 'failed')
+  AND state_change_time > %(since)s
 """
 # ix_jobs_live_status
 _PINNED_TASKS = """
@@ -84,12 +94,12 @@ def _effects(
     counts = {row["job_status"]: row for row in transaction.fetch(_COUNTS, {"queues": queues})}
     running = sum(counts[status]["count"] for status in counts if status in ON_WORKER_NODE)
     activated, assigned = _count(counts, "activated"), _count(counts, "assigned")
-    calls = transaction.fetch(_CALLS, {"queues": queues, "now": around.now})[0]["requests"]
     said = [_until(action, parameters, around.now, len(queues))]
+    if read_until(str(parameters.get("until", "never")), around.now).kind == "tests":
+        said.append(_tests(transaction, queues, around.now))
     if action in ("online", "undrain"):
         said.append(Consequence("could_start", activated, f"{counted(activated, 'job')} there waiting for a pilot"))
-        said.append(_calls(calls, "pilots asked there in the last hour"))
-        return said
+        return [*said, _calls(transaction, queues, around.now)]
     said.append(
         Consequence("running", running, f"{counted(running, 'job')} with a pilot there: nothing changes for them")
     )
@@ -104,16 +114,35 @@ def _effects(
         said.append(
             Consequence("pinned_tasks", pinned, f"{counted(pinned, 'task')} pinned there by those who sent them")
         )
-    said.append(_calls(calls, "pilots asked there in the last hour"))
-    return said
+    return [*said, _calls(transaction, queues, around.now)]
 
 
 def _count(counts: Mapping[str, Row], status: str) -> int:
     return int(counts[status]["count"]) if status in counts else 0
 
 
-def _calls(count: int, rest: str) -> Consequence:
-    return Consequence("pilots_per_hour", count, f"{count:,} {rest}")
+def _calls(transaction: Transaction, queues: list[str], now: datetime) -> Consequence:
+    """How often pilots asked, by the counts per hour, which come a little later than the newest request is known."""
+    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    found = transaction.fetch(_CALLS, {"queues": queues, "since": since})[0]
+    requests, newest = int(found["requests"]), found["newest"]
+    counted_ones = f"{counted(requests, 'request')} of pilots since {moment(since, now)}"
+    if newest is None or newest < since:
+        words = counted_ones if requests else f"no pilot has asked there since {moment(since, now)}"
+    else:
+        ago = duration_words((now - newest).total_seconds())
+        words = f"{counted_ones}, the last {ago} ago" if requests else f"a pilot asked there {ago} ago"
+    return Consequence("pilots", requests, words)
+
+
+def _tests(transaction: Transaction, queues: list[str], now: datetime) -> Consequence:
+    """Whether there are the test jobs for which a queue is to wait."""
+    found = transaction.fetch(_TESTS, {"queues": queues, "since": now - timedelta(days=1)})[0]
+    if not found["live"] and not found["ended"]:
+        words = "no test job is there, and none ended there in the last day: it stays so until somebody sends some"
+        return Consequence("no_tests", 0, words)
+    waiting, ended = counted(found["live"], "test job"), f"{found['ended']:,} ended in the last day"
+    return Consequence("tests", found["live"], f"{waiting} there, {ended}, {found['finished']:,} of them finished")
 
 
 def _until(action: str, parameters: Mapping[str, Any], now: datetime, queues: int) -> Consequence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -104,6 +105,40 @@ def test_what_waits_at_a_queue_is_movable_or_stranded_with_what_keeps_it(databas
     assert "OTHER" in next(one.sentence for one in made.consequences if one.what == "movable")
     # nothing was changed by asking
     assert all((live(database, job) or {})["computing_site"] == "Q" for job in free + big)
+
+
+def test_a_drain_until_test_jobs_says_whether_there_are_any(database: Database, clock: HeldClock) -> None:
+    make_queue(database, "Q")
+    until = {"until": "tests:20"}
+    none = look(database, "drain", OLGA, clock, until, queues=["Q"])
+    assert "stays so until somebody sends some" in next(
+        one.sentence for one in none.consequences if one.what == "no_tests"
+    )
+    activate(database, 3, queue="Q", prod_source_label="test")
+    some = look(database, "drain", OLGA, clock, until, queues=["Q"])
+    said = {one.what: one.sentence for one in some.consequences}
+    assert said["tests"] == "3 test jobs there, 0 ended in the last day, 0 of them finished" and "no_tests" not in said
+    assert "tests" not in counts_of(look(database, "drain", OLGA, clock, {"until": "never"}, queues=["Q"]))
+
+
+def test_pilots_that_asked_a_moment_ago_are_told_before_their_hour_is_counted(
+    database: Database, clock: HeldClock
+) -> None:
+    make_queue(database, "Q")
+    clock.now = clock.now.replace(hour=17, minute=30)
+
+    def said() -> str:
+        made = look(database, "drain", OLGA, clock, {"until": "never"}, queues=["Q"])
+        return next(one.sentence for one in made.consequences if one.what == "pilots")
+
+    assert said() == "no pilot has asked there since 16:00 UTC"
+    asked = {"time": clock.now - timedelta(seconds=12), "hour": clock.now.replace(minute=0, second=0, microsecond=0)}
+    database.execute("INSERT INTO queue_contacts (queue_name, last_request_time) VALUES ('Q', %(time)s)", asked)
+    assert said() == "a pilot asked there 12 s ago"
+    database.execute(
+        "INSERT INTO queue_contact_hours (queue_name, hour, request_count) VALUES ('Q', %(hour)s, 7)", asked
+    )
+    assert said() == "7 requests of pilots since 16:00 UTC, the last 12 s ago"
 
 
 def test_queues_that_are_drained_together_are_no_place_for_each_others_jobs(
