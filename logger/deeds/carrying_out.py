@@ -60,7 +60,8 @@ WHERE token_hash = %(token_hash)s AND used_time IS NULL AND expiry_time > %(now)
 RETURNING *
 """
 _PREVIEW = "SELECT who, token_id, used_time, expiry_time, deed_id FROM previews WHERE token_hash = %(token_hash)s"
-_NOTE_DEED = "UPDATE previews SET deed_id = %(deed_id)s WHERE token_hash = %(token_hash)s"
+# the deed has the targets from now on
+_NOTE_DEED = "UPDATE previews SET deed_id = %(deed_id)s, targets = '[]' WHERE token_hash = %(token_hash)s"
 _INSERT = """
 INSERT INTO deeds (time, who, roles, via, action, incident_id, parameters, reason, target_kind, target_count, inverse,
                    revert_kind, revert_time, revert_count, revert_state, lease_until)
@@ -285,6 +286,12 @@ def _carry_out_page(transaction: Transaction, deed: DeedRow, action: Action, mos
     outcomes = WORK[action.target_kind].carry_out(transaction, deed, keys)
     mark(transaction, deed.deed_id, outcomes, deed.now)
     return len(keys)
+
+
+def finish_if_nothing_waits(transaction: Transaction, deed: DeedRow) -> None:
+    """End a deed of which every target was dealt with."""
+    if not transaction.fetch(_PAGE, {"deed_id": deed.deed_id, "most": 1}):
+        _finish(transaction, deed, ACTIONS[deed.action])
 
 
 def mark(transaction: Transaction, deed_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:

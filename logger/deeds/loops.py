@@ -10,6 +10,7 @@ from core.clock import Clock
 from core.database import Database
 from core.errors import Unavailable
 from logger.deeds.carrying_out import go_on
+from logger.deeds.giving_up import Failures
 from logger.deeds.previews import forget_old
 from logger.deeds.reverting import revert_due
 
@@ -36,6 +37,7 @@ class DeedWorker(Agent):
         self._database = database
         self._clock = clock
         self._page = page
+        self._failures = Failures()
         self._next_forget: datetime | None = None
         self.period_s = period_s
 
@@ -48,12 +50,16 @@ class DeedWorker(Agent):
                 forget_old(transaction, now)
         done = 0
         for row in self._database.fetch(_OPEN, {"now": now}):
+            deed_id = row["deed_id"]
+            page = self._failures.page(deed_id, self._page)
             try:
-                done += go_on(self._database, row["deed_id"], self._clock, patience_s=_PATIENCE_S, page=self._page)
+                done += go_on(self._database, deed_id, self._clock, patience_s=_PATIENCE_S, page=page)
             except Unavailable:
                 raise
-            except Exception:
-                log.exception("deed %d could not be carried out", row["deed_id"], extra={"component": "deeds"})
+            except Exception as error:
+                trouble = {"component": "deeds", "kind": "service", "fingerprint": f"deed {deed_id} fails"}
+                log.exception("deed %d could not be carried out", deed_id, extra=trouble)
+                self._failures.note(self._database, deed_id, self._clock, error)
         return done
 
 

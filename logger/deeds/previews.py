@@ -46,6 +46,7 @@ VALUES (%(token_hash)s, %(preview_id)s, %(action)s, %(who)s, %(token_id)s, %(via
 """
 # ix_previews_expiry
 _FORGET = "DELETE FROM previews WHERE expiry_time < %(before)s"
+_EMPTY = "UPDATE previews SET targets = '[]' WHERE expiry_time < %(now)s AND targets <> '[]'"
 _KEPT = timedelta(days=1)
 _LONGEST_MS = "10000"
 """For finding a set."""
@@ -188,7 +189,8 @@ def difference(before: Sequence[str], targets: Sequence[Target], thing: str) -> 
 
 
 def forget_old(transaction: Transaction, now: datetime) -> int:
-    """Remove the previews that ended a day ago; returns how many."""
+    """Remove the previews that ended a day ago, and of those that ended the targets; returns how many were removed."""
+    transaction.execute(_EMPTY, {"now": now})
     return transaction.execute(_FORGET, {"before": now - _KEPT})
 
 
