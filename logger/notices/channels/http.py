@@ -13,8 +13,10 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.utils import mktime_tz, parsedate_tz
 from urllib.parse import urlsplit
 
 from logger.notices.message import Known, Outcome
@@ -130,8 +132,16 @@ def _known(status: int) -> Known:
 
 
 def _retry_after_s(response: http.client.HTTPResponse) -> float:
+    """What a receiver wishes, in seconds or as a date; 0 when it says nothing that can be understood."""
     text = response.headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    date = parsedate_tz(text)
+    if date is None:
+        return 0.0
+    with suppress(ValueError, OverflowError):
+        return max(0.0, mktime_tz(date) - time.time())
+    return 0.0
 
 
 def _words(error: Exception) -> str:

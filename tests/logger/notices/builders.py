@@ -77,9 +77,9 @@ def worse(database: Database, incident_id: int, clock: HeldClock) -> None:
 def sender(
     database: Database, clock: HeldClock, directory: Any, mail: dict[str, Any] | None = None, **notices: Any
 ) -> NoticeSender:
-    """The agent with a held clock and quick receivers."""
-    quick = {"timeout_s": 0.3, "base_url": "https://panda.example.org/", **notices}
-    settings = Settings(data=directory, notices=quick, mail=mail or {})
+    """The agent with a held clock, and patience for receivers on a machine that is busy with something else."""
+    told = {"timeout_s": 20.0, "base_url": "https://panda.example.org/", **notices}
+    settings = Settings(data=directory, notices=told, mail=mail or {})
     return NoticeSender(database, settings, clock, 1.0)
 
 

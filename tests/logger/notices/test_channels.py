@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import orjson
 import pytest
@@ -260,6 +261,22 @@ def test_a_receiver_that_answers_byte_by_byte_holds_nobody():
         assert http_post(url, b"{}", {}, timeout_s=0.2, allow_private=True).known is Known.UNKNOWN
         assert time.monotonic() - started < 5
         drip.join(5)
+
+
+@pytest.mark.parametrize(
+    ("wish", "least", "most"),
+    [
+        ("120", 120, 120),
+        (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        *((words, 0, 0) for words in ("soon", "-5", "1e9", "99999999999", "Wed, 99 Zzz 9999999 07:28:00 GMT")),
+    ],
+)
+def test_a_receiver_says_when_in_seconds_or_as_a_date(wish, least, most):
+    with http_hook() as hook:
+        hook.status, hook.answer_headers = 429, {"Retry-After": wish}
+        found = http_post(hook.address, b"{}", {}, timeout_s=20, allow_private=True)
+    assert found.known is Known.NOT_NOW and least <= found.retry_after_s <= most
 
 
 def _drip(server):

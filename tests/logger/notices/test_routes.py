@@ -34,7 +34,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    return Settings(data=tmp_path_factory.mktemp("data"), notices={"timeout_s": 1})
+    return Settings(data=tmp_path_factory.mktemp("data"), notices={"timeout_s": 20})
 
 
 @pytest.fixture(scope="module")

@@ -396,7 +396,8 @@ def test_a_removed_or_switched_off_route_is_told_nothing_more(stage):
     assert [one[2] for one in states(stage.database, gone)] == ["failed"]
 
 
-def test_a_receiver_that_does_not_answer_holds_up_no_other(stage):
+def test_a_receiver_that_does_not_answer_holds_up_no_other(stage, tmp_path):
+    stage.agent = sender(stage.database, stage.clock, tmp_path, timeout_s=2.0)
     with http_hook() as slow:
         slow.holds = threading.Event()
         stage.make("slow", target=slow.address, position=0)
