@@ -18,6 +18,7 @@ from core.incident_settings import IngestSettings
 SYSTEM_FACTOR = 10
 """Tokens of the system itself may send so many times as much: all its programs use one."""
 TOLD_EVERY_S = 10.0
+CALM_AFTER_S = 600.0
 LEAST_RECORDS = 10
 """What a batch costs at least, in records: a transaction's worth."""
 
@@ -58,6 +59,14 @@ class Refused:
     sender: Sender
     batches: int
     records: int
+
+
+@dataclass(frozen=True)
+class Calm:
+    """A sender that is within its limits again, for so many seconds."""
+
+    sender: Sender
+    since_s: float
 
 
 @dataclass
@@ -119,14 +128,23 @@ class Admission:
             now = self.monotonic()
             told = []
             for key, entry in list(self._refusals.items()):
-                if now - entry.told_at < TOLD_EVERY_S:
-                    continue
-                if entry.batches:
+                if entry.batches and now - entry.told_at >= TOLD_EVERY_S:
                     told.append(Refused(entry.sender, entry.batches, entry.records))
                     self._refusals[key] = _Refusals(entry.sender, now)
-                else:
-                    del self._refusals[key]
             return told
+
+    def calm_since(self) -> list[Calm]:
+        """Senders of whom refusals were told and nothing has been refused since, for ten minutes; each once."""
+        if not self._refusals:
+            return []
+        with self._lock:
+            now = self.monotonic()
+            calm = []
+            for key, entry in list(self._refusals.items()):
+                if not entry.batches and now - entry.told_at >= CALM_AFTER_S:
+                    del self._refusals[key]
+                    calm.append(Calm(entry.sender, now - entry.told_at - TOLD_EVERY_S))
+            return calm
 
     def _rates(self, sender: Sender) -> tuple[float, float]:
         factor = self.share * (SYSTEM_FACTOR if sender.is_system else 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2.errors
@@ -21,7 +21,7 @@ from core.dispatch.coalescing import Coalescer
 from core.errors import InvalidInput, TooMany, Unavailable
 from core.incident_settings import IncidentSettings, IngestSettings
 from core.text import clean
-from logger.admission import Admission, Refused, Sender
+from logger.admission import Admission, Calm, Refused, Sender
 from logger.batches import Batch, read_body
 from logger.classifying import Classifier
 from logger.collapsing import Classified, Collapser, Kept
@@ -178,12 +178,15 @@ class RecordIngest:
         return answer
 
     def _tell_of_floods_after(self, admit: Callable[[], None]) -> None:
-        """Ask for admission; what was refused meanwhile becomes a record of its own, once every ten seconds."""
+        """Ask for admission; what was refused meanwhile becomes a record of its own, once every ten seconds, and so does
+        that nothing was for ten minutes."""
         try:
             admit()
         finally:
-            for refused in self._admission.refused_since():
-                self.store(Batch([_flood(refused)]), OURSELVES)
+            told = [_flood(refused) for refused in self._admission.refused_since()]
+            told += [_calm(calm, self._clock()) for calm in self._admission.calm_since()]
+            for record in told:
+                self.store(Batch([record]), OURSELVES)
 
     def _prepared(self, batch: Batch, sender: Sender) -> _Prepared:
         received = self._clock()
@@ -353,6 +356,17 @@ def _flood(refused: Refused) -> dict[str, Any]:
         "message": f"{who} sends more log records than one token may: what is beyond is refused",
         "user": who,
         "fields": {"refused_batches": refused.batches, "refused_records": refused.records},
+    }
+
+
+def _calm(calm: Calm, now: datetime) -> dict[str, Any]:
+    """The end of a flood, as of when it ended: another process of the API may have refused something since."""
+    who = clean(calm.sender.subject, 100)
+    return {
+        **{"level": "INFO", "name": "panda.logger", "component": "logger", "user": who},
+        "time": (now - timedelta(seconds=calm.since_s)).isoformat(),
+        "message": f"nothing of {who} has been refused for {calm.since_s / 60:.0f} minutes",
+        "fields": {OVER: f"flood:{who}"},
     }
 
 

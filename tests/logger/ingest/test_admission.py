@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
+
 import pytest
 
+from core.clock import utc_now
 from core.database import Database
 from core.errors import InvalidInput, TooMany
 from core.incident_settings import IngestSettings
-from logger.admission import SYSTEM_FACTOR, TOLD_EVERY_S, Admission, Sender
+from logger.admission import CALM_AFTER_S, SYSTEM_FACTOR, TOLD_EVERY_S, Admission, Sender
 from logger.batches import read_batch
 from logger.ingest import RecordIngest
 from tests.logger.builders import record
@@ -147,6 +151,40 @@ def test_a_flood_is_refused_told_once_and_harms_nobody_else(shared_database: Dat
     assert (incident["kind"], incident["fingerprint"], incident["record_count"]) == ("service", "v1:flood:ann", 1)
     stored = shared_database.fetch("SELECT sum(repeat_count) AS n FROM log_records WHERE message = 'again'")
     assert stored[0]["n"] == (60 - refused) * 100
+
+
+def test_a_flood_is_over_when_nothing_was_refused_for_ten_minutes(shared_database: Database, time: Time) -> None:
+    now = utc_now()
+    ingests = [
+        RecordIngest(shared_database, lambda: now + timedelta(seconds=time.now - began), LIMITS) for _ in range(2)
+    ]
+    began = time.now
+    for ingest in ingests:
+        ingest._admission.monotonic = lambda: time.now
+    batch, carl = read_batch([record("again", level="INFO")] * 100), Sender("carl", "t7")
+
+    def flood(ingest: RecordIngest) -> None:
+        for _ in range(60):
+            with suppress(TooMany):
+                ingest.submit(batch, carl)
+
+    def state() -> list[tuple[str, str]]:
+        rows = shared_database.fetch("SELECT state, resolution FROM incidents WHERE fingerprint = 'v1:flood:carl'")
+        return [(row["state"], row["resolution"]) for row in rows]
+
+    def tick(ingest: RecordIngest, seconds: float) -> None:
+        time.now += seconds
+        ingest.submit(read_batch([record("mine", level="INFO")]), BOB)
+
+    flood(ingests[0])
+    tick(ingests[0], TOLD_EVERY_S)
+    flood(ingests[1])
+    tick(ingests[1], CALM_AFTER_S / 2)
+    tick(ingests[0], CALM_AFTER_S / 2)
+    assert state() == [("open", "")], "another process refused something since"
+    tick(ingests[1], CALM_AFTER_S / 2)
+    [(ended, why)] = state()
+    assert ended == "resolved" and why.startswith("nothing of carl has been refused for 10 minutes")
 
 
 def test_the_source_of_what_was_refused_knows_how_much(shared_database: Database) -> None:
