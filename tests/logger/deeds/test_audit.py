@@ -70,7 +70,7 @@ def test_retry_rules_have_theirs(shared_database: Database) -> None:
     assert rows[1]["before"] == {"is_active": True} and rows[1]["after"] == {"is_active": False}
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit"])
+@pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"])
 def test_no_row_is_changed_or_removed(shared_database: Database, statement: str) -> None:
     set_queue(shared_database, "FINAL", {"status": "test"}, who="olga")
     with pytest.raises(psycopg2.errors.Error, match="never"):

@@ -374,6 +374,8 @@ CREATE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'rows of the audit are never changed'; END $$;
 CREATE TRIGGER audit_is_final BEFORE UPDATE OR DELETE ON audit
 FOR EACH ROW EXECUTE FUNCTION audit_is_final();
+CREATE TRIGGER audit_is_kept BEFORE TRUNCATE ON audit
+FOR EACH STATEMENT EXECUTE FUNCTION audit_is_final();
 """
 
 
