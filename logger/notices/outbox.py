@@ -291,7 +291,7 @@ def note(database: Database, message: Message, outcome: Outcome, keep_trying_s: 
             if not message.items:
                 return Told({"failed": transaction.execute(_DONE, {**mark, "state": "failed"})})
             mark["kept_id"] = message.message_id if outcome.known is Known.UNKNOWN else ""
-            mark["next_try_time"] = now + timedelta(seconds=_pause_s(message.attempts, outcome.retry_after_s))
+            mark["next_try_time"] = now + timedelta(seconds=pause_s(message.attempts, outcome.retry_after_s))
             waiting = transaction.execute(_LATER, mark)
             transaction.execute(_GIVE_BACK, mark)
             given_up = transaction.execute(_GIVE_UP, {**mark, "oldest": now - timedelta(seconds=keep_trying_s)})
@@ -301,12 +301,13 @@ def note(database: Database, message: Message, outcome: Outcome, keep_trying_s: 
         return Told({state: transaction.execute(_DONE, {**mark, "state": state})})
 
 
-def _pause_s(attempts: int, wish_s: float) -> float:
-    """Twice as long each time, a little by chance so that not everything comes at once; not before the receiver wants."""
-    pause_s = min(FIRST_RETRY_S * 2.0 ** min(attempts - 1, 20), LONGEST_RETRY_S) * random.uniform(
-        1 - _JITTER, 1 + _JITTER
-    )
-    return max(pause_s, min(wish_s, _LONGEST_WISH_S))
+def pause_s(attempts: int, wish_s: float = 0.0) -> float:
+    """How long a receiver is left alone after so many attempts in a row, in seconds.
+
+    Twice as long each time, a little by chance so that not everything comes at once; not before the receiver wants.
+    """
+    usual_s = min(FIRST_RETRY_S * 2.0 ** min(attempts - 1, 20), LONGEST_RETRY_S)
+    return max(usual_s * random.uniform(1 - _JITTER, 1 + _JITTER), min(wish_s, _LONGEST_WISH_S))
 
 
 def lose_abandoned(database: Database, now: datetime) -> list[str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.agents.base import Agent
 from core.clock import Clock
@@ -15,6 +16,7 @@ from core.database import Database
 from core.tracing import span
 from logger.notices import outbox
 from logger.notices.channels import channels_of
+from logger.notices.doubts import Doubts
 from logger.notices.following import ChangeFollower
 from logger.notices.message import Channel, Known, Message, Outcome
 
@@ -40,6 +42,7 @@ class NoticeSender(Agent):
         self._clock = clock
         self._follower = ChangeFollower(database)
         self._channels = channels_of(settings)
+        self._doubts = Doubts()
         self._cycles = 0
         self._has_old = False
         self.period_s = period_s
@@ -59,26 +62,28 @@ class NoticeSender(Agent):
 
     def _send_due(self, now: datetime) -> int:
         """One message for each route at most; how many were taken. Those that were not make nobody come back at once."""
-        routes = outbox.due_routes(self._database, now)
+        routes = [one for one in outbox.due_routes(self._database, now) if not self._doubts.is_left_alone(one, now)]
         if not routes:
             return 0
         with ThreadPoolExecutor(min(_AT_ONCE, len(routes)), "notices") as pool:
             return sum(pool.map(self._tell, routes))
 
     def _tell(self, route_id: int) -> int:
-        message = outbox.claim(
-            self._database, route_id, lambda channel: self._channels[channel].most_changes, self._clock()
-        )
+        message = outbox.claim(self._database, route_id, partial(self._most_changes, route_id), self._clock())
         if message is None:
             return 0
         message = addressed(message, self._settings)
         outcome = deliver(message, self._channels, self._settings.notices.secrets)
         name, keep_trying_s = message.route["name"], self._settings.notices.keep_trying_s
         told = outbox.note(self._database, message, outcome, keep_trying_s, self._clock())
+        self._doubts.note(route_id, is_lost=told["lost"] > 0, now=self._clock())
         for state in ("failed", "lost"):
             if told[state]:
                 _report(state, name, f"{told[state]} notices: {outcome.answer}")
         return int(outcome.known is Known.TAKEN)
+
+    def _most_changes(self, route_id: int, channel: str) -> int:
+        return self._doubts.most_changes(route_id, self._channels[channel].most_changes)
 
 
 def deliver(message: Message, channels: Mapping[str, Channel], secrets: Mapping[str, str]) -> Outcome:

@@ -256,6 +256,26 @@ def test_no_answer_after_it_was_sent_is_lost_and_said_and_never_repeated(stage, 
     assert any(getattr(one, "fingerprint", "") == "notice lost:silent" for one in caplog.records)
 
 
+def test_a_receiver_that_hangs_loses_one_change_at_a_time_and_gets_the_others_when_it_answers(stage):
+    route_id = stage.make("hangs")
+    stage.hook.hangs_up = True
+    opened(stage.database, stage.clock)
+    pass_time(stage)
+    told = [opened(stage.database, stage.clock) for _ in range(10)]
+    pass_time(stage, 15)
+    assert [len(message["changes"]) for message in stage.hook.messages] == [1, 1]
+    stage.clock.move(5)
+    stage.agent.cycle()
+    assert len(stage.hook.bodies) == 2, "it is left alone for longer each time"
+    stage.hook.hangs_up = False
+    for _ in range(3):
+        pass_time(stage, 20)
+    assert [len(message["changes"]) for message in stage.hook.messages] == [1, 1, 1, 8]
+    assert stage.hook.changes()[1:] == [(incident_id, "opened") for incident_id in told]
+    ends = [state for _, _, state, _ in states(stage.database, route_id)]
+    assert ends == ["lost", "lost", *["sent"] * 9]
+
+
 def test_a_receiver_that_drops_repeats_gets_them_under_the_same_number(stage):
     route_id = stage.make("repeats", options={"may_repeat": True})
     stage.hook.hangs_up = True
