@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2.errors
@@ -21,7 +21,7 @@ from core.dispatch.coalescing import Coalescer
 from core.errors import InvalidInput, TooMany, Unavailable
 from core.incident_settings import IncidentSettings, IngestSettings
 from core.text import clean
-from logger.admission import Admission, Calm, Refused, Sender
+from logger.admission import Admission, Sender
 from logger.batches import Batch, read_body
 from logger.classifying import Classifier
 from logger.collapsing import Classified, Collapser, Kept
@@ -32,6 +32,7 @@ from logger.over import OVER, end_what_is_told_over
 from logger.records import MAX_BATCH, Record, read_record, seq_of
 from logger.rule_rows import active_rules
 from logger.rules import RuleRow
+from logger.telling import Losses, calm, flood, loss
 from logger.trust import Trust
 
 log = logging.getLogger("panda.logger")
@@ -109,7 +110,7 @@ class _Prepared:
     key: Hashable
     last_seq: int
     loss: Classified | None
-    """The record that tells what the sender lost before it, if anything."""
+    """The record that tells what the sender lost before it, or that it is well again, if there is anything to tell."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class RecordIngest:
         self._classifier = Classifier()
         self._collapser = Collapser()
         self._contexts = ContextKeeper()
+        self._losses = Losses()
         self._refused: dict[str, int] = {}
         self._coalescer: Coalescer[_Prepared, Ingested | Exception] = Coalescer(
             self._store_group, lambda prepared: prepared.key, most=_BATCHES_TOGETHER, lanes=1
@@ -183,8 +185,8 @@ class RecordIngest:
         try:
             admit()
         finally:
-            told = [_flood(refused) for refused in self._admission.refused_since()]
-            told += [_calm(calm, self._clock()) for calm in self._admission.calm_since()]
+            told = [flood(refused) for refused in self._admission.refused_since()]
+            told += [calm(sender, self._clock()) for sender in self._admission.calm_since()]
             for record in told:
                 self.store(Batch([record]), OURSELVES)
 
@@ -201,12 +203,20 @@ class RecordIngest:
                 reasons.append(f"record {position}: {error}")
         source, emitter = _source_key(batch, sender), _emitter(sender)
         judged = self._trust.judged(records, sender)
+        told: Record | None
         if batch.dropped:
-            judged.append(_loss(batch, sender, judged, received))
+            told = loss(batch.dropped, emitter, judged, received, is_trusted=sender.is_trusted)
+            if source:
+                self._losses.told(source, told)
+        else:
+            told = self._losses.over(source, received)
         rules = active_rules(self._database)
-        entries = [Classified(record, self._event(rules, record), emitter, source) for record in judged]
-        loss = entries.pop() if batch.dropped else None
-        return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq, loss)
+        entries = [
+            Classified(record, self._event(rules, record), emitter, source)
+            for record in (*judged, *([told] if told else []))
+        ]
+        of_loss = entries.pop() if told else None
+        return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq, of_loss)
 
     def _event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
         """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
@@ -282,9 +292,10 @@ class RecordIngest:
 
 
 def _told_over(fresh: Sequence[_Fresh]) -> list[Record]:
-    """The records of programs of the system that say that a trouble is over; nobody else ends an incident by a record."""
-    trusted = (one for one in fresh if one.of.sender.is_trusted)
-    return [entry.record for one in trusted for entry in one.entries if OVER in entry.record.fields]
+    """The records of programs of the system, and of the store itself, that say that a trouble is over; nobody else ends an
+    incident by a record."""
+    said = ((one.of, entry) for one in fresh for entry in one.entries if OVER in entry.record.fields)
+    return [entry.record for batch, entry in said if batch.sender.is_trusted or entry is batch.loss]
 
 
 def _parts(group: Sequence[_Prepared]) -> Iterator[list[_Prepared]]:
@@ -330,44 +341,6 @@ def _source_key(batch: Batch, sender: Sender) -> str:
 
 def _emitter(sender: Sender) -> str:
     return clean(sender.subject, 200)
-
-
-def _loss(batch: Batch, sender: Sender, records: Sequence[Record], received: datetime) -> Record:
-    """The loss as a record of its own, so that nobody takes silence for peace."""
-    component = (records[0].component if records else "") or _emitter(sender)
-    return Record(
-        *(received, "WARNING", "panda.logger", component),
-        message=f"{batch.dropped} log records of {component or 'an emitter'} were lost: its buffer was full",
-        host=records[0].host if records else "",
-        user_name="" if sender.is_trusted else _emitter(sender),
-        fingerprint=f"records lost:{component}"[:200],
-        kind="service",
-        fields={"dropped": batch.dropped},
-    )
-
-
-def _flood(refused: Refused) -> dict[str, Any]:
-    """What was refused of a sender, as a record."""
-    who = clean(refused.sender.subject, 100)
-    return {
-        **{"level": "WARNING", "name": "panda.logger", "component": "logger", "kind": "service"},
-        "fingerprint": f"flood:{who}",
-        # without the counts: it becomes the title of an incident, which goes on
-        "message": f"{who} sends more log records than one token may: what is beyond is refused",
-        "user": who,
-        "fields": {"refused_batches": refused.batches, "refused_records": refused.records},
-    }
-
-
-def _calm(calm: Calm, now: datetime) -> dict[str, Any]:
-    """The end of a flood, as of when it ended: another process of the API may have refused something since."""
-    who = clean(calm.sender.subject, 100)
-    return {
-        **{"level": "INFO", "name": "panda.logger", "component": "logger", "user": who},
-        "time": (now - timedelta(seconds=calm.since_s)).isoformat(),
-        "message": f"nothing of {who} has been refused for {calm.since_s / 60:.0f} minutes",
-        "fields": {OVER: f"flood:{who}"},
-    }
 
 
 def _note(fresh: _Fresh, refused: Mapping[str, int]) -> tuple[Any, ...]:

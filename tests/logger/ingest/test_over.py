@@ -88,3 +88,26 @@ def test_a_user_ends_nothing_by_a_record_and_a_persons_decision_stays(database: 
     database.execute("UPDATE incidents SET held_by = 'ann', state = 'acknowledged'")
     ingest.submit(Batch([over(1)]), SUPERVISOR)
     assert [state for state, *_ in states(database)] == ["acknowledged"]
+
+
+def test_who_lost_records_is_well_again_when_nothing_is_lost_for_ten_minutes(database: Database) -> None:
+    passed = timedelta()
+    ingest = RecordIngest(database, lambda: NOW + passed)
+    ann = Sender("ann", "t2")
+
+    def batch(source: str, number: int, dropped: int = 0) -> Batch:
+        return Batch([record("talk", level="INFO", component="mover", seq=number)], dropped=dropped, source=source)
+
+    ingest.submit(batch("one", 1, dropped=5), ann)
+    passed = timedelta(minutes=5)
+    ingest.submit(batch("two", 1, dropped=3), ann)
+    passed = timedelta(minutes=12)
+    assert ingest.submit(batch("one", 2), ann).accepted == 1
+    assert [(state, count) for state, _, _, count in states(database)] == [("open", 2)], "the other lost some later"
+    passed = timedelta(minutes=16)
+    assert ingest.submit(batch("two", 2), ann).accepted == 1
+    ((state, why, who, count),) = states(database)
+    assert (state, count) == ("resolved", 2)
+    assert "no log records of mover were lost for 10 minutes" in why and who == "component mover"
+    (source,) = database.fetch("SELECT sum(dropped_count) AS dropped, sum(record_count) AS n FROM log_sources")
+    assert (source["dropped"], source["n"]) == (8, 4)
