@@ -90,6 +90,10 @@ def windows(address: Address, links: Links, *, default_hours: str) -> html.Nav:
     )
 
 
+_WORDED = frozenset({"kind"})
+"""Facets whose values are words of ours, said as people say them; all others are names, and stand as they are."""
+
+
 def facet_rail(
     facets: Mapping[str, Sequence[dict[str, Any]]],
     address: Address,
@@ -128,7 +132,7 @@ def _facet_value(
     chosen = address.filters.get(field) == value
     excluded = having(address, field, _excluding(address.filters.get(field), value))
     target = without(address, field) if chosen else having(address, field, value)
-    text = html.Span(shown, className="facet-value", title=shown)
+    text = html.Span(shown.replace("_", " ") if field in _WORDED else shown, className="facet-value", title=shown)
     name = [marks.shape(look(looks, shown)), text] if looks is not None else [text]
     return html.A(
         [

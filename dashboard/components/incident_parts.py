@@ -33,7 +33,7 @@ def costs(answer: Row) -> html.Section | None:
         ("Tried again", wording.count(found["retried"])),
         ("Lost for good", wording.count(found["residue"])),
         ("Work lost", f"{wording.hours(found['lost_core_h'])} core-h"),
-        ("of it for good", f"{wording.hours(found['residue_lost_core_h'])} core-h"),
+        ("Work lost for good", f"{wording.hours(found['residue_lost_core_h'])} core-h"),
         ("Of the running cores", wording.per_cent(share) if share else ""),
     ]
     return panels.panel("What it costs", panels.facts(pairs))
