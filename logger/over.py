@@ -19,10 +19,12 @@ OVER = "over"
 MOST_KEYS = 20
 """So many in one record; what is beyond is not looked at."""
 
-# uq_incidents_unresolved; locked in the order in which folding locks
+# uq_incidents_unresolved; locked in the order in which folding locks. What a rule measures, and what jobs fail of, ends by
+# what is measured and by jobs that finish, whatever a program says
 _OF_KEY = """
 SELECT incident_id, fingerprint, last_seen FROM incidents
-WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved' AND kind <> 'manual'
+WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved' AND kind <> 'manual' AND job_count = 0
+  AND (rule_name = '' OR NOT starts_with(fingerprint, 'v1:' || rule_name || ':'))
 ORDER BY fingerprint FOR UPDATE
 """
 

@@ -90,6 +90,17 @@ def test_a_user_ends_nothing_by_a_record_and_a_persons_decision_stays(database: 
     assert [state for state, *_ in states(database)] == ["acknowledged"]
 
 
+def test_what_a_rule_measures_or_jobs_fail_of_is_not_ended_by_a_record(
+    database: Database, ingest: RecordIngest
+) -> None:
+    for change in ("rule_name = 'process ended'", "job_count = 3, kind = 'failure_burst'", "kind = 'manual'"):
+        ingest.submit(Batch([killed()]), SUPERVISOR)
+        database.execute(f"UPDATE incidents SET {change}")
+        ingest.submit(Batch([over(1)]), SUPERVISOR)
+        assert [state for state, *_ in states(database)] == ["open"]
+        database.execute("TRUNCATE incidents CASCADE")
+
+
 def test_who_lost_records_is_well_again_when_nothing_is_lost_for_ten_minutes(database: Database) -> None:
     passed = timedelta()
     ingest = RecordIngest(database, lambda: NOW + passed)
