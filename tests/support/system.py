@@ -118,6 +118,6 @@ def running_system(
         stop.set()
         server.should_exit = True
         for thread in threads:
-            thread.join(timeout=15)
+            thread.join(timeout=60)  # one that goes on would talk into the next tests
         database.close()
         listener.close()
