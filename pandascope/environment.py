@@ -111,7 +111,9 @@ def _from_environment(environ: Mapping[str, str], data: Path | str | None) -> Cr
         raise ClientError(
             f"{path} names no PANDA_URL", code="configuration", remedy="write it anew with `panda up`, or set PANDA_URL"
         )
-    return Credentials(_checked(values["PANDA_URL"], str(path)), values.get("PANDA_TOKEN", ""), str(path))
+    # whoever names a token and no address means to speak as somebody else to the server that is here
+    token = values.get("PANDA_TOKEN", "") if data else environ.get("PANDA_TOKEN") or values.get("PANDA_TOKEN", "")
+    return Credentials(_checked(values["PANDA_URL"], str(path)), token, str(path))
 
 
 def _token_beside(environ: Mapping[str, str], url: str) -> str:

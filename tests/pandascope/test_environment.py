@@ -42,6 +42,12 @@ def test_the_default_directory_is_read_without_environment(tmp_path: Path) -> No
     assert find_credentials(environ={"PANDA_DATA": str(data)}).token == "f"
 
 
+def test_a_token_of_the_environment_speaks_to_the_server_of_the_default_directory(tmp_path: Path) -> None:
+    data = write(tmp_path / "d", "http://file:1", "f")
+    found = find_credentials(environ={"PANDA_DATA": str(data), "PANDA_TOKEN": "kate"})
+    assert (found.url, found.token) == ("http://file:1", "kate")
+
+
 def test_a_token_is_never_sent_to_another_server(tmp_path: Path) -> None:
     data = write(tmp_path / "d", "http://file:1", "secret")
     environ = {"PANDA_DATA": str(data)}
