@@ -61,7 +61,7 @@ PATTERNS = (
         "out_of_memory",
         ("memory", "oom", "bad_alloc", "killed process", "killed as a result"),
         r"[Oo]ut of memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc"
-        r"|\bOutOfMemoryError\b|exceeded \d+% memory budget|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
+        r"|\bOutOfMemoryError\b|exceeded \d+% memory budget\. Restarting|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
         r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
         "payload",
         "memory",
@@ -91,7 +91,7 @@ PATTERNS = (
     row(
         "file_size",
         ("file size limit exceeded", "sigxfsz"),
-        r"File size limit exceeded|\bSIGXFSZ\b",
+        r"File size limit exceeded|(?i:killed|received|caught|got)\b.*\bSIGXFSZ\b",
         "payload",
         "user",
         "first",

@@ -33,4 +33,4 @@ def test_a_log_full_of_any_programs_words_does_not_run_away() -> None:
 
 def test_a_line_of_five_megabytes_costs_about_as_much_as_its_beginning() -> None:
     line = "ab error c " * 460_000
-    assert _seconds(lambda: find_culprit(line), 1) < 60 * max(_seconds(line.lower, 3), 0.001)
+    assert _seconds(lambda: find_culprit(line), 3) < 60 * max(_seconds(line.lower, 3), 0.001)

@@ -55,7 +55,10 @@ E cuda_driver.cc:271] failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capab
 WARNING: CPU does not support AVX512, falling back to AVX2
 This binary is optimized to use AVX2 FMA instructions in performance-critical operations.
 cgroup: memory cgroup v2 is used, limit 16 GB
-signals handled: SIGTERM, SIGINT, SIGXCPU
+signals handled: SIGTERM, SIGINT, SIGXCPU, SIGXFSZ
+distributed.worker.memory - WARNING - Worker is at 81% memory usage. Pausing worker. Process memory: 3.04 GiB
+INFO license found, checked out for 8 hours
+Number of failed channels: 0
 bash: module: command not found
 tar: events: Cannot change ownership to uid 1000, gid 1000: Operation not permitted
 connect to se1.example.org port 443 failed: Connection refused; retrying in 10 s
