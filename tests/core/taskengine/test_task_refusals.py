@@ -162,7 +162,7 @@ def test_no_pattern_of_a_user_takes_the_server_with_it(site, pattern):
     began = time.monotonic()
     with pytest.raises(PandaError):
         send(site, parameters)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_unknown_keys_and_nulls_are_no_reason_to_refuse(site):

@@ -145,7 +145,7 @@ def test_close_leaves_on_disk_what_a_hanging_server_has_not_taken(
     log.info("behind it")
     started = time.monotonic()
     detach(log, handler)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     assert handler.waiting == 0 and handler.dropped == 0
     server.gate.set()
     second = attached(log, server.url, spool=tmp_path)
@@ -438,7 +438,7 @@ def test_a_disk_that_hangs_holds_up_neither_the_log_call_nor_the_end(tmp_path: P
     handler.flush()
     assert handler.waiting == before + 500
     detach(log, handler)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     with os.fdopen(os.open(segment, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
         segment.unlink()
         thread = shipper._thread

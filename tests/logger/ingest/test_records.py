@@ -50,9 +50,9 @@ def test_a_time_that_is_none_is_the_reception_and_kept_as_it_was_sent(sent: obje
 
 @pytest.mark.parametrize("filler", ["x", "\n", "\x1b[2J", "é", "\x1b", "\r", "\ud800"])
 def test_a_message_of_five_megabytes_is_one_record_of_four_thousand_characters_in_no_time(filler: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # whatever else this machine does
     read = read_record(record("start " + filler * (MEGABYTES_5 // len(filler)), traceback=filler * 2**20), NOW)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert len(read.message) <= MAX_MESSAGE_CHARACTERS
     assert read.message.startswith("start ") or filler == "\r"  # which draws over what stood before
     assert read.message.endswith(CUT_MARK) and read.fields["cut_bytes"] > 4_900_000
