@@ -45,7 +45,7 @@ def log() -> Iterator[logging.Logger]:
 
 
 def attached(log: logging.Logger, url: str, **options: Any) -> PandaHandler:
-    handler = PandaHandler(url, token="secret", component="tester", **options)
+    handler = PandaHandler(url, **{"token": "secret", "component": "tester", "close_timeout_s": 20.0, **options})
     log.addHandler(handler)
     return handler
 

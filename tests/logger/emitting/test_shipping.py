@@ -46,7 +46,7 @@ def log() -> Iterator[logging.Logger]:
 
 
 def attached(log: logging.Logger, url: str, **options: Any) -> PandaHandler:
-    handler = PandaHandler(url, component="mover", **options)
+    handler = PandaHandler(url, **{"component": "mover", "close_timeout_s": 20.0, **options})
     log.addHandler(handler)
     return handler
 
