@@ -32,8 +32,8 @@ def costs(answer: Row) -> html.Section | None:
         ("Failed jobs", wording.count(found["jobs"])),
         ("Tried again", wording.count(found["retried"])),
         ("Lost for good", wording.count(found["residue"])),
-        ("Work lost", f"{wording.hours(found['lost_core_h'])} core-h"),
-        ("Work lost for good", f"{wording.hours(found['residue_lost_core_h'])} core-h"),
+        ("Work lost", wording.core_hours(3600 * found["lost_core_h"])),
+        ("Work lost for good", wording.core_hours(3600 * found["residue_lost_core_h"])),
         ("Of the running cores", wording.per_cent(share) if share else ""),
     ]
     return panels.panel("What it costs", panels.facts(pairs))

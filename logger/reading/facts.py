@@ -80,7 +80,7 @@ def economics(incident: Row) -> dict[str, Any]:
         "jobs": incident["job_count"],
         "residue": incident["residue_count"],
         "retried": max(incident["job_count"] - incident["residue_count"], 0),
-        "lost_core_h": round(incident["lost_core_s"] / 3600, 2),
-        "residue_lost_core_h": round(incident["residue_lost_core_s"] / 3600, 2),
+        "lost_core_h": round(incident["lost_core_s"] / 3600, 4),
+        "residue_lost_core_h": round(incident["residue_lost_core_s"] / 3600, 4),
         "slot_share": incident["slot_share"],
     }
