@@ -103,7 +103,7 @@ class Collector:
         self.thread.join(10)
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 20.0) -> bool:
+def eventually(condition: Callable[[], object], timeout_s: float = 60.0) -> bool:
     """Poll until the condition holds; False after the deadline."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

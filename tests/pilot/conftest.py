@@ -126,7 +126,7 @@ class Workshop:
         return list(directory.iterdir()) if directory.exists() else []
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     """Look until a condition holds; False when it never did."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -55,7 +55,7 @@ class RunningSystem:
         return answer["data"]
 
 
-def eventually(look: Callable[[], T], *, timeout_s: float = 20.0, what: str = "") -> T:
+def eventually(look: Callable[[], T], *, timeout_s: float = 60.0, what: str = "") -> T:
     """Look until the answer is true, and return it. A deadline, not a pause: it ends as soon as it is so."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -30,7 +30,7 @@ FAILING_LINE = "ValueError: no such column: 'pt'"
 FAILING_NUMBER = 304
 HOSTILE = "[red]not red[/red] [@click=app.quit]x[/] \x1b[31mred\x1b]52;c;cHduZWQ=\x07 \u202edlrow\r\nsecond \x9b2Jend"
 HOSTILE_NAME = "[bold]name[/bold] [/] \\[x"
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 _PROMPT = "#prompt-input"
 
 
