@@ -27,6 +27,7 @@ from logger.waits import WaitHours
 from logger.watching import Watcher
 from tests.logger.builders import record
 from tests.logger.rules.watched import NOW, Watched
+from tests.support.system import eventually
 
 _TABLES = (
     "jobs_live, jobs_archive, job_history, job_files, incidents, incident_activity, incident_changes, incident_breakdown, "
@@ -136,11 +137,8 @@ def test_a_lock_that_keeps_others_waiting_is_one_incident_with_its_statement(fre
         assert watched.incidents()[0]["culprit_line"].startswith("LOCK TABLE jobs_live IN ACCESS EXCLUSIVE MODE held ")
         waiter = threading.Thread(target=lambda: fresh.fetch("SELECT 1 FROM jobs_live LIMIT 1"))
         waiter.start()
-        for _ in range(100):
-            if fresh.fetch(
-                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            ):
-                break
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        eventually(lambda: fresh.fetch(waits), what="somebody waits for the lock")
         (measured,) = DatabaseSlow(pause=lambda seconds: None).measure(*_look(watched, "database_slow"))
         holder.rollback()
         waiter.join()
