@@ -58,6 +58,8 @@ async def test_escape_leaves_without_doing_anything(fresh, incident):
         await seen.press("a", *"no", "escape")
         await seen.hides("enter sends, esc leaves")
         assert deeds(fresh) == []
+        await seen.app.animator.wait_until_complete()
+        assert seen.page == f"/incident/{incident}/", "the line is left, not the page"
         await seen.press("l")
         await seen.until(lambda: "/log/" in seen.page, "keys work again")
 

@@ -36,6 +36,9 @@ class _Line(Input):
 class PromptLine(Vertical):
     """Hidden until `ask`; gives the focus back when it closes."""
 
+    # A binding, not `key_escape`: a key that a method has seen goes on to the screen, whose escape leaves the page.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
     def compose(self) -> ComposeResult:
         """A message line above, the label and the input beside each other."""
         yield Static(id="prompt-message")
@@ -76,8 +79,8 @@ class PromptLine(Vertical):
         else:
             self.screen.set_focus(None)
 
-    def key_escape(self) -> None:
-        """Leave without an answer."""
+    def action_leave(self) -> None:
+        """Escape: leave without an answer."""
         self.close()
 
     @on(Input.Submitted)
