@@ -31,7 +31,7 @@ from logger.deeds.base import (
     Surroundings,
     Target,
 )
-from logger.deeds.selecting import check_size, refuse_others, where_of
+from logger.deeds.selecting import check_size, chosen
 from logger.deeds.silencing import silence_incident, take_back_silence
 from logger.life import Act
 from logger.selecting import INCIDENT_GRAMMAR, IS_SHOWN
@@ -77,6 +77,8 @@ _FIXED = ("incident_id", "fingerprint", "change_seq", "computing_site")
 """Of the row that `life` reads, what no deed changes."""
 _TIMES = frozenset({"acknowledged_time", "resolved_time", "opened_time"})
 
+_CHOICES = {"incidents": "incident_id = ANY(%(incidents)s::bigint[])"}
+
 
 class IncidentWork:
     """The actions on incidents."""
@@ -87,12 +89,8 @@ class IncidentWork:
         self, transaction: Transaction, action: str, selector: Selector, actor: Actor, *, lock: bool
     ) -> list[Target]:
         """The incidents that were meant; without a filter on their state, of a filter those that are not resolved."""
-        refuse_others({"incidents": bool(selector.incidents), "filter": bool(selector.filter)}, "incident")
-        where, values = where_of(selector.filter, INCIDENT_GRAMMAR)
-        if selector.incidents:
-            where += " AND incident_id = ANY(%(incidents)s::bigint[])"
-            values["incidents"] = list(selector.incidents)
-        elif not any(name.lower() == "state" for name, _ in selector.filter):
+        where, values = chosen(selector, INCIDENT_GRAMMAR, "incident", _CHOICES)
+        if not selector.incidents and not any(name.lower() == "state" for name, _ in selector.filter):
             where += " AND state NOT IN ('resolved', 'candidate')"
         statement = _INCIDENTS.format(where=where) + (" FOR UPDATE" if lock else "")
         rows = transaction.fetch(statement, {**values, "most": MOST_INCIDENTS + 1})

@@ -27,7 +27,7 @@ from logger.deeds.base import (
     Surroundings,
     Target,
 )
-from logger.deeds.selecting import MOST_TARGETS, check_size, refuse_others, where_of
+from logger.deeds.selecting import MOST_TARGETS, check_size, chosen
 
 WAITING, WITH_PILOT = "waiting", "with_pilot"
 _AGAIN_CODE = 51
@@ -59,6 +59,13 @@ SELECT count(*) AS inputs, count(*) FILTER (WHERE attempt_nr < max_attempt) AS w
 FROM task_files WHERE panda_id = ANY(%(ids)s) AND status = 'running'
 """
 
+_CHOICES = {
+    "jobs": "panda_id = ANY(%(jobs)s::bigint[])",
+    "incidents": _OF_INCIDENTS,
+    "tasks": "jedi_task_id = ANY(%(tasks)s::bigint[])",
+    "queues": "computing_site = ANY(%(queues)s)",
+}
+
 
 class JobWork:
     """The action on jobs."""
@@ -69,22 +76,9 @@ class JobWork:
         self, transaction: Transaction, action: str, selector: Selector, actor: Actor, *, lock: bool
     ) -> list[Target]:
         """The live jobs that were meant: given by id, by filter, or of the tasks that incidents cover."""
-        given = {"jobs": bool(selector.jobs), "filter": bool(selector.filter), "incidents": bool(selector.incidents)}
-        refuse_others({**given, "tasks": bool(selector.tasks), "queues": bool(selector.queues)}, "job")
-        parts, values = [], dict[str, Any]()
-        for name, column in (("jobs", "panda_id"), ("tasks", "jedi_task_id")):
-            if chosen := getattr(selector, name):
-                parts.append(f"{column} = ANY(%({name})s::bigint[])")
-                values[name] = list(chosen)
-        if selector.queues:
-            parts.append("computing_site = ANY(%(queues)s)")
-            values["queues"] = list(selector.queues)
-        if selector.incidents:
-            parts.append(_OF_INCIDENTS)
-            values["incidents"] = list(selector.incidents)
-        filtered, bound = where_of(selector.filter, JOB_GRAMMAR)
-        statement = _LIVE.format(where=" AND ".join([filtered, *parts])) + (" FOR UPDATE" if lock else "")
-        rows = transaction.fetch(statement, {**bound, **values, "most": MOST_TARGETS + 1})
+        where, values = chosen(selector, JOB_GRAMMAR, "job", _CHOICES)
+        statement = _LIVE.format(where=where) + (" FOR UPDATE" if lock else "")
+        rows = transaction.fetch(statement, {**values, "most": MOST_TARGETS + 1})
         check_size(len(rows), "job")
         return [_target(row, actor) for row in rows]
 

@@ -28,7 +28,7 @@ from logger.deeds.base import (
     Target,
 )
 from logger.deeds.queue_effects import effects
-from logger.deeds.selecting import check_size, refuse_others, where_of
+from logger.deeds.selecting import check_size, chosen
 
 GRAMMAR = Grammar(filters={name: text_column(name) for name in ("queue_name", "site", "status")})
 MOST_QUEUES = 2000
@@ -41,6 +41,7 @@ _OF_INCIDENTS = """
 queue_name IN (SELECT CASE WHEN verdict = 'site' AND verdict_value <> '' THEN verdict_value ELSE computing_site END
                FROM incidents WHERE incident_id = ANY(%(incidents)s::bigint[]))
 """
+_CHOICES = {"queues": "queue_name = ANY(%(queues)s)", "incidents": _OF_INCIDENTS}
 # primary keys
 _LOCK = "SELECT queue_name, status, status_set_by FROM queues WHERE queue_name = %(queue)s FOR UPDATE"
 _SET = "UPDATE queues SET status = %(status)s, modification_time = clock_timestamp() WHERE queue_name = %(queue)s"
@@ -58,19 +59,7 @@ class QueueWork:
         self, transaction: Transaction, action: str, selector: Selector, actor: Actor, *, lock: bool
     ) -> list[Target]:
         """The queues that were meant: by name, by filter, or those that incidents are about."""
-        given = {
-            "queues": bool(selector.queues),
-            "filter": bool(selector.filter),
-            "incidents": bool(selector.incidents),
-        }
-        refuse_others(given, "queue")
-        where, values = where_of(selector.filter, GRAMMAR)
-        if selector.queues:
-            where += " AND queue_name = ANY(%(queues)s)"
-            values["queues"] = list(selector.queues)
-        if selector.incidents:
-            where += f" AND {_OF_INCIDENTS}"
-            values["incidents"] = list(selector.incidents)
+        where, values = chosen(selector, GRAMMAR, "queue", _CHOICES)
         statement = _QUEUES.format(where=where) + (" FOR UPDATE" if lock else "")
         rows = transaction.fetch(statement, {**values, "most": MOST_QUEUES + 1})
         check_size(len(rows), "queue", MOST_QUEUES)

@@ -31,7 +31,7 @@ from logger.deeds.base import (
     Surroundings,
     Target,
 )
-from logger.deeds.selecting import MOST_TARGETS, check_size, refuse_others, where_of
+from logger.deeds.selecting import MOST_TARGETS, check_size, chosen
 
 _RETRY = COMMANDS["retry"]
 _TRIES = 5
@@ -66,6 +66,8 @@ SELECT count(DISTINCT i.incident_id) AS count FROM incident_jobs j JOIN incident
 WHERE j.jedi_task_id = ANY(%(ids)s) AND i.state NOT IN ('resolved', 'candidate')
 """
 
+_CHOICES = {"tasks": "jedi_task_id = ANY(%(tasks)s::bigint[])", "incidents": _OF_INCIDENTS}
+
 
 class TaskWork:
     """The action on tasks."""
@@ -76,18 +78,9 @@ class TaskWork:
         self, transaction: Transaction, action: str, selector: Selector, actor: Actor, *, lock: bool
     ) -> list[Target]:
         """The tasks that were meant: given by id, by filter, or those whose work incidents lost."""
-        given = {"tasks": bool(selector.tasks), "filter": bool(selector.filter), "incidents": bool(selector.incidents)}
-        refuse_others(given, "task")
-        parts, values = [], dict[str, Any]()
-        if selector.tasks:
-            parts.append("jedi_task_id = ANY(%(tasks)s::bigint[])")
-            values["tasks"] = list(selector.tasks)
-        if selector.incidents:
-            parts.append(_OF_INCIDENTS)
-            values["incidents"] = list(selector.incidents)
-        filtered, bound = where_of(selector.filter, TASK_GRAMMAR)
-        statement = _TASKS.format(where=" AND ".join([filtered, *parts])) + (" FOR UPDATE" if lock else "")
-        rows = transaction.fetch(statement, {**bound, **values, "most": MOST_TARGETS + 1})
+        where, values = chosen(selector, TASK_GRAMMAR, "task", _CHOICES)
+        statement = _TASKS.format(where=where) + (" FOR UPDATE" if lock else "")
+        rows = transaction.fetch(statement, {**values, "most": MOST_TARGETS + 1})
         check_size(len(rows), "task")
         return [_target(row, actor) for row in rows]
 
