@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import logging.config
 logging.config.dictConfig({"version": 1,
-    "handlers": {"panda": {"class": "logger.handler.PandaHandler", "url": URL, "token": "file:token", "spool": "spool"}},
+    "handlers": {"panda": {"class": "logger.handler.PandaHandler", "url": URL, "token": "file:token", "spool": "spool",
+                           "close_timeout_s": 20}},
     "root": {"handlers": ["panda"], "level": "INFO"}})
 logging.getLogger("tapes").error("tape %d cannot be read", 7, extra={"computing_site": "T17_CERN", "shelf": 3})
 """
@@ -95,7 +96,7 @@ def test_every_way_in_ends_in_the_same_table(system: RunningSystem, tmp_path: Pa
         assert (record["level"], record["message"]) == ("ERROR", "arm 2 is stuck")
         assert record["fields"] == {"relay_peer": "local"}
         logd.send_signal(signal.SIGTERM)
-        assert logd.wait(20) == 0
+        assert logd.wait(60) == 0
 
 
 def test_what_a_killed_process_left_and_had_sent_already_is_stored_once(system: RunningSystem, tmp_path: Path) -> None:
