@@ -40,7 +40,7 @@ def served(database_url: str, directory: Path) -> Iterator[tuple[str, str]]:
         yield f"http://127.0.0.1:{port}", token
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(60)
 
 
 def _answers(port: int) -> bool:

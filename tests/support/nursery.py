@@ -44,7 +44,7 @@ class Nursery:
                 os.killpg(pid, signal.SIGKILL)
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 @contextmanager
