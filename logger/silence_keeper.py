@@ -12,10 +12,11 @@ from functools import partial
 
 from core.clock import Clock
 from core.database import Database, Row, Transaction
-from core.errors import Conflict, IllegalTransition, InvalidInput, Unavailable
-from logger.life import Act, Held
+from core.errors import Conflict, InvalidInput, Unavailable
+from logger.life import Act
 from logger.selecting import IS_SHOWN, select
-from logger.silences import AT_ONCE, MATCHERS, Until, due, end, silence_for
+from logger.silences import AT_ONCE, MATCHERS, Until, due, end
+from logger.silences_many import silence_all
 
 log = logging.getLogger("panda.logger")
 
@@ -24,9 +25,9 @@ _ENDS_AT_ONCE = 500
 
 # a short range of ix_incidents_shown, then the matcher's own condition; in the order in which the fold locks them
 _FOUND = """
-SELECT incident_id FROM incidents
+SELECT incident_id, state FROM incidents
 WHERE {shown} AND state IN ('open', 'reopened'{acknowledged}) AND held_by = '' AND {where}
-ORDER BY fingerprint, incident_id LIMIT %(limit)s
+ORDER BY fingerprint, incident_id LIMIT %(limit)s FOR UPDATE
 """
 
 
@@ -42,14 +43,9 @@ def catch(transaction: Transaction, matcher: Row, now: datetime, *, is_new: bool
     until = Until(matcher["until_kind"], matcher["until_time"], matcher["shift_id"])
     act = Act(matcher["who"], "silence", matcher["reason"], is_automatic=True, deed_id=matcher["deed_id"])
     mark = {**matcher["matcher"], "silence_id": matcher["silence_id"]}
-    caught = []
-    for found in transaction.fetch(statement, {**question.parameters, "limit": AT_ONCE}):
-        try:
-            silence_for(transaction, found["incident_id"], until, act, now, mark, matcher["who"])
-        except (Held, IllegalTransition):
-            continue  # somebody was faster, and decides
-        caught.append(found["incident_id"])
-    return caught
+    found = transaction.fetch(statement, {**question.parameters, "limit": AT_ONCE})
+    silence_all(transaction, found, until, act, now, mark)
+    return [row["incident_id"] for row in found]
 
 
 class SilenceKeeper:

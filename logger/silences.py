@@ -139,27 +139,14 @@ def silence(transaction: Transaction, incident_id: int, until: Until, act: Act, 
     The incident is held by the author, but when only its end ends the silence: that comes by itself.
     Raises UnknownObject, and IllegalTransition for what is resolved or no incident yet.
     """
-    return silence_for(transaction, incident_id, until, act, now, {}, act.who)
-
-
-def silence_for(
-    transaction: Transaction,
-    incident_id: int,
-    until: Until,
-    act: Act,
-    now: datetime,
-    matcher: Mapping[str, Any],
-    author: str,
-) -> Row:
-    """As `silence`, for an `author` whose `matcher` found the incident: the row names both."""
-    held = "" if until.kind == "fixed" else clean(author, 200)
+    held = "" if until.kind == "fixed" else clean(act.who, 200)
     if life.locked(transaction, incident_id)["state"] == IncidentState.SILENCED:
         life.touch(transaction, incident_id, act, now, held_by=held)
     else:
         life.change(transaction, incident_id, IncidentState.SILENCED, act, now, held_by=held)
     close_live(transaction, incident_id, "another one took its place", act, now)
     base = transaction.fetch(_BASE, {"incident_id": incident_id})[0]
-    return _add(transaction, incident_id, matcher, until, author, act, now, base)
+    return _add(transaction, incident_id, {}, until, act, now, base)
 
 
 def silence_matching(
@@ -177,7 +164,7 @@ def silence_matching(
             field="until_kind",
             remedy="time or shift",
         )
-    return _add(transaction, None, dict(matcher), until, act.who, act, now, {"count": 0, "queues": []})
+    return _add(transaction, None, matcher, until, act, now, {"count": 0, "queues": []})
 
 
 def _add(
@@ -185,7 +172,6 @@ def _add(
     incident_id: int | None,
     matcher: Mapping[str, Any],
     until: Until,
-    author: str,
     act: Act,
     now: datetime,
     base: Row,
@@ -195,7 +181,7 @@ def _add(
         {
             **{"incident_id": incident_id, "matcher": json_text(dict(matcher)), "kind": until.kind, "time": until.time},
             **{"shift_id": until.shift_id, "base_count": base["count"], "base_queues": json_text(base["queues"])},
-            **{"who": clean(author, 200), "reason": clean(act.comment, life.MAX_COMMENT_CHARACTERS), "now": now},
+            **{"who": clean(act.who, 200), "reason": clean(act.comment, life.MAX_COMMENT_CHARACTERS), "now": now},
             "deed_id": act.deed_id,
         },
     )[0]

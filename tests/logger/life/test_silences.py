@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
-from core.database import Database
+from core.database import Database, Transaction
 from core.errors import Conflict, IllegalTransition, InvalidInput, UnknownObject
 from core.monitor.question import read_question
 from core.states import IncidentState
@@ -17,7 +18,7 @@ from logger.folding import fold
 from logger.life import Act, Held
 from logger.reading import SILENCE_GRAMMAR, silence_list
 from logger.silence_keeper import SilenceKeeper, catch
-from logger.silences import MATCHERS, next_change, read_moment
+from logger.silences import MATCHERS, Until, next_change, read_moment, silence
 from logger.store import IncidentStore
 from tests.logger.life.test_grouping import event
 
@@ -201,6 +202,68 @@ def test_a_matcher_catches_what_there_is_and_what_comes(desk: Desk) -> None:
     assert desk.wait(hours=2) == 1  # and with it what it made
     assert [desk.incident(key)["state"] for key in "abcd"] == ["open", "open", "acknowledged", "open"]
     assert desk.wait(seconds=1) == 0
+
+
+def _written(desk: Desk, key: str) -> dict[str, Any]:
+    """What is in the tables of an incident, but for what differs from one to another."""
+    incident = desk.incident(key)
+    identity = {"id": incident["incident_id"]}
+    statements = {
+        "incident": "SELECT * FROM incidents WHERE incident_id = %(id)s",
+        "activity": "SELECT * FROM incident_activity WHERE incident_id = %(id)s ORDER BY activity_id",
+        "changes": "SELECT * FROM incident_changes WHERE incident_id = %(id)s ORDER BY change_seq",
+        "silences": "SELECT * FROM silences WHERE incident_id = %(id)s ORDER BY silence_id",
+        "audit": "SELECT * FROM audit WHERE object_kind = 'incident' AND object_id = %(id)s::text ORDER BY audit_id",
+    }
+    own = {"incident_id", "fingerprint", "title", "activity_id", "silence_id", "audit_id", "change_id", "object_id"}
+    own |= {"modification_time", "matcher", "fingerprint_words", "sample_panda_id"}
+    bare = {"audit": own | {"time"}}  # the audit's own clock
+    return {
+        name: [
+            {column: value for column, value in row.items() if column not in bare.get(name, own)}
+            for row in desk.database.fetch(statement, identity)
+        ]
+        for name, statement in statements.items()
+    }
+
+
+def test_what_a_matcher_silences_is_written_as_if_each_had_been_silenced_alone(desk: Desk) -> None:
+    end, act = START + timedelta(hours=2), Act("ann", "silence", "downtime", is_automatic=True)
+    for key, site in (("alone", "BNL"), ("caught", "CERN")):
+        incident = desk.opened(key, site=site)
+        desk.store.acknowledge(incident, "bob")
+        with desk.database.transaction() as transaction:  # one that was left behind
+            transaction.execute(
+                "INSERT INTO silences (incident_id, until_kind, until_time, who, start_time)"
+                " VALUES (%(id)s, 'time', %(end)s, 'eve', %(now)s)",
+                {"id": incident, "end": end, "now": START},
+            )
+    with desk.database.transaction() as transaction:
+        silence(transaction, desk.incident("alone")["incident_id"], Until("time", end), act, desk.now)
+    desk.store.silence_matching({"computing_site": "CERN"}, "time", end, "ann", "downtime")
+    alone, caught = (orjson.dumps(_written(desk, key)).decode() for key in ("alone", "caught"))
+    assert caught == alone.replace("BNL", "CERN")
+    assert [row["ended_by"] for row in _written(desk, "caught")["silences"]] == ["ann", ""]
+    assert _written(desk, "caught")["audit"][-1]["after"] == {"state": "silenced", "held_by": "ann"}
+
+
+def test_many_are_silenced_in_as_many_statements_as_few(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    run = Transaction.execute
+
+    def counting(self: Transaction, statement: str, parameters: Any = None) -> int:
+        counts[-1] += 1
+        return run(self, statement, parameters)
+
+    for number in (2, 50):
+        desk.happen(*(event(f"{number} {place}", task=place, site=f"Q{number}") for place in range(number)))
+        with monkeypatch.context() as patch:
+            patch.setattr(Transaction, "execute", counting)
+            counts.append(0)
+            matcher = {"computing_site": f"Q{number}"}
+            caught = desk.store.silence_matching(matcher, "time", START + timedelta(hours=2), "ann")[1]
+        assert len(caught) == number
+    assert counts[0] == counts[1]
 
 
 def test_very_many_are_silenced_and_freed_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
