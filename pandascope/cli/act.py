@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from pandascope.addresses import Page, parse_address
+from pandascope.cli import act_options as options
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
 from pandascope.cli.deeds import tell_deed
 from pandascope.cli.rendering import console, facts, number, plain, print_json
@@ -45,40 +46,18 @@ class _Chosen:
 
 
 def command(
-    action: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="ACTION",
-            help="On incidents: acknowledge, assign, silence, resolve, reopen. On jobs: kill. On tasks: retry. "
-            "On queues: drain, undrain, online, test, offline.",
-        ),
-    ] = None,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ID|NAME|NAME=VALUE", help="What it is done to, or filters of the list of such things."),
-    ] = None,
-    incidents: Annotated[
-        list[str] | None,
-        typer.Option("--incident", metavar="ID", help="The jobs, tasks or queues of this incident; may be repeated."),
-    ] = None,
+    action: options.Action = None,
+    words: options.Words = None,
+    incidents: options.Incidents = None,
     until: Until = None,
-    tests: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, max=1000, help="Of a queue: until N test jobs have finished there."),
-    ] = None,
-    who: Annotated[str | None, typer.Option(metavar="NAME", help="Of assign: whose they are to be.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Of kill: give the input of the jobs to new ones.")] = False,
-    accept_ended: Annotated[
-        bool, typer.Option("--accept-ended", help="Of kill: leave out jobs that end by themselves meanwhile.")
-    ] = False,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who come after.")] = "",
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Only say what it would do, and the token for it.")
-    ] = False,
-    confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="TOKEN", help="Do what a preview showed; without ACTION.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing (scripts).")] = False,
+    tests: options.Tests = None,
+    who: options.Who = None,
+    again: options.Again = False,
+    accept_ended: options.AcceptEnded = False,
+    reason: options.Reason = "",
+    preview: options.Preview = False,
+    confirm: options.Confirm = None,
+    yes: options.Yes = False,
     url: Url = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -256,9 +235,7 @@ def show_preview(terminal: Console, made: Mapping[str, Any]) -> None:
     left = f", {made['refused_count']:,} left alone" if made["refused_count"] else ""
     terminal.print(Text(f"{plain(made['action'])} {number(count, made['target_kind'])}{left}", style="bold"))
     for one in made["consequences"]:
-        style = (
-            "yellow" if one["what"] in ("stranded", "refused", "still_failing", "of_others", "open_incidents") else ""
-        )
+        style = "yellow" if one["what"] in _TO_BE_SEEN else ""
         terminal.print(Text(f"  {plain(one['sentence'])}", style=style), soft_wrap=True)
     targets = [row["target"] for row in made["targets"] if not row["refusal"]]
     more = count - len(targets[:_SHOWN_TARGETS])

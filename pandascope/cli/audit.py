@@ -42,7 +42,7 @@ def command(
     asked: dict[str, Any] = {"limit": limit, **filters_of(words), "strict": 1, "cursor": cursor}
     if hours is not None:
         if not 0 < hours < 1e6:
-            raise Usage(f"{hours:g} hours", field="--hours", remedy="a number above 0")
+            raise Usage(f"{hours:g} hours", field="--hours", remedy="a number above 0 and below 1,000,000")
         asked["hours"] = f"{hours:g}"
     if automatic is not None:
         asked["is_automatic"] = "true" if automatic else "false"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.text import Text
 
+from pandascope.cli import incident_options as options
 from pandascope.cli.connection import AsJson, Data, Url, connect, filters_of, number_of
 from pandascope.cli.incident_changes import Change, told
 from pandascope.cli.incident_detail import show_comparison, show_incident
@@ -17,65 +17,35 @@ from pandascope.errors import Usage
 if TYPE_CHECKING:
     from pandascope.client import Client
 
-Ids = list[str] | None
 _WIDE = 110
 """Columns of a terminal from which on a list has room for queue, owner and culprit line."""
 _LONGEST_NAME = 30
 
 
 def command(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ID|NAME=VALUE",
-            help="One incident, or filters: severity=error, verdict=site, class=..., candidates=1",
-        ),
-    ] = None,
-    acknowledge: Annotated[Ids, typer.Option("--ack", metavar="ID", help="Take it; may be repeated.")] = None,
-    assign: Annotated[Ids, typer.Option("--assign", metavar="ID=NAME", help="Ask NAME to look (ID= nobody).")] = None,
-    silence: Annotated[
-        Ids, typer.Option("--silence", metavar="ID", help="Tell nobody of it, with --until; may be repeated.")
-    ] = None,
+    words: options.Words = None,
+    acknowledge: options.Acknowledge = None,
+    assign: options.Assign = None,
+    silence: options.Silence = None,
     until: Until = None,
-    resolve: Annotated[Ids, typer.Option("--resolve", metavar="ID", help="Say that it is over.")] = None,
-    ending: Annotated[
-        str, typer.Option("--as", metavar="WORD", help="Of --resolve: fixed, not_a_problem, duplicate or moved.")
-    ] = "",
-    reopen: Annotated[
-        Ids, typer.Option("--reopen", metavar="ID", help="Say that it is not over, or give it back.")
-    ] = None,
-    comment: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why; alone with an ID: a note for those who come.")
-    ] = None,
-    hold: Annotated[Ids, typer.Option("--hold", metavar="ID", help="Let no automation end or change it.")] = None,
-    release: Annotated[Ids, typer.Option("--release", metavar="ID", help="Let automation act on it again.")] = None,
-    rate: Annotated[
-        Ids, typer.Option("--rate", metavar="ID=LEVEL", help="Say how severe it is: critical, error, warning.")
-    ] = None,
-    link: Annotated[Ids, typer.Option("--link", metavar="ID=URL", help="Add an address where more is said.")] = None,
-    merge: Annotated[
-        Ids, typer.Option("--merge", metavar="A=B", help="Put all of A into B, now and from now on.")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="ID", help="Make a part an incident of its own, with --by.")
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="DIM=VALUE", help="Of --split: computing_site=CERN, jedi_task_id=...")
-    ] = None,
-    unlink: Annotated[
-        Ids, typer.Option("--undo-link", metavar="LINK", help="Take a merge or split back, by its number.")
-    ] = None,
-    title: Annotated[
-        str | None,
-        typer.Option("--open", metavar="TITLE", help="Open one by hand; --severity, --queue, --task, --comment."),
-    ] = None,
-    severity: Annotated[str, typer.Option(metavar="LEVEL", help="Of --open.")] = "error",
-    queue: Annotated[str, typer.Option(metavar="NAME", help="Of --open: the queue it is about.")] = "",
-    task: Annotated[str | None, typer.Option(metavar="ID", help="Of --open: the task it is about.")] = None,
-    compare: Annotated[
-        str | None, typer.Option("--compare", metavar="A=B", help="Say what tells two incidents apart.")
-    ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Incidents to show.")] = 30,
+    resolve: options.Resolve = None,
+    ending: options.Ending = "",
+    reopen: options.Reopen = None,
+    comment: options.Comment = None,
+    hold: options.Hold = None,
+    release: options.Release = None,
+    rate: options.Rate = None,
+    link: options.Link = None,
+    merge: options.Merge = None,
+    split: options.Split = None,
+    by: options.By = None,
+    unlink: options.Unlink = None,
+    title: options.Title = None,
+    severity: options.Severity = "error",
+    queue: options.Queue = "",
+    task: options.Task = None,
+    compare: options.Compare = None,
+    limit: options.Limit = 30,
     url: Url = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -84,52 +54,38 @@ def command(
 
     Decisions about many at once: `panda act acknowledge verdict=central`, which shows first what it would do.
     """
-    changes: dict[str, list[str]] = {
-        "acknowledge": acknowledge or [],
-        "assign": assign or [],
-        "silence": silence or [],
-        "resolve": resolve or [],
-        "reopen": reopen or [],
-        "hold": hold or [],
-        "release": release or [],
-        "rate": rate or [],
-        "link": link or [],
-        "merge": merge or [],
-        "split": [split] if split else [],
-        "unlink": unlink or [],
-        "open": [title] if title is not None else [],
-    }
-    wanted = [(name, word) for name, given in changes.items() for word in given]
-    is_one = words is not None and len(words) == 1 and ("=" not in words[0] or words[0].startswith("/incident/"))
-    if comment and not wanted:
-        if not is_one:
-            raise Usage("a comment of what?", field="--comment", remedy="name the incident, or add --ack ID or another")
-        wanted = [("comment", (words or [""])[0])]
-    elif wanted and words:
-        raise Usage("either a list or a change", field="ID", remedy="name the incident with the option: --ack ID")
-    if (until is not None) != bool(silence) or (by is not None) != bool(split) or (ending and not resolve):
-        raise Usage(
-            "these options go together",
-            field="--until",
-            remedy="--silence with --until, --split with --by, --as with --resolve",
-        )
+    changes = {"acknowledge": acknowledge, "assign": assign, "silence": silence, "resolve": resolve, "reopen": reopen}
+    changes |= {"hold": hold, "release": release, "rate": rate, "link": link, "merge": merge}
+    changes |= {"split": [split] if split else [], "unlink": unlink, "open": [title] if title is not None else []}
+    wanted = options.wanted_changes(changes, words, comment)
+    options.check_pairs(until=until, silence=silence, by=by, split=split, ending=ending, resolve=resolve)
     with connect(url, data) as client:
         if wanted:
-            change = Change(client, comment or "", until, ending, by, severity, queue, task)
-            rows: list[dict[str, Any]] = []
-            try:
-                rows += (change.carry_out(name, word) for name, word in wanted)
-            finally:  # what was done is told, whatever is refused after it
-                print_json({"incidents": rows}) if as_json else told(console(), rows)
+            _change(Change(client, comment or "", until, ending, by, severity, queue, task), wanted, as_json)
         elif compare is not None:
-            first, _, second = compare.partition("=")
-            document = client.compare_incidents(number_of(first, "incident"), number_of(second, "incident"))
-            print_json(document) if as_json else show_comparison(console(), document)
-        elif is_one and words:
+            _compare(client, compare, as_json)
+        elif words and options.is_one(words):
             document = client.incident(number_of(words[0], "incident"))
             print_json(document) if as_json else show_incident(console(), document)
         else:
             _list(client, filters_of(words), limit, as_json)
+
+
+def _change(change: Change, wanted: list[tuple[str, str]], as_json: bool) -> None:
+    """Do all of it in order; what was done is told, whatever is refused after it."""
+    rows: list[dict[str, Any]] = []
+    try:
+        rows += (change.carry_out(name, word) for name, word in wanted)
+    finally:
+        print_json({"incidents": rows}) if as_json else told(console(), rows)
+
+
+def _compare(client: Client, pair: str, as_json: bool) -> None:
+    first, equals, second = pair.partition("=")
+    if not equals:
+        raise Usage(f"'{pair}' is no pair", field="--compare", remedy="write A=B, as in 17=18")
+    document = client.compare_incidents(number_of(first, "incident"), number_of(second, "incident"))
+    print_json(document) if as_json else show_comparison(console(), document)
 
 
 def _list(client: Client, filters: dict[str, str], limit: int, as_json: bool) -> None:

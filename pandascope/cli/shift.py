@@ -298,7 +298,10 @@ def _read(file: Path) -> str:
 
 def _edited(text: str) -> str | None:
     """The text as it comes out of the editor; None when it was left as it was."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    if not command and not sys.stdout.isatty():
+        raise ClientError("there is no terminal to edit in", remedy="set EDITOR, or use --file FILE")
+    command = command or "vi"
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "handover.md"
         file.write_text(harmless(text), "utf-8")

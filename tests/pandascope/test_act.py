@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from core.database import Database
 from logger.deeds import ACTIONS
 from pandascope import Client
-from pandascope.cli.act import KINDS
+from pandascope.cli.act import KINDS, show_preview
 from pandascope.errors import Refused
 from tests.logger.deeds.builders import make_incident
 from tests.pandascope.shifters import Crew, Shifter
@@ -58,6 +60,16 @@ def token_in(text: str) -> str:
 
 def test_the_actions_are_those_of_the_server() -> None:
     assert {name: action.target_kind for name, action in ACTIONS.items()} == KINDS
+
+
+@pytest.mark.parametrize("what", ["stranded", "unknown"])
+def test_what_one_might_not_have_thought_of_stands_out(what: str) -> None:
+    sentence = {"what": what, "sentence": "nobody sends test jobs"}
+    made = {"action": "drain", "target_kind": "queue", "target_count": 1, "refused_count": 0, "parameters": {}}
+    made |= {"consequences": [sentence], "inverse": "the status it had", "no_inverse": ""}
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system="standard", _environ={})
+    show_preview(terminal, {**made, "targets": [{"target": "CERN", "refusal": ""}]})
+    assert "\x1b[33m  nobody sends test jobs" in terminal.file.getvalue()
 
 
 def test_a_preview_changes_nothing_and_its_token_does_it_once(ann: Shifter, database: Database) -> None:

@@ -171,6 +171,9 @@ def test_one_is_opened_by_hand(ann: Shifter) -> None:
         (["--merge", "1=x"], "'x' is no incident"),
         (["1", "--ack", "1"], "either a list or a change"),
         (["--resolve", "abc"], "'abc' is no incident"),
+        (["--as", "fixed"], "--as: these options go together"),
+        (["--until", "2h"], "--until with --silence"),
+        (["--compare", "1"], "write A=B"),
     ],
 )
 def test_what_makes_no_sense_is_said_with_what_would(ann: Shifter, words: list[str], said: str) -> None:
@@ -269,6 +272,9 @@ def test_a_shift_is_begun_noted_edited_and_handed_over(
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nprintf "all is well\\n" >> "$1"\n')
     editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert "there is no terminal to edit in" in ann("shift", "edit", code=1).err
     monkeypatch.setenv("VISUAL", str(editor))
     ann("shift", "edit")
     ann("shift", "note", "something more")
