@@ -264,9 +264,9 @@ class RecordIngest:
             fresh = [_fresh(prepared, known) for prepared in group]
             entries = [entry for one in fresh for entry in one.entries]
             incidents = self._fold(transaction, entries, now)
-            end_what_is_told_over(transaction, _told_over(fresh), now)
             rows = [_row(kept, incidents, now) for kept in self._collapser.plan(entries, now)]
             transaction.copy_rows("log_records", _COLUMNS, rows)
+            end_what_is_told_over(transaction, _told_over(fresh), now)
             self._contexts.keep(transaction, [(entry, incidents[id(entry)]) for entry in entries if entry.event])
             notes = [_note(one, refused) for one in fresh if one.of.source]
             transaction.insert_many(_NOTE_SOURCES, sorted(notes))
@@ -291,11 +291,15 @@ class RecordIngest:
         return {id(entry): incident_id for entry, incident_id in zip(telling, incident_ids, strict=True)}
 
 
-def _told_over(fresh: Sequence[_Fresh]) -> list[Record]:
-    """The records of programs of the system, and of the store itself, that say that a trouble is over; nobody else ends an
-    incident by a record."""
+def _told_over(fresh: Sequence[_Fresh]) -> list[tuple[Record, str]]:
+    """The records that say that a trouble is over, each with who must have told of it: the store itself and programs of the
+    installation speak for every part, pilots and others that are trusted only for what they told themselves."""
     said = ((one.of, entry) for one in fresh for entry in one.entries if OVER in entry.record.fields)
-    return [entry.record for batch, entry in said if batch.sender.is_trusted or entry is batch.loss]
+    return [
+        (entry.record, "" if batch.sender.is_system or entry is batch.loss else _emitter(batch.sender))
+        for batch, entry in said
+        if batch.sender.is_trusted or entry is batch.loss
+    ]
 
 
 def _parts(group: Sequence[_Prepared]) -> Iterator[list[_Prepared]]:

@@ -27,22 +27,31 @@ WHERE fingerprint = ANY(%(keys)s::text[]) AND state <> 'resolved' AND kind <> 'm
   AND (rule_name = '' OR NOT starts_with(fingerprint, 'v1:' || rule_name || ':'))
 ORDER BY fingerprint FOR UPDATE
 """
+# ix_log_records_incident: newest first, and somebody's own are among the first
+_TOLD_IT = """
+SELECT 1 FROM log_records WHERE incident_id = %(incident_id)s AND emitter = %(emitter)s
+ORDER BY received_time DESC LIMIT 1
+"""
 
 
-def end_what_is_told_over(transaction: Transaction, records: Sequence[Record], now: datetime) -> list[int]:
+def end_what_is_told_over(transaction: Transaction, said: Sequence[tuple[Record, str]], now: datetime) -> list[int]:
     """Resolve the incidents whose end the records tell, unless they had an event since or are held by a person.
 
-    `records`: those of programs of the system. Returns the incidents that ended.
+    `said`: records of programs of the system, each with the emitter that must have told of the trouble itself; empty for
+    those that may speak for every part. What they told in the same batch is stored before. Returns the incidents that ended.
     """
-    told: dict[str, Record] = {}
-    for record in records:
+    told: dict[str, tuple[Record, str]] = {}
+    for record, emitter in said:
         for name in _keys(record):
             key = fingerprint(TroubleFacts(record.component, None, "", explicit=name)).key
-            if key not in told or told[key].time < record.time:
-                told[key] = record
+            if key not in told or told[key][0].time < record.time:
+                told[key] = record, emitter
     ended = []
     for row in transaction.fetch(_OF_KEY, {"keys": sorted(told)}) if told else ():
-        record = told[row["fingerprint"]]
+        record, emitter = told[row["fingerprint"]]
+        teller = {"incident_id": row["incident_id"], "emitter": emitter}
+        if emitter and transaction.fetch_one(_TOLD_IT, teller) is None:
+            continue
         if row["last_seen"] > record.time:  # it happened again since; the records may have come late
             continue
         act = life.Act(f"component {record.component}", "resolve", record.message, is_automatic=True)

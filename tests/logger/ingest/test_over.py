@@ -90,6 +90,17 @@ def test_a_user_ends_nothing_by_a_record_and_a_persons_decision_stays(database: 
     assert [state for state, *_ in states(database)] == ["acknowledged"]
 
 
+def test_a_pilot_ends_what_it_told_itself_and_nothing_of_others(database: Database, ingest: RecordIngest) -> None:
+    pilots = Sender("site", "t3", frozenset({"pilot"}))
+    ingest.submit(Batch([killed()]), SUPERVISOR)
+    ingest.submit(Batch([{**killed(), "fingerprint": "disk of wn1"}]), pilots)
+    ingest.submit(Batch([over(1, fields={"over": [KEY, "disk of wn1"]})]), pilots)
+    assert [state for state, *_ in states(database)] == ["open", "resolved"]
+    one_batch = [{**killed(), "fingerprint": "disk of wn2"}, over(1, fields={"over": "disk of wn2"})]
+    ingest.submit(Batch(one_batch), pilots)
+    assert [state for state, *_ in states(database)] == ["open", "resolved", "resolved"]
+
+
 def test_what_a_rule_measures_or_jobs_fail_of_is_not_ended_by_a_record(
     database: Database, ingest: RecordIngest
 ) -> None:
