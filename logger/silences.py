@@ -35,6 +35,9 @@ _LEAST_GROWTH = 10
 AT_ONCE = 200
 """Incidents that begin or end to be silent in one transaction because of a matcher; the keeper goes on with the others."""
 
+_LONGEST_MATCHER = 4000
+"""Characters of a matcher, which stands in the row of each silence that it makes."""
+
 
 @dataclass(frozen=True)
 class Until:
@@ -154,10 +157,17 @@ def silence_matching(
 ) -> Row:
     """Silence what a matcher finds now and what it will find until then; returns the silence.
 
-    `matcher`: filters of the incident list. Raises InvalidInput for filters that are none, and for an end that belongs
-    to one incident: such a silence would never end.
+    `matcher`: filters of the incident list. Raises InvalidInput for filters that are none or too long, and for an end that
+    belongs to one incident: such a silence would never end.
     """
     select(matcher, now)
+    length = len(json_text(dict(matcher)))
+    if length > _LONGEST_MATCHER:
+        raise InvalidInput(
+            f"the filters have {length} characters of at most {_LONGEST_MATCHER}",
+            field="matcher",
+            remedy="silence by fewer values, or by wildcards such as CERN_*",
+        )
     if until.time is None:
         raise InvalidInput(
             "a silence of whatever comes needs a time at which it ends",

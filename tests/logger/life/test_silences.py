@@ -433,6 +433,7 @@ def test_an_end_that_is_none_is_refused(desk: Desk, kind: str, moment: datetime 
         ({"colour": "red"}, "time", "colour"),
         ({"hours": "1"}, "time", "hours"),
         ({"code": "x"}, "time", "code"),
+        ({"owner": "x" * 4000}, "time", "matcher"),
         ({"kind": "data"}, "doubles", "until_kind"),
     ],
 )
