@@ -7,43 +7,35 @@ A screen says what it asks (`ask`), how an answer is drawn (`show`), and what th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import WorkerState
 
-from pandascope.addresses import Address, Page
-from pandascope.errors import ClientError, ServerUnreachable, Usage
-from tui.command_line import completions, parse_command
+from pandascope.addresses import Address
+from pandascope.errors import ClientError, ServerUnreachable
 from tui.keys import BY_ACTION, EVERYWHERE, offered
 from tui.navigation import Place
 from tui.palette import Palette
-from tui.screens.help import HelpScreen
-from tui.screens.leave import LeaveScreen
-from tui.screens.page_keys import PageKeys
+from tui.screens.everywhere import KeysEverywhere
 from tui.screens.why import WhyScreen
-from tui.suggester import LineSuggester
 from tui.widgets.crumbs import Crumbs
 from tui.widgets.key_hints import KeyHints
-from tui.widgets.prompt_line import PromptLine, Question
+from tui.widgets.prompt_line import PromptLine
 from tui.widgets.status_line import Status, StatusLine
 from tui.widgets.virtual_table import VirtualTable
 from tui.workers import work
-
-if TYPE_CHECKING:
-    from tui.app import ConsoleApp
 
 Answer = dict[str, Any]
 WIDE = 110
 """From this many columns on there is a second column."""
 
 
-class MonitorScreen(PageKeys, Screen[None]):
+class MonitorScreen(KeysEverywhere):
     """A view of one address."""
 
     HELP: ClassVar[str] = ""
@@ -55,8 +47,7 @@ class MonitorScreen(PageKeys, Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (50, "-high")]
 
     def __init__(self, place: Place) -> None:
-        super().__init__()
-        self.place = place
+        super().__init__(place)
         self._mark = -1
         self._has_shown = False
         self._is_left = False
@@ -114,21 +105,7 @@ class MonitorScreen(PageKeys, Screen[None]):
         """The job or task of the selection, to be explained."""
         return None
 
-    def selected_id(self) -> str:
-        """The number or name of the selection."""
-        return str(self.address.number or "")
-
     # -- shortcuts ----------------------------------------------------------------------------------------------
-
-    @property
-    def console_app(self) -> ConsoleApp:
-        """The application, by its type."""
-        return cast("ConsoleApp", self.app)
-
-    @property
-    def address(self) -> Address:
-        """What this view shows."""
-        return self.place.address
 
     @property
     def palette(self) -> Palette:
@@ -308,30 +285,6 @@ class MonitorScreen(PageKeys, Screen[None]):
         """The selection has changed, and with it the keys that are useful."""
         self._hints.refresh()
 
-    def action_press(self, action: str) -> None:
-        """A click on a key hint: what the key would do."""
-        self.app.simulate_key(BY_ACTION[action].keys.split(",")[0])
-
-    def action_climb(self) -> None:
-        """esc."""
-        self.console_app.climb()
-
-    def action_history_back(self) -> None:
-        """`[`."""
-        self.console_app.show_place(self.console_app.trail.back())
-
-    def action_history_forward(self) -> None:
-        """`]`."""
-        self.console_app.show_place(self.console_app.trail.forward())
-
-    def action_toggle_last(self) -> None:
-        """`-`."""
-        self.console_app.show_place(self.console_app.trail.toggle())
-
-    def jump_to(self, page: Page) -> None:
-        """To a list, on a new path."""
-        self.console_app.jump(Address(page))
-
     def action_log(self) -> None:
         """`l`."""
         self._drill_or_say(self.log_target(), "There is no log here: put the cursor on a job or an incident of jobs.")
@@ -369,50 +322,6 @@ class MonitorScreen(PageKeys, Screen[None]):
         if not feed.paused:
             self.reload(live=True)
         self.console_app.draw_status()
-
-    def action_copy_link(self) -> None:
-        """`y`: to the clipboard by OSC 52, which works over ssh too."""
-        url = self.link().url(self.console_app.client.url)
-        self.app.copy_to_clipboard(url)
-        self.notify(f"Copied {url}", markup=False)
-
-    def action_copy_id(self) -> None:
-        """`Y`."""
-        text = self.selected_id()
-        if text:
-            self.app.copy_to_clipboard(text)
-            self.notify(f"Copied {text}", markup=False)
-
-    def link(self) -> Address:
-        """The address that `y` copies."""
-        return self.address
-
-    def action_help(self) -> None:
-        """`?`."""
-        self.app.push_screen(HelpScreen(self))
-
-    def action_quit_console(self) -> None:
-        """`q`."""
-        self.app.push_screen(LeaveScreen())
-
-    def action_command(self) -> None:
-        """`:`."""
-        hint = "jobs failed 6h · job 17 · incident 5 · find TEXT · an address · tab completes"
-        question = Question(":", self._run_command, hint=hint, suggester=LineSuggester(completions), is_prose=False)
-        self.query_one(PromptLine).ask(question)
-
-    def _run_command(self, text: str) -> str:
-        if not text.strip():
-            return ""
-        try:
-            command = parse_command(text)
-        except Usage as error:
-            return str(error)
-        complaint = self.console_app.complaint(command)
-        if not complaint:
-            self.query_one(PromptLine).close()
-            self.console_app.carry_out(command)
-        return complaint
 
     def action_find(self) -> None:
         """`/`: lists and the log override it."""
