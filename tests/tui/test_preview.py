@@ -122,7 +122,7 @@ async def test_a_silence_says_what_it_does_and_is_ended_in_its_list(site, troubl
         await seen.type("doubles known for days")
         await seen.shows("enter silence 1 incident", "Frozen: 1", "why: known for days")
         await seen.press("enter")
-        await seen.shows("◌ silenced", "until twice as many")
+        await seen.shows("◌ silenced", "until twice as many", "U ends the one that is in force")
         assert incident(site.database, number)["state"] == "silenced"
         await seen.go("silences")
         await seen.until(lambda: len(seen.table().rows) == 1, "the silence is listed")
@@ -130,6 +130,9 @@ async def test_a_silence_says_what_it_does_and_is_ended_in_its_list(site, troubl
         await seen.press("x")
         await seen.shows("is heard again", "Nothing is silenced.")
         assert incident(site.database, number)["state"] == "open"
+        await seen.go(f"incident {number}")
+        await seen.shows("○ open", "until twice as many", "ended it")
+        assert "U ends" not in seen.text
 
 
 async def test_marked_incidents_are_one_deed_with_one_preview(site, trouble):

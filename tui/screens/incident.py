@@ -128,8 +128,10 @@ class IncidentScreen(IncidentDeeds):
         palette, earlier, below = self.palette, answer.get("previous") or [], answer.get("inhibits") or []
         self.query_one("#explained", Panel).show(course.explained(below, palette), "nobody is told of these")
         self.query_one("#previous", Panel).show(course.previous(earlier, palette), "h lists them")
-        silent = course.silences(answer.get("silences") or [], palette, self.console_app.now())
-        self.query_one("#silences", Panel).show(silent, "U ends the one that is in force")
+        silences = answer.get("silences") or []
+        is_silent = any(not row.get("end_time") for row in silences)
+        silent = course.silences(silences, palette, self.console_app.now())
+        self.query_one("#silences", Panel).show(silent, "U ends the one that is in force" if is_silent else "")
         done = answer.get("deeds") or []
         back = "z takes the last one back" if any(map(undoable_deed, done)) else ""
         self.query_one("#deeds", Panel).show(course.deeds(done, palette), back)
