@@ -248,7 +248,7 @@ def test_what_a_matcher_silences_is_written_as_if_each_had_been_silenced_alone(d
 
 
 def test_many_are_silenced_in_as_many_statements_as_few(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = []
+    counts: list[int] = []
     run = Transaction.execute
 
     def counting(self: Transaction, statement: str, parameters: Any = None) -> int:
