@@ -1,6 +1,7 @@
 """The loop of silences: ends those whose reason has come, and silences what the filters of matchers find.
 
-Knows silences, not why one ends; one transaction for each that ends and for each matcher, so that none waits for another.
+Knows silences, not why one ends; one transaction for those that end for one reason and for each matcher, so that
+none waits for another.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from core.errors import Conflict, InvalidInput, Unavailable
 from logger.life import Act
 from logger.selecting import IS_SHOWN, select
 from logger.silences import AT_ONCE, MATCHERS, Until, due, end
-from logger.silences_many import silence_all
+from logger.silences_many import end_all, silence_all
 
 log = logging.getLogger("panda.logger")
 
 _ENDS_AT_ONCE = 500
 """Silences that one look ends; the next one follows at once."""
+_ENDING = Act("server", "unsilence", is_automatic=True)
 
 # a short range of ix_incidents_shown, then the matcher's own condition; in the order in which the fold locks them
 _FOUND = """
@@ -60,9 +62,28 @@ class SilenceKeeper:
         now = self._clock()
         with self._database.transaction() as transaction:
             ended = due(transaction, now)[:_ENDS_AT_ONCE]
-        done = sum(self._try(row, partial(self._end, row, reason, now)) for row, reason in ended)
+        # matchers first: they end some of the others themselves
+        done = sum(
+            self._try(row, partial(self._end, row, reason, now)) for row, reason in ended if not row["incident_id"]
+        )
+        by_reason: dict[str, list[Row]] = {}
+        for row, reason in ended:
+            if row["incident_id"]:
+                by_reason.setdefault(reason, []).append(row)
+        done += sum(self._end_all(rows, reason, now) for reason, rows in by_reason.items())
         matchers = self._database.fetch(MATCHERS)
         return done + sum(self._try(row, partial(self._catch, row, now)) for row in matchers)
+
+    def _end_all(self, rows: list[Row], reason: str, now: datetime) -> int:
+        """End silences of incidents together, or, when that fails, each by itself."""
+        try:
+            with self._database.transaction() as transaction:
+                return end_all(transaction, [row["silence_id"] for row in rows], reason, _ENDING, now)
+        except Unavailable:
+            raise
+        except Exception:
+            log.warning("%s silences could not be ended together, so each is by itself", len(rows), exc_info=True)
+            return sum(self._try(row, partial(self._end, row, reason, now)) for row in rows)
 
     def _try(self, row: Row, step: Callable[[], int]) -> int:
         try:
@@ -76,7 +97,7 @@ class SilenceKeeper:
     def _end(self, row: Row, reason: str, now: datetime) -> int:
         try:
             with self._database.transaction() as transaction:
-                end(transaction, row["silence_id"], reason, Act("server", "unsilence", is_automatic=True), now)
+                end(transaction, row["silence_id"], reason, _ENDING, now)
         except Conflict:
             log.info("silence %s was ended by somebody meanwhile", row["silence_id"])
             return 0

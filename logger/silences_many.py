@@ -1,7 +1,7 @@
-"""Begins the silences of all incidents that a matcher found, in a fixed number of statements: of two thousand, one by one,
-people waited for half a minute.
+"""Begins and ends the silences of many incidents in a fixed number of statements: for two thousand, one by one, people
+waited half a minute.
 
-Writes what `silences.silence` and `life.change` write for one. Knows no filter: who is found is the caller's.
+Writes what `silences` and `life.change` write for one. Knows no filter: who is found is the caller's.
 """
 
 from __future__ import annotations
@@ -86,3 +86,75 @@ def silence_all(
     }
     for statement in _STATEMENTS if found else ():
         transaction.execute(statement, values)
+
+
+# primary keys, in the order in which the fold locks incidents
+_SILENT = """
+SELECT s.silence_id, i.incident_id, i.state, i.owner, i.held_by FROM silences s JOIN incidents i USING (incident_id)
+WHERE s.silence_id = ANY(%(silence_ids)s::bigint[]) AND s.end_time IS NULL
+ORDER BY i.fingerprint, i.incident_id FOR UPDATE OF i
+"""
+# primary key
+_CLOSE = """
+UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = left(%(reason)s, 500)
+WHERE silence_id = ANY(%(silence_ids)s::bigint[]) AND end_time IS NULL RETURNING silence_id
+"""
+_FREED = """
+    unnest(%(ids)s::bigint[], %(states)s::text[], %(held)s::text[]) WITH ORDINALITY AS f (incident_id, state, held_by, place)
+"""
+_FREED_BEFORE = """
+    jsonb_build_object('state', 'silenced') || CASE f.held_by WHEN '' THEN '{}' ELSE jsonb_build_object('held_by', f.held_by) END
+"""
+_FREED_AFTER = """
+    jsonb_build_object('state', f.state) || CASE f.held_by WHEN '' THEN '{}' ELSE jsonb_build_object('held_by', '') END
+"""
+# primary key of incidents in each
+_FREE = (
+    f"""
+    UPDATE incidents i SET state = f.state, held_by = '', change_seq = i.change_seq + 1,
+        modification_time = clock_timestamp()
+    FROM {_FREED} WHERE i.incident_id = f.incident_id
+    """,
+    f"""
+    INSERT INTO incident_activity (incident_id, time, who, action, comment, change_seq, before, after, deed_id)
+    SELECT i.incident_id, %(now)s, %(who)s, %(action)s, %(comment)s, i.change_seq, {_FREED_BEFORE}, {_FREED_AFTER},
+        %(deed_id)s
+    FROM {_FREED} JOIN incidents i USING (incident_id) ORDER BY f.place
+    """,
+    f"""
+    INSERT INTO incident_changes (incident_id, change_seq, time, what, previous_state, state, severity, who, is_automatic,
+                                  reason)
+    SELECT i.incident_id, i.change_seq, %(now)s, 'unsilenced', 'silenced', i.state, i.severity, %(who)s,
+        %(is_automatic)s, %(comment)s
+    FROM {_FREED} JOIN incidents i USING (incident_id) ORDER BY f.place
+    """,
+    # as core.audit.note writes it
+    f"""
+    INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
+    SELECT %(who)s, %(roles)s::jsonb, %(via)s, %(action)s, 'incident', f.incident_id::text, {_FREED_BEFORE},
+        {_FREED_AFTER}, %(comment)s, %(deed_id)s, %(is_automatic)s
+    FROM {_FREED} ORDER BY f.place
+    """,
+)
+
+
+def end_all(transaction: Transaction, silence_ids: Sequence[int], reason: str, act: Act, now: datetime) -> int:
+    """End the silences of many incidents for one reason, as `silences.end` ends one; returns how many had not ended yet.
+
+    `act` is automatic. An incident that is still silenced is open again, or acknowledged when it has an owner.
+    """
+    said = clean(reason, MAX_COMMENT_CHARACTERS)
+    values: dict[str, Any] = {
+        **{"silence_ids": list(silence_ids), "now": now, "who": clean(act.who, 200), "reason": said},
+        **{"action": act.action, "comment": said, "deed_id": act.deed_id, "via": act.via},
+        **{"roles": json_text(sorted(act.roles)), "is_automatic": act.is_automatic},
+    }
+    silent = transaction.fetch(_SILENT, values)
+    ended = {row["silence_id"] for row in transaction.fetch(_CLOSE, values)}
+    freed = [row for row in silent if row["silence_id"] in ended and row["state"] == IncidentState.SILENCED]
+    values["ids"] = [row["incident_id"] for row in freed]
+    values["held"] = [row["held_by"] for row in freed]
+    values["states"] = [str(IncidentState.ACKNOWLEDGED if row["owner"] else IncidentState.OPEN) for row in freed]
+    for statement in _FREE if freed else ():
+        transaction.execute(statement, values)
+    return len(ended)

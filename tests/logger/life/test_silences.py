@@ -18,7 +18,8 @@ from logger.folding import fold
 from logger.life import Act, Held
 from logger.reading import SILENCE_GRAMMAR, silence_list
 from logger.silence_keeper import SilenceKeeper, catch
-from logger.silences import MATCHERS, Until, next_change, read_moment, silence
+from logger.silences import MATCHERS, Until, end, next_change, read_moment, silence
+from logger.silences_many import end_all
 from logger.store import IncidentStore
 from tests.logger.life.test_grouping import event
 
@@ -245,6 +246,43 @@ def test_what_a_matcher_silences_is_written_as_if_each_had_been_silenced_alone(d
     assert caught == alone.replace("BNL", "CERN")
     assert [row["ended_by"] for row in _written(desk, "caught")["silences"]] == ["ann", ""]
     assert _written(desk, "caught")["audit"][-1]["after"] == {"state": "silenced", "held_by": "ann"}
+
+
+@pytest.mark.parametrize("owner", ["", "bob"])
+@pytest.mark.parametrize("kind", ["time", "fixed"])
+def test_silences_that_end_together_are_written_as_if_each_had_ended_alone(desk: Desk, owner: str, kind: str) -> None:
+    moment, act = START + timedelta(hours=2) if kind == "time" else None, Act("server", "unsilence", is_automatic=True)
+    for key, site in (("alone", "BNL"), ("together", "CERN")):
+        incident = desk.opened(key, site=site)
+        if owner:
+            desk.store.acknowledge(incident, owner)
+        desk.silence(incident, kind, moment)
+    alone, together = desk.live()
+    with desk.database.transaction() as transaction:
+        end(transaction, alone["silence_id"], "its time is up", act, desk.now)
+        ids = [together["silence_id"], alone["silence_id"]]
+        assert end_all(transaction, ids, "its time is up", act, desk.now) == 1  # the other has ended
+    one, other = (orjson.dumps(_written(desk, key)).decode() for key in ("alone", "together"))
+    assert other == one.replace("BNL", "CERN")
+    assert desk.incident("together")["state"] == ("acknowledged" if owner else "open")
+
+
+def test_many_end_in_as_many_statements_as_few(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    fetch = Transaction.fetch
+
+    def counting(self: Transaction, statement: str, parameters: Any = None) -> Any:
+        counts[-1] += 1
+        return fetch(self, statement, parameters)
+
+    for number in (2, 50):
+        for place in range(number):
+            desk.silence(desk.opened(f"{number} {place}", task=place), "time", desk.now + timedelta(hours=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(Transaction, "fetch", counting)
+            counts.append(0)
+            assert desk.wait(hours=2) == number
+    assert counts[0] == counts[1] and desk.live() == []
 
 
 def test_many_are_silenced_in_as_many_statements_as_few(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
