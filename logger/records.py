@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,7 +121,7 @@ def read_record(entry: Any, received: datetime) -> Record:
         computing_site=_word(entry, "computing_site"),
         code=_number(entry, "code"),
         user_name=_word(entry, "user"),
-        fingerprint=_word(entry, "fingerprint"),
+        fingerprint=unicodedata.normalize("NFC", _word(entry, "fingerprint")),
         kind=_kind(entry),
         fields=_fields(entry.get("fields"), more),
         step=_word(entry, "step"),

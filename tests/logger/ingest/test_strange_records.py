@@ -78,6 +78,12 @@ def test_records_in_the_wrong_order_are_one_incident_from_the_first_to_the_last(
     assert (row["first_seen"], row["last_seen"], row["record_count"]) == (min(times), max(times), len(times))
 
 
+def test_a_key_is_the_same_however_its_accents_are_written(house: RunningSystem) -> None:
+    send(house, record("one", fingerprint="caf\u00e9 is closed"), record("two", fingerprint="cafe\u0301 is closed"))
+    found = house.database.fetch("SELECT record_count FROM incidents WHERE fingerprint LIKE '%%caf\u00e9 is closed'")
+    assert [row["record_count"] for row in found] == [2]
+
+
 def test_what_would_be_obeyed_is_text(house: RunningSystem) -> None:
     """Escapes, line ends that forge a line, text that runs backwards, markup."""
     send(
