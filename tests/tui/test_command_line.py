@@ -109,6 +109,16 @@ async def test_a_complaint_stands_above_the_line_which_stays_open(story):
 
 
 @pytest.mark.anyio
+async def test_on_a_small_terminal_a_complaint_has_several_lines_and_a_long_hint_says_that_it_goes_on(story):
+    async with console(story.system, size=(50, 24)) as seen:
+        await seen.press(":")
+        await seen.until(lambda: any(line.rstrip().endswith("…") for line in seen.lines[-4:-1]), "the hint goes on")
+        await seen.type("theme beautiful")
+        await seen.shows("there is no theme 'beautiful'", "atom-one-light")
+        await seen.fills(50, 24)
+
+
+@pytest.mark.anyio
 async def test_tab_completes_what_is_typed(story):
     async with console(story.system) as seen:
         await seen.press(":", *"jo")

@@ -103,6 +103,6 @@ class PromptLine(Vertical):
 
     def _say(self, sentence: str, *, wrong: bool = False) -> None:
         message = self.query_one("#prompt-message", Static)
-        message.update(Text(sentence, no_wrap=True, overflow="ellipsis"))
+        message.update(Text(sentence))  # the style sheet cuts a hint, and gives a complaint the lines that it needs
         message.display = bool(sentence)
         message.set_class(wrong, "-wrong")
