@@ -232,8 +232,11 @@ def _check_room(database: Database, actor: Actor, now: datetime) -> None:
 def _check_some(targets: Sequence[Target], action: Action) -> None:
     """Raise InvalidInput when there is nothing that the action could do anything to."""
     if not targets:
+        is_kill = action.target_kind == "job"
         raise InvalidInput(
-            f"no {action.target_kind} is meant by this", field=f"{action.target_kind}s", remedy="look at the list first"
+            f"no {action.target_kind} is meant by this{', or all of them have ended' if is_kill else ''}",
+            field=f"{action.target_kind}s",
+            remedy="look at the list first" + ("; work that was lost is done again by `retry`" if is_kill else ""),
         )
     if all(target.refusal for target in targets):
         first = targets[0]
