@@ -234,20 +234,21 @@ class IncidentCalls(ABC, Generic[Answer]):
 
     def add_notice_route(self, route: Mapping[str, Any]) -> Answer:
         """Add a route (name, channel, target, matcher, changes, ...); its row."""
-        return self._document(control_call("POST", "notice-routes", dict(route), key="route"))
+        return self._document(control_call("POST", "notice-routes", {**route, "via": self.via}, key="route"))
 
     def change_notice_route(self, route_id: int, version: int, changes: Mapping[str, Any]) -> Answer:
         """Change a route as it was at a version that was seen; its row."""
-        body = {**changes, "version": int(version)}
+        body = {**changes, "version": int(version), "via": self.via}
         return self._document(control_call("PUT", f"notice-route/{int(route_id)}", body, key="route"))
 
     def remove_notice_route(self, route_id: int) -> Answer:
         """Remove a route; the row it had."""
-        return self._document(control_call("DELETE", f"notice-route/{int(route_id)}", key="route"))
+        return self._document(self._take_back(f"notice-route/{int(route_id)}", "route"))
 
     def test_notice_route(self, route_id: int) -> Answer:
         """Send one message to a route at once; what its receiver answered."""
-        return self._document(control_call("POST", f"notice-route/{int(route_id)}/test", key="test"))
+        path = f"/api/control/notice-route/{int(route_id)}/test"
+        return self._document(Call(Request("POST", path, {"via": self.via}), lambda answer: answer["test"]))
 
     # the shift log; without a number the running shift
 

@@ -46,6 +46,16 @@ LABELS: dict[str, str] = {
     "days": "Days",
     "status": "State",
     "user_name": "User",
+    "assigned_to": "Assigned to",
+    "verdict": "Whose fault",
+    "class": "Class",
+    "who": "Who",
+    "action": "Action",
+    "object_kind": "Kind of object",
+    "object_id": "Object",
+    "deed_id": "Deed",
+    "via": "By way of",
+    "is_automatic": "Automatic",
 }
 
 
@@ -56,7 +66,9 @@ def label(field: str) -> str:
 
 def sentence(filters: Mapping[str, str]) -> str:
     """The filters in words, for titles: 'State failed, Queue BNL'."""
-    return ", ".join(f"{label(name)} {_words(value)}" for name, value in filters.items() if name not in WINDOW_FIELDS)
+    return ", ".join(
+        f"{label(name)} {_words(name, value)}" for name, value in filters.items() if name not in WINDOW_FIELDS
+    )
 
 
 def chips(address: Address, links: Links, *, warnings: Sequence[str] = ()) -> html.Div:
@@ -147,7 +159,7 @@ def _facet_value(
 
 
 def _chip(name: str, value: str, address: Address, links: Links) -> html.Span:
-    shown = _words(value)
+    shown = _words(name, value)
     return html.Span(
         [
             html.Span(label(name), className="chip-field"),
@@ -174,7 +186,8 @@ def _as_filter(value: Any) -> str:
     return "Not specified" if value in (None, "") else str(value)
 
 
-def _words(value: str) -> str:
+def _words(name: str, value: str) -> str:
+    value = value.replace("_", " ") if name in _WORDED else value
     negated = value.startswith("!")
     words = re.sub(r"(?<!\\)\|", " or ", value.removeprefix("!"))
     return ("not " if negated else "") + re.sub(r"\\([\\|*!])", r"\1", words)

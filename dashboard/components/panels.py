@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from dashboard.components.attributes import attributes
-from pandascope.errors import ClientError
+from pandascope.errors import ClientError, Refused
 
 
 def panel(title: Any, children: Any, *, aside: Any = None, class_name: str = "", flush: bool = False) -> html.Section:
@@ -75,6 +75,9 @@ def problem(error: ClientError, remedy: str = "") -> html.Div:
         lines.append(html.Span(f"Field: {error.field}"))
     if remedy or error.remedy:
         lines.append(html.Span(f"Remedy: {remedy or error.remedy}"))
+    trace = error.problem.get("trace_id") if isinstance(error, Refused) else None
+    if trace:
+        lines.append(html.Span(f"Trace: {trace}"))
     return html.Div(lines, className="problem", role="alert")
 
 

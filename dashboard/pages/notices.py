@@ -68,7 +68,11 @@ def _routes(rows: Sequence[Mapping[str, Any]], may_act: bool) -> Any:
 
 
 def _route(row: Mapping[str, Any], may_act: bool) -> list[Any]:
-    matcher = ", ".join(f"{name} = {value}" for name, value in (row["matcher"] or {}).items())
+    matcher = ", ".join(
+        # a bare severity means the worse ones too (logger/notices/matching.py)
+        f"severity at least {value}" if name == "severity" and value.isalpha() else f"{name} = {value}"
+        for name, value in (row["matcher"] or {}).items()
+    )
     final = html.Div("later routes hear nothing of it", className="dim") if row["is_final"] else None
     joined = f"joined by {', '.join(row['group_by'])}" if row["group_by"] else ""
     limits = f"waits {wording.duration(row['group_wait_s'])}, {row['max_per_hour']} an hour at most; {joined}".rstrip(

@@ -138,8 +138,11 @@ def test_deeds_say_where_they_come_from() -> None:
         for call in (
             *(client.preview_action("kill", jobs=[1]), client.confirm_action("x"), client.undo_deed(1)),
             *(client.hold(1), client.silence_incident(1), client.merge_incident(1, 2), client.sign_out()),
+            *(client.add_notice_route({"name": "a"}), client.change_notice_route(1, 2, {"name": "b"})),
         )
     )
+    for call in (client.remove_notice_route(1), client.test_notice_route(1)):
+        assert call.request.params == {"via": "console"} and call.request.json is None
 
 
 def test_what_is_not_said_is_not_sent() -> None:
