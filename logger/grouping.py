@@ -167,6 +167,10 @@ def undo_link(transaction: Transaction, link_id: int, act: Act, now: datetime) -
     return {**link, "undone_by": act.who, "undone_time": now}
 
 
+# primary key
+_STILL_THERE = "SELECT 1 FROM incidents WHERE incident_id = %(incident_id)s AND state <> 'resolved'"
+
+
 def _end_merge(transaction: Transaction, link: Row, act: Act, now: datetime) -> None:
     rows = _involved(transaction, link)
     source, holder = rows[link["incident_id"]], rows[link["into_incident_id"]]
@@ -181,6 +185,8 @@ def _end_merge(transaction: Transaction, link: Row, act: Act, now: datetime) -> 
         if state is IncidentState.SILENCED:  # its silence has ended with it
             state = IncidentState.ACKNOWLEDGED if before["owner"] else IncidentState.OPEN
         former = {name: before[name] for name in ("owner", "held_by")}
+        if transaction.fetch_one(_STILL_THERE, {"incident_id": before["inhibited_by"]}):
+            former["inhibited_by"] = before["inhibited_by"]  # whether it still explains this one is looked at at once
         life.restore(transaction, source["incident_id"], state, back, now, **former, merged_into=None)
     frozen = link["moved"]["records"]
     for row in rows.values():

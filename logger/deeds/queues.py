@@ -49,6 +49,20 @@ _LAST = """
 SELECT time, status, who FROM queue_status_history WHERE queue_name = %(queue)s ORDER BY time DESC LIMIT 1
 """
 
+# ix_audit_object: the deeds that ever changed the queue; who waits for one of them waits here
+_LEFT_SO = """
+SELECT deed_id, revert_state FROM deeds
+WHERE deed_id IN (SELECT a.deed_id FROM audit a
+                  WHERE a.object_kind = 'queue' AND a.object_id = %(queue)s AND a.deed_id IS NOT NULL)
+  AND undone_time IS NULL AND inverse_data -> %(queue)s -> 'after' ->> 'history_time' = %(left)s
+ORDER BY deed_id FOR UPDATE
+"""
+_STANDS_AGAIN = """
+UPDATE deeds SET inverse_data = jsonb_set(inverse_data, ARRAY[%(queue)s, 'after', 'history_time'], to_jsonb(%(now_left)s::text)),
+                 revert_state = CASE WHEN revert_state = 'superseded' THEN 'waiting' ELSE revert_state END
+WHERE deed_id = %(deed_id)s
+"""
+
 
 class QueueWork:
     """The actions on queues."""
@@ -97,6 +111,7 @@ class QueueWork:
                 outcomes.append(Outcome(queue, GONE, "is no queue any more"))
                 continue
             before = {"status": row["status"], "status_set_by": row["status_set_by"]}
+            before["history_time"] = _last_time(transaction, queue)
             after = _set(transaction, deed, row, status, PERSON)
             outcomes.append(Outcome(queue, DONE, "", before, after))
         return outcomes
@@ -110,7 +125,30 @@ class QueueWork:
                 raise UnknownObject(f"there is no queue {queue!r} any more", field="deed_id", remedy="make it again")
             if (later := later_change(transaction, queue, row, after)) is not None:
                 raise Superseded(later, field="deed_id", remedy="set the status that it should have now")
-            _set(transaction, deed, row, str(before["status"]), str(before["status_set_by"]))
+            again = _set(transaction, deed, row, str(before["status"]), str(before["status_set_by"]))
+            _stands_again(transaction, deed, queue, before.get("history_time", ""), again["history_time"])
+
+
+def _stands_again(transaction: Transaction, deed: DeedRow, queue: str, left: str, now_left: str) -> None:
+    """What an earlier deed had done to a queue is so again: it can be undone, and takes itself back when its end comes."""
+    values = {"queue": queue, "left": left, "now_left": now_left}
+    for earlier in transaction.fetch(_LEFT_SO, values) if left else ():
+        transaction.execute(_STANDS_AGAIN, {**values, "deed_id": earlier["deed_id"]})
+        if earlier["revert_state"] == "superseded":
+            audit.note(
+                transaction,
+                deed.who,
+                "revert is due again",
+                "deed",
+                str(earlier["deed_id"]),
+                {"revert_state": "superseded"},
+                {"revert_state": "waiting"},
+                roles=deed.actor.roles,
+                via=deed.actor.via,
+                reason=deed.reason,
+                deed_id=deed.deed_id,
+                is_automatic=deed.is_automatic,
+            )
 
 
 def status_of(action: str, until: str = "") -> str:
@@ -167,8 +205,12 @@ def _set(transaction: Transaction, deed: DeedRow, row: Row, status: str, set_by:
         deed_id=deed.deed_id,
         is_automatic=deed.is_automatic,
     )
+    return {**after, "history_time": _last_time(transaction, queue)}
+
+
+def _last_time(transaction: Transaction, queue: str) -> str:
     last = transaction.fetch_one(_LAST, {"queue": queue})
-    return {**after, "history_time": last["time"].isoformat() if last else ""}
+    return last["time"].isoformat() if last else ""
 
 
 def _target(row: Row, action: str) -> Target:

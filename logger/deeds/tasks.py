@@ -106,7 +106,7 @@ class TaskWork:
                 Consequence("other_files", others, f"{counted(others, 'file')} that failed otherwise: left alone")
             )
         if still:
-            words = f"{are(still, 'incident')} of these tasks still open: it may fail again"
+            words = f"{are(still, 'incident')} still open for these tasks: they may fail again"
             said.append(Consequence("open_incidents", still, words))
         for reason, count in _counted_refusals(targets).items():
             said.append(Consequence("refused", count, f"{counted(count, 'task')} left alone: {reason}"))

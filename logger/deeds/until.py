@@ -15,6 +15,7 @@ NEVER = "never"
 
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?: ?UTC)?")
 _TESTS = re.compile(r"tests:(\d{1,4})")
+_MOMENTS = "18:00 (UTC), 2h, or a moment such as 2026-12-31T12:00:00Z"
 _REMEDY = "18:00 (UTC), 2h, a moment such as 2026-12-31T12:00:00Z, tests:20, or never"
 
 
@@ -29,10 +30,10 @@ def read_until(words: str, now: datetime) -> Revert:
         if not 1 <= count <= MOST_TESTS:
             raise InvalidInput(f"{count} test jobs", field="until", remedy=f"1 to {MOST_TESTS}")
         return Revert("tests", count=count)
-    return Revert("time", read_moment(words, now, "until"))
+    return Revert("time", read_moment(words, now, "until", _REMEDY))
 
 
-def read_moment(words: str, now: datetime, name: str) -> datetime:
+def read_moment(words: str, now: datetime, name: str, remedy: str = _MOMENTS) -> datetime:
     """A time to come: `18:00` is the next 18:00 UTC, `2h` two hours from now. Raises InvalidInput naming `name`."""
     of_day = _TIME_OF_DAY.fullmatch(words.strip())
     if of_day is not None:
@@ -41,9 +42,9 @@ def read_moment(words: str, now: datetime, name: str) -> datetime:
     try:
         time = silences.read_moment(words, now)
     except InvalidInput as error:
-        raise InvalidInput(error.detail, field=name, remedy=_REMEDY) from error
+        raise InvalidInput(error.detail, field=name, remedy=remedy) from error
     if time is None:
-        raise InvalidInput("until when?", field=name, remedy=_REMEDY)
+        raise InvalidInput("until when?", field=name, remedy=remedy)
     if time <= now:
         raise InvalidInput(f"{time:%Y-%m-%d %H:%M} UTC has passed", field=name, remedy="a time to come")
     return time

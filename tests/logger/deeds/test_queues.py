@@ -13,6 +13,7 @@ from core.queue_status import status_history
 from core.queues import set_queue
 from logger.deeds import confirm, undo
 from logger.deeds.base import PreviewOutdated, Superseded
+from logger.deeds.reverting import revert_due
 from tests.logger.deeds.builders import OLGA, OTTO, HeldClock, audit_of, counts_of, do, look, make_incident, queue
 from tests.support.builders import activate, live, make_queue, start
 
@@ -198,3 +199,41 @@ def test_the_automaton_leaves_a_drained_queue_alone(database: Database, clock: H
     assert queue(database, "Q")["status_set_by"] == "person"
     undo(database, deed["deed_id"], OLGA, "", clock)
     assert (queue(database, "Q")["status"], queue(database, "Q")["status_set_by"]) == ("test", "automaton")
+
+
+def test_an_undone_change_lets_the_one_before_it_end_as_it_was_to(database: Database, clock: HeldClock) -> None:
+    make_queue(database, "Q")
+    began = queue(database, "Q")
+    first = do(database, "drain", OLGA, clock, {"until": "1h"}, queues=["Q"])
+    second = do(database, "test", OTTO, clock, {"until": "3h"}, queues=["Q"])
+    revert_due(database, clock)
+    state = "SELECT revert_state FROM deeds WHERE deed_id = %(deed_id)s"
+    assert database.fetch(state, first)[0]["revert_state"] == "superseded"
+    undo(database, second["deed_id"], OTTO, "", clock)
+    assert (
+        queue(database, "Q")["status"] == "brokeroff" and database.fetch(state, first)[0]["revert_state"] == "waiting"
+    )
+    again = audit_of(database, "deed", first["deed_id"])[-1]
+    assert (again["who"], again["action"], again["after"]) == (
+        "otto",
+        "revert is due again",
+        {"revert_state": "waiting"},
+    )
+    clock.advance(3700)
+    assert revert_due(database, clock) == 1
+    assert still(queue(database, "Q")) == still(began)
+
+
+def test_of_changes_one_over_the_other_each_can_be_undone_in_turn(database: Database, clock: HeldClock) -> None:
+    make_queue(database, "Q")
+    began = queue(database, "Q")
+    deeds = [
+        do(database, action, OLGA, clock, parameters, queues=["Q"])
+        for action, parameters in (("drain", {"until": "never"}), ("test", {"until": "2h"}), ("offline", {}))
+    ]
+    with pytest.raises(Superseded):
+        undo(database, deeds[0]["deed_id"], OLGA, "", clock)
+    for deed in reversed(deeds):
+        undo(database, deed["deed_id"], OLGA, "", clock)
+    assert still(queue(database, "Q")) == still(began)
+    assert not database.fetch("SELECT 1 FROM deeds WHERE revert_state = 'waiting'")

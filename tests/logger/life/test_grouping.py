@@ -162,6 +162,19 @@ def test_an_undone_merge_is_as_before_with_what_came_meanwhile(database: Databas
         do(database, undo_link, 999)
 
 
+def test_an_undone_merge_leaves_it_explained_by_what_explained_it(database: Database) -> None:
+    fold_all(database, event("a"), event("b"), event("central"))
+    a, b, central = (incident_of(database, key) for key in ("a", "b", "central"))
+    explain = "UPDATE incidents SET inhibited_by = %(central)s WHERE incident_id = %(incident)s"
+    for is_over in (False, True):
+        database.execute(explain, {"central": central["incident_id"], "incident": a["incident_id"]})
+        link = do(database, merge, a["incident_id"], b["incident_id"])
+        if is_over:
+            database.execute("UPDATE incidents SET state = 'resolved' WHERE incident_id = %(incident_id)s", central)
+        do(database, undo_link, link["link_id"])
+        assert incident_of(database, "a")["inhibited_by"] == (None if is_over else central["incident_id"])
+
+
 def test_a_link_is_in_the_audit_from_its_beginning_to_its_end(database: Database) -> None:
     fold_all(database, event("a"), event("a", "BNL"), event("b", "FZK"))
     a, b = incident_of(database, "a"), incident_of(database, "b")
