@@ -1,4 +1,5 @@
-"""Columns as this project's migrations make them: text and counts that are never null, times with zone, documents.
+"""Columns as this project's migrations make them: text and counts that are never null, times with zone, documents;
+checks and indexes.
 
 For revisions 0010 and later; released revisions rest on it, so what a function makes never changes.
 """
@@ -76,3 +77,19 @@ def add(table: str, *columns: sa.Column[Any]) -> None:
     """Add columns to a table that is there."""
     for column in columns:
         op.add_column(table, column)
+
+
+def is_one_of(column: str, values: tuple[str, ...]) -> str:
+    """The condition that a column holds one of these words."""
+    return f"{column} IN ({', '.join(map(repr, values))})"
+
+
+def one_of(table: str, column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    """A check of a new table: a column holds one of these words."""
+    return sa.CheckConstraint(is_one_of(column, values), name=f"ck_{table}_{column}")
+
+
+def index(table: str, name: str, *columns: str, where: str = "", is_unique: bool = False) -> None:
+    """Create an index, of the rows that `where` names if it says any."""
+    condition = {"postgresql_where": sa.text(where)} if where else {}
+    op.create_index(name, table, list(columns), unique=is_unique, **condition)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""what incidents, their rules, verdicts, deeds, notices and shifts keep: one function for each subject
+"""what records, incidents, their verdicts, changes and rules keep: one function for each subject
 
 Revision: 0011
 Revises: 0010
@@ -15,9 +15,12 @@ from core.database.migrations.columns import (
     counts,
     document,
     flag,
+    index,
+    is_one_of,
     key,
     now,
     number_key,
+    one_of,
     optional,
     serial,
     sums,
@@ -40,9 +43,14 @@ _CHANGES = ("opened", "acknowledged", "assigned", "silenced", "unsilenced", "reo
 
 _NEW_TABLES = (
     *("record_days", "log_hours", "log_sources", "record_contexts", "culprit_contexts"),
-    *("incident_changes", "fingerprint_links", "incident_rules", "incident_rule_versions", "watch_samples"),
-    *("wait_hours", "previews", "deeds", "deed_targets", "silences", "audit"),
-    *("notice_routes", "incident_notices", "notice_messages", "shifts", "shift_notes"),
+    *(
+        "incident_changes",
+        "fingerprint_links",
+        "incident_rules",
+        "incident_rule_versions",
+        "watch_samples",
+        "wait_hours",
+    ),
 )
 _NEW_COLUMNS = {
     "log_records": (
@@ -62,19 +70,6 @@ _NEW_COLUMNS = {
 }
 
 
-def _one_of(table: str, column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
-    return sa.CheckConstraint(f"{column} IN ({', '.join(map(repr, values))})", name=f"ck_{table}_{column}")
-
-
-def _check(table: str, column: str, values: tuple[str, ...]) -> None:
-    op.create_check_constraint(f"ck_{table}_{column}", table, f"{column} IN ({', '.join(map(repr, values))})")
-
-
-def _index(table: str, name: str, *columns: str, where: str = "", is_unique: bool = False) -> None:
-    condition = {"postgresql_where": sa.text(where)} if where else {}
-    op.create_index(name, table, list(columns), unique=is_unique, **condition)  # type: ignore[arg-type]
-
-
 def _records() -> None:
     add(
         "log_records",
@@ -83,8 +78,8 @@ def _records() -> None:
         *texts("step", "error_class", "culprit_line", "source"),
         flag("is_trusted", "true"),
     )
-    _index("log_records", "ix_log_records_component", "component", "received_time", where="severity_number >= 30")
-    _index("log_records", "ix_log_records_task", "jedi_task_id", where="jedi_task_id IS NOT NULL")
+    index("log_records", "ix_log_records_component", "component", "received_time", where="severity_number >= 30")
+    index("log_records", "ix_log_records_task", "jedi_task_id", where="jedi_task_id IS NOT NULL")
     op.create_table(
         "record_days",
         sa.Column("day", sa.Date(), nullable=False, primary_key=True),
@@ -103,7 +98,7 @@ def _records() -> None:
         *counts("record_count", "dropped_count", "refused_count"),
         postgresql_with={"fillfactor": 70},
     )
-    _index("log_sources", "ix_log_sources_seen", "last_seen")
+    index("log_sources", "ix_log_sources_seen", "last_seen")
     op.create_table("record_contexts", number_key("incident_id"), time_key("time"), *texts("lines"))
 
 
@@ -159,19 +154,19 @@ def _incidents() -> None:
     for statement in (_OPENED, _OPENED_BY, _HELD, _PREVIOUS):
         op.execute(statement)
     for column, values in {"state": _STATES, "kind": _KINDS, "severity": _SEVERITIES, "verdict": _VERDICTS}.items():
-        _check("incidents", column, values)
+        op.create_check_constraint(f"ck_incidents_{column}", "incidents", is_one_of(column, values))
     op.create_check_constraint("ck_incidents_opened", "incidents", "state <> 'candidate' OR opened_time IS NULL")
     op.drop_index("ix_incidents_state", "incidents")
     op.drop_index("ix_incidents_fingerprint", "incidents")
     is_shown = "opened_time IS NOT NULL"
-    _index("incidents", "ix_incidents_shown", "state", "severity", "last_seen", where=is_shown)
-    _index("incidents", "ix_incidents_seen", "last_seen", where=is_shown)
-    _index("incidents", "ix_incidents_fingerprint", "fingerprint", "incident_id")
-    _index("incidents", "ix_incidents_candidates", "last_seen", where="state = 'candidate'")
-    _index("incidents", "ix_incidents_novel", "component", "first_seen", where="state <> 'resolved'")
-    _index("incidents", "ix_incidents_inhibited", "inhibited_by", where="inhibited_by IS NOT NULL")
-    _index("incidents", "ix_incidents_assigned", "assigned_to", "state", where="assigned_to <> ''")
-    _index("incidents", "ix_incidents_touched", "modification_time", where="state <> 'resolved'")
+    index("incidents", "ix_incidents_shown", "state", "severity", "last_seen", where=is_shown)
+    index("incidents", "ix_incidents_seen", "last_seen", where=is_shown)
+    index("incidents", "ix_incidents_fingerprint", "fingerprint", "incident_id")
+    index("incidents", "ix_incidents_candidates", "last_seen", where="state = 'candidate'")
+    index("incidents", "ix_incidents_novel", "component", "first_seen", where="state <> 'resolved'")
+    index("incidents", "ix_incidents_inhibited", "inhibited_by", where="inhibited_by IS NOT NULL")
+    index("incidents", "ix_incidents_assigned", "assigned_to", "state", where="assigned_to <> ''")
+    index("incidents", "ix_incidents_touched", "modification_time", where="state <> 'resolved'")
 
 
 def _jobs_of_incidents() -> None:
@@ -181,8 +176,8 @@ def _jobs_of_incidents() -> None:
         flag("is_residue", "true"),
         *texts("endpoint", "dataset", "step", "error_class", "pattern", "own_fingerprint"),
     )
-    _index("incident_jobs", "ix_incident_jobs_time", "time")
-    _index("incident_jobs", "ix_incident_jobs_residue", "incident_id", "jedi_task_id", where="is_residue")
+    index("incident_jobs", "ix_incident_jobs_time", "time")
+    index("incident_jobs", "ix_incident_jobs_residue", "incident_id", "jedi_task_id", where="is_residue")
     op.create_table(
         "culprit_contexts",
         number_key("panda_id"),
@@ -205,9 +200,9 @@ def _changes() -> None:
         flag("is_automatic"),
         *texts("reason"),
         sa.UniqueConstraint("incident_id", "change_seq", name="uq_incident_changes"),
-        _one_of("incident_changes", "what", _CHANGES),
+        one_of("incident_changes", "what", _CHANGES),
     )
-    _index("incident_changes", "ix_incident_changes_time", "time")
+    index("incident_changes", "ix_incident_changes_time", "time")
     op.create_table(
         "fingerprint_links",
         serial("link_id"),
@@ -218,12 +213,12 @@ def _changes() -> None:
         now("time"),
         *texts("comment", "undone_by"),
         *times("undone_time"),
-        _one_of("fingerprint_links", "kind", ("merge", "split")),
+        one_of("fingerprint_links", "kind", ("merge", "split")),
     )
     lives = "undone_time IS NULL"
     merges, splits = f"kind = 'merge' AND {lives}", f"kind = 'split' AND {lives}"
-    _index("fingerprint_links", "uq_fingerprint_links_merge", "fingerprint", where=merges, is_unique=True)
-    _index(
+    index("fingerprint_links", "uq_fingerprint_links_merge", "fingerprint", where=merges, is_unique=True)
+    index(
         "fingerprint_links",
         "uq_fingerprint_links_split",
         *("fingerprint", "dimension", "value"),
@@ -269,229 +264,15 @@ def _rules() -> None:
     op.create_table(
         "watch_samples", key("rule_name"), time_key("bin_time"), key("subject"), *sums("value"), *texts("note")
     )
-    _index("watch_samples", "ix_watch_samples_time", "bin_time")
+    index("watch_samples", "ix_watch_samples_time", "bin_time")
     op.create_table(
         "wait_hours", key("computing_site"), time_key("hour"), *counts("starts"), *sums("p50_s", "p90_s", "p95_s")
     )
 
 
-def _deeds() -> None:
-    op.create_table(
-        "previews",
-        key("token_hash"),
-        *texts("preview_id", "action", "who", "token_id", "via"),
-        now("created_time"),
-        sa.Column("expiry_time", sa.DateTime(timezone=True), nullable=False),
-        *texts("target_kind"),
-        document("selector"),
-        document("targets", "[]"),
-        *texts("digest"),
-        document("parameters"),
-        document("consequences", "[]"),
-        flag("accept_ended"),
-        *texts("reason"),
-        *times("used_time"),
-        *optional("deed_id"),
-        sa.UniqueConstraint("preview_id", name="uq_previews_id"),
-    )
-    _index("previews", "ix_previews_expiry", "expiry_time")
-    _index("previews", "ix_previews_who", "who", where="used_time IS NULL")
-    op.create_table(
-        "deeds",
-        serial("deed_id"),
-        now("time"),
-        *texts("who"),
-        document("roles", "[]"),
-        *texts("via", "action"),
-        *optional("incident_id"),
-        document("parameters"),
-        *texts("reason", "target_kind"),
-        *counts("target_count"),
-        *texts("state", default="executing"),
-        document("result"),
-        *texts("inverse"),
-        document("inverse_data"),
-        *times("undone_time"),
-        *texts("undone_by"),
-        *optional("undo_deed_id"),
-        *texts("revert_kind"),
-        *times("revert_time"),
-        *counts("revert_count"),
-        *texts("revert_state"),
-        *times("lease_until"),
-        _one_of("deeds", "state", ("executing", "done", "partly", "failed")),
-        _one_of("deeds", "revert_kind", ("", "time", "tests")),
-        _one_of("deeds", "revert_state", ("", "waiting", "done", "cancelled", "superseded")),
-    )
-    _index("deeds", "ix_deeds_incident", "incident_id", "deed_id", where="incident_id IS NOT NULL")
-    _index("deeds", "ix_deeds_open", "lease_until", where="state = 'executing'")
-    _index("deeds", "ix_deeds_revert", "revert_time", where="revert_state = 'waiting'")
-    _index("deeds", "ix_deeds_time", "time")
-    op.create_table(
-        "deed_targets",
-        number_key("deed_id"),
-        key("target"),
-        *texts("state", default="waiting"),
-        *texts("note"),
-        *times("done_time"),
-        _one_of("deed_targets", "state", ("waiting", "done", "refused", "gone")),
-    )
-    _index("deed_targets", "ix_deed_targets_waiting", "deed_id", where="state = 'waiting'")
-
-
-def _silences() -> None:
-    op.create_table(
-        "silences",
-        serial("silence_id"),
-        *optional("incident_id"),
-        document("matcher"),
-        *texts("until_kind", default="time"),
-        *times("until_time"),
-        *optional("shift_id"),
-        *counts("base_count"),
-        document("base_queues", "[]"),
-        *texts("who", "reason"),
-        now("start_time"),
-        *times("end_time"),
-        *texts("ended_by", "end_reason"),
-        *optional("deed_id"),
-        _one_of("silences", "until_kind", ("time", "shift", "doubles", "second_queue", "fixed")),
-        sa.CheckConstraint(
-            "(until_kind IN ('time', 'shift')) = (until_time IS NOT NULL)", name="ck_silences_until_time"
-        ),
-        sa.CheckConstraint("incident_id IS NOT NULL OR matcher <> '{}'", name="ck_silences_of_something"),
-    )
-    lives = "end_time IS NULL"
-    of_incident = f"{lives} AND incident_id IS NOT NULL"
-    _index("silences", "uq_silences_incident", "incident_id", where=of_incident, is_unique=True)
-    _index("silences", "ix_silences_live", "silence_id", where=lives)
-    _index("silences", "ix_silences_time", "start_time")
-
-
-# what was done stays done: not even its writer changes a row
-_AUDIT_IS_FINAL = """
-CREATE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'rows of the audit are never changed'; END $$;
-CREATE TRIGGER audit_is_final BEFORE UPDATE OR DELETE ON audit
-FOR EACH ROW EXECUTE FUNCTION audit_is_final();
-CREATE TRIGGER audit_is_kept BEFORE TRUNCATE ON audit
-FOR EACH STATEMENT EXECUTE FUNCTION audit_is_final();
-"""
-
-
-def _audit() -> None:
-    op.create_table(
-        "audit",
-        serial("audit_id"),
-        now("time"),
-        *texts("who"),
-        document("roles", "[]"),
-        *texts("via", "action", "object_kind", "object_id"),
-        document("before"),
-        document("after"),
-        *texts("reason"),
-        *optional("deed_id"),
-        flag("is_automatic"),
-    )
-    _index("audit", "ix_audit_object", "object_kind", "object_id", "audit_id")
-    _index("audit", "ix_audit_who", "who", "audit_id")
-    _index("audit", "ix_audit_time", "time")
-    _index("audit", "ix_audit_deed", "deed_id", where="deed_id IS NOT NULL")
-    op.execute(_AUDIT_IS_FINAL)
-
-
-def _notices() -> None:
-    op.create_table(
-        "notice_routes",
-        serial("route_id"),
-        *texts("name"),
-        *counts("position"),
-        document("matcher"),
-        *texts("channel", default="webhook"),
-        *texts("target", "secret_name"),
-        document("options"),
-        document("changes", "[]"),
-        document("group_by", "[]"),
-        *counts("group_wait_s", default=10),
-        *counts("max_per_hour", default=60),
-        sa.Column("bucket", sa.Float(), server_default="60.0", nullable=False),
-        now("bucket_time"),
-        flag("is_active", "true"),
-        flag("is_final"),
-        *texts("modified_by"),
-        now("modification_time"),
-        *counts("version", default=1),
-        sa.UniqueConstraint("name", name="uq_notice_routes_name"),
-        _one_of("notice_routes", "channel", ("webhook", "slack", "mail")),
-    )
-    op.create_table(
-        "incident_notices",
-        serial("notice_id"),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("route_id", "incident_id", "change_seq")),
-        *texts("change"),
-        *texts("state", default="waiting"),
-        *texts("reason", "message_id"),
-        *counts("attempts"),
-        *times("next_try_time", "lease_until", "sent_time"),
-        *texts("last_error"),
-        now("created_time"),
-        sa.UniqueConstraint("route_id", "incident_id", "change_seq", name="uq_incident_notices_change"),
-        _one_of("incident_notices", "state", ("waiting", "sending", "sent", "failed", "lost", "suppressed")),
-    )
-    is_due = "state IN ('waiting', 'sending')"
-    _index("incident_notices", "ix_incident_notices_due", "next_try_time", where=is_due)
-    _index("incident_notices", "ix_incident_notices_incident", "incident_id")
-    _index("incident_notices", "ix_incident_notices_message", "message_id", where="message_id <> ''")
-    op.create_table(
-        "notice_messages",
-        key("message_id"),
-        sa.Column("route_id", sa.BigInteger(), nullable=False),
-        *counts("notice_count"),
-        now("time"),
-        *times("sent_time"),
-        *texts("answer"),
-    )
-
-
-def _shifts() -> None:
-    op.create_table(
-        "shifts",
-        serial("shift_id"),
-        *texts("name"),
-        sa.Column("start_time", sa.DateTime(timezone=True), nullable=False),
-        *times("end_time"),
-        document("people", "[]"),
-        *texts("state", default="running"),
-        *texts("draft"),
-        *times("draft_time"),
-        flag("is_edited"),
-        *texts("outgoing_by"),
-        *times("outgoing_time"),
-        *texts("incoming_by"),
-        *times("incoming_time"),
-        *texts("digest"),
-        *optional("previous_id"),
-        _one_of("shifts", "state", ("running", "handed_over")),
-    )
-    _index("shifts", "uq_shifts_running", "name", where="state = 'running'", is_unique=True)
-    _index("shifts", "ix_shifts_time", "start_time")
-    op.create_table(
-        "shift_notes",
-        serial("note_id"),
-        sa.Column("shift_id", sa.BigInteger(), nullable=False),
-        now("time"),
-        *texts("who", "text"),
-        *optional("incident_id"),
-    )
-    _index("shift_notes", "ix_shift_notes_shift", "shift_id", "note_id")
-
-
 def upgrade() -> None:
     """Create what the models say."""
-    for subject in (
-        *(_records, _incidents, _jobs_of_incidents, _changes, _rules, _deeds, _silences, _audit),
-        *(_notices, _shifts),
-    ):
+    for subject in (_records, _incidents, _jobs_of_incidents, _changes, _rules):
         subject()
 
 
@@ -509,7 +290,6 @@ def downgrade() -> None:
     """Take back tables, columns and indexes; what they held is gone, and so are candidates."""
     for table in _NEW_TABLES:
         op.drop_table(table)
-    op.execute("DROP FUNCTION audit_is_final")
     op.execute(_FORGET_CANDIDATES)
     for name in ("state", "kind", "severity", "verdict", "opened"):
         op.drop_constraint(f"ck_incidents_{name}", "incidents")
