@@ -6,7 +6,6 @@ number of hosts may run all agents and each is active once), and writes its last
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -15,13 +14,9 @@ import zlib
 from abc import ABC, abstractmethod
 from typing import Any
 
-import psycopg2
-
 from core import tracing
+from core.agents.troubles import AgentTroubles
 from core.database import Database
-from core.errors import Unavailable
-
-log = logging.getLogger("panda.agents")
 
 _LEASE_NAMESPACE = 7_305
 _here: set[str] = set()
@@ -46,7 +41,7 @@ class AgentLoop(threading.Thread):
         self._agent = agent
         self._database = database
         self._stop_event = stop
-        self._reported: tuple[str, float] = ("", 0.0)
+        self._troubles = AgentTroubles(agent.name)
 
     def run(self) -> None:
         """Lease, cycle, report, sleep; again until stopped."""
@@ -56,7 +51,7 @@ class AgentLoop(threading.Thread):
                     if _take_lease(lease, self._agent.name):
                         self._work_under(lease)
             except Exception as error:  # noqa: BLE001  (a loop that must not die)
-                self._report(error)
+                self._troubles.failed(error)
             self._stop_event.wait(2.0)
 
     def _work_under(self, lease: Any) -> None:
@@ -69,7 +64,9 @@ class AgentLoop(threading.Thread):
                 done = self._agent.cycle()
             except Exception as raised:  # noqa: BLE001  (a loop that must not die)
                 error = raised
-                self._report(raised)
+                self._troubles.failed(raised)
+            else:
+                self._troubles.worked()
             now = time.monotonic()
             if done or error is not None:  # of the many that find nothing to do nobody reads
                 failed = type(error).__name__ if error is not None else ""
@@ -81,24 +78,6 @@ class AgentLoop(threading.Thread):
                 next_note, cycles = now + 2.0, 0
             pause_s = self._agent.period_s if error is None else max(1.0, self._agent.period_s)
             self._stop_event.wait(0.0 if done and error is None else pause_s)
-
-    def _report(self, error: Exception) -> None:
-        """One record per kind of trouble and minute, so that a database that is away does not flood the log."""
-        kind = f"{type(error).__name__}: {error}"
-        if self._reported[0] == kind and time.monotonic() - self._reported[1] < 60:
-            return
-        self._reported = (kind, time.monotonic())
-        is_away = isinstance(error, Unavailable | psycopg2.OperationalError | psycopg2.InterfaceError)
-        log.error(
-            "agent %s: %s",
-            self._agent.name,
-            error,
-            exc_info=None if is_away else error,
-            # a database that is away is one trouble, whoever notices
-            extra={"component": "database", "kind": "service", "fingerprint": "database does not answer"}
-            if is_away
-            else {"component": self._agent.name, "kind": "service"},
-        )
 
 
 def _take_lease(connection: Any, name: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from core.agents import core_agents, run_agents
 from core.agents.base import Agent, AgentLoop, run_loops
+from core.agents.troubles import STEADY_CYCLES, STEADY_S, AgentTroubles
 from core.configuration import Settings
 from core.database import Database
 from core.errors import Unavailable
@@ -75,6 +76,61 @@ def test_a_cycle_that_raises_is_reported_with_its_traceback_and_the_loop_goes_on
     assert "agent counting: by accident" in record.getMessage()
     assert record.exc_info is not None
     assert (record.component, record.kind) == ("counting", "service")  # type: ignore[attr-defined]
+
+
+class Hand:
+    """A timer that a test turns."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The keys of troubles as they were told, each end with a leading word."""
+    return [
+        f"over {vars(record)['over']}" if "over" in vars(record) else vars(record)["fingerprint"]
+        for record in caplog.records
+        if record.name == "panda.agents"
+    ]
+
+
+def test_failures_of_an_agent_are_one_trouble_that_is_over_when_it_works_steadily(caplog):
+    timer = Hand()
+    troubles = AgentTroubles("generator", timer)
+    with caplog.at_level(logging.INFO, "panda.agents"):
+        troubles.failed(ValueError("one way"))
+        troubles.failed(KeyError("another"))
+        for timer.now_s in (STEADY_S - 1, STEADY_S, STEADY_S + 1, STEADY_S + 2):
+            troubles.worked()
+    assert told(caplog) == ["agent fails:generator", "agent fails:generator", "over agent fails:generator"]
+
+
+def test_an_agent_that_fails_now_and_then_or_runs_seldom_is_not_told_well_too_early(caplog):
+    timer = Hand()
+    troubles = AgentTroubles("generator", timer)
+    with caplog.at_level(logging.INFO, "panda.agents"):
+        for round_number in range(5):
+            timer.now_s = round_number * (STEADY_S - 1)
+            troubles.failed(ValueError(f"again {round_number}"))
+            timer.now_s += STEADY_S - 2
+            for _ in range(STEADY_CYCLES):
+                troubles.worked()
+        timer.now_s += 2 * STEADY_S
+        assert "over agent fails:generator" not in told(caplog)
+        troubles.worked()
+    assert told(caplog)[-1] == "over agent fails:generator"
+
+
+def test_a_process_that_starts_ends_what_an_earlier_one_told_of_its_agents(caplog):
+    timer = Hand()
+    troubles = AgentTroubles("generator", timer)
+    with caplog.at_level(logging.INFO, "panda.agents"):
+        for timer.now_s in (0.0, 1.0, STEADY_S, STEADY_S + 1):
+            troubles.worked()
+    assert told(caplog) == ["over agent fails:generator"]
 
 
 def test_the_same_trouble_again_does_not_flood_the_log(database, caplog):
