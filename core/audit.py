@@ -11,6 +11,15 @@ from typing import Any
 from core.database import Transaction
 from core.text import clean, json_text
 
+OBJECT_KINDS = (
+    *("incident", "silence", "link", "deed", "shift", "job", "task", "queue", "endpoint", "user", "group", "share"),
+    *("rule", "notice_route", "retry rule", "retry action", "retry class"),
+)
+"""What things are done to; a test holds every `note` against it."""
+
+VIAS = ("api", "cli", "console", "web", "server", "")
+"""From where things are done; `server` for what the system does by itself, nothing where nobody says it."""
+
 _NOTE = """
 INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
 VALUES (%(who)s, %(roles)s::jsonb, %(via)s, %(action)s, %(kind)s, %(key)s, %(before)s::jsonb, %(after)s::jsonb,

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from core.errors import InvalidInput
+from core.models.incident import ONE_OF
+from core.monitor.closed import closed_column
 from core.monitor.filters import Condition, TextFilter, number_column, parse_text, text_column, text_condition
 from core.monitor.question import Grammar, Question, canonical_name, read_question
 from core.monitor.selection import contains_text
@@ -50,23 +52,13 @@ def _is_inhibited(value: str, prefix: str) -> Condition:
 
 
 _TEXTS = (
-    *(
-        "state",
-        "severity",
-        "kind",
-        "component",
-        "owner",
-        "fingerprint",
-        "verdict",
-        "verdict_value",
-        "error_class",
-        "step",
-    ),
+    *("component", "owner", "fingerprint", "verdict_value", "error_class", "step"),
     *("opened_by", "assigned_to", "held_by", "rule_name"),
 )
 
 INCIDENT_GRAMMAR = Grammar(
     filters={
+        **{name: closed_column(name, values) for name, values in ONE_OF.items()},
         **{name: text_column(name) for name in _TEXTS},
         "class": text_column("class", "error_class"),
         "code": number_column("code"),

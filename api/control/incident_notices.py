@@ -9,6 +9,9 @@ from pydantic import BaseModel, Field
 from api.identity.access import Access
 from api.operations import Context, Created, operation
 from api.strict import StrictBody
+from core.models.incident import ONE_OF
+from core.monitor.closed import check_values
+from core.monitor.filters import ANY
 from logger.notices.routes import add_route, change_route, remove_route, shown
 from logger.notices.testing import send_test
 
@@ -42,7 +45,11 @@ class RouteBody(StrictBody):
     via: Via = Field("api", description="from where it is done, for the audit")
 
     def fields(self) -> dict[str, Any]:
-        """What was given."""
+        """What was given. Raises InvalidInput for a matcher with a word that its column never holds: it would tell nobody
+        of anything."""
+        for name, value in (self.matcher or {}).items():
+            if name in ONE_OF and value not in ANY:
+                check_values(value.strip(), f"matcher.{name}", ONE_OF[name])
         return {name: value for name, value in self.model_dump(exclude={"version", "via"}).items() if value is not None}
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from core import audit
 from core.database import Row, Transaction
 from core.errors import InvalidInput, UnknownObject
+from core.monitor.closed import closed_column
 from core.monitor.filters import text_column
 from core.monitor.question import Grammar
 from core.queue_status import PERSON, record_status
+from core.queues import QUEUE_STATUSES
 from core.wording import moment
 from logger.deeds.base import (
     DONE,
@@ -30,7 +32,12 @@ from logger.deeds.base import (
 from logger.deeds.queue_effects import effects
 from logger.deeds.selecting import check_size, chosen
 
-GRAMMAR = Grammar(filters={name: text_column(name) for name in ("queue_name", "site", "status")})
+GRAMMAR = Grammar(
+    filters={
+        **{name: text_column(name) for name in ("queue_name", "site")},
+        "status": closed_column("status", QUEUE_STATUSES),
+    }
+)
 MOST_QUEUES = 2000
 
 # short table, or its primary key

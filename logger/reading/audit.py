@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.audit import OBJECT_KINDS, VIAS
 from core.database import Database
+from core.monitor.closed import closed_column
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.selection import contains_text
@@ -12,9 +14,11 @@ from logger.reading.paging import newest_first
 
 AUDIT_GRAMMAR = Grammar(
     filters={
-        **{name: text_column(name) for name in ("who", "action", "object_kind", "object_id", "via")},
+        **{name: text_column(name) for name in ("who", "action", "object_id")},
+        "object_kind": closed_column("object_kind", OBJECT_KINDS),
+        "via": closed_column("via", VIAS),
         "deed_id": number_column("deed_id"),
-        "is_automatic": text_column("is_automatic", "is_automatic::text"),
+        "is_automatic": closed_column("is_automatic", ("true", "false"), "is_automatic::text"),
         "q": contains_text(("reason", "action", "object_id")),
     }
 )

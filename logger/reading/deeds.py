@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.audit import VIAS
 from core.database import Database, Row
 from core.errors import UnknownObject
+from core.monitor.closed import closed_column
 from core.monitor.filters import Condition, number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope
-from logger.deeds.table import ACTIONS
+from logger.deeds.table import ACTIONS, WORK
+from logger.deeds.undoing import UNDO
 from logger.reading.paging import newest_first
 
 MOST_TARGETS = 500
@@ -29,9 +32,19 @@ def _with_target(value: str, prefix: str) -> Condition:
     return Condition(found, wanted.parameters)
 
 
+_STATES = ("executing", "done", "partly", "failed")
+"""As ck_deeds_state has them."""
+_REVERT_STATES = ("", "waiting", "done", "cancelled", "superseded")
+"""As ck_deeds_revert_state has them."""
+
 DEED_GRAMMAR = Grammar(
     filters={
-        **{name: text_column(name) for name in ("who", "action", "state", "target_kind", "revert_state", "via")},
+        "who": text_column("who"),
+        "action": closed_column("action", (*ACTIONS, UNDO)),
+        "state": closed_column("state", _STATES),
+        "target_kind": closed_column("target_kind", tuple(WORK)),
+        "revert_state": closed_column("revert_state", _REVERT_STATES),
+        "via": closed_column("via", VIAS),
         **{name: number_column(name) for name in ("deed_id", "incident_id")},
         "target": _with_target,
     }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.database import Database, Row
+from core.monitor.closed import is_asked
 from core.monitor.question import Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 from logger.selecting import IS_LIVING, IS_SHOWN
@@ -115,7 +116,7 @@ def incident_list(database: Database, question: Question) -> dict[str, Any]:
 
 def _shown(question: Question) -> str:
     """What the filters mean, and what they leave unsaid."""
-    wants_candidates = question.options.get("candidates", "").lower() in ("1", "true", "yes")
+    wants_candidates = is_asked(question, "candidates")
     parts = [question.where()]
     if not wants_candidates:
         parts.insert(0, IS_SHOWN)

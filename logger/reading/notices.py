@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from core.database import Database, Row
+from core.models.incident import CHANGES
+from core.monitor.closed import closed_column
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from logger.notices.routes import all_routes, shown
 from logger.reading.paging import newest_first
+
+STATES = ("waiting", "sending", "sent", "failed", "lost", "suppressed")
+"""Of a notice, as ck_incident_notices_state has them."""
 
 NOTICE_GRAMMAR = Grammar(
     filters={
         "incident_id": number_column("incident_id", "n.incident_id"),
         "route_id": number_column("route_id", "n.route_id"),
         "route": text_column("route", "r.name"),
-        "state": text_column("state", "n.state"),
-        "change": text_column("change", "n.change"),
+        "state": closed_column("state", STATES, "n.state"),
+        "change": closed_column("change", (*CHANGES, "test"), "n.change"),
     },
 )
 

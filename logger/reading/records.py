@@ -7,7 +7,8 @@ from typing import Any
 
 from core.database import Database, Row
 from core.errors import InvalidInput
-from core.monitor.filters import number_column, text_column
+from core.monitor.closed import closed_column
+from core.monitor.filters import Compile, Condition, number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
 
@@ -15,9 +16,20 @@ _SEVERITIES = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 
 _MOST_COMPONENTS = 100
 _SHORTEST_SEARCH = 3
 
+
+def _in_capitals(column: Compile) -> Compile:
+    """As levels are stored: programs may have others than Python's, so that of records any word may be one."""
+
+    def compiled(value: str, prefix: str) -> Condition:
+        return column(value.upper(), prefix)
+
+    return compiled
+
+
 RECORD_GRAMMAR = Grammar(
     filters={
-        **{name: text_column(name) for name in ("component", "level", "host", "computing_site", "fingerprint")},
+        **{name: text_column(name) for name in ("component", "host", "computing_site", "fingerprint")},
+        "level": _in_capitals(text_column("level")),
         **{name: text_column(name) for name in ("name", "emitter", "source", "step", "error_class")},
         **{name: number_column(name) for name in ("panda_id", "jedi_task_id", "incident_id", "code")},
         "user": text_column("user", "user_name"),
@@ -26,7 +38,13 @@ RECORD_GRAMMAR = Grammar(
     default_hours=1,
     options=("q", "severity"),
 )
-COUNT_GRAMMAR = Grammar(filters={name: text_column(name) for name in ("component", "level")}, default_hours=24)
+COUNT_GRAMMAR = Grammar(
+    filters={
+        "component": text_column("component"),
+        "level": _in_capitals(closed_column("level", tuple(_SEVERITIES))),  # the counts know no others
+    },
+    default_hours=24,
+)
 SENDER_GRAMMAR = Grammar(filters={name: text_column(name) for name in ("emitter", "component", "host")})
 
 _COLUMNS = """

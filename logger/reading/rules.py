@@ -8,12 +8,21 @@ from typing import Any
 
 from core.database import Database, Row
 from core.errors import UnknownObject
+from core.models.incident import ONE_OF
+from core.monitor.closed import closed_column
 from core.monitor.filters import text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope, read
 from logger.rules import EVALUATORS, MEASURES
 
-RULE_GRAMMAR = Grammar(filters={name: text_column(name) for name in ("name", "evaluator", "kind", "severity_floor")})
+RULE_GRAMMAR = Grammar(
+    filters={
+        "name": text_column("name"),
+        "evaluator": text_column("evaluator"),
+        "kind": closed_column("kind", ONE_OF["kind"]),
+        "severity_floor": closed_column("severity_floor", ONE_OF["severity"]),
+    }
+)
 
 _COUNTED = timedelta(days=7)
 _MOST_VERSIONS = 200

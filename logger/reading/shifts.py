@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from core.database import Database, Row
+from core.monitor.closed import closed_column
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope
@@ -15,11 +16,12 @@ from logger.reading.paging import newest_first
 from logger.shifts.calendar import is_overdue, watch_at
 from logger.shifts.export import as_markdown
 from logger.shifts.facts import notes_of
-from logger.shifts.signing import RUNNING, draft_of, shift_row
+from logger.shifts.signing import HANDED_OVER, RUNNING, draft_of, shift_row
 
 SHIFT_GRAMMAR = Grammar(
     filters={
-        **{name: text_column(name) for name in ("name", "state", "outgoing_by", "incoming_by")},
+        **{name: text_column(name) for name in ("name", "outgoing_by", "incoming_by")},
+        "state": closed_column("state", (RUNNING, HANDED_OVER)),
         "shift_id": number_column("shift_id"),
     }
 )

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from core.database import Database, Row
+from core.monitor.closed import closed_column, is_asked
 from core.monitor.filters import number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import decode_cursor, encode_cursor, envelope, read
+from logger.silences import UNTIL_KINDS
 
 SILENCE_GRAMMAR = Grammar(
     filters={
         "incident_id": number_column("incident_id", "s.incident_id"),
         "who": text_column("who", "s.who"),
-        "until_kind": text_column("until_kind", "s.until_kind"),
+        "until_kind": closed_column("until_kind", UNTIL_KINDS, "s.until_kind"),
     },
     options=("ended",),
 )
@@ -44,7 +46,7 @@ def silence_list(database: Database, question: Question) -> dict[str, Any]:
     is not ours."""
     where = [question.where()]
     bounds: Row = {**question.parameters, "limit": question.limit + 1}
-    if question.options.get("ended", "").lower() not in ("1", "true", "yes"):
+    if not is_asked(question, "ended"):
         where.append("s.end_time IS NULL")
     if question.window is not None:
         where.append("s.start_time < %(window_end)s AND coalesce(s.end_time, %(window_end)s) >= %(window_start)s")

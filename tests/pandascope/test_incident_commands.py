@@ -180,6 +180,29 @@ def test_what_makes_no_sense_is_said_with_what_would(ann: Shifter, words: list[s
     assert said in ann("incidents", *words, code=2).err
 
 
+@pytest.mark.parametrize(
+    ("words", "field", "near"),
+    [
+        (("incidents", "severity=eror"), "severity", "error"),
+        (("incidents", "state=open|resolvd"), "state", "resolved"),
+        (("incidents", "kind=servise"), "kind", "service"),
+        (("incidents", "candidates=maybe"), "candidates", "candidates=1"),
+        (("audit", "object_kind=incidents"), "object_kind", "incident"),
+        (("deeds", "state=finished"), "state", "done"),
+        (("notices", "list", "state=sended"), "state", "sent"),
+        (("notices", "add", "r", "--channel", "mail", "--to", "a@b.c", "--match", "kind=dat"), "matcher.kind", "data"),
+        (("act", "acknowledge", "severity=blah"), "severity", "critical, error, warning"),
+        (("act", "drain", "status=onlin", "--until", "2h"), "status", "online"),
+        (("silences", "add", "verdict=sight", "--until", "2h"), "verdict", "site"),
+    ],
+)
+def test_a_word_that_its_column_never_holds_is_refused_with_those_that_it_may(
+    ann: Shifter, words: tuple[str, ...], field: str, near: str
+) -> None:
+    said = ann(*words, code=1).err
+    assert field in said and near in said
+
+
 def test_readers_are_told_which_role_they_need(crew: Crew, database: Database) -> None:
     number = make_incident(database)
     assert "operator" in crew("carl")("incidents", "--ack", number, code=1).err
