@@ -17,13 +17,11 @@ SAME: Literal[""] = ""
 
 _PILOT: tuple[tuple[Step | Literal[""], ErrorClass, tuple[int, ...]], ...] = (
     ("stage-in", "data", (1099, 1100, 1103, 1145, 1171, 1191, 1242, 1326, 1331, 1361, 1362, 1368, 1374)),
-    ("stage-in", "storage", (1180,)),
-    ("stage-in", "network", (1151,)),
+    ("stage-in", "storage", (1151, 1180)),
     ("stage-in", "central", (1316, 1321, 1322)),
     ("stage-in", "auth", (1338,)),
-    ("stage-out", "storage", (1133, 1137, 1181, 1221, 1313, 1323, 1329, 1333)),
+    ("stage-out", "storage", (1133, 1137, 1152, 1181, 1221, 1313, 1323, 1329, 1333)),
     ("stage-out", "data", (1141, 1172, 1314)),
-    ("stage-out", "network", (1152,)),
     ("stage-out", "auth", (1383,)),
     ("stage-out", "user", (1124, 1165, 1190, 1350, 1371)),
     (SAME, "node", (1115, 1199, 1303, 1332, 1344, 1352, 1353, 1354, 1365)),
@@ -113,6 +111,11 @@ _COMPONENTS: dict[str, tuple[Step | Literal[""], ErrorClass]] = {
 """What the other codes of a component mean: exit codes of payloads, for example, are in no table."""
 
 
+_FAR_ENDS: dict[str, tuple[ErrorClass, ...]] = {"stage-in": ("network",), "stage-out": ("network", "disk")}
+"""What a mover complains of that is the storage's when the pilot says that a transfer failed: one that does not answer, and,
+where something is to be stored, one that is full. Space that lacks for input lacks on the node."""
+
+
 def step_and_class(component: str, code: int | None, phase: str, culprit: Culprit | None) -> tuple[str, str]:
     """Where it failed and what kind of trouble it is; the culprit's word wins over the code's.
 
@@ -121,6 +124,8 @@ def step_and_class(component: str, code: int | None, phase: str, culprit: Culpri
     """
     step, error_class = _of_code(component, code)
     said_step, said_class = ("", "") if culprit is None else (culprit.step, culprit.error_class)
+    if said_class in _FAR_ENDS.get(step, ()) and error_class in ("data", "storage"):
+        said_class = "storage"
     return said_step or step or phase, said_class or error_class
 
 

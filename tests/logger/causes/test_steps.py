@@ -20,6 +20,7 @@ def test_every_known_code_has_a_step_and_a_class_and_no_other() -> None:
     [
         ("pilot", 1137, "", ("stage-out", "storage")),
         ("pilot", -1137, "", ("stage-out", "storage")),
+        ("pilot", 1151, "", ("stage-in", "storage")),
         ("pilot", 1103, "payload", ("stage-in", "data")),
         ("pilot", 1098, "payload", ("payload", "disk")),
         ("pilot", 1305, "", ("payload", "user")),
@@ -49,6 +50,17 @@ def test_the_culprits_word_wins_over_the_codes_and_a_general_one_does_not() -> N
     general = find_culprit("ERROR something is wrong\n")
     assert step_and_class("pilot", 1137, "", general) == ("stage-out", "storage")
     assert step_and_class("pilot", 1137, "", Culprit(1, "x", "last_line")) == ("stage-out", "storage")
+
+
+def test_a_storage_that_is_full_or_silent_is_no_trouble_of_the_node_whose_transfer_failed() -> None:
+    full = Culprit(1, "cp: error writing '/storage/o.root': No space left on device", "no_space", error_class="disk")
+    silent = Culprit(1, "xrdcp: Connection timed out", "timed_out", error_class="network")
+    assert step_and_class("pilot", 1137, "", full) == ("stage-out", "storage")
+    assert step_and_class("pilot", 1137, "", silent) == ("stage-out", "storage")
+    assert step_and_class("pilot", 1099, "", silent) == ("stage-in", "storage")
+    assert step_and_class("pilot", 1099, "", full) == ("stage-in", "disk"), "input fills the disk of the node"
+    assert step_and_class("pilot", 1305, "", silent) == ("payload", "network"), "what a payload transfers is its own"
+    assert step_and_class("pilot", 1338, "", silent) == ("stage-in", "network")
 
 
 @pytest.mark.parametrize(
