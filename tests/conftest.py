@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg2
 import pytest
 from hypothesis import HealthCheck
@@ -30,6 +32,11 @@ for _name in [name for name in os.environ if name.startswith("PANDA_")]:
 # that: programs that are to be interrupted would run on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is asked of a server here shares two processors with hundreds of processes: the five seconds after which httpx gives
+# up when nobody says how long to wait are a pause of the machine, and nothing that a test is about.
+_patience = inspect.signature(httpx.get).parameters["timeout"].default
+_patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
 # how long an example takes says more about the machine and its neighbours than about the code; where nothing may be
 # skipped the examples are the same every time, so that a change is judged by itself, and chance finds the rest here

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.real.conftest import MakeClient
-from tests.support.builders import acquire, add_up, jobs_of_task, report, report_finished
+from tests.support.builders import add_up, jobs_of_task, report, report_finished, take
 from tests.support.real_world import RealClient
 from tests.support.system import RunningSystem, eventually
 
@@ -110,7 +110,7 @@ def test_finish_keeps_what_is_done(pbook, shared_system, soft):
     database = shared_system.database
     task_id = submit(shared_system, f"finish{soft}".lower(), 3)
     wait_until_activated(shared_system, task_id)
-    done, running = (acquire(database, "LOCAL", jedi_task_id=task_id)[0].job["panda_id"] for _ in range(2))
+    done, running = (entry.job["panda_id"] for entry in take(database, "LOCAL", count=2, jedi_task_id=task_id))
     for panda_id in (done, running):
         report(database, panda_id, "running")
     report_finished(database, done)
@@ -132,7 +132,7 @@ def test_retry_reopens_what_failed(pbook, shared_system):
     assert "Failed" not in pbook.run("pbook", "retry", str(task_id))
     first, second = jobs_of_task(database, task_id)
     wait_until_activated(shared_system, task_id)
-    (taken,) = acquire(database, "LOCAL", jedi_task_id=task_id)
+    (taken,) = take(database, "LOCAL", jedi_task_id=task_id)
     assert (taken.job["panda_id"], taken.job["parent_id"], taken.job["attempt_nr"]) == (second, first, 2)
     report_finished(database, second)
     add_up(database)
@@ -175,7 +175,7 @@ def test_debug_needs_a_role_and_reaches_the_pilot(pbook, producer, shared_system
     printed = producer.run("pbook", "debug", str(panda_id), "True")
     assert "Failed" not in printed, printed
     wait_until_activated(shared_system, task_id)
-    acquire(shared_system.database, "LOCAL", jedi_task_id=task_id)
+    take(shared_system.database, "LOCAL", jedi_task_id=task_id)
     assert "debug" in str(report(shared_system.database, panda_id, "running"))
 
 
@@ -183,7 +183,7 @@ def test_metadata_of_jobs_is_written_to_a_file(pbook, shared_system):
     database = shared_system.database
     task_id = submit(shared_system, "metadata", 1)
     wait_until_activated(shared_system, task_id)
-    (job,) = acquire(database, "LOCAL", jedi_task_id=task_id)
+    (job,) = take(database, "LOCAL", jedi_task_id=task_id)
     panda_id = job.job["panda_id"]
     pilot = shared_system.client("pilot", "pilot")
     shared_system.v1(
@@ -239,6 +239,7 @@ def test_all_tasks_at_once_are_those_of_the_user_that_take_the_command(busy, pbo
     others = submit(shared_system, "bystander")
     running, waiting, ended = (submit(shared_system, f"all{number}", 1, user="busyuser") for number in range(3))
     finish_the_job(shared_system, ended)
+    wait_for(busy, ended, r"\bdone\b")
     take_the_job(shared_system, running)
     assert busy.run("pbook", "finish", "all", "--soft").count("will be finished soon") == 2
     printed = busy.run("pbook", "kill", "all")
@@ -291,22 +292,21 @@ def test_wrong_words_are_answered_and_break_nothing(pbook, words, said):
 
 
 def wait_until_activated(system: RunningSystem, task_id: int) -> None:
-    statement = (
-        "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s AND job_status NOT IN ('activated', 'sent', 'running')"
-    )
-    eventually(lambda: not system.database.fetch(statement, {"id": task_id}), what="brokerage")
+    statement = """SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s
+                   HAVING bool_and(job_status IN ('activated', 'sent', 'running')) AND bool_or(job_status = 'activated')"""
+    eventually(lambda: system.database.fetch(statement, {"id": task_id}), what="brokerage")
 
 
 def fail_the_job(system: RunningSystem, task_id: int) -> None:
     wait_until_activated(system, task_id)
-    (job,) = acquire(system.database, "LOCAL", jedi_task_id=task_id)
+    (job,) = take(system.database, "LOCAL", jedi_task_id=task_id)
     report(system.database, job.job["panda_id"], "failed", pilot_error_code=1305, trans_exit_code=3)
     add_up(system.database)
 
 
 def take_the_job(system: RunningSystem, task_id: int) -> int:
     wait_until_activated(system, task_id)
-    (job,) = acquire(system.database, "LOCAL", jedi_task_id=task_id)
+    (job,) = take(system.database, "LOCAL", jedi_task_id=task_id)
     report(system.database, job.job["panda_id"], "running")
     return int(job.job["panda_id"])
 

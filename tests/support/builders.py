@@ -91,6 +91,16 @@ def acquire(database: Database, queue: str = "Q", *, label: str = "user", **offe
     return acquire_jobs(database, SlotOffer(queue, label, **offer))
 
 
+def take(database: Database, queue: str = "Q", *, count: int = 1, **offer: Any) -> list[AcquiredJob]:
+    """So many jobs, to a pilot that asks until it has them: dispatch passes over a row that an agent holds just then."""
+    taken: list[AcquiredJob] = []
+    deadline = time.monotonic() + _PATIENCE_S
+    while len(taken) < count:
+        assert time.monotonic() < deadline, f"dispatch gave {len(taken)} jobs of {queue} instead of {count}"
+        taken += acquire(database, queue, job_count=count - len(taken), **offer)
+    return taken
+
+
 def report(database: Database, panda_id: int, status: str, **said: Any) -> str | None:
     """What the server answers to a report of a pilot."""
     return PilotReports(database).update_job(JobReport(panda_id, status, **said))
@@ -131,9 +141,20 @@ def report_finished(database: Database, panda_id: int) -> None:
     assert report(database, panda_id, "finished", output_report=stored(outputs_of(database, panda_id))) is None
 
 
+# Without SKIP LOCKED: it waits until whoever holds such a job has ended it
+_WHAT_IS_ADDED_UP = """
+SELECT j.panda_id FROM job_output_reports r JOIN jobs_live j USING (panda_id)
+WHERE j.job_status IN ('holding', 'transferring') ORDER BY j.panda_id FOR UPDATE OF j
+"""
+
+
 def add_up(database: Database) -> int:
-    """Adder cycles until there is nothing left to account for."""
-    return _until_idle(Adder(database, 1).cycle)
+    """Adder cycles until there is nothing left to account for, neither here nor in the adder of a running system."""
+    adder = Adder(database, 1)
+    done = _until_idle(adder.cycle)
+    with database.transaction() as transaction:
+        transaction.fetch(_WHAT_IS_ADDED_UP, {})
+    return done + _until_idle(adder.cycle)
 
 
 def _until_idle(cycle: Callable[[], int]) -> int:
