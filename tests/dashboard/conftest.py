@@ -161,6 +161,7 @@ def new_tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
 
 def _tab_in(context: BrowserContext, base: str) -> Tab:
     page = context.new_page()
+    page.set_default_timeout(EVERYTHING_WITHIN_MS)
     tab = Tab(page, base, [])
     page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.conftest import Story, monitor_system
 from tests.support import builders
-from tests.support.system import free_port
+from tests.support.system import eventually, free_port
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +58,8 @@ def test_rows_change_in_place_and_new_ones_wait_behind_a_badge(fresh, new_tab):
     page = new_tab(fresh.system.url).open("jobs/")
     rows = page.locator(".job-grid .ag-center-cols-container .ag-row")
     expect(rows).to_have_count(3)
+    expect(page.locator("#live-badge")).to_have_text("LIVE")
+    expect(page.locator("#jobs-facets")).to_contain_text("running")
     first = page.locator(f'.job-grid [row-id="{fresh.running[-1]}"]')
     place = first.bounding_box()
     fresh.finish(fresh.running[-1])
@@ -73,6 +75,8 @@ def test_rows_change_in_place_and_new_ones_wait_behind_a_badge(fresh, new_tab):
 
 def test_new_incidents_wait_behind_a_badge(fresh, new_tab):
     fresh.fail(fresh.running[0])
+    api = fresh.system.client()
+    eventually(lambda: api.get("/api/monitor/incidents").json()["incidents"], what="the incident is there")
     page = new_tab(fresh.system.url).open("incidents/")
     expect(page.locator(".incident-entry")).to_have_count(1)
     fresh.fail(fresh.running[1], "MemoryError: none left", pilot_error_code=1212)
