@@ -17,13 +17,13 @@ from starlette.responses import Response
 
 from api.identity.access import Access, Caller
 from api.live import ChangeHub
+from api.refusals import refusal_of
 from api.strict import StrictBody
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
 from core.dispatch.contacts import ContactBook
 from core.dispatch.update import PilotReports
-from core.errors import InvalidInput
 from core.monitor.timeouts import OldJobs
 from core.shares.ranking import Ranking
 from core.taskengine.questions.task_facts import TaskFacts
@@ -175,31 +175,3 @@ def _validated(adapter: TypeAdapter[Any], value: Any, *, prefix: str) -> Any:
         return adapter.validate_python(value)
     except ValidationError as error:
         raise refusal_of(error, prefix) from error
-
-
-_REMEDIES = {
-    "int_type": "a whole number, without quotes and without a point",
-    "float_type": "a number, without quotes",
-    "bool_type": "true or false, without quotes",
-    "string_type": "text in quotes",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "missing": "give it",
-    "extra_forbidden": "no such field here: correct its name or leave it out",
-}
-"""By pydantic's kind of complaint; what is not here is said by the complaint itself."""
-
-
-def refusal_of(error: ValidationError, prefix: str = "") -> InvalidInput:
-    """The first complaint of pydantic as one of ours, naming the field by its path."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"])) or "body"
-    given = repr(first.get("input"))
-    shown = given if len(given) <= 80 else given[:77] + "..."
-    message = first["msg"].removeprefix("Value error, ")
-    complaint = message[0].lower() + message[1:]
-    more = error.error_count() - 1
-    tail = f" (and {more} more)" if more else ""
-    remedy = _REMEDIES.get(first["type"], "see /api/openapi.json for what is expected")
-    return InvalidInput(f"{complaint}; got {shown}{tail}", field=name, remedy=remedy)

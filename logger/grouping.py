@@ -69,7 +69,7 @@ def merge(transaction: Transaction, incident_id: int, into: int, act: Act, now: 
         raise Conflict(
             f"the trouble of incident {incident_id} is merged already, by link {taken.link_id}",
             field="incident_id",
-            remedy=f"undo that first: DELETE /api/control/fingerprint-link/{taken.link_id}",
+            remedy=f"take link {taken.link_id} back first",
         )
     check_link(links, source["fingerprint"], target["fingerprint"])
     amount = all_of(transaction, source)
@@ -122,7 +122,7 @@ def split(transaction: Transaction, incident_id: int, dimension: str, value: str
         raise Conflict(
             f"{dimension} {value} of incident {incident_id} is split off already",
             field="value",
-            remedy=f"see {links.splits[key][dimension, value].target} in GET /api/monitor/incidents?fingerprint=",
+            remedy=f"work on the incident with the fingerprint {links.splits[key][dimension, value].target}",
         )
     target_key = f"{key}|{dimension}={value}"
     jobs = [row for row in _jobs(transaction, incident_id, dimension) if values_of_job(row).get(dimension) == value]

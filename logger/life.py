@@ -152,7 +152,7 @@ def twin_conflict(incident_id: int) -> Conflict:
     return Conflict(
         f"incident {incident_id} has a newer one of the same fingerprint that is not resolved",
         field="incident_id",
-        remedy="work on the newer one: GET /api/monitor/incidents with its fingerprint",
+        remedy="work on the newer one, which is among those that are not resolved",
     )
 
 

@@ -236,7 +236,7 @@ def end(transaction: Transaction, silence_id: int, reason: str, act: Act, now: d
     row = transaction.fetch_one(_ONE, {"silence_id": silence_id})
     if row is None:
         raise UnknownObject(
-            f"there is no silence {silence_id}", field="silence_id", remedy="see GET /api/monitor/silences"
+            f"there is no silence {silence_id}", field="silence_id", remedy="look at the silences that there are"
         )
     if row["incident_id"] is not None:
         is_ended = _speak_again(transaction, row, reason, act, now, is_wanted=not act.is_automatic)

@@ -103,7 +103,7 @@ def _which(context: Context, body: WhichBody) -> int:
         return body.shift_id
     row = signing.running_shift(context.database, body.name)
     if row is None:
-        raise Conflict("nobody has the watch", field="shift_id", remedy="begin a shift: POST /api/control/shift/start")
+        raise Conflict("nobody has the watch", field="shift_id", remedy="begin a shift first")
     return int(row["shift_id"])
 
 

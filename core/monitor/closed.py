@@ -14,6 +14,7 @@ from core.monitor.question import Question
 
 _ALIKE = 0.6
 _LONGEST_SHOWN = 40
+_SEVERAL = "several as a|b, all but one as !a, any as *"
 
 
 def closed_column(name: str, values: Collection[str], expression: str = "") -> Compile:
@@ -36,7 +37,11 @@ def check_values(value: str, name: str, values: Collection[str]) -> None:
     for pattern in parse_text(value, name).patterns:
         if pattern.is_literal and pattern.pieces[0] not in values:
             word = pattern.pieces[0]
-            raise InvalidInput(f"there is no {word[:_LONGEST_SHOWN]!r}", field=name, remedy=_remedy(word, values))
+            raise InvalidInput(
+                f"there is no {word[:_LONGEST_SHOWN]!r}",
+                field=name,
+                remedy=f"{one_of(word, values, NOT_SPECIFIED)}; {_SEVERAL}",
+            )
 
 
 def nearest(word: str, values: Collection[str]) -> str:
@@ -62,7 +67,8 @@ def is_asked(question: Question, name: str) -> bool:
     return text in ("1", "true", "yes")
 
 
-def _remedy(word: str, values: Collection[str]) -> str:
-    known = ", ".join(value or NOT_SPECIFIED for value in values)
+def one_of(word: str, values: Collection[str], nothing: str = "nothing") -> str:
+    """What may stand in the place of `word`, as a remedy: the nearest value and all of them. `nothing`: for an empty one."""
     near = nearest(word, values)
-    return f"{f'did you mean {near}? ' if near else ''}one of {known}; several as a|b, all but one as !a, any as *"
+    known = ", ".join(value or nothing for value in values)
+    return f"did you mean {near}? one of {known}" if near else f"one of {known}"

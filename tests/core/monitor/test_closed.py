@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.monitor.closed import closed_column, nearest
+from core.monitor.closed import closed_column, nearest, one_of
 
 LEVELS = ("critical", "error", "warning", "")
 compiled = closed_column("severity", LEVELS, "i.severity")
@@ -67,3 +67,8 @@ def test_the_nearest_begins_alike_or_has_nearly_the_same_letters() -> None:
     assert [nearest(word, states) for word in ("ack", "Resolve", "opened", "silence", "", "zzz")] == [
         *("acknowledged", "resolved", "reopened", "silenced", "", ""),
     ]
+
+
+def test_a_remedy_names_the_nearest_first() -> None:
+    assert one_of("err", ("error", "")) == "did you mean error? one of error, nothing"
+    assert one_of("", ("error",)) == "one of error"
