@@ -62,7 +62,7 @@ PATTERNS: tuple[Pattern, ...] = (
     *network.PATTERNS,
     *network.PYTHON_EXCEPTIONS,
     *shells.COMMANDS,
-    builds.MAKE,
+    *builds.MAKE,
     *shells.ENDS,
     *generic.PATTERNS,
 )
@@ -75,7 +75,7 @@ for _index, _pattern in enumerate(PATTERNS):
     for _hint in _pattern.hints:
         _BY_HINT[_hint].append(_index)
 
-_REFINED = frozenset({"python_traceback", "java_cause", "java_exception", "python_exception"})
+_REFINED = frozenset({"python_traceback", "java_cause", "java_exception", "python_exception", "pytest"})
 _REFINING = (
     *languages.PYTHON_EXCEPTIONS,
     *languages.EXCEPTIONS,
@@ -98,24 +98,32 @@ _TRIED_AGAIN = re.compile(
 _ATTEMPT = re.compile(r"(?i)\battempt (\d{1,4})(?: of |/)(\d{1,4})\b")
 _GAVE_UP = re.compile(r"(?i)\bg(?:iving|ave) up\b|\bno more (?:retries|attempts)\b")
 
+_ONLY_THAT = re.compile(
+    r"(?i)\breturned FAILURE\b|\bterminating event processing\b|\bleaving with code\b|\blook above\b|\bsee (?:above|the log)\b"
+    r"|\b(?:exited|ended|exiting|failed|returned|finished) with (?:an? )?(?:unexpected|error|exit|return|code|status|non-?zero)\b"
+    r"|\bnon-?zero exit\b|\bstopping because of errors\b|\bprevious errors?\b|\bjob (?:execution )?failed\W*$"
+)
+"""What wrappers and event loops say when something in them has failed."""
+
 
 def find_culprit(log: str | bytes) -> Culprit | None:
     """The line that names the cause with step and class, cut at 500 characters and without escape sequences; None for
     an empty log.
 
-    A line that only says that something else failed counts when nothing better than general words is found, a line
-    that was tried again when nothing else at all is.
+    A line that only says that something else failed counts when nothing better than general words is found; one that
+    does so in general words, or that was tried again, when nothing else at all is.
     """
     searched = Log(log)
     if searched.is_blank:
         return None
     second_hand: tuple[Pattern, Found] | None = None
+    vague: tuple[Pattern, Found] | None = None
     retried: tuple[Pattern, Found] | None = None
     for pattern in _possible_patterns(searched):
         if pattern.is_generic and second_hand:
             return _culprit(searched, *second_hand)
-        if pattern.name == LAST_LINE and retried:
-            return _culprit(searched, *retried)
+        if pattern.name == LAST_LINE and (at_last := vague or retried):
+            return _culprit(searched, *at_last)
         for found in pattern.find(searched):
             told = _refined(searched, pattern, found)
             if _can_be_tried_again(told) and _was_tried_again(searched, found):
@@ -123,6 +131,8 @@ def find_culprit(log: str | bytes) -> Culprit | None:
             elif found.is_second_hand:
                 second_hand = (told, found)
                 break
+            elif pattern.is_generic and _is_vague(searched, pattern, found):
+                vague = vague or (told, found)
             else:
                 return _culprit(searched, told, found)
     return None
@@ -169,6 +179,11 @@ def _was_tried_again(log: Log, found: Found) -> bool:
         return True
     # "attempt 3 of 3" below announces that another one was made
     return following is not None and int(following[1]) > 1
+
+
+def _is_vague(log: Log, pattern: Pattern, found: Found) -> bool:
+    """Whether a line with general words only says that something failed, which has said why."""
+    return pattern.name != LAST_LINE and _ONLY_THAT.search(log.text, found.start, found.end) is not None
 
 
 def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[int, str]]:

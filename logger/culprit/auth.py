@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logger.culprit.pattern import row
+from logger.culprit.pattern import refinement, row
 
 PATTERNS = (
     row(
@@ -13,9 +13,10 @@ PATTERNS = (
     ),
     row(
         "proxy_expired",
-        ("proxy", "credential"),
+        ("proxy", "credential", "x509up_u", "voms", "ac has expired", "ac validity"),
         r"(?i:proxy|credentials?) (?:has |have |is |are )?(?i:expired)|\b(?i:the proxy of) .* has expired\b"
-        r"|voms-proxy-\w+: .*(?:not (?:found|valid)|[Cc]ouldn't find)",
+        r"|voms-proxy-\w+: .*(?:not (?:found|valid)|[Cc]ouldn't find)|VOMS extension of the proxy not valid"
+        r"|\bAC (?:validity )?has expired|/x509up_u\w+: No such file or directory|(?i:\bno valid (?:proxy|credentials?)\b)",
         error_class="auth",
     ),
     row(
@@ -25,9 +26,22 @@ PATTERNS = (
         error_class="auth",
     ),
     row(
+        "ssh_auth",
+        ("permission denied (",),
+        r"Permission denied \((?:publickey|password|gssapi|keyboard|hostbased)",
+        error_class="auth",
+    ),
+    refinement(
+        "python_auth",
+        ("httperror", "httpstatuserror", "responseerror"),
+        r"^[| ]*(?:requests|urllib|httpx|aiohttp)\.[\w.]*Error: (?:HTTP Error |Client error ')?40[13]\b",
+        error_class="auth",
+    ),
+    row(
         "token_expired",
-        ("token", "unauthorized", "expiredsignatureerror", "ticket expired"),
-        r"(?i:\bticket expired)|[Tt]oken (?:has |is )?expired|\binvalid_token\b|401 Unauthorized|\bExpiredSignatureError\b",
+        ("token", "invalid_grant", "unauthorized", "expiredsignatureerror", "ticket expired"),
+        r"(?i:\bticket expired)|[Tt]oken (?:has |is )?expired|\binvalid_(?:token|grant)\b|401 Unauthorized"
+        r"|\bExpiredSignatureError\b",
         error_class="auth",
     ),
 )

@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
-from logger.culprit.pattern import row
+import re
+from collections.abc import Iterator
+
+from logger.culprit.cleaning import Log
+from logger.culprit.pattern import Found, Pattern, row
+
+_MPI_HINTS = (
+    *("mpirun ", "mpi_abort", "pmix error", "bad termination of one of your", "not enough slots available"),
+    "fatal error in ",
+)
+_MPI = re.compile(
+    r"mpirun (?:noticed|detected) that|MPI_ABORT was invoked|application called MPI_Abort|PMIX ERROR"
+    r"|BAD TERMINATION OF ONE OF YOUR|not enough slots available|^(?:Abort\(\d+\).*: )?Fatal error in P?MPI_"
+)
+_ABORTED_BY_ITSELF = re.compile(r"MPI_ABORT was invoked|application called MPI_Abort")
+_WHY = re.compile(r"(?i)\b(?:error|fatal|abort(?:ing)?|cannot|could not|must|invalid|failed|failure)\b")
+_BEFORE_ABORT = 6
+
+
+def _mpi(log: Log) -> Iterator[Found]:
+    """A program that called MPI_Abort has often said why, in the lines above."""
+    for start in reversed(log.lines_with(_MPI_HINTS)):
+        end = log.end_of_line(start)
+        line = log.text[start:end]
+        if not _MPI.search(line):
+            continue
+        if _ABORTED_BY_ITSELF.search(line) and (why := _why_aborted(log, start)):
+            yield why
+        yield Found(start, end)
+
+
+def _why_aborted(log: Log, start: int) -> Found | None:
+    at = start
+    for above in reversed(log.lines_before(start, _BEFORE_ABORT)):
+        at -= len(above) + 1
+        if _WHY.search(above) and not _MPI.search(above):
+            return Found(at, at + len(above))
+    return None
+
 
 PATTERNS = (
     row(
@@ -41,17 +79,11 @@ PATTERNS = (
     row("pbs_node", ("pbs: job killed: node",), r"=>> PBS: job killed: node", "batch", "node"),
     row(
         "pbs_lsf",
-        ("pbs: job killed", "term_runlimit"),
-        r"=>> PBS: job killed: (?:walltime|cput)|\bTERM_RUNLIMIT\b",
+        ("pbs: job killed", "term_runlimit", "job hard limit", "hard wallclock time"),
+        r"=>> PBS: job killed: (?:walltime|cput)|\bTERM_RUNLIMIT\b|exceeded (?:job )?hard (?:limit \"h_(?:rt|cpu)\"|wallclock)",
         "batch",
         "time",
     ),
     row("arc_ce", ("job submission", "lrms error"), r"Job submission .*failed|LRMS error: \(\d+\)", "batch", "batch"),
-    row(
-        "mpi",
-        ("mpirun ", "mpi_abort", "pmix error"),
-        r"mpirun (?:noticed|detected) that|MPI_ABORT was invoked|PMIX ERROR",
-        "payload",
-        "user",
-    ),
+    Pattern("mpi", _MPI_HINTS, _mpi, "payload", "user"),
 )

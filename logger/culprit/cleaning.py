@@ -78,6 +78,15 @@ class Log:
         """The line after the one that ends at `end`; empty after the last."""
         return self.text[end + 1 : self.end_of_line(end + 1)] if end < len(self.text) else ""
 
+    def lines_before(self, start: int, count: int) -> list[str]:
+        """Up to `count` lines before the one at `start`, in their order."""
+        lines: list[str] = []
+        while start > 0 and len(lines) < count:
+            begin = self.text.rfind("\n", 0, start - 1) + 1
+            lines.insert(0, self.text[begin : start - 1])
+            start = begin
+        return lines
+
     def _lines_with(self, hint: str) -> list[int]:
         if hint not in self._lines:
             self._lines[hint] = self._search(hint)

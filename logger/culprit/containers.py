@@ -7,16 +7,21 @@ from logger.culprit.pattern import row
 PATTERNS = (
     row(
         "container_namespace",
-        ("namespace", "clone_newuser", "newuidmap"),
-        r"(?:user namespace|CLONE_NEWUSER|newuidmap).*(?:fail|not permitted|disabled)",
+        ("namespace", "clone_newuser", "newuidmap", "setgroups"),
+        r"(?:user namespace|CLONE_NEWUSER|newuidmap).*(?:fail|not permitted|disabled)"
+        r"|[Ff]ailed to create user namespace|Could not write info to setgroups",
         "container",
         "node",
     ),
     row(
         "apptainer",
-        ("container", "image", "squashfs", "mount", "namespace", "fatal:   ", "oci runtime", "fakeroot"),
+        (
+            *("container", "image", "squashfs", "mount", "namespace", "fatal:   ", "oci runtime", "fakeroot"),
+            *("docker daemon", "error response from daemon"),
+        ),
         r"^FATAL: {3}(?! )|^(?:FATAL|ERROR)(?:: {2,}| +[:\[]).*(?:container|image|squashfs|mount|namespace|fakeroot)"
-        r"|\bOCI runtime (?:error|create failed|exec failed)",
+        r"|\bOCI runtime (?:error|create failed|exec failed|attempted to invoke)|Cannot connect to the Docker daemon"
+        r"|Error response from daemon: (?!.*(?:manifest|pull access denied|toomanyrequests))",
         "container",
         "container",
     ),

@@ -23,12 +23,18 @@ PATTERNS = (
         r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)(?:: .*)?$",
         is_generic=True,
     ),
-    row("perl", (" line ",), r" at \S+ line \d+\.$", is_generic=True),
+    row(
+        "perl",
+        (" line ",),
+        r"^(?!Use of uninitialized|Argument \".*isn't|Odd number of elements).*"
+        r" at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.$",
+        is_generic=True,
+    ),
     row("fatal", ("fatal", "critical"), r"\bFATAL\b|\bCRITICAL\b|\b[Ff]atal(?: error)?:", is_generic=True),
     row(
         "error",
-        ("error",),
-        r"\bERROR\b|\b[Ee]rror ?:(?! ?(?:0|none|no)[ .]*$)|^Error in ",
+        ("error", "fehler", "erreur", "错误"),
+        r"\bERROR\b|\b(?:[Ee]rror|[A-Z]?[a-z]*[Ff]ehler|[Ee]rreur) ?:(?! ?(?:0|none|no|called from)[ .]*$)|错误[:：]|^Error in ",
         is_generic=True,
     ),
     row(

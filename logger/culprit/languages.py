@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from logger.culprit import locales
 from logger.culprit.cleaning import Log
 from logger.culprit.pattern import Found, Pattern, refinement, row
 
@@ -19,14 +21,34 @@ _SECOND_HAND = re.compile(
 """Exceptions that only say that something else failed or ended them: a child has said why, or the batch system."""
 
 
+_NO_EXCEPTION_OF_THE_PROGRAM = ("Exception ignored ", "--- Logging error ---")
+"""Above tracebacks that ended nothing: of what is cleared away, and of a line that could not be logged."""
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+_WITHOUT_WORDS = re.compile(r"^[\w.]+:\s*$")
+
+
 def _python_traceback(log: Log) -> Iterator[Found]:
-    """The exception line of the last traceback: of chained ones the one that got through to the end."""
+    """The exception line of the last traceback: of chained ones the one that got through to the end, unless that one
+    says nothing. Tracebacks of what ended nothing come last."""
+    ignored = []
+    silent: Found | None = None
     for header in reversed(log.lines_with((_TRACEBACK_HINT,))):
         end = log.end_of_line(header)
         if not _TRACEBACK.match(log.text[header:end]):
             continue
-        if found := _exception_line(log, header, end):
-            yield found
+        if not (found := _exception_line(log, header, end)):
+            continue
+        above = log.lines_before(header, 2)
+        if above and above[-1].startswith(_NO_EXCEPTION_OF_THE_PROGRAM):
+            ignored.append(replace(found, is_second_hand=True))
+            continue
+        is_chained = len(above) > 1 and above[0].startswith(_CHAINED)
+        if is_chained and _WITHOUT_WORDS.match(log.text[found.start : found.end]):
+            silent = silent or found
+            continue
+        yield found
+    yield from [silent] if silent else []
+    yield from ignored
 
 
 def _exception_line(log: Log, header: int, end: int) -> Found | None:
@@ -49,14 +71,14 @@ PYTHON_EXCEPTIONS = (
     refinement(
         "python_import",
         ("importerror", "modulenotfounderror"),
-        r"^[| ]*(?:ModuleNotFoundError|ImportError): ",
+        r"^(?:E  )?[| ]*(?:ModuleNotFoundError|ImportError): ",
         "payload",
         "software",
     ),
     refinement(
         "python_memory",
         ("memoryerror",),
-        r"^[| ]*MemoryError\b|^[| ]*numpy\.\S*MemoryError: Unable to allocate",
+        r"^(?:E  )?[| ]*MemoryError\b|^(?:E  )?[| ]*numpy\.\S*MemoryError: Unable to allocate",
         "payload",
         "memory",
     ),
@@ -71,7 +93,14 @@ PYTHON_EXCEPTIONS = (
 )
 
 EXCEPTIONS = (
-    row("java_memory", ("java.lang.outofmemoryerror",), r"java\.lang\.OutOfMemoryError: ", "payload", "memory"),
+    row(
+        "java_memory",
+        ("java.lang.outofmemoryerror", "memory for the java runtime", "could not reserve enough space for"),
+        r"java\.lang\.OutOfMemoryError: |insufficient memory for the Java Runtime Environment"
+        r"|^(?:Error: )?Could not reserve enough space for ",
+        "payload",
+        "memory",
+    ),
     row("java_cause", ("caused by: ",), r"^Caused by: [\w.$]+", "payload", "user"),
     row("java_exception", ("exception in thread",), r'^Exception in thread "', "payload", "user"),
     row(
@@ -112,12 +141,74 @@ def _geant4(log: Log) -> Iterator[Found]:
             yield Found(end + 1, log.end_of_line(end + 1))
 
 
+_R_ERROR = re.compile(r"^Error in (?!<|\S+ \(line \d).*[:(]")
+_R_END = re.compile(r"^Execution halted")
+_R_PLAIN_ERROR = re.compile(r"^Error: ")
+
+
+def _r_error(log: Log) -> Iterator[Found]:
+    """Where an error has no function it stands a few lines above the end."""
+    for start in log.lines_with(("error in ", "execution halted")):
+        end = log.end_of_line(start)
+        line = log.text[start:end]
+        if _R_ERROR.search(line):
+            yield Found(start, end)
+        elif _R_END.search(line):
+            yield _above(log, start, _R_PLAIN_ERROR) or Found(start, end)
+
+
+def _above(log: Log, start: int, expression: re.Pattern[str], reach: int = 12) -> Found | None:
+    """The nearest line like that before the one at `start`."""
+    for _ in range(reach):
+        if start <= 0:
+            break
+        start, end = log.text.rfind("\n", 0, start - 1) + 1, start - 1
+        if expression.search(log.text[start:end]):
+            return Found(start, end)
+    return None
+
+
+_MATLAB_OR_IDL = re.compile(r"^Error using |^% Execution halted at")
+_MATLAB_PLACE = re.compile(r"^Error in \S+ \(line \d+\)")
+_ANY_WORD = re.compile(r"\w")
+
+
+def _matlab_idl(log: Log) -> Iterator[Found]:
+    """What MATLAB says of its own it says above the first place."""
+    for start in reversed(log.lines_with(("error using ", "execution halted at"))):
+        end = log.end_of_line(start)
+        if _MATLAB_OR_IDL.search(log.text[start:end]):
+            yield Found(start, end)
+    for start in log.lines_with(("error in ",)):
+        end = log.end_of_line(start)
+        if _MATLAB_PLACE.search(log.text[start:end]):
+            yield _above(log, start, _ANY_WORD) or Found(start, end)
+
+
+_TEST_RESULTS = re.compile(r"^=+ (?:FAILURES|ERRORS) =+$")
+_TEST_ERROR = re.compile(r"^E {3,}\S")
+
+
+def _pytest(log: Log) -> Iterator[Found]:
+    """The first line that pytest marks in what it shows of the failures."""
+    for header in log.lines_with(("= failures =", "= errors =")):
+        end = log.end_of_line(header)
+        if not _TEST_RESULTS.match(log.text[header:end]):
+            continue
+        while end < len(log.text):
+            start, end = end + 1, log.end_of_line(end + 1)
+            if _TEST_ERROR.match(log.text[start:end]):
+                yield Found(start, end)
+                break
+
+
 CRASHES = (
     Pattern("root_stack", (_MIGHT_HINT, "there was a crash"), _root_stack, "payload", "user", pick="first"),
     row(
         "sanitizer",
         ("sanitizer: ", "runtime error: "),
-        r"^==\d+==ERROR: (?:Address|Leak|Memory|Thread)Sanitizer: |: runtime error: .*overflow",
+        r"^==\d+==ERROR: (?:Address|Leak|Memory|Thread)Sanitizer: |^WARNING: ThreadSanitizer: "
+        r"|^==\d+==WARNING: MemorySanitizer: |: runtime error: .*(?:overflow|null pointer|out of bounds|division by zero)",
         "payload",
         "user",
         "first",
@@ -143,11 +234,27 @@ CRASHES = (
         "payload",
         "software",
     ),
+    row("pythia", ("pythia abort",), r"\bPYTHIA Abort from ", "payload", "user"),
+    Pattern("pytest", ("= failures =", "= errors ="), _pytest, "payload", "user", pick="first"),
+    row(
+        "ctest",
+        (" (failed)", " (segfault)", " (timeout)", " (not run)", " (exception)"),
+        r"^\s+\d+ - \S+ \((?:Failed|SEGFAULT|Timeout|Not Run|Subprocess aborted|ILLEGAL|Exception)\)",
+        "payload",
+        "user",
+        "first",
+    ),
     Pattern("geant4", ("g4exception-start",), _geant4, "payload", "user"),
     row(
         "cmssw", ("an exception of category ",), r"^An exception of category '\w+' occurred", "payload", "user", "first"
     ),
-    row("athena_fatal", (" fatal ",), r"^[A-Z][\w.]* +FATAL ", "payload", "user"),
+    row(
+        "athena_fatal",
+        (" fatal ",),
+        r"^(?:[\d-]{8,10} )?(?:\d\d:\d\d:\d\d(?:[.,]\d+)? )?[A-Z][\w.:]* +FATAL (?!Caught )",
+        "payload",
+        "user",
+    ),
     row("cpp_exception", ("what():",), r"^ *what\(\): ", "payload", "user"),
     row(
         "cpp_terminate",
@@ -159,17 +266,27 @@ CRASHES = (
     row("assertion", ("assertion",), r"Assertion [`'].*' failed|^Assertion failed", "payload", "user"),
     row(
         "illegal_instruction",
-        ("illegal instruction", "avx", "x86-64-v", "does not support"),
-        r"Illegal instruction|^(?!.*fall(?:ing)? back).*(?:[Rr]equires? (?:AVX[\w-]*|x86-64-v\d)|\bCPU (?:.* )?does not support)",
+        (
+            *("illegal instruction", "avx", "x86-64-v", "does not support"),
+            *locales.hints(*locales.ILLEGAL_INSTRUCTION),
+        ),
+        rf"Illegal instruction|{locales.any_of(*locales.ILLEGAL_INSTRUCTION)}"
+        r"|^(?!.*fall(?:ing)? back).*(?:[Rr]equires? (?:AVX[\w-]*|x86-64-v\d)|\bCPU (?:.* )?does not support)",
         "payload",
         "node",
         "first",
     ),
     row(
         "segmentation_fault",
-        ("segmentation", "bus error", "corrupt", "stack smashing", "floating point", "*** break"),
-        r"[Ss]egmentation (?:fault|violation)|Bus error|double free or corruption"
-        r"|(?:malloc|free)\(\): .*corrupt|stack smashing detected|[Ff]loating point exception|\*\*\* Break \*\*\*",
+        (
+            *("segmentation", "bus error", "corrupt", "stack smashing", "floating point", "*** break"),
+            *("lloc(): ", "free(): ", "_chunk(): ", "invalid pointer", "was not allocated", "#  sig"),
+            *locales.hints(*locales.CRASHED),
+        ),
+        r"[Ss]egmentation (?:fault|violation)|Bus error|double free or corruption|corrupted (?:double-linked list|size vs)"
+        r"|\b(?:malloc|free|realloc|calloc|munmap_chunk)\(\): |stack smashing detected|[Ff]loating point exception"
+        r"|\*\*\* Break \*\*\*|[Aa]ttempt to free invalid pointer|pointer being freed was not allocated"
+        rf"|^#  SIG[A-Z]+ \(0x|{locales.any_of(*locales.CRASHED)}",
         "payload",
         "user",
         "first",
@@ -177,19 +294,12 @@ CRASHES = (
     row("root_error", (" in <",), r"^(?:Fatal|SysError|Error) in <[^>]+>: (?!\[(?:ERROR|FATAL)\])", "payload", "user"),
     row(
         "fortran",
-        ("of file ", "fortran runtime error", "forrtl"),
-        r"^(?:At line \d+ of file \S+|Fortran runtime error: |forrtl: severe)",
+        ("of file ", "fortran runtime error", "forrtl", "error stop"),
+        r"^(?:At line \d+ of file \S+|Fortran runtime error: |forrtl: severe|ERROR STOP\b)",
         "payload",
         "user",
     ),
-    row(
-        "r_error",
-        ("error in ", "execution halted"),
-        r"^Error in (?!<).*[:(]|^Execution halted",
-        "payload",
-        "user",
-        "first",
-    ),
+    Pattern("r_error", ("error in ", "execution halted"), _r_error, "payload", "user", pick="first"),
     row(
         "julia_package",
         ("argumenterror: package ",),
@@ -199,16 +309,12 @@ CRASHES = (
     ),
     row(
         "julia_error",
-        ("error: ", "dimensionmismatch"),
-        r"^ERROR: (?:(?:Load|Argument|Bounds|Method|UndefVar|Domain|Inexact|StackOverflow)Error|DimensionMismatch): ",
+        ("error: ",),
+        r"^ERROR: (?:(?:Load|Argument|Assertion|Bounds|Divide|Domain|EOF|Inexact|Init|IO|Key|Method|Overflow|StackOverflow"
+        r"|StringIndex|System|Type|UndefKeyword|UndefRef|UndefVar)Error|DimensionMismatch|TaskFailedException"
+        r"|CompositeException)(?:: |\()",
         "payload",
         "user",
     ),
-    row(
-        "matlab_idl",
-        ("error using ", "execution halted at"),
-        r"^Error using |^% Execution halted at",
-        "payload",
-        "user",
-    ),
+    Pattern("matlab_idl", ("error using ", "error in ", "execution halted at"), _matlab_idl, "payload", "user"),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from logger.culprit import locales
 from logger.culprit.pattern import row
 
-_NOT_A_TRANSFER = r"^(?!.*(?:\bgfal-|\[ERROR\]|\[FATAL\]|\bxrdcp\b|[Dd]avix|/cvmfs/)).*"
+_NOT_A_TRANSFER = r"^(?!.*(?:\bgfal-(?!.*local system call)|\[ERROR\]|\[FATAL\]|\bxrdcp\b|[Dd]avix|/cvmfs/)).*"
 """A transfer tool that says such words speaks of a storage, not of the node's disk."""
 
 _NO_PROBING = r"^(?!.*(?:cuInit|no CUDA-capable device|driver version is insufficient)).*"
@@ -13,10 +14,17 @@ _NO_PROBING = r"^(?!.*(?:cuInit|no CUDA-capable device|driver version is insuffi
 PATTERNS = (
     row(
         "gpu_memory",
-        ("cuda", "oom when allocating tensor"),
-        r"CUDA (?:error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OOM when allocating tensor",
+        ("cuda", "hip out of memory", "oom when allocating tensor"),
+        r"(?:CUDA|HIP) (?:error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OOM when allocating tensor",
         "payload",
         "memory",
+    ),
+    row(
+        "gpu_broken",
+        ("ecc error", "cuda_error_ecc", "fallen off the bus", "nvrm: xid"),
+        r"uncorrectable (?:NVLink|ECC) error|CUDA_ERROR_ECC_UNCORRECTABLE|GPU has fallen off the bus|NVRM: Xid",
+        "payload",
+        "node",
     ),
     row(
         "cuda",
@@ -27,8 +35,9 @@ PATTERNS = (
     ),
     row(
         "oom_slurm",
-        ("slurmstepd: error: ",),
-        r"slurmstepd: error: (?:Detected \d+ oom[-_]kill event|.*exceeded memory limit)",
+        ("slurmstepd: error: ", "srun: error: "),
+        r"slurmstepd: error: (?:Detected \d+ oom[-_]kill event|.*exceeded memory limit)"
+        r"|srun: error: .*(?:Out Of Memory|oom[-_]kill)",
         "payload",
         "memory",
         "first",
@@ -59,32 +68,42 @@ PATTERNS = (
     ),
     row(
         "out_of_memory",
-        ("memory", "oom", "bad_alloc", "killed process", "killed as a result"),
-        r"[Oo]ut of memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+|std::bad_alloc"
-        r"|\bOutOfMemoryError\b|exceeded \d+% memory budget\. Restarting|Cannot allocate memory|[Ee]xceeded (?:job )?memory limit"
-        r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)",
+        (
+            *("memory", "oom", "bad_alloc", "killed process", "killed as a result", "killed by signal: "),
+            *locales.hints(*locales.NO_MEMORY),
+        ),
+        r"[Oo]ut of (?:shared )?memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+"
+        r"|std::bad_alloc|\bOutOfMemoryError\b|exceeded \d+% memory budget\. Restarting|Cannot allocate memory"
+        r"|[Ee]xceeded (?:job )?memory limit"
+        r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)|worker .*is killed by signal: (?:Killed|Bus error)"
+        rf"|JavaScript heap out of memory|{locales.any_of(*locales.NO_MEMORY)}",
         "payload",
         "memory",
         "first",
     ),
     row(
         "disk_quota",
-        ("quota", "edquot"),
-        r"Disk quota exceeded|[Ee]xceeded (?:its |the |your )?(?:disk )?quota|\bEDQUOT\b",
+        ("quota", "edquot", *locales.hints(*locales.QUOTA)),
+        rf"{_NOT_A_TRANSFER}(?:Disk quota exceeded|[Ee]xceeded (?:its |the |your )?(?:disk )?quota|\bEDQUOT\b"
+        rf"|{locales.any_of(*locales.QUOTA)})",
         error_class="disk",
         pick="first",
     ),
     row(
         "disk_full",
-        ("no space left", "quota exceeded"),
-        rf"{_NOT_A_TRANSFER}(?:No space left on device|quota exceeded)",
+        ("no space left", "quota exceeded", *locales.hints(*locales.DISK_FULL)),
+        rf"{_NOT_A_TRANSFER}(?:No space left on device|quota exceeded|{locales.any_of(*locales.DISK_FULL)})",
         error_class="disk",
         pick="first",
     ),
     row(
         "disk_io",
-        ("input/output error", "read-only file system", "file handle", "structure needs cleaning"),
-        rf"{_NOT_A_TRANSFER}(?:Input/output error|Read-only file system|Stale (?:NFS )?file handle|Structure needs cleaning)",
+        (
+            *("input/output error", "read-only file system", "file handle", "structure needs cleaning"),
+            *locales.hints(*locales.DISK_IO),
+        ),
+        rf"{_NOT_A_TRANSFER}(?:Input/output error|Read-only file system|Stale (?:NFS )?file handle|Structure needs cleaning"
+        rf"|{locales.any_of(*locales.DISK_IO)})",
         error_class="node",
         pick="first",
     ),
@@ -127,5 +146,6 @@ LATE = (
         "payload",
         "node",
     ),
+    row("curl_write", ("curl: (23)",), r"^curl: \(23\) ", error_class="disk"),
 )
 """What is said on many nodes by programs that then do without: a cause only when nothing surer is found."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from logger.culprit import locales
 from logger.culprit.pattern import row
 
 COMMANDS = (
+    row(
+        "arguments",
+        ("error: unrecognized arg", "error: the following arg", "error: argument ", "error: no such option"),
+        r"^\S+: error: (?:unrecognized arguments|the following arguments are required|argument [^:]+: |no such option)",
+        "payload",
+        "user",
+    ),
     row(
         "module_missing",
         ("module: command not found", "module: not found"),
@@ -14,16 +22,16 @@ COMMANDS = (
     ),
     row(
         "command_not_found",
-        ("not found", "unknown command"),
+        ("not found", "unknown command", *locales.hints(*locales.COMMAND_NOT_FOUND)),
         r": [Cc]ommand not found\.?$|^\S+: (?:line )?\d+: \S+: not found$|^\S+?:(?:\d+:)? command not found: "
-        r"|^fish: Unknown command: ",
+        rf"|^fish: Unknown command: |: (?:{locales.any_of(*locales.COMMAND_NOT_FOUND)})\.?$",
         "payload",
         "user",
     ),
     row(
         "permission",
-        ("permission denied", "operation not permitted"),
-        r": Permission denied$|: Operation not permitted$",
+        ("permission denied", "operation not permitted", *locales.hints(*locales.PERMISSION_DENIED)),
+        rf": (?:Permission denied|Operation not permitted|{locales.any_of(*locales.PERMISSION_DENIED)})$",
         "payload",
         "user",
     ),
@@ -31,17 +39,33 @@ COMMANDS = (
         "shell",
         (
             *("not found", "no such file", "cannot execute", "syntax error", "unbound variable", "can't open file"),
-            *("bad substitution", "argument list too long", "ambiguous redirect"),
+            *("bad substitution", "argument list too long", "ambiguous redirect", "exec format error"),
+            *("awk: ", "sed: -e"),
+            *locales.hints(*locales.NO_SUCH_FILE),
         ),
         r"^(?![A-Z]+:)\S+: .*\bnot found$|: can't open file '|: (?:bad substitution|Argument list too long|ambiguous redirect)$"
-        r"|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$",
+        r"|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$"
+        r"|: [Ee]xec format error\b|^\S*\bawk: .*\b(?:fatal|error|division by zero)\b|^sed: -e expression #"
+        rf"|: (?:{locales.any_of(*locales.NO_SUCH_FILE)})[\w ]*$",
         "payload",
         "user",
     ),
 )
 
 ENDS = (
-    row("killed", ("killed",), r"^(?:.*: line \d+: +\d+ )?Killed\b", "payload", "memory"),
-    row("aborted", ("aborted",), r"^(?:.*: line \d+: +\d+ )?Aborted\b", "payload", "user"),
+    row(
+        "killed",
+        ("killed", *locales.hints(*locales.KILLED)),
+        rf"^(?:.*: line \d+: +\d+ )?Killed\b|{locales.OF_A_SCRIPT}(?:{locales.any_of(*locales.KILLED)})",
+        "payload",
+        "memory",
+    ),
+    row(
+        "aborted",
+        ("aborted", *locales.hints(*locales.ABORTED)),
+        rf"^(?:.*: line \d+: +\d+ )?Aborted\b|{locales.OF_A_SCRIPT}(?:{locales.any_of(*locales.ABORTED)})",
+        "payload",
+        "user",
+    ),
     row("terminated", ("terminated",), r"^(?:.*: line \d+: +\d+ )?Terminated\b"),
 )

@@ -14,11 +14,25 @@ PATTERNS = (
     row(
         "curl_missing", ("curl: (",), r"^curl: \(22\) The requested URL returned error: (?:404|410)", error_class="data"
     ),
-    row("curl", ("curl: (",), r"^curl: \(\d+\) ", error_class="network"),
+    row("curl", ("curl: (",), r"^curl: \((?!23\))\d+\) ", error_class="network"),
+    row("wget_auth", ("error 40",), r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR 40[137]: ", error_class="auth"),
+    row(
+        "wget_network",
+        ("wget: ", "error 5"),
+        r"^wget: unable to resolve|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR 5\d\d: ",
+        error_class="network",
+    ),
     row("wget", ("wget: ", "error "), r"^wget: |^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR \d{3}: ", error_class="data"),
     row("gfal_missing", ("gfal",), r"\bgfal-\w+ error: 2 \(", "stage-in", "data"),
     row("gfal_auth", ("gfal",), r"\bgfal-\w+ error: (?:1|13) \(", error_class="auth"),
     row("gfal_exists", ("gfal",), r"\bgfal-\w+ error: 17 \(", "stage-out", "storage"),
+    row(
+        "gfal_space",
+        ("gfal",),
+        r"\bgfal-\w+ error: (?:28|122) \((?!.*local system call)",
+        "stage-out",
+        "storage",
+    ),
     row("gfal_checksum", ("gfal",), r"\bgfal-\w+ error: .*(?i:checksum)", error_class="data"),
     row("gfal", ("gfal",), r"\bgfal-\w+ error|^gfal-\w+.*\b(?:error|fail)", error_class="storage"),
     row(
@@ -30,14 +44,14 @@ PATTERNS = (
     row(
         "xrdcp_space",
         ("[error]", "no space", "file system is full"),
-        r"\[3009\]|no space (?:left )?on server|file system is full",
+        r"\[3009\]|no space (?:left )?on server|file system is full|\[ERROR\] .*[Qq]uota exceeded",
         "stage-out",
         "storage",
     ),
     row(
         "xrdcp_checksum",
         ("checksum",),
-        r"\[ERROR\] CheckSum error|[Cc]hecksum.*(?:differ|does not match)",
+        r"\[ERROR\] (?:\w+ )?CheckSum error|[Cc]hecksum.*(?:differ|does not match)",
         error_class="data",
     ),
     row(
@@ -47,7 +61,8 @@ PATTERNS = (
         "xrdcp",
         ("[error]", "[fatal]", "xrdcp: "),
         r"^xrdcp: |^(?:Run: )?\[(?:ERROR|FATAL)\] "
-        r"|\[(?:ERROR|FATAL)\] (?:Server responded with an error|Operation expired|Redirect limit|Socket error)",
+        r"|\[(?:ERROR|FATAL)\] (?:Server responded with an error|Operation expired|Redirect limit|Socket error)"
+        r"|^Error in <TNetXNG\w+::\w+>: \[(?:ERROR|FATAL)\]",
         error_class="storage",
     ),
     row(
@@ -66,14 +81,15 @@ PATTERNS = (
     ),
     row(
         "rucio_auth",
-        ("rucio",),
-        r"rucio\.common\.exception\.(?:CannotAuthenticate|AccessDenied)",
+        ("rucio", "cannot authenticate to account"),
+        r"rucio\.common\.exception\.(?:CannotAuthenticate|AccessDenied)|\bERROR\s+Cannot authenticate to account\b",
         error_class="auth",
     ),
     row(
         "rucio_replica",
-        ("rucio",),
-        r"rucio\.common\.exception\.(?:ReplicaNotFound|DataIdentifierNotFound|RSENotFound)",
+        ("rucio", "data identifier not found"),
+        r"rucio\.common\.exception\.(?:ReplicaNotFound|DataIdentifierNotFound|RSENotFound)"
+        r"|\bERROR\s+Data identifier not found",
         "stage-in",
         "data",
     ),
@@ -84,7 +100,13 @@ PATTERNS = (
         "stage-out",
         "storage",
     ),
-    row("rucio", ("rucio",), r"\brucio\.common\.exception\.\w+: ", "stage-in", "data"),
+    row(
+        "rucio",
+        ("rucio", "requested files have been downloaded"),
+        r"\brucio\.common\.exception\.\w+: |\bERROR\s+None of the requested files have been downloaded",
+        "stage-in",
+        "data",
+    ),
     row(
         "s3",
         ("an error occurred (", "s3error"),
@@ -116,9 +138,13 @@ PATTERNS = (
     ),
     row(
         "archive",
-        ("unexpected e", "not in gzip format", "does not look like a tar archive", "badzipfile"),
+        (
+            *("unexpected e", "not in gzip format", "does not look like a tar archive", "badzipfile", "badgzipfile"),
+            *("compressed file ended", "zlib.error: ", "readerror: "),
+        ),
         r"^(?:tar|gzip|unzip|bzip2|xz): .*(?:[Uu]nexpected (?:EOF|end of)|not in gzip format|not look like a tar archive)"
-        r"|\bBadZipFile\b",
+        r"|\bBad(?:Zip|Gzip)File\b|\bEOFError: Compressed file ended before|^[| ]*zlib\.error: Error -\d"
+        r"|\btarfile\.ReadError: ",
         error_class="data",
         pick="first",
     ),

@@ -68,7 +68,17 @@ frontier.c:1014: Request 3 on chan 2 failed at 10:00:00: -9; Trying next proxy s
 psycopg.OperationalError: the connection was lost, trying again
 ERROR: cannot draw image 17, it is empty
 """
-_LATE = {"module_missing", "command_not_found", "permission", "shell", "make", "killed", "aborted", "terminated"}
+_LATE = {
+    "module_missing",
+    "command_not_found",
+    "permission",
+    "shell",
+    "make",
+    "workflow",
+    "killed",
+    "aborted",
+    "terminated",
+}
 
 
 def test_the_usual_noise_before_a_cause_does_not_hide_it() -> None:
