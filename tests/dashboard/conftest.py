@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM_WORDS.split())
         yield browser
         browser.close()
+
+
+def comes_to(page: Page, question: str, answer: object, what: object = "") -> None:
+    """Wait until a page answers so: plots and grids fit themselves to a new size a moment after it."""
+    with suppress(AssertionError):
+        eventually(lambda: page.evaluate(question) == answer)
+    assert page.evaluate(question) == answer, what
 
 
 @dataclass

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Tab, _tab_in
+from tests.dashboard.conftest import Tab, _tab_in, comes_to
 from tests.dashboard.incidents import CULPRIT, HARMLESS_HOSTILE, Night, make_night, post
 from tests.dashboard.test_acting import _sign_in
 from tests.dashboard.test_pictures import _HEADER_OVERLAPS, _SQUEEZED, _STICKING_OUT, PICTURES
@@ -63,7 +63,7 @@ def _picture_of_dialogue(page: Page, name: str) -> None:
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.screenshot(path=PICTURES / f"{name}-{width}-light-olga.png")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        comes_to(page, "document.documentElement.scrollWidth <= window.innerWidth", True, name)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
@@ -318,11 +318,11 @@ def _picture(page: Page, address: str, suffix: str, *, width: int) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "-", re.sub(r"/\d+/", "/", address)).strip("-")
     page.screenshot(path=PICTURES / f"{name}-{suffix}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
-    assert page.evaluate(_STICKING_OUT) == [], address
+    comes_to(page, "document.documentElement.scrollWidth <= window.innerWidth", True, address)
+    comes_to(page, _STICKING_OUT, [], address)
     assert page.evaluate("window.hacked") is None
     assert page.locator("#page img, #page script, #page a[href^='javascript']").count() == 0
     if width < 1000:
-        assert page.evaluate(_SQUEEZED) == [], address
+        comes_to(page, _SQUEEZED, [], address)
     else:
-        assert not page.evaluate(_HEADER_OVERLAPS), address
+        comes_to(page, _HEADER_OVERLAPS, False, address)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.conftest import Story, Tab, _tab_in
+from tests.dashboard.conftest import Story, Tab, _tab_in, comes_to
 
 pytestmark = pytest.mark.browser
 
@@ -60,9 +60,9 @@ def _look(tab: Tab, address: str, suffix: str) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "-", address).strip("-") or "now"
     page.screenshot(path=PICTURES / f"{name}-{suffix}.png")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
-    assert page.evaluate(_STICKING_OUT) == [], address
-    assert not page.evaluate(_HEADER_OVERLAPS), address
+    comes_to(page, "document.documentElement.scrollWidth <= window.innerWidth", True, address)
+    comes_to(page, _STICKING_OUT, [], address)
+    comes_to(page, _HEADER_OVERLAPS, False, address)
 
 
 _SQUEEZED = """() => [...document.querySelectorAll('#page *')].filter((element) => {
@@ -77,7 +77,7 @@ def test_a_telephone_shows_the_same_one_below_the_other(story, chromium):
         tab = _tab_in(context, story.system.url)
         for address in [*_addresses(story), "shares/", "users/"]:
             _look(tab, address, "390-light")
-            assert tab.page.evaluate(_SQUEEZED) == [], address
+            comes_to(tab.page, _SQUEEZED, [], address)
         assert tab.complaints == []
     finally:
         context.close()

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from core.shares.editing import replace_tree
 from core.shares.usage import keep_sample, refresh
 from tests.core.shares.conftest import put_jobs
+from tests.dashboard.conftest import comes_to
 from tests.dashboard.test_pictures import PICTURES
 
 pytestmark = pytest.mark.browser
@@ -64,7 +65,7 @@ def test_the_tree_shows_who_gets_too_little_and_its_curve(shared, tab, scheme):
     expect(page.locator("#shares-plot .scatterlayer path.js-line").first).to_be_attached()
     page.set_viewport_size({"width": 1280, "height": 800})
     page.screenshot(path=PICTURES / f"shares-1280-{scheme}.png")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    comes_to(page, "document.documentElement.scrollWidth <= window.innerWidth", True)
 
 
 def test_a_share_leads_to_its_jobs(shared, tab):

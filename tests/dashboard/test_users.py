@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from core.accounts.limits import Account, set_limits
 from core.queues import set_queue
 from tests.core.accounts.test_priorities import use
+from tests.dashboard.conftest import comes_to
 from tests.dashboard.test_pictures import PICTURES
 from tests.support import builders
 
@@ -50,7 +51,7 @@ def test_from_the_list_to_one_account_is_one_click(busy, tab, scheme):
     expect(page.locator("#users-body")).to_contain_text("50.0 of 40 CPU hours in 7 days; used up until")
     expect(page.locator("#users-body")).to_contain_text("olga")
     page.screenshot(path=PICTURES / f"user-1280-{scheme}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    comes_to(page, "document.documentElement.scrollWidth <= window.innerWidth", True)
     page.locator("#users-chips a").click()
     expect(page.locator("h1")).to_contain_text("account")
     expect(page.locator("#users-days")).to_be_hidden()
