@@ -278,9 +278,10 @@ class IncidentCalls(ABC, Generic[Answer]):
         it was read, so that nobody's words are written over."""
         return self._shift("draft", shift_id, draft=draft, **_given(seen=seen))
 
-    def sign_out(self, shift_id: int | None = None) -> Answer:
-        """Sign a handover as one who goes: its text is frozen; the shift."""
-        return self._shift("sign-out", shift_id)
+    def sign_out(self, shift_id: int | None = None, digest: str = "") -> Answer:
+        """Sign a handover as one who goes: its text is frozen; the shift. `digest`: `draft_digest` of the shift as it was
+        read, so that nothing else is signed."""
+        return self._shift("sign-out", shift_id, **_given(digest=digest))
 
     def sign_in(self, shift_id: int | None = None, people: Sequence[str] = (), digest: str = "") -> Answer:
         """Sign a handover as one who comes, who is somebody else; the shift that begins. `digest`: of the text that was

@@ -48,11 +48,17 @@ class DraftBody(WhichBody):
     """`draft_time` of the shift as it was read: somebody else's words since then are not written over."""
 
 
-class SignInBody(WhichBody):
+class SignOutBody(WhichBody):
+    """Which text was read."""
+
+    digest: str = Field("", max_length=64)
+    """`draft_digest` of the shift as it was read: nothing is signed when it says something else by now."""
+
+
+class SignInBody(SignOutBody):
     """Who has the next watch, and which text was read."""
 
     people: list[str] = Field(default_factory=list, max_length=signing.MAX_PEOPLE)
-    digest: str = Field("", max_length=64)
 
 
 @operation("POST", "/api/control/shift/start", access=Access.OPERATOR)
@@ -82,9 +88,10 @@ def edit_draft(context: Context, body: DraftBody) -> dict[str, Any]:
 
 
 @operation("POST", "/api/control/shift/sign-out", access=Access.OPERATOR)
-def sign_out(context: Context, body: WhichBody) -> dict[str, Any]:
+def sign_out(context: Context, body: SignOutBody) -> dict[str, Any]:
     """Sign the handover as one who goes; its text is frozen."""
-    row = signing.sign_out(context.database, _which(context, body), _act(context, body.via), _now(context))
+    act = _act(context, body.via)
+    row = signing.sign_out(context.database, _which(context, body), act, _now(context), digest=body.digest)
     return {"shift": row}
 
 

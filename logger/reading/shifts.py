@@ -16,7 +16,7 @@ from logger.reading.paging import newest_first
 from logger.shifts.calendar import is_overdue, watch_at
 from logger.shifts.export import as_markdown
 from logger.shifts.facts import notes_of
-from logger.shifts.signing import HANDED_OVER, RUNNING, draft_of, shift_row
+from logger.shifts.signing import HANDED_OVER, RUNNING, digest_of, shift_row, written_now
 
 SHIFT_GRAMMAR = Grammar(
     filters={
@@ -54,9 +54,10 @@ def shift_list(database: Database, question: Question, changes: Sequence[str]) -
 
 def shift_detail(database: Database, shift_id: int, now: datetime, changes: Sequence[str]) -> dict[str, Any]:
     """One shift: its notes and its draft. Of a text that somebody wrote, what has happened since as a difference to the
-    draft as it would be now. Raises UnknownObject."""
+    draft as it would be now. `draft_digest`: what a signature names, so that nothing is signed that was not read. Raises
+    UnknownObject."""
     row = shift_row(database, shift_id)
-    text, written = current_text(database, row, now)
+    text, digest, fresh = _current(database, row, now)
     shown = {name: value for name, value in row.items() if name != "draft"}
     is_late = row["state"] == RUNNING and is_overdue(row["start_time"], changes, now)
     return envelope(
@@ -64,7 +65,8 @@ def shift_detail(database: Database, shift_id: int, now: datetime, changes: Sequ
         count=1,
         shift={**shown, "is_overdue": is_late},
         draft=text,
-        difference=_difference(text, written) if written else [],
+        draft_digest=digest,
+        difference=_difference(text, fresh) if fresh else [],
         notes=notes_of(database, shift_id),
     )
 
@@ -72,15 +74,18 @@ def shift_detail(database: Database, shift_id: int, now: datetime, changes: Sequ
 def shift_markdown(database: Database, shift_id: int, now: datetime) -> str:
     """One shift as a document. Raises UnknownObject."""
     row = shift_row(database, shift_id)
-    return as_markdown(row, current_text(database, row, now)[0], notes_of(database, shift_id))
+    return as_markdown(row, _current(database, row, now)[0], notes_of(database, shift_id))
 
 
-def current_text(database: Database, row: Row, now: datetime) -> tuple[str, str]:
-    """The text of a handover, and what the draft would be now where that is not the same: when it was edited."""
+def _current(database: Database, row: Row, now: datetime) -> tuple[str, str, str]:
+    """The text of a handover, the digest by which it is signed as it was read, and what the draft would be now where that is
+    not the same: when it was edited."""
     if row["outgoing_by"] or row["state"] != RUNNING:
-        return row["draft"], ""
-    fresh = draft_of(database, row["shift_id"], now)
-    return (row["draft"], fresh) if row["is_edited"] else (fresh, "")
+        return row["draft"], row["digest"], ""
+    written = written_now(database, row, now)
+    if row["is_edited"]:
+        return row["draft"], digest_of(row["draft"]), written.text
+    return written.text, written.digest, ""
 
 
 def _difference(text: str, fresh: str) -> list[str]:

@@ -6,7 +6,7 @@ Every list has a bound, and says how many more there are: a night of trouble mus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from core.database import Database, Row
@@ -96,6 +96,20 @@ class ShiftFacts:
     notes: Sequence[Row]
     figures: Figures
     silent_queues: Sequence[str] = field(default_factory=tuple)
+
+    def at_rest(self) -> ShiftFacts:
+        """The same without what moves by itself: the clock, the figures, and how often each trouble was counted."""
+        return replace(
+            self,
+            end=self.shift["start_time"],
+            figures=Figures(0, 0, 0, 0),
+            open_incidents=sorted(
+                ({**row, "job_count": 0, "record_count": 0} for row in self.open_incidents),
+                key=lambda row: int(row["incident_id"]),
+            ),
+            silences=[{**row, "count": 0} for row in self.silences],
+            notices=sorted(({**row, "count": 0} for row in self.notices), key=lambda row: (row["route"], row["state"])),
+        )
 
 
 def read_facts(database: Database, shift: Row, now: datetime) -> ShiftFacts:

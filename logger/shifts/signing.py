@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -76,9 +77,30 @@ def shift_row(database: Database | Transaction, shift_id: int) -> Row:
     return row
 
 
-def draft_of(database: Database, shift_id: int, now: datetime) -> str:
+class TextChanged(Conflict):
+    """The text is not the one that was read, so that it is not signed."""
+
+    code = "text_changed"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A handover as it would be written now. `digest`: of what it says, the same while only the clock and counts move on:
+    at a busy site nobody could sign otherwise what was read a minute ago."""
+
+    text: str
+    digest: str
+
+
+def written_now(database: Database, shift: Row, now: datetime) -> Written:
     """The handover of a shift as it would be written now, whatever somebody made of it."""
-    return draft(read_facts(database, shift_row(database, shift_id), now))
+    facts = read_facts(database, shift, now)
+    return Written(draft(facts), digest_of(draft(facts.at_rest())))
+
+
+def draft_of(database: Database, shift_id: int, now: datetime) -> str:
+    """The text of that."""
+    return written_now(database, shift_row(database, shift_id), now).text
 
 
 def start(
@@ -162,12 +184,15 @@ def edit(database: Database, shift_id: int, text: str, act: Act, now: datetime, 
         return changed
 
 
-def sign_out(database: Database, shift_id: int, act: Act, now: datetime) -> Row:
-    """Sign as one who goes: the text as it stands is what is handed over. To sign anew freezes it anew."""
-    text = draft_of(database, shift_id, now)
+def sign_out(database: Database, shift_id: int, act: Act, now: datetime, *, digest: str = "") -> Row:
+    """Sign as one who goes: the text as it stands is what is handed over. To sign anew freezes it anew.
+
+    `digest`: of the text that was read (`draft_digest` of the shift); when that says something else by now, TextChanged.
+    """
+    written = written_now(database, shift_row(database, shift_id), now)
     with database.transaction() as transaction:
         row = _running(transaction, shift_id)
-        words = row["draft"] if row["is_edited"] else text
+        words = _read_and_standing(row, written, digest)
         values = {"shift_id": shift_id, "text": words, "now": now, "who": act.who, "digest": digest_of(words)}
         signed = transaction.fetch(_SIGN_OUT, values)[0]
         before = {"outgoing_by": row["outgoing_by"], "digest": row["digest"]}
@@ -196,11 +221,24 @@ def sign_in(
                 f"{act.who} has signed out: somebody else takes over", field="shift_id", remedy="let them sign in"
             )
         if digest and digest != row["digest"]:
-            raise Conflict("the text was signed anew meanwhile", field="digest", remedy="read it again")
+            raise TextChanged(
+                "the text was signed anew meanwhile", field="digest", remedy="read it again, and sign that"
+            )
         transaction.execute(_SIGN_IN, {"shift_id": shift_id, "now": now, "who": act.who})
         after = {"state": HANDED_OVER, "incoming_by": act.who, "digest": row["digest"]}
         life.note(transaction, act, "shift", shift_id, {"state": RUNNING, "incoming_by": ""}, after, "sign in")
         return _begin(transaction, row["name"], names, act, now, shift_id)
+
+
+def _read_and_standing(row: Row, written: Written, digest: str) -> str:
+    """The text that is signed. Raises TextChanged when it is not the one that was read."""
+    if row["outgoing_by"] and digest == row["digest"]:
+        return str(row["draft"])
+    standing = Written(row["draft"], digest_of(row["draft"])) if row["is_edited"] else written
+    if digest and digest != standing.digest:
+        what = "somebody has edited it" if row["is_edited"] else "more has happened"
+        raise TextChanged(f"{what} since this text was read", field="digest", remedy="read it again, and sign that")
+    return standing.text
 
 
 def digest_of(text: str) -> str:

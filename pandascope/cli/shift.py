@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 
 Which = Annotated[str | None, typer.Option("--shift", metavar="ID", help="Another shift than the running one.")]
+Digest = Annotated[str, typer.Option("--digest", metavar="TEXT", help="Of the text that you read; `draft` names it.")]
 _LARGEST = 200_000
 
 
@@ -93,7 +94,7 @@ def draft(which: Which = None, url: Url = None, data: Data = None, as_json: AsJs
     with connect(url, data) as client:
         document = client.shift(_number(client, which))
     if as_json:
-        print_json({name: document[name] for name in ("shift", "draft", "difference")})
+        print_json({name: document[name] for name in ("shift", "draft", "draft_digest", "difference")})
         return
     terminal = console()
     terminal.print(Text(harmless(document["draft"])), soft_wrap=True)
@@ -102,11 +103,12 @@ def draft(which: Which = None, url: Url = None, data: Data = None, as_json: AsJs
         for line in document["difference"]:
             terminal.print(Text(plain(line), style=_DIFFERENCE.get(line[:1], "")), soft_wrap=True)
     row = document["shift"]
-    if row["outgoing_by"] and row["state"] == "running":
-        signed = f"signed by {plain(row['outgoing_by'])} at {clock_words(row['outgoing_time'])}"
-        terminal.print(
-            Text(f"{signed}; who comes: panda shift sign-in --digest {row['digest']}", style="dim"), soft_wrap=True
-        )
+    if row["state"] == "running":
+        following = f"who goes: panda shift sign-out --digest {document['draft_digest']}"
+        if row["outgoing_by"]:
+            signed = f"signed by {plain(row['outgoing_by'])} at {clock_words(row['outgoing_time'])}"
+            following = f"{signed}; who comes: panda shift sign-in --digest {row['digest']}"
+        terminal.print(Text(following, style="dim"), soft_wrap=True)
 
 
 _DIFFERENCE = {"+": "green", "-": "red", "@": "dim"}
@@ -146,10 +148,13 @@ def edit(
 
 
 @app.command("sign-out")
-def sign_out(which: Which = None, url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Sign the handover as one who goes: its text is frozen until somebody edits it."""
+def sign_out(
+    digest: Digest = "", which: Which = None, url: Url = None, data: Data = None, as_json: AsJson = False
+) -> None:
+    """Sign the handover as one who goes: its text is frozen until somebody edits it. With the --digest that `draft` names
+    nothing is signed that you have not read."""
     with connect(url, data) as client:
-        row = client.sign_out(number_of(which, "shift") if which else None)
+        row = client.sign_out(number_of(which, "shift") if which else None, digest)
     if as_json:
         print_json(row)
         return
@@ -162,7 +167,7 @@ def sign_out(which: Which = None, url: Url = None, data: Data = None, as_json: A
 @app.command("sign-in")
 def sign_in(
     people: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Who has the watch; default: you.")] = None,
-    digest: Annotated[str, typer.Option(metavar="TEXT", help="SHA-256 of the text that you read.")] = "",
+    digest: Digest = "",
     which: Which = None,
     url: Url = None,
     data: Data = None,

@@ -126,7 +126,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "POST /api/control/shift/start": {"name": "shift", "people": ["ann"], "via": "cli"},
     "POST /api/control/shift/note": {"text": "x", "incident_id": 1, **WHICH_SHIFT},
     "POST /api/control/shift/draft": {"draft": "x", "seen": TIME, **WHICH_SHIFT},
-    "POST /api/control/shift/sign-out": WHICH_SHIFT,
+    "POST /api/control/shift/sign-out": {"digest": "d", **WHICH_SHIFT},
     "POST /api/control/shift/sign-in": {"people": ["ann"], "digest": "d", **WHICH_SHIFT},
 }
 """What would be taken, with every field that there is."""

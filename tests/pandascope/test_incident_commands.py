@@ -309,7 +309,9 @@ def test_a_shift_is_begun_noted_edited_and_handed_over(
     assert "does not start" in ann("shift", "edit", code=1).err
 
     assert "nobody has signed" in bob("shift", "sign-in", code=1).err
-    assert "signed by ann" in ann("shift", "sign-out").out
+    read = ann("shift", "draft").out.split("--digest ")[1].strip()
+    assert "somebody has edited it" in ann("shift", "sign-out", "--digest", "0" * 64, code=1).err
+    assert "signed by ann" in ann("shift", "sign-out", "--digest", read).out
     assert "somebody else" in ann("shift", "sign-in", code=1).err
     digest = bob("shift", "draft").out.split("--digest ")[1].strip()
     assert "signed anew" in bob("shift", "sign-in", "--digest", "0" * 64, code=1).err

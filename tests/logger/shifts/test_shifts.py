@@ -11,13 +11,16 @@ import pytest
 from core.database import Database
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.states import IncidentState
-from logger import life
+from logger import life, silences
 from logger.deeds import undo
 from logger.life import Act
 from logger.reading.shifts import shift_detail, shift_markdown
 from logger.shifts import signing
 from logger.shifts.calendar import is_overdue, watch_at
+from logger.shifts.signing import TextChanged, digest_of
+from logger.silences import Until
 from logger.store import IncidentStore
+from tests.logger.builders import end_jobs
 from tests.logger.deeds.builders import OLGA, HeldClock, audit_of, do, make_incident
 from tests.support.builders import activate, make_queue
 
@@ -173,6 +176,85 @@ def test_who_comes_is_somebody_else_and_begins_the_next_shift(database: Database
         signing.sign_out(database, shift, GOES, clock())
     with pytest.raises(Conflict, match="was handed over"):
         signing.sign_in(database, shift, COMES, clock())
+
+
+def test_who_goes_signs_the_text_that_was_read_or_nothing(database: Database, clock: HeldClock) -> None:
+    make_queue(database, "CERN")
+    shift = begin(database, clock)
+    key = make_incident(database, title="slow tape", record_count=3)
+    with database.transaction() as transaction:
+        until = Until("doubles")
+        silences.silence(transaction, make_incident(database, record_count=20), until, Act("olga", "silence"), clock())
+    clock.advance(60)  # the rows of the audit have the time of the database
+    read = shift_detail(database, shift, clock(), CHANGES)
+    # only the clock and the counts go on: that is still what was read
+    clock.advance(90)
+    end_jobs(database, 5)
+    database.execute("UPDATE incidents SET record_count = record_count + 40, lost_core_s = incident_id")
+    moved = shift_detail(database, shift, clock(), CHANGES)
+    assert moved["draft"] != read["draft"] and moved["draft_digest"] == read["draft_digest"]
+    clock.advance(1)
+    do(database, "offline", OLGA, clock, queues=["CERN"], reason="it burns")
+    clock.advance(1)
+    with pytest.raises(TextChanged, match="more has happened") as caught:
+        signing.sign_out(database, shift, GOES, clock(), digest=read["draft_digest"])
+    assert (caught.value.code, caught.value.field) == ("text_changed", "digest")
+    assert signing.shift_row(database, shift)["outgoing_by"] == "" and len(audit_of(database, "shift", shift)) == 1
+    again = shift_detail(database, shift, clock(), CHANGES)
+    assert f"incident {key}" in again["draft"] and "it burns" in again["draft"]
+    clock.advance(30)
+    signed = signing.sign_out(database, shift, GOES, clock(), digest=again["draft_digest"])
+    assert "it burns" in signed["draft"] and signed["digest"] == digest_of(signed["draft"])
+    assert shift_detail(database, shift, clock(), CHANGES)["draft_digest"] == signed["digest"]
+
+
+@pytest.mark.parametrize("change", ["note", "resolve", "verdict", "severity"])
+def test_whatever_else_is_said_is_another_text(database: Database, clock: HeldClock, change: str) -> None:
+    shift = begin(database, clock)
+    key = make_incident(database)
+    read = shift_detail(database, shift, clock(), CHANGES)["draft_digest"]
+    clock.advance(1)
+    if change == "note":
+        signing.note(database, shift, "one thing more", COMES, clock())
+    elif change == "resolve":
+        with database.transaction() as transaction:
+            life.change(transaction, key, IncidentState.RESOLVED, Act("ann", "resolve"), clock())
+    else:
+        value = {"verdict": "central", "severity": "critical"}[change]
+        database.execute(
+            f"UPDATE incidents SET {change} = %(value)s WHERE incident_id = %(key)s", {"value": value, "key": key}
+        )
+    clock.advance(1)
+    with pytest.raises(TextChanged):
+        signing.sign_out(database, shift, GOES, clock(), digest=read)
+
+
+def test_an_edited_text_is_signed_as_it_was_read_or_not_at_all(database: Database, clock: HeldClock) -> None:
+    shift = begin(database, clock)
+    fresh = shift_detail(database, shift, clock(), CHANGES)["draft_digest"]
+    signing.edit(database, shift, "# My words\n", GOES, clock())
+    with pytest.raises(TextChanged, match="edited"):
+        signing.sign_out(database, shift, GOES, clock(), digest=fresh)
+    mine = shift_detail(database, shift, clock(), CHANGES)["draft_digest"]
+    signing.note(database, shift, "what happens beside it is not in it", GOES, clock())
+    assert signing.sign_out(database, shift, GOES, clock(), digest=mine)["draft"] == "# My words\n"
+    signing.edit(database, shift, "# Our words\n", COMES, clock())
+    with pytest.raises(TextChanged):
+        signing.sign_out(database, shift, GOES, clock(), digest=mine)
+    signing.edit(database, shift, "", COMES, clock())
+    with pytest.raises(TextChanged):
+        signing.sign_out(database, shift, GOES, clock(), digest=digest_of("# Our words\n"))
+
+
+def test_to_sign_anew_what_was_signed_signs_that_text(database: Database, clock: HeldClock) -> None:
+    shift = begin(database, clock)
+    signed = signing.sign_out(database, shift, GOES, clock())
+    clock.advance(60)
+    signing.note(database, shift, "and then the pumps failed", GOES, clock())
+    again = signing.sign_out(database, shift, Act("ann", ""), clock(), digest=signed["digest"])
+    assert (again["draft"], again["outgoing_by"]) == (signed["draft"], "ann")
+    anew = signing.sign_out(database, shift, GOES, clock())
+    assert "pumps" in anew["draft"] and anew["digest"] != signed["digest"]
 
 
 def test_who_edits_what_was_signed_takes_the_signature_away(database: Database, clock: HeldClock) -> None:
