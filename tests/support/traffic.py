@@ -33,7 +33,7 @@ class TrafficPilot:
         )
         return answer["data"]["jobs"] if answer["success"] else []
 
-    def take(self, count: int, *, timeout_s: float = 20.0) -> list[dict[str, Any]]:
+    def take(self, count: int, *, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """Exactly `count` jobs, as they come."""
         jobs: list[dict[str, Any]] = []
         deadline = time.monotonic() + timeout_s
