@@ -96,6 +96,12 @@ def clock_time(text: str | None) -> str:
     return _BLANK if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
 
 
+def day_time(text: str | None) -> str:
+    """A time to the minute in UTC with the day in words: '21 Nov 10:00'."""
+    at = moment(text)
+    return _BLANK if at is None else at.strftime("%d %b %H:%M")
+
+
 def utc(text: str | None) -> str:
     """A time to the second that says its zone, for places where nothing around it does: '2026-11-21 10:00:00 UTC'."""
     return f"{clock_time(text)} UTC" if text else _BLANK

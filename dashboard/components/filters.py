@@ -55,7 +55,13 @@ LABELS: dict[str, str] = {
     "object_id": "Object",
     "deed_id": "Deed",
     "via": "By way of",
-    "is_automatic": "Automatic",
+    "name": "Name",
+    "inhibited": "Explained by another",
+    "rule_name": "Alarm rule",
+    "route": "Route",
+    "change": "Change",
+    "ended": "Ended",
+    "is_automatic": "Done by",
 }
 
 
@@ -102,7 +108,7 @@ def windows(address: Address, links: Links, *, default_hours: str) -> html.Nav:
     )
 
 
-_WORDED = frozenset({"kind"})
+_WORDED = frozenset({"kind", "object_kind"})
 """Facets whose values are words of ours, said as people say them; all others are names, and stand as they are."""
 
 
@@ -177,6 +183,15 @@ def _chip(name: str, value: str, address: Address, links: Links) -> html.Span:
     )
 
 
+_SAID = {
+    "is_automatic": {"true": "the server by itself", "false": "people"},
+    "inhibited": {"*": "shown too"},
+    "ended": {"1": "shown too"},
+    "state": {"*": "any"},
+}
+"""Values that say nothing by themselves."""
+
+
 def _excluding(current: str | None, value: str) -> str:
     """The filter that excludes `value` too."""
     return f"{current}|{value}" if current and current.startswith("!") else f"!{value}"
@@ -187,6 +202,8 @@ def _as_filter(value: Any) -> str:
 
 
 def _words(name: str, value: str) -> str:
+    if name in _SAID:
+        return _SAID[name].get(value, value)
     value = value.replace("_", " ") if name in _WORDED else value
     negated = value.startswith("!")
     words = re.sub(r"(?<!\\)\|", " or ", value.removeprefix("!"))

@@ -10,9 +10,19 @@ from dash import html
 from dashboard import palette, wording
 from dashboard.components import buttons, marks
 from dashboard.components.sparkline import sparkline
+from dashboard.components.verdict import NAMES
 from dashboard.links import Links
 
 Row = dict[str, Any]
+
+_OF_KIND = {
+    "failure_burst": "the jobs reported no failing line",
+    "absence": "absence: something that should come does not",
+    "backlog": "backlog: work waits longer than it should",
+    "service": "service: a part of the system is in trouble",
+    "data": "data: files or their storage are in trouble",
+}
+"""What stands where the failing line would be: only jobs that failed have one."""
 
 
 def incident_list(rows: Sequence[Row], links: Links, *, can_mark: bool = False) -> html.Ul:
@@ -45,9 +55,7 @@ def _entry(row: Row, links: Links) -> html.A:
                 [
                     html.Div(row["title"], className="incident-title", title=row["title"]),
                     _tags(row),
-                    html.Div(
-                        wording.gist(row.get("culprit_line")) or "no failing line kept", className=_culprit_class(row)
-                    ),
+                    html.Div(line_words(row), className=_culprit_class(row)),
                 ],
                 className="incident-what",
             ),
@@ -65,14 +73,14 @@ def _entry(row: Row, links: Links) -> html.A:
                 className="incident-trend",
             ),
             html.Div(
-                [
-                    html.Div(wording.plural(row.get("job_count") or 0, "job")),
-                    html.Div(wording.core_hours(row.get("lost_core_s")) + " lost", className="dim"),
-                ],
+                _cost(row),
                 className="incident-cost",
             ),
             html.Div(
-                [html.Div(_owner(row)), html.Div(f"#{row['incident_id']}", className="dim")],
+                [
+                    html.Div(_owner(row), title=f"who has it: {_owner(row)}"),
+                    html.Div(f"#{row['incident_id']}", className="dim"),
+                ],
                 className="incident-owner",
             ),
         ],
@@ -82,11 +90,33 @@ def _entry(row: Row, links: Links) -> html.A:
     )
 
 
+def line_words(row: Row) -> str:
+    """The failing line; of what has none by its nature, what it is about instead."""
+    line = wording.gist(row.get("culprit_line"))
+    if line:
+        return line
+    kind = str(row.get("kind") or "failure_burst")
+    if kind == "manual":
+        return f"opened by hand by {row['opened_by']}" if row.get("opened_by") else "opened by hand"
+    return _OF_KIND.get(kind, kind.replace("_", " "))
+
+
+def _cost(row: Row) -> list[Any]:
+    """How many jobs and what is lost with them; most troubles that are no failures have none."""
+    jobs = row.get("job_count") or 0
+    if not jobs and row.get("kind") != "failure_burst":
+        return [html.Div("no jobs in it", className="dim")]
+    lost = wording.core_hours(row.get("lost_core_s")) + " lost"
+    return [html.Div(wording.plural(jobs, "job")), html.Div(lost, className="dim")]
+
+
 def _tags(row: Row) -> html.Div | None:
     """Whose trouble it is, what it explains, and what else one wants to know before opening it."""
     tags = []
     if row.get("verdict") and row["verdict"] != "unclear":
-        tags.append(html.Span(f"{row['verdict']} {row.get('verdict_value') or ''}".strip(), className="chip tag"))
+        whose = NAMES.get(str(row["verdict"]), str(row["verdict"])).lower()
+        words = f"{whose} {row.get('verdict_value') or ''}".strip()
+        tags.append(html.Span(words, title=f"whose trouble it is: {words}", className="chip tag"))
     if row.get("inhibits"):
         tags.append(html.Span(f"explains {wording.plural(row['inhibits'], 'other')}", className="chip tag"))
     if row.get("inhibited_by"):

@@ -105,7 +105,10 @@ def explained(rows: Sequence[Row], links: Links) -> html.Section | None:
     ]
     aside = html.Span("nobody is told of these while this one lasts", className="dim")
     return panels.panel(
-        f"It explains {wording.plural(len(rows), 'other')}", panels.table(heads, cells), aside=aside, flush=True
+        f"It explains {wording.plural(len(rows), 'other')}",
+        panels.table(heads, cells, class_name="cards"),
+        aside=aside,
+        flush=True,
     )
 
 

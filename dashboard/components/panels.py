@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -33,8 +34,13 @@ def tile(caption: str, value: Any, note: Any = None, *, extra: Any = None, href:
     return html.Div(content, className="tile")
 
 
-def table(heads: Sequence[Any], rows: Sequence[Sequence[Any]], *, class_name: str = "") -> html.Div:
-    """A plain table for short lists. A head that begins with '#' is a column of numbers."""
+def table(
+    heads: Sequence[Any], rows: Sequence[Sequence[Any]], *, class_name: str = "", keys: Sequence[str] = ()
+) -> html.Div:
+    """A plain table for short lists. A head that begins with '#' is a column of numbers.
+
+    `keys`: one for each row, so that what is unfolded in a row stays so when others come before it.
+    """
     numeric = [isinstance(head, str) and head.startswith("#") for head in heads]
     labels = [head.removeprefix("#") if isinstance(head, str) else head for head in heads]
     cells = ["numeric" if is_number else "" for is_number in numeric]
@@ -42,12 +48,17 @@ def table(heads: Sequence[Any], rows: Sequence[Sequence[Any]], *, class_name: st
         html.Table(
             [
                 html.Thead(html.Tr([html.Th(label, className=c) for label, c in zip(labels, cells, strict=True)])),
-                html.Tbody([html.Tr([_cell(*one) for one in zip(row, cells, labels, strict=True)]) for row in rows]),
+                html.Tbody([_line(row, cells, labels, key) for row, key in zip_longest(rows, keys)]),
             ],
             className=f"table {class_name}".strip(),
         ),
         className="table-frame",
     )
+
+
+def _line(row: Sequence[Any], cells: Sequence[str], labels: Sequence[Any], key: str | None) -> html.Tr:
+    named = {} if key is None else {"key": key}
+    return html.Tr([_cell(*one) for one in zip(row, cells, labels, strict=True)], **named)
 
 
 def _cell(value: Any, class_name: str, label: Any) -> html.Td:
@@ -61,6 +72,14 @@ def facts(pairs: Sequence[tuple[str, Any]]) -> html.Dl:
     return html.Dl(
         [html.Div([html.Dt(name), html.Dd(value)], className="fact") for name, value in shown], className="facts"
     )
+
+
+def folded(text: str, most: int = 140, class_name: str = "") -> Any:
+    """A text of any length: what is longer than `most` characters is cut, and unfolds."""
+    if len(text) <= most:
+        return html.Span(text, className=f"wrap {class_name}".strip())
+    head = html.Summary(text[: most - 1].rstrip() + "…", title="click: all of it", className="wrap")
+    return html.Details([head, html.Div(text, className="wrap folded-whole")], className=f"folded {class_name}".strip())
 
 
 def empty(sentence: str, *actions: Any) -> html.Div:

@@ -8,7 +8,7 @@ from typing import Any
 from dash import html
 
 from dashboard import wording
-from dashboard.components import buttons, marks, panels
+from dashboard.components import buttons, filters, marks, panels
 from dashboard.links import Links
 
 _ENDS = {
@@ -43,7 +43,8 @@ def growth(row: Mapping[str, Any]) -> Any:
     grown = row.get("growth")
     if not grown:
         caught = row.get("caught") or 0
-        return wording.plural(caught, "incident") if not row.get("incident_id") else html.Span("–", className="dim")
+        words = f"{wording.plural(caught, 'incident')} silenced" if caught else "nothing yet"
+        return html.Span("–" if row.get("incident_id") else words, className="dim" if not caught else None)
     factor = grown.get("factor")
     words = f"+{wording.count(grown['events'])}" + (f", × {factor:.1f}" if factor else "")
     is_much = float(factor) >= _GREW if factor else grown["events"] >= _MANY
@@ -68,9 +69,9 @@ def _of(row: Mapping[str, Any], links: Links) -> Any:
         link = html.A(f"#{row['incident_id']} {row['title'] or ''}", href=links.page("incident", row["incident_id"]))
         return html.Div([link, html.Div(row.get("computing_site") or "", className="dim")], className="silence-of")
     matcher = row.get("matcher") or {}
-    words = ", ".join(f"{name} = {value}" for name, value in matcher.items()) or "everything"
+    words = filters.sentence({name: str(value) for name, value in matcher.items()}) or "everything"
     href = links.page("incidents", **{name: value for name, value in matcher.items() if isinstance(value, str)})
-    return html.Div([html.Span("all with ", className="dim"), html.A(words, href=href, className="mono")])
+    return html.Div([html.Span("all with ", className="dim"), html.A(words, href=href)])
 
 
 def _end(row: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dashboard.components import alarm_words
 from dashboard.components.openings import back_test
 from dashboard.works import Question, Shown, Values, Work
 from pandascope.errors import Usage
@@ -28,13 +29,11 @@ def parameter_questions(evaluator: Mapping[str, Any], given: Mapping[str, Any]) 
 
 
 def _parameter(one: Mapping[str, Any], value: Any) -> Question:
-    name, label = f"p:{one['name']}", str(one["name"]).replace("_", " ")
-    if label.endswith(" s"):
-        label = label[:-2] + " (seconds)"
+    name = f"p:{one['name']}"
+    unit = alarm_words.unit(str(one["name"]))
+    label = alarm_words.label(str(one["name"])) + (f" ({unit})" if unit else "")
     bounds = ", ".join(f"{words} {_words(float(one[key]))}" for key, words in _BOUNDS if one.get(key) is not None)
-    hint = " ".join(
-        part for part in (str(one.get("meaning") or "").replace("`", ""), f"({bounds})" if bounds else "") if part
-    )
+    hint = " ".join(part for part in (alarm_words.meaning(one), f"({bounds})" if bounds else "") if part)
     if one["type"] == "boolean":
         return Question(name, label, "choice", "true" if value else "false", _YES_NO, hint)
     if one.get("one_of"):

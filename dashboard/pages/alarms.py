@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
 
 from dashboard import signin, wording
-from dashboard.components import buttons, filters, marks, panels
+from dashboard.components import alarm_words, buttons, filters, marks, panels
 from dashboard.components.family import family
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.links import Links
@@ -17,8 +16,8 @@ from dashboard.page import Page, View
 from dashboard.pages import alarm_actions
 from pandascope.addresses import Address
 
-_HEADS = ["Rule", "Looks at", "Parameters", "At least", "State", "#Open", "#7 days", "Last opened"]
-_VERSION_HEADS = ["#Version", "When", "Who", "What", "Document"]
+_HEADS = ["Rule", "Opens an incident when", "With", "Severity at least", "State", "#Open", "#In 7 days", "Last opened"]
+_VERSION_HEADS = ["#Version", "When", "Who", "What", "All of it"]
 _MOST_PARAMETERS = 3
 WORKS = alarm_actions.WORKS
 
@@ -44,8 +43,9 @@ async def _load(view: View) -> Sequence[Any]:
     head = heading(title, below=freshness(answer), aside=copy_link())
     chips = filters.chips(view.address, view.links, warnings=answer["warnings"])
     if len(rules) == 1 and "name" in view.address.filters:
-        return [head, chips, _list(answer, view, may_act), await _one(view, rules[0], may_act)]
-    return [head, chips, _list(answer, view, may_act), _evaluators(answer, may_act)]
+        unit = {one["name"]: str(one["unit"]) for one in answer["evaluators"]}.get(rules[0]["evaluator"], "")
+        return [head, chips, _list(answer, view, may_act), await _one(view, rules[0], unit, may_act)]
+    return [head, chips, _list(answer, view, may_act), _evaluators(answer, may_act) if answer["rules"] else None]
 
 
 def _list(answer: Mapping[str, Any], view: View, may_act: bool) -> Any:
@@ -67,13 +67,16 @@ def _rule(rule: Mapping[str, Any], evaluator: Mapping[str, Any], view: View, may
     sentence = str(evaluator.get("sentence") or "")
     title = rule["title"] or sentence
     name = html.A(
-        rule["name"], href=view.links.page("alarms", name=rule["name"]), title="its versions and what it measured"
+        alarm_words.rule_words(rule["name"]),
+        href=view.links.page("alarms", name=rule["name"]),
+        title="its versions and what it measured",
+        className="rule-name",
     )
     to_open = view.links.page("incidents", rule_name=rule["name"])
     cells = [
-        html.Div([name, html.Div(str(rule["kind"]).replace("_", " "), className="dim")]),
-        html.Span(title, title=sentence, className="wrap looks-at"),
-        _parameters(rule),
+        html.Div([name, html.Div(rule["name"], className="mono id", title="its name in addresses and commands")]),
+        html.Div([html.Span(title, title=sentence, className="wrap looks-at"), html.Div(_kind(rule), className="dim")]),
+        _parameters(rule, evaluator),
         marks.severity(rule["severity_floor"]),
         _state(rule),
         html.A(wording.count(rule["n_open"]), href=to_open) if rule["n_open"] else "0",
@@ -83,19 +86,29 @@ def _rule(rule: Mapping[str, Any], evaluator: Mapping[str, Any], view: View, may
     return [*cells, _buttons(rule)] if may_act else cells
 
 
-def _parameters(rule: Mapping[str, Any]) -> html.Div:
-    given = [_parameter(name, value) for name, value in (rule["parameters"] or {}).items() if value not in ("", [])]
-    rest = len(given) - _MOST_PARAMETERS
-    lines = [html.Div(words) for words in given[:_MOST_PARAMETERS]]
-    more = [html.Div(f"and {rest} more")] if rest > 0 else []
-    return html.Div([*lines, *more], title="\n".join(given), className="dim parameters")
+def _kind(rule: Mapping[str, Any]) -> str:
+    return f"kind: {str(rule['kind']).replace('_', ' ')}"
 
 
-def _parameter(name: str, value: Any) -> str:
-    """'limit 10 min', 'burst jobs 10': what ends in _s is a time."""
-    if name.endswith("_s") and isinstance(value, int | float):
-        return f"{name[:-2].replace('_', ' ')} {wording.duration(value)}"
-    return f"{name.replace('_', ' ')} {value}"
+def _parameters(rule: Mapping[str, Any], evaluator: Mapping[str, Any]) -> html.Div:
+    """The first in words; all of them with what they mean are folded away below."""
+    named = dict(alarm_words.given(rule["parameters"] or {}))
+    names = alarm_words.names_in_order(evaluator, named)
+    meanings = {one["name"]: alarm_words.meaning(one) for one in evaluator.get("parameters") or []}
+    lines = [html.Div(alarm_words.sentence(name, named[name])) for name in names[:_MOST_PARAMETERS]]
+    every = [
+        html.Li(
+            [
+                html.Div([alarm_words.label(name), " ", html.Strong(alarm_words.value(name, named[name]))]),
+                html.Div(meanings.get(name, ""), className="dim"),
+                html.Div(name, className="mono id"),
+            ]
+        )
+        for name in names
+    ]
+    words = "all of them" if len(names) > _MOST_PARAMETERS else "what that means"
+    whole = html.Details([html.Summary(words), html.Ul(every, className="meanings")]) if every else None
+    return html.Div([*lines, whole], className="parameters changes")
 
 
 def _state(rule: Mapping[str, Any]) -> html.Div:
@@ -130,16 +143,18 @@ def _buttons(rule: Mapping[str, Any]) -> html.Div:
     )
 
 
-async def _one(view: View, rule: Mapping[str, Any], may_act: bool) -> html.Div:
+async def _one(view: View, rule: Mapping[str, Any], unit: str, may_act: bool) -> html.Div:
     answer = await view.client.incident_rule_versions(rule["rule_id"])
     measured = [
-        [row["subject"] or "everything", f"{row['value']:,.4g}", marks.age(row["bin_time"])]
+        [row["subject"] or "everything", alarm_words.measured(row["value"], unit), marks.age(row["bin_time"])]
         for row in answer["measured"]
     ]
     latest = (
         panels.table(["Of what", "#Value", "When"], measured)
         if measured
-        else panels.empty("Nothing in the last minutes.")
+        else panels.empty(
+            "Nothing in the last minutes: there is nothing of the kind now, or it counts events as they come."
+        )
     )
     heads = [*_VERSION_HEADS, *([""] if may_act else [])]
     versions = [_version(row, rule, may_act) for row in answer["versions"]]
@@ -155,8 +170,7 @@ async def _one(view: View, rule: Mapping[str, Any], may_act: bool) -> html.Div:
 
 
 def _version(row: Mapping[str, Any], rule: Mapping[str, Any], may_act: bool) -> list[Any]:
-    document = json.dumps(row["document"], indent=1, ensure_ascii=False, sort_keys=True)
-    text = html.Details([html.Summary("show"), html.Pre(document, className="code")])
+    text = html.Details([html.Summary("show"), _as_it_was(row["document"])], className="changes")
     cells = [str(row["version"]), marks.age(row["time"]), row["who"] or "the installation", row["what"], text]
     if not may_act:
         return cells
@@ -165,16 +179,34 @@ def _version(row: Mapping[str, Any], rule: Mapping[str, Any], may_act: bool) -> 
     return [*cells, None if is_present else buttons.row(buttons.button("Restore", "restore-alarm", to))]
 
 
+def _as_it_was(document: Mapping[str, Any]) -> html.Dl:
+    """A version of a rule in words; what it does not say was at its default."""
+    said = [
+        ("opens", str(document.get("title") or "")),
+        ("kind", str(document.get("kind") or "").replace("_", " ")),
+        ("severity at least", str(document.get("severity_floor") or "")),
+        ("switched on", "yes" if document.get("is_active", True) else "no"),
+    ]
+    parameters = [
+        (alarm_words.label(name), alarm_words.value(name, value))
+        for name, value in alarm_words.given(document.get("parameters") or {})
+    ]
+    return html.Dl(
+        [html.Div([html.Dt(name), html.Dd(value)]) for name, value in (*said, *parameters) if value],
+        className="whole-difference",
+    )
+
+
 def _evaluators(answer: Mapping[str, Any], may_act: bool) -> html.Section:
     """What rules can look at: each may have several rules, with other parameters."""
-    heads = ["Evaluator", "What it looks at", "Kinds", "Unit", *([""] if may_act else [])]
+    heads = ["What", "Opens an incident when", "Of kind", "It measures", *([""] if may_act else [])]
     rows = []
     for one in answer["evaluators"]:
         add = buttons.row(buttons.button("Add a rule", "add-alarm", one["name"]))
         kinds = ", ".join(str(kind).replace("_", " ") for kind in one["kinds"])
-        rows.append(
-            [one["name"], html.Span(one["sentence"], className="wrap"), kinds, one["unit"], *([add] if may_act else [])]
-        )
+        what = html.Div([alarm_words.evaluator_words(one["name"]), html.Div(one["name"], className="mono id")])
+        sentence = html.Span(one["sentence"], className="wrap")
+        rows.append([what, sentence, kinds, alarm_words.measured_in(one["unit"]), *([add] if may_act else [])])
     return panels.panel("What rules can look at", panels.table(heads, rows, class_name="evaluators cards"), flush=True)
 
 

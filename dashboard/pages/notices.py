@@ -21,9 +21,17 @@ from pandascope.addresses import Address
 _PAGE_SIZE = 100
 _HEADS = ["Position", "Route", "To", "Of which incidents", "Which changes", "State", "How it goes"]
 _SENT_HEADS = ["When (UTC)", "Route", "Change", "Incident", "State", "#Tries", "What came of it"]
-_STATES = ("waiting", "sending", "sent", "failed", "lost", "suppressed")
+_STATES = {
+    "waiting": "it is sent when its time has come, or tried again",
+    "sending": "it is on its way",
+    "sent": "the receiver took it",
+    "failed": "the receiver will not take it",
+    "lost": "given up: nobody knows whether it arrived",
+    "suppressed": "not sent on purpose: what came of it says why",
+}
 _USUAL = "opened, reopened, worse, resolved"
 _BAD = ("failed", "lost")
+_NOTHING = "Nothing was told yet: a notice goes out when an incident opens or changes and a route above wants to know."
 WORKS = notice_actions.WORKS
 
 
@@ -70,7 +78,7 @@ def _routes(rows: Sequence[Mapping[str, Any]], may_act: bool) -> Any:
 def _route(row: Mapping[str, Any], may_act: bool) -> list[Any]:
     matcher = ", ".join(
         # a bare severity means the worse ones too (logger/notices/matching.py)
-        f"severity at least {value}" if name == "severity" and value.isalpha() else f"{name} = {value}"
+        f"severity at least {value}" if name == "severity" and value.isalpha() else filters.sentence({name: str(value)})
         for name, value in (row["matcher"] or {}).items()
     )
     final = html.Div("later routes hear nothing of it", className="dim") if row["is_final"] else None
@@ -99,7 +107,7 @@ def _health(row: Mapping[str, Any]) -> html.Div:
         said.append(html.Div([f"{wording.count(row['waiting'])} waiting", *oldest]))
     said.append(html.Div(["last sent ", marks.age(row["sent_time"], blank="never")], className="dim"))
     if row["last_error"]:
-        said.append(html.Div(row["last_error"], title=row["last_error"], className="clip short dim"))
+        said.append(panels.folded(row["last_error"], 80, "dim"))
     return html.Div(said)
 
 
@@ -121,11 +129,13 @@ def _outbox(answer: Mapping[str, Any], view: View, base: Address) -> html.Sectio
             state,
             href=view.links.to(without(base, "state") if state == chosen else having(base, "state", state)),
             className="chosen-state" if state == chosen else None,
+            title=meaning,
         )
-        for state in _STATES
+        for state, meaning in _STATES.items()
     ]
     if not answer["notices"]:
-        body: Any = panels.empty("Nothing of this kind was told, and nothing waits to be.")
+        words = "Nothing of this kind was told, and nothing waits to be." if base.filters else _NOTHING
+        body: Any = panels.empty(words)
     else:
         body = [
             panels.table(
@@ -145,7 +155,8 @@ def _notice(row: Mapping[str, Any], links: Links) -> list[Any]:
     came = row["reason"] or row["last_error"] or row["answer"] or ""
     if row["state"] == "waiting" and row["next_try_time"]:
         came = f"again at {wording.clock_time(row['next_try_time'])[11:]} UTC. {came}".strip()
-    state = html.Span(row["state"], className="chip chip-warning" if row["state"] in _BAD else "")
+    meaning = _STATES.get(row["state"])
+    state = html.Span(row["state"], title=meaning, className="chip chip-warning" if row["state"] in _BAD else "")
     return [
         html.Span(wording.clock_time(row["sent_time"] or row["created_time"]), className="mono nowrap"),
         row["route"] or "",
@@ -153,7 +164,7 @@ def _notice(row: Mapping[str, Any], links: Links) -> list[Any]:
         what,
         state,
         str(row["attempts"]),
-        html.Span(came, title=came, className="clip"),
+        panels.folded(came, class_name="came"),
     ]
 
 

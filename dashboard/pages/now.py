@@ -39,6 +39,9 @@ def _layout(address: Address, links: Links) -> html.Div:
     )
 
 
+_STATES = ("open", "acknowledged", "silenced")
+
+
 async def _load(view: View) -> Sequence[Any]:
     window = {name: view.address.filters[name] for name in WINDOW_FIELDS if name in view.address.filters}
     window = window or {"hours": _DEFAULT_HOURS}
@@ -92,7 +95,15 @@ def _incidents(summary: dict[str, Any], links: Links) -> html.Section:
         body = panels.empty("No incident is open. New ones appear here by themselves.", every)
     else:
         body = incident_list(rows, links)
-    aside = [html.Span(", ".join(counts), className="dim"), html.A("All incidents", href=links.page("incidents"))]
+    states = [
+        f"{wording.count(summary['incidents'][name])} {name}" for name in _STATES if summary["incidents"].get(name)
+    ]
+    severities = html.Span(", ".join(counts), className="dim", title="of those that are open or acknowledged")
+    aside = [
+        html.Span(", ".join(states), className="dim"),
+        severities,
+        html.A("All incidents", href=links.page("incidents")),
+    ]
     return panels.panel("Worst incidents", body, aside=aside, flush=bool(rows))
 
 

@@ -60,7 +60,7 @@ def _list(answer: Mapping[str, Any]) -> html.Section:
         return panels.panel("Rules for failed jobs", panels.empty(sentence))
     passive = {action["name"] for action in answer["actions"] if not action["is_active"]}
     may_act = rule_actions.may_act()
-    table = panels.table(_HEADS, [_rule(rule, passive, may_act) for rule in rules])
+    table = panels.table(_HEADS, [_rule(rule, passive, may_act) for rule in rules], class_name="cards")
     return panels.panel(
         "Rules for failed jobs", [table, rule_actions.how(may_act)], aside=_passive_words(passive), flush=True
     )
@@ -124,7 +124,10 @@ def _faults(answer: dict[str, Any], links: Links) -> html.Section:
         for name, row in sorted(answer["classes"].items(), key=lambda item: -item[1]["jobs"])
     ]
     errors = [_error(row, links) for row in answer["errors"][:_ERRORS]]
-    tables = [panels.table(_CLASS_HEADS, classes), panels.table(_ERROR_HEADS, errors)]
+    tables = [
+        panels.table(_CLASS_HEADS, classes, class_name="cards"),
+        panels.table(_ERROR_HEADS, errors, class_name="cards"),
+    ]
     return panels.panel("Whose fault failures were", html.Div(tables, className="two-columns"), aside=aside, flush=True)
 
 
@@ -145,7 +148,12 @@ def _deeds(deeds: Sequence[Mapping[str, Any]], links: Links) -> html.Section:
     if not deeds:
         return panels.panel(title, panels.empty("Nothing yet. What a rule does about a failed job is noted here."))
     aside = html.Span(f"the newest {_DEEDS}; 'panda rules log' shows more", className="dim")
-    return panels.panel(title, panels.table(_DEED_HEADS, [_deed(row, links) for row in deeds]), aside=aside, flush=True)
+    return panels.panel(
+        title,
+        panels.table(_DEED_HEADS, [_deed(row, links) for row in deeds], class_name="cards"),
+        aside=aside,
+        flush=True,
+    )
 
 
 def _deed(row: Mapping[str, Any], links: Links) -> list[Any]:

@@ -64,11 +64,22 @@ async def _load(view: View) -> Sequence[Any]:
     answer = await view.client.shift(number)
     shift = answer["shift"]
     state = " ".join(str(shift[name]) for name in _STATE)
-    head = heading(
-        f"Shift {shift['shift_id']}: {shift['name']}", below=_below(shift, listed, answer), aside=copy_link()
-    )
+    head = heading(_title_of(shift), below=_below(shift, listed, answer), aside=copy_link())
     choices = _choices(shift) if may_act else html.P(signin.HOW, className="how-to-act")
-    return [head, _kept(view, state, choices), state, _text(answer), _notes(answer["notes"], view.links), before]
+    return [
+        head,
+        _kept(view, state, choices),
+        state,
+        _text(answer, view.links),
+        _notes(answer["notes"], view.links),
+        before,
+    ]
+
+
+def _title_of(shift: Mapping[str, Any]) -> str:
+    """'Shift 4: night', and just 'Shift 4' of one that nobody gave a name."""
+    name = str(shift["name"] or "")
+    return f"Shift {shift['shift_id']}" + (f": {name}" if name and name != "shift" else "")
 
 
 def _kept(view: View, state: str, choices: Any) -> Any:
@@ -127,14 +138,13 @@ def _choices(shift: Mapping[str, Any]) -> Any:
     return html.Div([note, write, *sign, edit, *([afresh] if afresh else []), export], className="choices")
 
 
-def _text(answer: Mapping[str, Any]) -> list[Any]:
+def _text(answer: Mapping[str, Any], links: Links) -> list[Any]:
     shift, difference = answer["shift"], answer["difference"]
     how = "written by somebody" if shift["is_edited"] else "made of what happened, as of now"
     if shift["outgoing_by"]:
         how = "as it was signed"
-    parts: list[Any] = [
-        panels.panel("Handover", markdown.document(answer["draft"]), aside=html.Span(how, className="dim"))
-    ]
+    text = markdown.document(answer["draft"], lambda number: links.page("incident", number))
+    parts: list[Any] = [panels.panel("Handover", text, aside=html.Span(how, className="dim"))]
     if difference:
         lines = html.Pre("\n".join(difference), className="code")
         aside = html.Span("what the draft would say now, against the text above", className="dim")
@@ -168,12 +178,12 @@ def _before(listed: Mapping[str, Any], view: View) -> html.Section:
     rows = [
         [
             html.A(str(row["shift_id"]), href=view.links.page("shift", row["shift_id"])),
-            html.Span(wording.clock_time(row["start_time"])[5:16], className="mono nowrap"),
-            html.Span(wording.clock_time(row["end_time"])[5:16], className="mono nowrap"),
+            html.Span(wording.day_time(row["start_time"]), className="nowrap"),
+            html.Span(wording.day_time(row["end_time"]), className="nowrap"),
             ", ".join(row["people"] or []),
             str(row["state"]).replace("_", " "),
-            row["outgoing_by"] or html.Span("nobody", className="dim"),
-            row["incoming_by"] or html.Span("–", className="dim"),
+            row["outgoing_by"] or html.Span("nobody yet" if row["state"] == "running" else "nobody", className="dim"),
+            row["incoming_by"] or html.Span("nobody yet", className="dim"),
             wording.count(row["note_count"]),
         ]
         for row in listed["shifts"]

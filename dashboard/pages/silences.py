@@ -14,7 +14,7 @@ from dashboard.components.family import family
 from dashboard.components.heading import freshness, heading
 from dashboard.components.paging import older
 from dashboard.components.silence_table import silence_table
-from dashboard.links import Links, having, without
+from dashboard.links import Links, bare, having, without
 from dashboard.page import Page, View
 from dashboard.works import Question, Values, Work
 from pandascope.addresses import Address
@@ -24,12 +24,24 @@ if TYPE_CHECKING:
     from pandascope.client import AsyncClient
 
 _PAGE_SIZE = 100
+_ANY = "any"
+"""What a choice says when it filters nothing."""
+_KINDS = (
+    (_ANY, "any"),
+    ("failure_burst", "failure burst: jobs fail alike"),
+    ("absence", "absence: what should come does not"),
+    ("backlog", "backlog: work waits too long"),
+    ("service", "service: a part of the system is in trouble"),
+    ("data", "data: files or storage"),
+    ("manual", "opened by hand"),
+)
+_SEVERITIES = ((_ANY, "any"), ("critical", "critical"), ("error", "error"), ("warning", "warning"))
 _MATCHED = (
     Question("computing_site", "Queue", hint="as in filters: CERN*, CERN|BNL"),
     Question("component", "Component"),
-    Question("error_class", "Class", hint="storage, network, node, user, ..."),
-    Question("kind", "Kind", hint="failure_burst, absence, backlog, service, data"),
-    Question("severity", "Severity"),
+    Question("error_class", "Kind of error", hint="storage, network, node, user, ..."),
+    Question("kind", "Kind of incident", "choice", _ANY, _KINDS),
+    Question("severity", "Severity", "choice", _ANY, _SEVERITIES),
     Question("q", "Text in title or failing line"),
 )
 _AS_FILTER = {"error_class": "class"}
@@ -70,6 +82,9 @@ def _choice(view: View, is_all: bool) -> html.A:
 
 
 def _list(rows: Sequence[dict[str, Any]], answer: dict[str, Any], view: View, may_act: bool) -> Any:
+    if not rows and without(view.address, "ended", "cursor").filters:
+        everything = html.A("Clear all filters", href=view.links.to(bare(view.address)), className="button")
+        return panels.empty("No silence passes these filters.", everything)
     if not rows:
         words = "Nothing is silenced: whatever opens is told. An incident is silenced on its page, or several from the list."
         return panels.empty(words, html.A("Incidents", href=view.links.page("incidents"), className="button"))
@@ -84,7 +99,8 @@ async def _end(client: AsyncClient, to: str, values: Values) -> str:
 
 
 async def _match(client: AsyncClient, to: str, values: Values) -> str:
-    matcher = {_AS_FILTER.get(one.name, one.name): values[one.name] for one in _MATCHED if values.get(one.name)}
+    said = {one.name: values.get(one.name, "") for one in _MATCHED}
+    matcher = {_AS_FILTER.get(name, name): value for name, value in said.items() if value not in ("", _ANY)}
     if not matcher:
         raise Usage("of which incidents?", field="matcher", remedy="fill in at least one of the fields above")
     made = await client.silence_matching(matcher, reason=values["reason"], **ends.silence_end(values))

@@ -97,7 +97,7 @@ def _timeouts(answer: Mapping[str, Any], links: Links) -> html.Section:
     )
     rows = [_timeout(row, links) for row in answer["timeouts"]]
     aside = html.Span(looked, className="dim")
-    return panels.panel("Timeouts", panels.table(_TIMEOUT_HEADS, rows), aside=aside, flush=True)
+    return panels.panel("Timeouts", panels.table(_TIMEOUT_HEADS, rows, class_name="cards"), aside=aside, flush=True)
 
 
 def _timeout(row: Mapping[str, Any], links: Links) -> list[Any]:

@@ -44,7 +44,9 @@ def _table(rows: list[dict[str, Any]], view: View) -> Any:
             else "No task passes these filters."
         )
         return panels.empty(how, *([clear] if view.address.filters else []))
-    return html.Div(panels.table(_HEADS, [_row(row, view.links) for row in rows]), className="panel")
+    return html.Div(
+        panels.table(_HEADS, [_row(row, view.links) for row in rows], class_name="cards"), className="panel"
+    )
 
 
 def _row(row: dict[str, Any], links: Links) -> list[Any]:

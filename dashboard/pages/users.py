@@ -76,7 +76,7 @@ def _list(answer: Mapping[str, Any], links: Links) -> Any:
     if not answer["users"]:
         return panels.empty("Nobody has submitted anything yet, and nothing was decided about anybody.")
     rows = [_row(row, links) for row in answer["users"]]
-    return html.Div(panels.table(_HEADS, rows), className="panel")
+    return html.Div(panels.table(_HEADS, rows, class_name="cards"), className="panel")
 
 
 def _row(row: Mapping[str, Any], links: Links) -> list[Any]:
@@ -181,7 +181,7 @@ def _queues(rows: Sequence[Mapping[str, Any]], links: Links) -> Any:
         ]
         for row in rows
     ]
-    return panels.table(_QUEUE_HEADS, cells)
+    return panels.table(_QUEUE_HEADS, cells, class_name="cards")
 
 
 def _tasks(rows: Sequence[Mapping[str, Any]], links: Links) -> Any:
@@ -197,7 +197,7 @@ def _tasks(rows: Sequence[Mapping[str, Any]], links: Links) -> Any:
         ]
         for row in rows
     ]
-    return panels.table(_TASK_HEADS, cells)
+    return panels.table(_TASK_HEADS, cells, class_name="cards")
 
 
 PAGE = Page(
