@@ -5,7 +5,8 @@ Rows are never changed: a trigger refuses it. Secrets and tokens have no place i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.database import Transaction
@@ -22,9 +23,20 @@ VIAS = ("api", "cli", "console", "web", "server", "")
 
 _NOTE = """
 INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
-VALUES (%(who)s, %(roles)s::jsonb, %(via)s, %(action)s, %(kind)s, %(key)s, %(before)s::jsonb, %(after)s::jsonb,
-        %(reason)s, %(deed_id)s, %(is_automatic)s)
+SELECT %(who)s, %(roles)s::jsonb, %(via)s, %(action)s, %(kind)s, c.key, c.before::jsonb, c.after::jsonb, %(reason)s,
+       %(deed_id)s, %(is_automatic)s
+FROM unnest(%(keys)s::text[], %(befores)s::text[], %(afters)s::text[]) WITH ORDINALITY AS c (key, before, after, place)
+ORDER BY c.place
 """
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One object that was changed: its key, and what of it is different, small."""
+
+    key: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
 
 
 def note(
@@ -46,6 +58,32 @@ def note(
 
     `before`, `after`: what of it changed, small. `via`: api, cli, console or web. `deed_id`: the deed it was part of.
     """
+    note_many(
+        *(transaction, who, action, kind, [Changed(key, before, after)]),
+        roles=roles,
+        via=via,
+        reason=reason,
+        deed_id=deed_id,
+        is_automatic=is_automatic,
+    )
+
+
+def note_many(
+    transaction: Transaction,
+    who: str,
+    action: str,
+    kind: str,
+    changes: Sequence[Changed],
+    *,
+    roles: Iterable[str] = (),
+    via: str = "",
+    reason: str = "",
+    deed_id: int | None = None,
+    is_automatic: bool = False,
+) -> None:
+    """`note` of many objects of one kind to which the same was done, a row for each in their order, in one statement."""
+    if not changes:
+        return
     transaction.execute(
         _NOTE,
         {
@@ -54,9 +92,9 @@ def note(
             "via": clean(via, 50),
             "action": clean(action, 100),
             "kind": clean(kind, 50),
-            "key": clean(key, 255),
-            "before": json_text(before),
-            "after": json_text(after),
+            "keys": [clean(change.key, 255) for change in changes],
+            "befores": [json_text(change.before) for change in changes],
+            "afters": [json_text(change.after) for change in changes],
             "reason": clean(reason, 2000),
             "deed_id": deed_id,
             "is_automatic": is_automatic,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core import audit
 from core.database import Row, Transaction
 from core.states import INCIDENT_TRANSITIONS, IncidentState, check_transition
 from core.text import clean, json_text
@@ -38,13 +39,6 @@ _STATEMENTS = (
     SELECT i.incident_id, i.change_seq, %(now)s, 'silenced', f.state, i.state, i.severity, %(who)s, %(is_automatic)s,
         %(comment)s
     FROM {_OF} JOIN incidents i USING (incident_id) ORDER BY f.place
-    """,
-    # as core.audit.note writes it
-    f"""
-    INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
-    SELECT %(who)s, %(roles)s::jsonb, %(via)s, %(action)s, 'incident', f.incident_id::text, {_BEFORE}, {_AFTER},
-        %(comment)s, %(deed_id)s, %(is_automatic)s
-    FROM {_OF} ORDER BY f.place
     """,
     """
     UPDATE silences SET end_time = %(now)s, ended_by = %(who)s, end_reason = 'another one took its place'
@@ -81,11 +75,13 @@ def silence_all(
         **{"ids": [row["incident_id"] for row in found], "states": [row["state"] for row in found]},
         **{"kind": until.kind, "time": until.time, "shift_id": until.shift_id, "matcher": json_text(dict(matcher))},
         **{"who": clean(act.who, 200), "action": act.action, "now": now},
-        **{"roles": json_text(sorted(act.roles)), "via": act.via, "is_automatic": act.is_automatic},
         **{"comment": clean(act.comment, MAX_COMMENT_CHARACTERS), "deed_id": act.deed_id},
+        "is_automatic": act.is_automatic,
     }
     for statement in _STATEMENTS if found else ():
         transaction.execute(statement, values)
+    after = {"state": IncidentState.SILENCED, "held_by": values["who"]}
+    _note(transaction, act, act.comment, [(row["incident_id"], _was(row["state"]), after) for row in found])
 
 
 # primary keys, in the order in which the fold locks incidents
@@ -128,13 +124,6 @@ _FREE = (
         %(is_automatic)s, %(comment)s
     FROM {_FREED} JOIN incidents i USING (incident_id) ORDER BY f.place
     """,
-    # as core.audit.note writes it
-    f"""
-    INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
-    SELECT %(who)s, %(roles)s::jsonb, %(via)s, %(action)s, 'incident', f.incident_id::text, {_FREED_BEFORE},
-        {_FREED_AFTER}, %(comment)s, %(deed_id)s, %(is_automatic)s
-    FROM {_FREED} ORDER BY f.place
-    """,
 )
 
 
@@ -146,8 +135,7 @@ def end_all(transaction: Transaction, silence_ids: Sequence[int], reason: str, a
     said = clean(reason, MAX_COMMENT_CHARACTERS)
     values: dict[str, Any] = {
         **{"silence_ids": list(silence_ids), "now": now, "who": clean(act.who, 200), "reason": said},
-        **{"action": act.action, "comment": said, "deed_id": act.deed_id, "via": act.via},
-        **{"roles": json_text(sorted(act.roles)), "is_automatic": act.is_automatic},
+        **{"action": act.action, "comment": said, "deed_id": act.deed_id, "is_automatic": act.is_automatic},
     }
     silent = transaction.fetch(_SILENT, values)
     ended = {row["silence_id"] for row in transaction.fetch(_CLOSE, values)}
@@ -157,4 +145,29 @@ def end_all(transaction: Transaction, silence_ids: Sequence[int], reason: str, a
     values["states"] = [str(IncidentState.ACKNOWLEDGED if row["owner"] else IncidentState.OPEN) for row in freed]
     for statement in _FREE if freed else ():
         transaction.execute(statement, values)
+    changes = zip(freed, values["states"], strict=True)
+    _note(transaction, act, said, [(row["incident_id"], *_freed(row["held_by"], state)) for row, state in changes])
     return len(ended)
+
+
+def _was(state: str) -> Row:
+    return {"state": state, "held_by": ""}
+
+
+def _freed(held_by: str, state: str) -> tuple[Row, Row]:
+    """As `life.change` says it: what did not change is not said."""
+    before: Row = {"state": IncidentState.SILENCED}
+    after: Row = {"state": state}
+    return ({**before, "held_by": held_by}, {**after, "held_by": ""}) if held_by else (before, after)
+
+
+def _note(transaction: Transaction, act: Act, reason: str, changes: Sequence[tuple[int, Row, Row]]) -> None:
+    audit.note_many(
+        *(transaction, act.who, act.action, "incident"),
+        [audit.Changed(str(incident_id), before, after) for incident_id, before, after in changes],
+        roles=act.roles,
+        via=act.via,
+        reason=reason,
+        deed_id=act.deed_id,
+        is_automatic=act.is_automatic,
+    )

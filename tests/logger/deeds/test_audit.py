@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import psycopg2.errors
 import pytest
 
@@ -94,3 +97,38 @@ def test_a_name_that_looks_like_an_escape_can_be_assigned(shared_database: Datab
     clock, number = HeldClock(), make_incident(shared_database)
     do(shared_database, "assign", OLGA, clock, {"who": "back\\u0000slash"}, incidents=[number])
     assert incident(shared_database, number)["assigned_to"] == "back\\u0000slash"
+
+
+def test_many_are_written_in_their_order_as_each_would_be_alone(shared_database: Database) -> None:
+    said: dict[str, Any] = {
+        "roles": {"operator", "admin"},
+        "via": "cli",
+        "reason": "fans\x00",
+        "deed_id": 7,
+        "is_automatic": True,
+    }
+    changes = [audit.Changed(f"many {number}", {"n": number}, {"n": None, "at": HeldClock()()}) for number in (3, 1, 2)]
+    with shared_database.transaction() as transaction:
+        audit.note_many(transaction, "olga", "move", "many", [], **said)
+        audit.note_many(transaction, "olga", "move", "many", changes, **said)
+        for one in changes:
+            audit.note(transaction, "olga", "move", "alone", one.key, one.before, one.after, **said)
+    many, alone = (
+        shared_database.fetch("SELECT * FROM audit WHERE object_kind = %(kind)s ORDER BY audit_id", {"kind": kind})
+        for kind in ("many", "alone")
+    )
+    assert [row["object_id"] for row in many] == ["many 3", "many 1", "many 2"]
+    own = ("audit_id", "time", "object_kind")
+    assert [{name: row[name] for name in row if name not in own} for row in many] == [
+        {name: row[name] for name in row if name not in own} for row in alone
+    ]
+
+
+def test_nobody_else_writes_into_the_audit() -> None:
+    found = {
+        str(path)
+        for root in ("core", "logger", "api")
+        for path in Path(root).rglob("*.py")
+        if "INSERT INTO audit " in path.read_text()
+    }
+    assert found == {"core/audit.py"}
