@@ -1,7 +1,7 @@
 """The one dialogue in which people act: it asks, shows what would follow, and does it when that is confirmed.
 
-A button (components/buttons.py) names a work of `dashboard.pages.WORKS`. What is confirmed is what was shown: answers that
-changed since are shown anew first, and so is a set that the server found changed.
+A button (components/buttons.py) names a work of `dashboard.pages.WORKS` or `dashboard.deeds.WORKS`. What is confirmed is
+what was shown: answers that changed since are shown anew first, and so is a set that the server found changed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
+from dashboard import deeds
 from dashboard.components import panels, preview
 from dashboard.components.attributes import attributes
 from dashboard.context import Monitor
@@ -24,8 +25,12 @@ from pandascope.errors import ClientError, Refused
 
 REQUEST = "work"
 """The store in which the browser puts what was pressed: {"do", "to", "note"}."""
-_BY_NAME = {work.name: work for work in WORKS}
+_BY_NAME = {work.name: work for work in (*WORKS, *deeds.WORKS)}
 _FIELDS = {"answer": ALL}
+_NO_FRAME = {"borderLeft": 0, "borderRight": 0, "borderBottom": 0, "minInlineSize": 0}
+"""A fieldset, because that puts all its buttons out of reach at once."""
+_DEAD = frozenset({"preview_outdated", "preview_used", "preview_expired", "preview_unknown", "preview_not_yours"})
+"""Codes of previews that no confirmation can use any more (docs/actions.md)."""
 
 
 def parts() -> list[Any]:
@@ -39,13 +44,15 @@ def parts() -> list[Any]:
                 html.Div(id="dialogue-head"),
                 html.Div(id="dialogue-questions", className="questions"),
                 html.Div(id="dialogue-preview", className="dialogue-body", **attributes(aria_live="polite")),
-                html.Div(
+                html.Fieldset(
                     [
                         html.Button("Cancel", id="dialogue-leave", className="button", type="button"),
                         html.Button(id="dialogue-try", className="button", type="button", hidden=True),
                         html.Button(id="dialogue-go", className="button button-main", type="button"),
                     ],
+                    id="dialogue-end",
                     className="choices dialogue-end",
+                    style=_NO_FRAME,
                 ),
             ],
             id="dialogue",
@@ -156,6 +163,7 @@ def _register_doing(app: Dash, monitor: Monitor) -> None:
         Output("dialogue-preview", "children", allow_duplicate=True),
         Output("dialogue-shown", "data", allow_duplicate=True),
         Output("dialogue-go", "children", allow_duplicate=True),
+        Output("dialogue-go", "disabled", allow_duplicate=True),
         Output("outcome", "children", allow_duplicate=True),
         Output(AGAIN, "data", allow_duplicate=True),
         Input("dialogue-go", "n_clicks"),
@@ -163,7 +171,7 @@ def _register_doing(app: Dash, monitor: Monitor) -> None:
         State("dialogue-shown", "data"),
         State(_FIELDS, "value"),
         State(_FIELDS, "id"),
-        running=[(Output("dialogue-go", "disabled"), True, False)],
+        running=[(Output("dialogue-end", "disabled"), True, False)],
         prevent_initial_call=True,
     )
     async def go(
@@ -181,18 +189,29 @@ def _register_doing(app: Dash, monitor: Monitor) -> None:
             async with monitor.client() as client:
                 if _shows(work) and not _is_of(known, of, values):
                     shown = await work.show(client, of["to"], values) if work.show else Shown(None)
-                    return [no_update, _changed(shown.body), _known(of, values, shown), shown.go, no_update, no_update]
+                    return _anew(_changed(shown.body), of, values, shown, work)
                 came = await work.carry_out(client, of["to"], {**values, "token": (known or {}).get("token", "")})
         except Refused as error:
             fresh = error.problem.get("preview") if error.code == "preview_outdated" else None
             if fresh is None:
-                return [no_update, panels.problem(error), *[no_update] * 4]
+                return _refused(error, is_dead=error.code in _DEAD)
             shown = shown_preview(fresh)
             body = [preview.difference(error.problem.get("difference") or []), shown.body]
-            return [no_update, body, _known(of, values, shown), shown.go, no_update, no_update]
+            return _anew(body, of, values, shown, work)
         except ClientError as error:
-            return [no_update, panels.problem(error), *[no_update] * 4]
-        return [False, None, None, no_update, _words(came), _again(work)]
+            return _refused(error)
+        return [False, None, None, no_update, no_update, _words(came), _again(work)]
+
+
+def _anew(body: Any, of: Mapping[str, Any], values: Mapping[str, str], shown: Shown, work: Work) -> list[Any]:
+    """What follows now, to be confirmed anew; of what is nobody's to touch any more there is nothing to confirm."""
+    go = [shown.go or work.go, not shown.may_go]
+    return [no_update, body, _known(of, values, shown), *go, no_update, no_update]
+
+
+def _refused(error: ClientError, *, is_dead: bool = False) -> list[Any]:
+    """Why nothing was done. `is_dead`: what was shown can never be confirmed again, so there is nothing to press."""
+    return [no_update, panels.problem(error), no_update, no_update, is_dead or no_update, no_update, no_update]
 
 
 def _shows(work: Work) -> bool:

@@ -13,7 +13,13 @@ from dashboard.components import buttons, marks
 _SHOWN = 12
 _GRAVE = ("stranded", "refused", "still_failing", "of_others", "open_incidents", "unknown", "not_yours", "input_lost")
 """Consequences that people might not have thought of."""
-_VERBS = {"drain": "Drain", "undrain": "Give work again to", "test": "Only test jobs to", "offline": "Take offline"}
+_VERBS = {
+    "drain": "Drain",
+    "undrain": "Give work again to",
+    "online": "Put online",
+    "test": "Only test jobs to",
+    "offline": "Take offline",
+}
 
 
 def preview(made: Mapping[str, Any], *, accept_ended: bool = False) -> html.Div:

@@ -1,6 +1,7 @@
 """What can be done about an incident, and about many at once. The API decides who may; here only the buttons.
 
-What changes the incident alone is done directly, with the note; what changes jobs, tasks or queues is previewed.
+What changes the incident alone is done directly, with the note; what changes jobs, tasks or queues is previewed
+(dashboard/deeds.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dash import dcc, html
 from dashboard import ends, signin
 from dashboard.components.buttons import button
 from dashboard.components.comparison import comparison
-from dashboard.works import Previewed, Question, Shown, Values, Work, numbers_of
+from dashboard.works import Question, Shown, Values, Work
 from pandascope.errors import Usage
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _REASONS = (
     ("moved", "it is somebody else's now"),
 )
 _SEVERITIES = (("critical", "critical"), ("error", "error"), ("warning", "warning"))
-_INPUTS = (("cancel", "cancelled, until the task is retried"), ("again", "given to other jobs"))
 _PARTS = {
     "computing_site": "queue",
     "jedi_task_id": "task",
@@ -229,38 +229,7 @@ async def _unlink(client: AsyncClient, to: str, values: Values) -> str:
     return f"Merge or split {to} is taken back."
 
 
-def _of_incident(to: str) -> dict[str, Any]:
-    return {"incidents": numbers_of(to)}
-
-
-def _silence_parameters(values: Values) -> dict[str, Any]:
-    return dict(ends.silence_end(values))
-
-
 _WHO = Question("who", "Who", hint="a user's name; empty: nobody any more")
-_PREVIEWED = (
-    Previewed(
-        "kill-for",
-        "kill",
-        "Kill the jobs of incident {to}",
-        _of_incident,
-        (Question("input", "Their input is", "choice", "cancel", _INPUTS),),
-        lambda v: {"input": v["input"]},
-        True,
-    ),
-    Previewed("retry-for", "retry", "Retry what incident {to} lost", _of_incident),
-    Previewed(
-        "drain-for", "drain", "Drain the queue of incident {to}", _of_incident, ends.QUEUE_QUESTIONS, ends.queue_end
-    ),
-    Previewed("acknowledge-many", "acknowledge", "Acknowledge incidents {to}", _of_incident),
-    Previewed("assign-many", "assign", "Assign incidents {to}", _of_incident, (_WHO,), lambda v: {"who": v["who"]}),
-    Previewed(
-        "silence-many", "silence", "Silence incidents {to}", _of_incident, ends.SILENCE_QUESTIONS, _silence_parameters
-    ),
-    Previewed("resolve-many", "resolve", "Resolve incidents {to}", _of_incident),
-    Previewed("reopen-many", "reopen", "Reopen incidents {to}", _of_incident),
-    Previewed("retry-many", "retry", "Retry what incidents {to} lost", _of_incident),
-)
 
 WORKS: tuple[Work, ...] = (
     _direct("acknowledge", "Incident {to} is yours."),
@@ -320,5 +289,4 @@ WORKS: tuple[Work, ...] = (
     Work("split", "Split incident {to}", _split, "Split off", ask=_split_questions),
     Work("links", "Links of incident {to}", _links, "Keep", ask=_link_questions),
     Work("unlink", "Take back {to}", _unlink, is_instant=True),
-    *(one.work() for one in _PREVIEWED),
 )

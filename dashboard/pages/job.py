@@ -9,7 +9,9 @@ from typing import Any
 from dash import html
 
 from dashboard import wording
+from dashboard.callers import caller
 from dashboard.components import marks, panels
+from dashboard.components.deed_buttons import job_buttons
 from dashboard.components.funnel import funnel
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.components.job_table import error_words
@@ -42,7 +44,9 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer, reasons = await asyncio.gather(view.client.job(view.number), told(view.client.why_job(view.number)))
+    answer, reasons, who = await asyncio.gather(
+        view.client.job(view.number), told(view.client.why_job(view.number)), caller(view.client)
+    )
     job = answer["job"]
     left = [
         panels.panel("States", timeline(answer.get("history") or []), aside=html.Span("times in UTC", className="dim")),
@@ -54,7 +58,7 @@ async def _load(view: View) -> Sequence[Any]:
     head = heading(
         [html.Span(f"Job {job['panda_id']}"), marks.job_state(job["job_status"])],
         below=[html.Span(answer.get("summary") or "", className="summary"), freshness(answer)],
-        aside=copy_link(),
+        aside=[job_buttons(job, may_act=who.may_end(job.get("prod_user_name"))), copy_link()],
     )
     return [head, why(reasons, view.links), _failure(answer, job, view.links), _present(left), _present(right)]
 

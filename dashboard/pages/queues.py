@@ -1,14 +1,20 @@
-"""Queues: which is unwell? Silent ones first, then by failures."""
+"""Queues: which is unwell? Silent ones first, then by failures. Of one queue: how it came to its status, and what was done.
+
+Operators drain, test, switch off and give back from here; each is previewed first (dashboard/deeds.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
 
-from dashboard import wording
+from dashboard import signin, wording
 from dashboard.components import filters, marks, panels
+from dashboard.components.deed_buttons import queue_buttons
+from dashboard.components.deed_table import deed_table
 from dashboard.components.heading import freshness, heading
 from dashboard.links import Links
 from dashboard.page import Page, View
@@ -29,6 +35,8 @@ _HEADS = [
     "#Most memory",
     "Storage",
 ]
+_HISTORY_HEADS = ["When", "Who", "From", "To", "Why"]
+_MOST_DEEDS = 20
 
 
 def _layout(address: Address, links: Links) -> html.Div:
@@ -37,6 +45,7 @@ def _layout(address: Address, links: Links) -> html.Div:
             html.Div(heading("Queues"), id="queues-head"),
             html.Div(id="queues-chips"),
             html.Div(panels.skeleton(240), id="queues-list"),
+            html.Div(id="queues-one"),
         ],
         className="stack",
     )
@@ -47,16 +56,59 @@ async def _load(view: View) -> Sequence[Any]:
     rows = sorted(answer["queues"], key=_worst_first)
     silent = sum(1 for row in rows if row.get("silent"))
     words = wording.plural(len(rows), "queue") + (f", {silent} silent" if silent else "")
-    body = (
-        html.Div(panels.table(_HEADS, [_row(row, view.links) for row in rows]), className="panel")
-        if rows
-        else panels.empty("There is no queue yet. 'panda up' makes a local one.")
-    )
+    may_act = signin.may_act()
+    one = await _one(view, str(rows[0]["queue_name"]), may_act) if _is_of_one(view, rows) else None
     return [
         heading(words, below=freshness(answer)),
         filters.chips(view.address, view.links, warnings=answer["warnings"]),
-        body,
+        _list(rows, view.links, may_act),
+        one,
     ]
+
+
+def _list(rows: Sequence[dict[str, Any]], links: Links, may_act: bool) -> html.Div:
+    if not rows:
+        return panels.empty("There is no queue yet. 'panda up' makes a local one.")
+    heads = [*_HEADS, *([""] if may_act else [])]
+    cells = [[*_row(row, links), *([queue_buttons(row)] if may_act else [])] for row in rows]
+    how = None if may_act else html.P(signin.HOW, className="pad dim")
+    return html.Div([panels.table(heads, cells, class_name="queues"), how], className="panel")
+
+
+def _is_of_one(view: View, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return len(rows) == 1 and "queue_name" in view.address.filters
+
+
+async def _one(view: View, name: str, may_act: bool) -> html.Div:
+    """How the queue came to the status that it has, and what people did to it, with what takes that back."""
+    told, done = await asyncio.gather(
+        view.client.queue_history(name), view.client.deeds(target_kind="queue", target=name, limit=_MOST_DEEDS)
+    )
+    changes = [_change(change) for change in told["changes"]]
+    history = (
+        panels.table(_HISTORY_HEADS, changes, class_name="cards")
+        if changes
+        else panels.empty("Its status never changed.")
+    )
+    deeds = (
+        deed_table(done["deeds"], may_act=may_act)
+        if done["deeds"]
+        else panels.empty("Nobody drained, tested or switched it off yet.")
+    )
+    return html.Div(
+        [panels.panel(f"Done to {name}", deeds, flush=True), panels.panel("Its status", history, flush=True)],
+        className="stack",
+    )
+
+
+def _change(change: Mapping[str, Any]) -> list[Any]:
+    before = marks.queue_state(change["previous_status"]) if change["previous_status"] else ""
+    why = html.Span(change["reason"] or "", className="wrap")
+    return [marks.age(change["time"]), _who(change["who"]), before, marks.queue_state(change["status"]), why]
+
+
+def _who(name: str | None) -> str:
+    return "test jobs" if name == "queue_tester" else name or "the system"
 
 
 def _worst_first(row: dict[str, Any]) -> tuple[bool, int, str]:
@@ -70,7 +122,11 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
     silent = html.Span("silent", className="chip chip-warning") if row.get("silent") else None
     return [
         html.Span([html.A(name, href=links.page("jobs", computing_site=name)), silent]),
-        html.Span(marks.queue_state(row.get("status")), title=row.get("comment") or ""),
+        html.A(
+            marks.queue_state(row.get("status")),
+            href=links.page("queues", queue_name=name),
+            title=row.get("comment") or "how it came to be so, and what was done",
+        ),
         _set_by(row),
         _count_link(waiting, links.page("jobs", computing_site=name, job_status="|".join(_WAITING))),
         _count_link(running, links.page("jobs", computing_site=name, job_status="|".join(_RUNNING))),
@@ -89,9 +145,8 @@ def _set_by(row: dict[str, Any]) -> Any:
     """Whose word the state is, since when and why."""
     if not row.get("status_time"):
         return ""
-    who = "test jobs" if row.get("status_who") == "queue_tester" else row.get("status_who") or "the system"
     why = row.get("status_reason") or "no reason given"
-    said = html.Span([f"{who}, ", marks.age(row["status_time"])], className="clip")
+    said = html.Span([f"{_who(row.get('status_who'))}, ", marks.age(row["status_time"])], className="clip")
     return html.Div([said, html.Span(why, title=why, className="dim clip short")])
 
 
@@ -103,7 +158,12 @@ PAGE = Page(
     name="queues",
     title=lambda address: "Queues",
     layout=_layout,
-    regions=(("queues-head", "children"), ("queues-chips", "children"), ("queues-list", "children")),
+    regions=(
+        ("queues-head", "children"),
+        ("queues-chips", "children"),
+        ("queues-list", "children"),
+        ("queues-one", "children"),
+    ),
     load=_load,
-    topics=lambda address: ["queues", "jobs"],
+    topics=lambda address: ["queues", "jobs", "deeds"],
 )

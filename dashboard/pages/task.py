@@ -10,7 +10,9 @@ from typing import Any
 from dash import html
 
 from dashboard import wording
+from dashboard.callers import caller
 from dashboard.components import marks, panels
+from dashboard.components.deed_buttons import task_buttons
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.components.measured import measured
 from dashboard.components.retries import task_retries
@@ -32,12 +34,15 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer, reasons = await asyncio.gather(view.client.task(view.number), told(view.client.why_task(view.number)))
+    answer, reasons, who = await asyncio.gather(
+        view.client.task(view.number), told(view.client.why_task(view.number)), caller(view.client)
+    )
     task = answer.get("task") or answer
+    deeds = task_buttons(task, answer.get("jobs") or {}, may_act=who.may_end(task.get("user_name")))
     head = heading(
         [html.Span(f"Task {view.address.number}"), marks.task_state(task["status"])],
         below=[html.Span(task.get("task_name") or "", className="summary"), freshness(answer)],
-        aside=copy_link(),
+        aside=[deeds, copy_link()],
     )
     said = why(reasons, view.links)
     dialog, sentence = str(task.get("error_dialog") or ""), str((reasons.get("reason") or {}).get("sentence"))
