@@ -24,7 +24,8 @@ def test_from_a_line_of_log_to_an_incident_somebody_has(database_url: str, short
             handler.close()
         assert handler.dropped == 0
         reader = system.client("ann", "operator")
-        (incident,) = reader.get("/api/monitor/incidents", params={"component": "mover"}).json()["incidents"]
+        asked = {"component": "mover"}
+        (incident,) = eventually(lambda: reader.get("/api/monitor/incidents", params=asked).json()["incidents"])
         assert incident["title"] == "mover: storage se1.example.org does not answer"
         taken = reader.post(f"/api/control/incident/{incident['incident_id']}/acknowledge", json={"comment": "mine"})
         assert taken.json()["incident"]["owner"] == "ann"

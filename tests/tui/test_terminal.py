@@ -45,7 +45,7 @@ class Terminal:
     def shows(self, *words: str) -> None:
         """Wait until words stand on the screen."""
         try:
-            eventually(lambda: all(word in self.screen for word in words), timeout_s=30)
+            eventually(lambda: all(word in self.screen for word in words))
         except AssertionError:
             pytest.fail(f"the terminal does not show {words}:\n{self.screen}")
 

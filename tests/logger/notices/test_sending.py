@@ -417,7 +417,7 @@ def test_a_removed_or_switched_off_route_is_told_nothing_more(stage):
 
 
 def test_a_receiver_that_does_not_answer_holds_up_no_other(stage, tmp_path):
-    stage.agent = sender(stage.database, stage.clock, tmp_path, timeout_s=2.0)
+    stage.agent = sender(stage.database, stage.clock, tmp_path, timeout_s=4.0)
     with http_hook() as slow:
         slow.holds = threading.Event()
         stage.make("slow", target=slow.address, position=0)
