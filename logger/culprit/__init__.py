@@ -5,7 +5,6 @@ Lines are what `\\n` separates, counted from 1, as the log pages count them.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from logger.culprit import (
     shells,
     transfers,
 )
+from logger.culprit.choosing import PutAside
 from logger.culprit.cleaning import MAX_LINE_CHARACTERS, Hints, Log, searchable, shown, shown_culprit
 from logger.culprit.pattern import LAST_LINE, Culprit, Found, Pattern
 from logger.texts import harmless
@@ -91,20 +91,6 @@ _REFINING = (
 )
 """The rows that tell more of an exception whose line was found by its traceback."""
 
-_RETRIED_CLASSES = frozenset({"network", "storage", "auth", "database"})
-_TRIED_AGAIN = re.compile(
-    r"(?i)\bretry(?:ing)?\b(?! (?:limit|count|policy|attempts)\b)|\btry(?:ing)? (?:again|next|another|the next)\b"
-)
-_ATTEMPT = re.compile(r"(?i)\battempt (\d{1,4})(?: of |/)(\d{1,4})\b")
-_GAVE_UP = re.compile(r"(?i)\bg(?:iving|ave) up\b|\bno more (?:retries|attempts)\b")
-
-_ONLY_THAT = re.compile(
-    r"(?i)\breturned FAILURE\b|\bterminating event processing\b|\bleaving with code\b|\blook above\b|\bsee (?:above|the log)\b"
-    r"|\b(?:exited|ended|exiting|failed|returned|finished) with (?:an? )?(?:unexpected|error|exit|return|code|status|non-?zero)\b"
-    r"|\bnon-?zero exit\b|\bstopping because of errors\b|\bprevious errors?\b|\bjob (?:execution )?failed\W*$"
-)
-"""What wrappers and event loops say when something in them has failed."""
-
 
 def find_culprit(log: str | bytes) -> Culprit | None:
     """The line that names the cause with step and class, cut at 500 characters and without escape sequences; None for
@@ -116,24 +102,15 @@ def find_culprit(log: str | bytes) -> Culprit | None:
     searched = Log(log)
     if searched.is_blank:
         return None
-    second_hand: tuple[Pattern, Found] | None = None
-    vague: tuple[Pattern, Found] | None = None
-    retried: tuple[Pattern, Found] | None = None
+    aside = PutAside(searched)
     for pattern in _possible_patterns(searched):
-        if pattern.is_generic and second_hand:
-            return _culprit(searched, *second_hand)
-        if pattern.name == LAST_LINE and (at_last := vague or retried):
-            return _culprit(searched, *at_last)
+        if choice := aside.before(pattern):
+            return _culprit(searched, *choice)
+        if aside.skips(pattern):
+            continue
         for found in pattern.find(searched):
             told = _refined(searched, pattern, found)
-            if _can_be_tried_again(told) and _was_tried_again(searched, found):
-                retried = retried or (told, found)
-            elif found.is_second_hand:
-                second_hand = (told, found)
-                break
-            elif pattern.is_generic and _is_vague(searched, pattern, found):
-                vague = vague or (told, found)
-            else:
+            if not aside.takes(pattern, told, found):
                 return _culprit(searched, told, found)
     return None
 
@@ -148,7 +125,7 @@ def _refined(log: Log, pattern: Pattern, found: Found) -> Pattern:
     """The row that tells more of a line which a general row has found, or that row itself."""
     if pattern.name not in _REFINED:
         return pattern
-    line = log.text[found.start : found.end]
+    line = log.text[found.said or found.start : found.end]
     folded = line.lower()
     return next((refining for refining in _REFINING if refining.recognises(line, folded)), pattern)
 
@@ -162,28 +139,6 @@ def _culprit(log: Log, pattern: Pattern, found: Found) -> Culprit:
         pattern.step,
         pattern.error_class,
     )
-
-
-def _can_be_tried_again(pattern: Pattern) -> bool:
-    return pattern.error_class in _RETRIED_CLASSES or (pattern.is_generic and pattern.name != LAST_LINE)
-
-
-def _was_tried_again(log: Log, found: Found) -> bool:
-    line, after = log.text[found.start : found.end], log.next_line(found.end)
-    if _GAVE_UP.search(line):
-        return False
-    if _TRIED_AGAIN.search(line) or (_TRIED_AGAIN.search(after) and not _GAVE_UP.search(after)):
-        return True
-    own, following = _ATTEMPT.search(line), _ATTEMPT.search(after)
-    if own and int(own[1]) < int(own[2]):
-        return True
-    # "attempt 3 of 3" below announces that another one was made
-    return following is not None and int(following[1]) > 1
-
-
-def _is_vague(log: Log, pattern: Pattern, found: Found) -> bool:
-    """Whether a line with general words only says that something failed, which has said why."""
-    return pattern.name != LAST_LINE and _ONLY_THAT.search(log.text, found.start, found.end) is not None
 
 
 def around(log: str | bytes, line_number: int, reach: int = 20) -> list[tuple[int, str]]:

@@ -30,11 +30,18 @@ PATTERNS = (
         r" at \S+ line \d+(?:, <\S+> (?:line|chunk) \d+)?\.$",
         is_generic=True,
     ),
-    row("fatal", ("fatal", "critical"), r"\bFATAL\b|\bCRITICAL\b|\b[Ff]atal(?: error)?:", is_generic=True),
+    row(
+        "fatal",
+        ("fatal", "critical"),
+        r"\bFATAL\b|\bCRITICAL\b|\b[Ff]atal(?: error)?:|\blevel=fatal\b|\[fatal\]|\"(?:fatal|critical)\"",
+        is_generic=True,
+    ),
     row(
         "error",
         ("error", "fehler", "erreur", "错误"),
-        r"\bERROR\b|\b(?:[Ee]rror|[A-Z]?[a-z]*[Ff]ehler|[Ee]rreur) ?:(?! ?(?:0|none|no|called from)[ .]*$)|错误[:：]|^Error in ",
+        r"\bERROR\b|\blevel=error\b|\[error\]|\"level\": ?\"error\""
+        r"|\b(?:[Ee]rror|[A-Z]?[a-z]*[Ff]ehler|[Ee]rreur) ?:(?! ?(?:0|none|no|called from)[ .]*$)"
+        r"|错误[:：]|^Error in ",
         is_generic=True,
     ),
     row(

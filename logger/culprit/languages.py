@@ -11,12 +11,13 @@ from logger.culprit.cleaning import Log
 from logger.culprit.pattern import Found, Pattern, refinement, row
 
 _TRACEBACK_HINT = "traceback (most recent call last)"
-_TRACEBACK = re.compile(r"^[ |+-]*(?:Exception Group )?Traceback \(most recent call last\):$")
+_TRACEBACK = re.compile(r"^(.{0,100}?)(?:Exception Group )?Traceback \(most recent call last\):$")
 _GROUP_MARGIN = re.compile(r"^ *\|(?: \|)* ?")
+_DIGITS = re.compile(r"\d")
 _PATH_SEPARATOR = re.compile(r"[/\\]")
 _FRAME = re.compile(r'File "([^"\n]*)", line \d+, in (\S+)')
 _SECOND_HAND = re.compile(
-    r"^(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|WorkerLostError|KeyboardInterrupt|SystemExit)\b"
+    r"^(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|WorkerLostError|TerminatedWorkerError|ChildFailedError|KeyboardInterrupt|SystemExit)\b"
 )
 """Exceptions that only say that something else failed or ended them: a child has said why, or the batch system."""
 
@@ -27,42 +28,73 @@ _CHAINED = ("During handling of the above exception", "The above exception was t
 _WITHOUT_WORDS = re.compile(r"^[\w.]+:\s*$")
 
 
+_NEAR_LINES = 40
+
+
 def _python_traceback(log: Log) -> Iterator[Found]:
     """The exception line of the last traceback: of chained ones the one that got through to the end, unless that one
-    says nothing. Tracebacks of what ended nothing come last."""
-    ignored = []
+    says nothing. One that only says that a child failed leaves it to the child's own, if that stands shortly before.
+    Tracebacks of what ended nothing come last."""
+    ignored: list[Found] = []
     silent: Found | None = None
-    for header in reversed(log.lines_with((_TRACEBACK_HINT,))):
-        end = log.end_of_line(header)
-        if not _TRACEBACK.match(log.text[header:end]):
-            continue
-        if not (found := _exception_line(log, header, end)):
-            continue
-        above = log.lines_before(header, 2)
+    parent: Found | None = None
+    for found, above in _tracebacks(log):
         if above and above[-1].startswith(_NO_EXCEPTION_OF_THE_PROGRAM):
             ignored.append(replace(found, is_second_hand=True))
-            continue
-        is_chained = len(above) > 1 and above[0].startswith(_CHAINED)
-        if is_chained and _WITHOUT_WORDS.match(log.text[found.start : found.end]):
+        elif _is_chained(above) and _WITHOUT_WORDS.match(log.text[found.said : found.end]):
             silent = silent or found
-            continue
-        yield found
+        elif parent and log.text.count("\n", found.end, parent.head) > _NEAR_LINES:
+            break
+        else:
+            parent = found if found.is_second_hand else None
+            yield found
     yield from [silent] if silent else []
     yield from ignored
 
 
-def _exception_line(log: Log, header: int, end: int) -> Found | None:
+def _tracebacks(log: Log) -> Iterator[tuple[Found, list[str]]]:
+    """The exception lines of all, the last first, each with the two lines above its traceback. The head of a chain is the
+    one of its first traceback."""
+    all_of_them: list[tuple[Found, list[str]]] = []
+    for header in log.lines_with((_TRACEBACK_HINT,)):
+        end = log.end_of_line(header)
+        begins = _TRACEBACK.match(log.text[header:end])
+        if not begins or not (found := _exception_line(log, header, end, begins[1])):
+            continue
+        above = log.lines_before(header, 2)
+        if _is_chained(above) and all_of_them:
+            found = replace(found, head=all_of_them[-1][0].head)
+        all_of_them.append((found, above))
+    yield from reversed(all_of_them)
+
+
+def _is_chained(above: list[str]) -> bool:
+    return len(above) > 1 and any(words in above[0] for words in _CHAINED)
+
+
+def _exception_line(log: Log, header: int, end: int, prefix: str) -> Found | None:
     where = ""
-    margin = _GROUP_MARGIN.match(log.text[header:end])
+    margin = _GROUP_MARGIN.match(prefix)
+    before = prefix[: margin.end()] if margin else prefix
+    is_before_all = _begins_alike(log.next_line(end), before)
     while end < len(log.text):
         start, end = end + 1, log.end_of_line(end + 1)
         line = log.text[start:end]
-        content = line[margin.end() :] if margin and len(line) >= margin.end() else line
+        said = (
+            len(before) if is_before_all and (margin or _begins_alike(line, before)) and len(line) >= len(before) else 0
+        )
+        content = line[said:]
         if frame := _FRAME.search(content):
             where = f"{_PATH_SEPARATOR.split(frame[1])[-1]}:{frame[2]}"
-        elif content and not content[0].isspace():
-            return Found(start, end, where, is_second_hand=_SECOND_HAND.match(content) is not None)
+        elif content and not content[0].isspace() and not content.startswith("> File"):
+            is_second_hand = _SECOND_HAND.match(content) is not None
+            return Found(start, end, where, is_second_hand, header, start + said)
     return None
+
+
+def _begins_alike(line: str, prefix: str) -> bool:
+    """Whether a line begins as another one does, times and numbers aside."""
+    return _DIGITS.sub("0", line[: len(prefix)]) == _DIGITS.sub("0", prefix)
 
 
 PYTHON = (Pattern("python_traceback", (_TRACEBACK_HINT,), _python_traceback, "payload", "user"),)
@@ -238,8 +270,8 @@ CRASHES = (
     Pattern("pytest", ("= failures =", "= errors ="), _pytest, "payload", "user", pick="first"),
     row(
         "ctest",
-        (" (failed)", " (segfault)", " (timeout)", " (not run)", " (exception)"),
-        r"^\s+\d+ - \S+ \((?:Failed|SEGFAULT|Timeout|Not Run|Subprocess aborted|ILLEGAL|Exception)\)",
+        (" (failed)", " (segfault)", " (timeout)", " (not run)", " (exception)", ": failure"),
+        r"^\s+\d+ - \S+ \((?:Failed|SEGFAULT|Timeout|Not Run|Subprocess aborted|ILLEGAL|Exception)\)|^\S+:\d+: Failure$",
         "payload",
         "user",
         "first",
@@ -283,15 +315,23 @@ CRASHES = (
             *("lloc(): ", "free(): ", "_chunk(): ", "invalid pointer", "was not allocated", "#  sig"),
             *locales.hints(*locales.CRASHED),
         ),
-        r"[Ss]egmentation (?:fault|violation)|Bus error|double free or corruption|corrupted (?:double-linked list|size vs)"
+        r"^(?!.*(?i:\b(?:install|register)(?:ed|ing|s)?\b.*\b(?:signal|handler))).*?"
+        r"(?:[Ss]egmentation (?:fault|violation)|Bus error|double free or corruption|corrupted (?:double-linked list|size vs)"
         r"|\b(?:malloc|free|realloc|calloc|munmap_chunk)\(\): |stack smashing detected|[Ff]loating point exception"
         r"|\*\*\* Break \*\*\*|[Aa]ttempt to free invalid pointer|pointer being freed was not allocated"
-        rf"|^#  SIG[A-Z]+ \(0x|{locales.any_of(*locales.CRASHED)}",
+        rf"|^#  SIG[A-Z]+ \(0x|{locales.any_of(*locales.CRASHED)})",
         "payload",
         "user",
         "first",
     ),
-    row("root_error", (" in <",), r"^(?:Fatal|SysError|Error) in <[^>]+>: (?!\[(?:ERROR|FATAL)\])", "payload", "user"),
+    row(
+        "root_error",
+        (" in <",),
+        r"^(?:Fatal|SysError|Error) in <(?!TUnixSystem::FindDynamicLibrary|TGClient::|TUnixSystem::SetDisplay)[^>]+>: "
+        r"(?!\[(?:ERROR|FATAL)\])",
+        "payload",
+        "user",
+    ),
     row(
         "fortran",
         ("of file ", "fortran runtime error", "forrtl", "error stop"),

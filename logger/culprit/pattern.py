@@ -55,12 +55,15 @@ class Culprit:
 @dataclass(frozen=True)
 class Found:
     """A line by the offsets of its first character and its end. `is_second_hand`: it only says that something else
-    failed, and that something may stand elsewhere in the log."""
+    failed, and that something may stand elsewhere in the log. `head`: where the traceback begins that it ends, `said`:
+    where its own words begin behind what a logger puts before every line; 0 for neither."""
 
     start: int
     end: int
     where: str = ""
     is_second_hand: bool = False
+    head: int = 0
+    said: int = 0
 
 
 Finder = Callable[[Log], Iterator[Found]]

@@ -72,7 +72,8 @@ PATTERNS = (
             *("memory", "oom", "bad_alloc", "killed process", "killed as a result", "killed by signal: "),
             *locales.hints(*locales.NO_MEMORY),
         ),
-        r"[Oo]ut of (?:shared )?memory|killed as a result of limit of |\boom[-_]kill|OOM[ -][Kk]ill|Killed process \d+"
+        r"[Oo]ut of (?:shared )?memory(?! (?:handling|killer|score))"
+        r"|killed as a result of limit of |\boom[-_]kill(?:er|ed)?\b(?! score)|OOM[ -][Kk]illed|Killed process \d+"
         r"|std::bad_alloc|\bOutOfMemoryError\b|exceeded \d+% memory budget\. Restarting|Cannot allocate memory"
         r"|[Ee]xceeded (?:job )?memory limit"
         r"|[Mm]emory cgroup .*(?:exceeded|limit reached|killed)|worker .*is killed by signal: (?:Killed|Bus error)"

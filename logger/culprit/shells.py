@@ -43,10 +43,11 @@ COMMANDS = (
             *("awk: ", "sed: -e"),
             *locales.hints(*locales.NO_SUCH_FILE),
         ),
-        r"^(?![A-Z]+:)\S+: .*\bnot found$|: can't open file '|: (?:bad substitution|Argument list too long|ambiguous redirect)$"
+        r"^(?!.*\b[Ww]arning: )(?:(?![A-Z]+:)\S+: .*\bnot found$|[gm]?awk: .*\b(?:fatal|error|division by zero)\b"
+        r"|sed: -e expression #|.*(?:: can't open file '|: (?:bad substitution|Argument list too long|ambiguous redirect)$"
         r"|: No such file or directory$|: cannot execute\b|: [Ss]yntax error\b|: unbound variable$"
-        r"|: [Ee]xec format error\b|^\S*\bawk: .*\b(?:fatal|error|division by zero)\b|^sed: -e expression #"
-        rf"|: (?:{locales.any_of(*locales.NO_SUCH_FILE)})[\w ]*$",
+        r"|: [Ee]xec format error\b|^zsh: exec format error\b"
+        rf"|: (?:{locales.any_of(*locales.NO_SUCH_FILE)})[\w ]*$))",
         "payload",
         "user",
     ),

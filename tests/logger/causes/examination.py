@@ -1,7 +1,8 @@
 """The examiner's papers (papers/*.txt): logs without the talk around them, and what a person would say of each.
 
 A case begins with `=#= name | step | class`, `-` where the line does not say it (then the job's phase and code do), and
-`| at end` when nothing comes after it; `=?=` is how the line begins that names the cause. The log follows.
+`| at end` when nothing comes after it; `=?=` is how the line begins that names the cause. The log follows; `=~= 40` in it
+stands for forty lines of talk.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """All of them; each later paper was written when those before were passed."""
-    for name in ("first", "second", "third", "fourth", "fifth"):
+    for name in ("first", "second", "third", "fourth", "fifth", "sixth"):
         text = (_PAPERS / f"{name}.txt").read_text(encoding="utf-8")
         for part in text.removeprefix("=#= ").split("\n=#= "):
             head, culprit, log = part.split("\n", 2)

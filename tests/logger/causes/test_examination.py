@@ -61,12 +61,19 @@ def _talk(source: random.Random) -> str:
     )
 
 
+def _with_talk(line: str, source: random.Random) -> list[str]:
+    """The line, or what stands for it: `=~= 40` are forty lines of talk in the middle of a log."""
+    if not line.startswith("=~= "):
+        return [line]
+    return [_talk(source).replace("error", "note") for _ in range(int(line[4:]))]
+
+
 def buried(case: Case) -> tuple[str, int]:
     """The whole log of a case, and the number of the line that names its cause."""
     source = random.Random(case.name)
     before = [_talk(source) for _ in range(1900)]
     after = [] if case.is_at_end else [_talk(source).replace("error", "note") for _ in range(4)]
-    lines = case.log.split("\n")
+    lines = [line for text in case.log.split("\n") for line in _with_talk(text, source)]
     number = max(place for place, line in enumerate(lines, start=1) if line.strip().startswith(case.culprit))
     return "\n".join([*before, *lines, *after]) + "\n", len(before) + number
 
