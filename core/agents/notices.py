@@ -10,6 +10,7 @@ from core.notices import outbox
 from core.notices.letters import letter_about
 from core.notices.post import Door, NotEver, NotKnown, NotNow, post
 from core.text import clean
+from core.wording import counted
 from core.workload_settings import MailSettings
 
 log = logging.getLogger("panda.notices")
@@ -57,7 +58,7 @@ class Notices(Agent):
             post(Door(self._mail.server, self._mail.tls, self._mail.user, self._mail.password), letter)
         except NotNow as error:
             if not outbox.note_later(self._database, notice, clean(error, 500)):
-                self._warn(task_id, f"was given up after {notice['attempts']} attempts: {error}")
+                self._warn(task_id, f"was given up after {counted(notice['attempts'], 'attempt')}: {error}")
             return False
         except (NotEver, NotKnown) as error:
             state = "failed" if isinstance(error, NotEver) else "lost"

@@ -26,6 +26,7 @@ from core.errors import Unavailable
 from core.states import JobStatus
 from core.taskbuffer.killing import Killer, kill_in
 from core.taskbuffer.transitions import advance_jobs
+from core.wording import counted
 from core.workload_settings import BrokerageSettings, RebrokerageSettings
 
 log = logging.getLogger("panda.rebroker")
@@ -175,7 +176,7 @@ class Rebroker(Agent):
         jobs = transaction.fetch(_EXCESS, wanted)
         found = self._divided(transaction, jobs, candidates, by_weight=True)
         name = f"share {gshare}" if gshare else "work without a share"
-        words = f"{name} has {count['queued']} jobs queued and {count['running']} running at {site}"
+        words = f"{name} has {counted(count['queued'], 'job')} queued and {count['running']} running at {site}"
         self._take_back(transaction, found, _Reason(words, FAST_CODE), site)
 
     def _excess(self, count: Row, of_share: int) -> int:

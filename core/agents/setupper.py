@@ -209,7 +209,7 @@ def _explain(transaction: Transaction, outcomes: list[Outcome]) -> None:
             f"task {first['jedi_task_id']}" if first["jedi_task_id"] else f"{first['prod_user_name']}, without a task"
         )
         log.warning(
-            *("%d jobs of %s wait: %s", len(outcome.jobs), whose, said[first["panda_id"]]),
+            *("%s of %s without a queue: %s", counted(len(outcome.jobs), "job"), whose, said[first["panda_id"]]),
             extra={"component": "brokerage"},
         )
 

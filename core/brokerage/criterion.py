@@ -36,3 +36,8 @@ class Criterion(ABC):
     def acceptable(self, request: Request, queue: Candidate) -> int | None:
         """The value of `adjusts` nearest to the request's with which `queue` would do; None when there is none."""
         return None
+
+
+def several(count: int, thing: str) -> str:
+    """`1 job`, `2001 jobs`: numbers of reasons stand as they are in the settings that they are compared with."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

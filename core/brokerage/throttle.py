@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.accounts.limits import USER, USER_LABELS, Account, Limits, account_of, read_limits
+from core.brokerage.criterion import several
 from core.database import Row, Transaction
 from core.shares.reading import read_loads, read_tree
 
@@ -91,29 +92,29 @@ def flooded(transaction: Transaction, task: Row, factor: float) -> str | None:
     """
     account = account_of(task["user_name"], task["working_group"])
     limits = read_limits(transaction, {account}).of(account)
-    for kind, (number, limit, words) in _caps(limits, _load_of(transaction, account)).items():
+    for kind, (number, limit, thing) in _caps(limits, _load_of(transaction, account)).items():
         if kind.startswith("queued") and number > factor * limit:
-            return f"{account} has {number} {words}, more than {factor:g} times the {limit} that are allowed"
+            return f"{account} has {several(number, thing)}, more than {factor:g} times the {limit} that are allowed"
     return None
 
 
 def _caps(limits: Limits, load: dict[str, int]) -> dict[str, tuple[int, int, str]]:
-    """What the account has, what it may have, and of what; by the kind of throttle."""
+    """What the account has, what it may have, and of which thing; by the kind of throttle."""
     return {
-        "running_jobs": (load["running"], limits.max_running_jobs, "running jobs"),
-        "queued_jobs": (load["queued"], QUEUED_PER_RUNNING_CAP * limits.max_running_jobs, "queued jobs"),
-        "running_cores": (load["running_cores"], limits.max_running_cores, "running cores"),
-        "queued_cores": (load["queued_cores"], QUEUED_PER_RUNNING_CAP * limits.max_running_cores, "queued cores"),
+        "running_jobs": (load["running"], limits.max_running_jobs, "running job"),
+        "queued_jobs": (load["queued"], QUEUED_PER_RUNNING_CAP * limits.max_running_jobs, "queued job"),
+        "running_cores": (load["running_cores"], limits.max_running_cores, "running core"),
+        "queued_cores": (load["queued_cores"], QUEUED_PER_RUNNING_CAP * limits.max_running_cores, "queued core"),
     }
 
 
 def _capped(account: Account, limits: Limits, load: dict[str, int]) -> Throttle | None:
-    for kind, (number, limit, words) in _caps(limits, load).items():
+    for kind, (number, limit, thing) in _caps(limits, load).items():
         if number > limit:
             return Throttle(
                 *(kind, str(account), number, limit),
-                f"{account} has {number} {words}, {limit} are allowed",
-                f"goes on when fewer than {limit} are left",
+                f"{account} has {several(number, thing)}, {limit} are allowed",
+                f"goes on when no more than {limit} are left",
             )
     return None
 

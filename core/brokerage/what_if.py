@@ -13,7 +13,8 @@ from core.brokerage.candidates import Candidate
 from core.brokerage.criterion import Criterion
 
 _TRIED = 24
-"""Values tried at most, evenly among those that queues would accept; each is one more brokerage."""
+"""Values tried at most, evenly among those that queues would accept, the nearest and the farthest with them; each is one
+more brokerage."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _of(criterion: Criterion, decision: Decision, candidates: list[Candidate]) -
     }
     tried: list[Relaxation] = []
     by_distance = sorted(values, key=lambda value: (abs(value - asked), value))
-    for value in by_distance[:: -(-len(by_distance) // _TRIED) or 1]:
+    for value in _spread(by_distance):
         changes: dict[str, Any] = {criterion.adjusts: value}
         then = broker(replace(request, **changes), candidates, decision.criteria)
         tried.append(
@@ -77,3 +78,10 @@ def _of(criterion: Criterion, decision: Decision, candidates: list[Candidate]) -
         return []
     nearest, most = helping[0], max(helping, key=lambda one: one.accepted_then)
     return [nearest] if most.accepted_then == nearest.accepted_then else [nearest, most]
+
+
+def _spread(values: list[int]) -> list[int]:
+    """At most `_TRIED` of them, the first and the last always among them."""
+    if len(values) <= _TRIED:
+        return values
+    return [values[place * (len(values) - 1) // (_TRIED - 1)] for place in range(_TRIED)]

@@ -22,6 +22,7 @@ from core.retrial.memory import looks_at_task, next_by_task, next_step, present_
 from core.retrial.patterns import Matches, match_all
 from core.retrial.rules import PASSIVE, ErrorClass, Failure, Match, Rule, choose, class_of
 from core.retrial.table import disable, read_classes, read_rules
+from core.wording import are, counted
 
 log = logging.getLogger("panda.retrial")
 
@@ -130,9 +131,9 @@ def _change_limits(cases: Sequence[Case], chosen: Chosen, effects: Effects) -> N
         elif limit == 0:
             effect = f"the input is not tried again after attempt {case.held.attempt_nr} of {case.held.max_attempt}"
         elif has_acted:
-            effect = f"at most {limit} attempts instead of {case.held.max_attempt}"
+            effect = f"at most {counted(limit, 'attempt')} instead of {case.held.max_attempt}"
         else:
-            effect = f"left alone: no more than {case.held.max_attempt} attempts are allowed anyway"
+            effect = f"left alone: no more than {are(case.held.max_attempt, 'attempt')} allowed anyway"
         if has_acted and match.acts:
             effects.limit(case.panda_id, limit)
         effects.deeds.append(_deed(case, match, effect, has_acted))

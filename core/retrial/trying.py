@@ -11,6 +11,7 @@ from core.models.errors import ERROR_COMPONENTS
 from core.patterns import users_patterns
 from core.retrial.editing import check_rule
 from core.retrial.patterns import MAX_MESSAGE, anchored
+from core.wording import counted
 
 MAX_DAYS = 90
 JOBS_LOOKED_AT = 50_000
@@ -70,12 +71,15 @@ def try_rule(database: Database, given: dict[str, Any], *, days: float, clock: C
     with database.transaction() as transaction, users_patterns(transaction, "error_diag", _LIMIT_S):
         row = transaction.fetch(_TRY, values)[0]
     is_complete = row["looked_at"] < JOBS_LOOKED_AT
-    scope = f"of the {row['looked_at']:,} jobs that failed in the last {days:g} days"
+    scope = (
+        f"of the {counted(row['looked_at'], 'job')} that failed in the last {'day' if days == 1 else f'{days:g} days'}"
+    )
     if not is_complete:
-        scope = f"of the last {row['looked_at']:,} failed jobs"
+        scope = f"of the last {counted(row['looked_at'], 'failed job')}"
     return {
         **row,
         "days": days,
         "is_complete": is_complete,
-        "sentence": f"It would have matched {row['jobs']:,} {scope}, of {row['tasks']:,} tasks at {row['queues']:,} queues.",
+        "sentence": f"It would have matched {row['jobs']:,} {scope}, of {counted(row['tasks'], 'task')} at "
+        f"{counted(row['queues'], 'queue')}.",
     }

@@ -6,11 +6,15 @@ Regular expressions are tried where they run (`core.shares.editing`); here is ev
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.expressions.checking import check_expression
+from core.expressions.grammar import Unclear, read_expression
+from core.expressions.languages import can_match
 from core.shares.tagging import EXPRESSIONS, UNDEFINED
 from core.shares.tree import MAX_DEPTH, ShareNode, ShareTree
 
@@ -21,6 +25,9 @@ MAX_DESCRIPTION = 1000
 MAX_VALUE = 1e9
 _MAX_COUNT = 10**9
 _EVERYTHING = ("", ".*")
+_MOST_COMPARED = 100
+"""Leaves whose expressions are compared as languages, each with those before it: some seconds at worst."""
+_PLAIN = re.compile(r"[A-Za-z0-9_ -]*")
 
 
 def check_tree(nodes: Sequence[ShareNode]) -> None:
@@ -94,9 +101,10 @@ def _check_parents(nodes: Sequence[ShareNode]) -> None:
 
 
 def _check_shadows(leaves: Sequence[ShareNode]) -> None:
+    takes_all_of = _takes_all_of if len(leaves) <= _MOST_COMPARED else _looks_like_all_of
     for place, later in enumerate(leaves):
         for earlier in leaves[:place]:
-            if _takes_all_of(earlier, later):
+            if takes_all_of(earlier, later):
                 raise Conflict(
                     f"can never match: {earlier.name!r} comes before it (position {earlier.position}, "
                     f"this one {later.position}) and takes everything that would",
@@ -105,7 +113,45 @@ def _check_shadows(leaves: Sequence[ShareNode]) -> None:
                 )
 
 
-def _takes_all_of(earlier: ShareNode, later: ShareNode) -> bool:
+def _looks_like_all_of(earlier: ShareNode, later: ShareNode) -> bool:
     """Whether every expression of the earlier one matches everything, or is the later one's own."""
     pairs = ((getattr(earlier, name), getattr(later, name)) for name in EXPRESSIONS)
     return all(first in _EVERYTHING or first == second for first, second in pairs)
+
+
+def _takes_all_of(earlier: ShareNode, later: ShareNode) -> bool:
+    """Whether every text that an expression of the later one matches is certainly matched by that of the earlier one."""
+    pairs = [(getattr(earlier, name), getattr(later, name)) for name in EXPRESSIONS]
+    unlike = [(first, second) for first, second in pairs if first not in _EVERYTHING and first != second]
+    return all(_covers(first, second or ".*") for first, second in unlike)
+
+
+@lru_cache(maxsize=20_000)
+def _covers(first: str, second: str) -> bool:
+    """Whether no text is matched by `second` alone; False too where nobody can be certain."""
+    head, other_head = _beginning(first), _beginning(second)
+    if not (head.startswith(other_head) or other_head.startswith(head)):
+        return False  # no text begins with both
+    if not (_is_readable(first) and _is_readable(second)):
+        return False
+    return not can_match(f"(?!(?:{first})$)(?:{second})", whole=True)
+
+
+@lru_cache(maxsize=1000)
+def _beginning(expression: str) -> str:
+    """The plain letters that every text of it begins with, as far as that is easily seen."""
+    if "|" in expression:
+        return ""
+    plain = _PLAIN.match(expression)
+    letters = plain.group() if plain else ""
+    return letters[:-1] if expression[len(letters) : len(letters) + 1] in ("*", "+", "?", "{") else letters
+
+
+@lru_cache(maxsize=1000)
+def _is_readable(expression: str) -> bool:
+    """Whether it stands by itself, so that it can be part of another."""
+    try:
+        read_expression(expression)
+    except (Unclear, RecursionError):
+        return False
+    return True

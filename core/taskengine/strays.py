@@ -9,6 +9,7 @@ from core.database import Database, Row, Transaction
 from core.states import GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.making.closing import end_if_idle, settle
 from core.taskengine.status import lock_task, wake
+from core.wording import counted
 
 _UNDER_WAY = sorted(status.value for status in GENERATING_TASK_STATUSES)
 _MAKING = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED})
@@ -84,7 +85,7 @@ def rescue(transaction: Transaction, task_id: int) -> str | None:
     released = transaction.execute(_RELEASE_FILES, {"id": task_id})
     if released:
         wake(transaction, task_id)
-        return f"had {released} files at jobs that are gone: they are processed again"
+        return f"had {counted(released, 'file')} at jobs that are gone: processed again"
     if transaction.fetch_one(_IS_READY, {"id": task_id}):
         # one of more sleepers than are woken at once
         wake(transaction, task_id)

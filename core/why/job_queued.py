@@ -95,12 +95,12 @@ class QueueIsInTrouble:
 
 
 _NEEDS = (
-    ("memory_mb", "min_ram_mb", "{} MB of memory"),
-    ("cores", "core_count", "{} cores"),
-    ("disk_mb", "max_disk_mb", "{} MB of disk"),
-    ("remaining_s", "max_walltime_s", "{} s of walltime"),
+    ("memory_mb", "min_ram_mb", "MB of memory"),
+    ("cores", "core_count", "cores"),
+    ("disk_mb", "max_disk_mb", "MB of disk"),
+    ("remaining_s", "max_walltime_s", "s of walltime"),
 )
-"""What an offer calls it, what the job calls it, and the words."""
+"""What an offer calls it, what the job calls it, and the unit."""
 
 
 class OffersAreTooSmall:
@@ -115,8 +115,8 @@ class OffersAreTooSmall:
             return None
         job, offers, name = case.job, case.queue.offers, case.queue.name
         short = [
-            (words.format(f"{job[need]:,}"), words.format(f"{offers[offered]:,}"))
-            for offered, need, words in _NEEDS
+            (_amount(job[need], unit), _amount(offers[offered], unit))
+            for offered, need, unit in _NEEDS
             if 0 < offers[offered] < job[need]
         ]
         if not short:
@@ -268,6 +268,10 @@ class PilotsDoNotFit:
                 f"{case.job['prod_source_label']}",
             ),
         )
+
+
+def _amount(value: int, unit: str) -> str:
+    return counted(value, "core") if unit == "cores" else f"{value:,} {unit}"
 
 
 def needs_words(job: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion
+from core.brokerage.criterion import Criterion, several
 
 
 def slots_used(request: Request, queue: Candidate) -> float:
@@ -23,12 +23,12 @@ class CoresFit(Criterion):
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Compare cores."""
         if queue.core_limit and request.core_count > queue.core_limit:
-            return f"has slots of {queue.core_limit} cores, the job needs {request.core_count}"
+            return f"has slots of {several(queue.core_limit, 'core')}, the job needs {request.core_count}"
         kind, slot = queue.stated.capability, queue.stated.corecount
         if kind == "score" and request.cores > 1:
             return f"has slots of one core only, the job needs {request.core_count}"
         if kind == "mcore" and slot and request.cores < slot:
-            return f"has whole slots of {slot} cores only, the job needs {request.core_count}"
+            return f"has whole slots of {several(slot, 'core')} only, the job needs {request.core_count}"
         return None
 
     def acceptable(self, request: Request, queue: Candidate) -> int | None:

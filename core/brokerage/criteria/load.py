@@ -7,7 +7,7 @@ never keeps a job from the last queue that can take it (docs/decisions.md).
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion
+from core.brokerage.criterion import Criterion, several
 
 _LEAST_RUNNING = 20
 """A queue is judged as if it ran so many jobs at least (domain.md 5.3)."""
@@ -32,7 +32,7 @@ class TransfersFlow(Criterion):
         """Compare with the limit, or twice what runs."""
         limit = max(queue.stated.transferringlimit or self._most, 2 * queue.running)
         if queue.transferring > limit:
-            return f"has {queue.transferring} jobs whose outputs are on their way, {limit} are the limit"
+            return f"has {several(queue.transferring, 'job')} whose outputs are on their way, {limit} are the limit"
         return None
 
 
@@ -56,7 +56,7 @@ class QueueIsNotOverloaded(Criterion):
         """Compare; a queue that runs little counts as if it ran twenty."""
         limit = self._ratio * max(_LEAST_RUNNING, queue.running)
         if queue.waiting > limit:
-            return f"has {queue.waiting} jobs queued and {queue.running} running, {limit:.0f} may be queued"
+            return f"has {several(queue.waiting, 'job')} queued and {queue.running} running, {limit:.0f} may be queued"
         return None
 
 
@@ -81,12 +81,12 @@ class QueueIsNotFull(Criterion):
         """Compare all queued jobs, and those of the request's resource type."""
         limit = max(self._most, self._ratio * queue.running)
         if queue.waiting > limit:
-            return f"has {queue.waiting} jobs queued and {queue.running} running, {limit:.0f} may be queued"
+            return f"has {several(queue.waiting, 'job')} queued and {queue.running} running, {limit:.0f} may be queued"
         queued, running = queue.by_resource_type.get(request.resource_type, (0, 0))
         limit = max(self._most, self._ratio * running)
         if queued > limit:
             kind = request.resource_type
-            return f"has {queued} jobs of {kind} queued and {running} running, {limit:.0f} may be queued"
+            return f"has {several(queued, 'job')} of {kind} queued and {running} running, {limit:.0f} may be queued"
         return None
 
 
@@ -112,7 +112,7 @@ class TaskSucceedsThere(Criterion):
         here = request.at(queue)
         if here.lost and here.lost >= max(2 * here.finished, self._least):
             return (
-                f"lost {here.lost} jobs of this task in the last {self._hours:.0f} h (failed or closed) "
+                f"lost {several(here.lost, 'job')} of this task in the last {self._hours:.0f} h (failed or closed) "
                 f"and finished {here.finished}"
             )
         return None
@@ -155,7 +155,7 @@ class UserHasRoom(Criterion):
         limit = max(self._base_of_user, self._ratio * here.user_running, total * min(part, 1.0))
         if here.user_queued > limit:
             return (
-                f"has {here.user_queued} jobs of {request.user_name} queued, {limit:.0f} are this user's part "
+                f"has {several(here.user_queued, 'job')} of {request.user_name} queued, {limit:.0f} are this user's part "
                 f"of {total:.0f}"
             )
         return None

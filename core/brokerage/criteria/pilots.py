@@ -6,7 +6,7 @@ Factories that start pilots on demand send none to an empty queue, so silence co
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion
+from core.brokerage.criterion import Criterion, several
 
 
 class QueueStartsJobs(Criterion):
@@ -56,7 +56,7 @@ class PilotsCall(Criterion):
             return None
         silent_s = _silent_s(queue.pilot_age_s, queue.oldest_activated_s)
         if silent_s > self._nopilot_s:
-            return f"saw no pilot for {hours(silent_s)}, with {queue.activated} jobs waiting"
+            return f"saw no pilot for {hours(silent_s)}, with {several(queue.activated, 'job')} waiting"
         return None
 
 

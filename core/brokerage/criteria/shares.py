@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion
+from core.brokerage.criterion import Criterion, several
 from core.brokerage.share_policy import SharePart, share_parts
 
 _parts_of = lru_cache(maxsize=4096)(lambda policy: tuple(share_parts(policy)))
@@ -99,5 +99,5 @@ class PledgeIsNotUsedUp(Criterion):
         if pledge <= 0:
             return "has no pledge, and work is short"
         if queue.running_cores > pledge:
-            return f"runs {queue.running_cores} cores, its pledge is {pledge:.0f}, and work is short"
+            return f"runs {several(queue.running_cores, 'core')}, its pledge is {pledge:.0f}, and work is short"
         return None

@@ -19,6 +19,7 @@ from core.taskengine.making.pieces import largest_piece
 from core.taskengine.making.reopened import go_on_opening
 from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED, register_streams
 from core.taskengine.status import lock_task
+from core.wording import are
 from core.workload_settings import GenerationSettings
 
 MAX_ROWS_PER_TASK = 10_000_000
@@ -300,7 +301,7 @@ class _FilesOfStream:
         stream, rule = self._stream, self._feed.definition.split
         if any(source.row["n_skipped"] for source in self._sources):
             where = stream.field.removesuffix(".dataset") + ".offset"
-            said = f"{stream.offset} files are skipped and none is left"
+            said = f"{are(stream.offset, 'file')} skipped and none is left"
             return InvalidInput(said, field=where, remedy="skip fewer")
         if self._is_master and rule.skips_empty_files and not self._feed.definition.skips_files_of:
             input_pages.check_anything_fits(self._feed.transaction, stream, self._sources)

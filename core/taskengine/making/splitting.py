@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import InvalidInput
 from core.taskengine.dialects.definition import InputStream, SplitRule
+from core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Companions:
         total = len(self._files)
         if wanted > total or (not self._may_repeat and self._next + wanted > self._fresh):
             raise InvalidInput(
-                f"the {self._total} files of ${{{self._stream.name}}} are not enough: a job takes {wanted}",
+                f"{counted(self._total, 'file')} of ${{{self._stream.name}}} will not do: a job takes {wanted}",
                 field=self._stream.field,
                 remedy="add files, ask for fewer, or let them be used again (reusable)",
             )

@@ -133,6 +133,7 @@ CASES = [
         of(
             ({}, {"max_core_count": 3}, "has slots of 3 cores, the job needs 4"),
             ({"corecount": 2}, {}, "has slots of 2 cores, the job needs 4"),
+            ({}, {"max_core_count": 1}, "has slots of 1 core, the job needs 4"),
             ({"capability": "score"}, {}, "has slots of one core only, the job needs 4"),
             ({"capability": "mcore", "corecount": 8}, {}, "has whole slots of 8 cores only, the job needs 4"),
         ),

@@ -84,7 +84,7 @@ def test_a_reason_that_goes_by_itself_is_marked(database):
     assert broker(database) == 0
     decision = decision_of(database, panda_id)
     assert (decision["binding_step"], decision["is_temporary"]) == ("nopilot", True)
-    assert "Q saw no pilot for 4.0 h, with 1 jobs waiting" in live(database, panda_id)["brokerage_error_diag"]
+    assert "Q saw no pilot for 4.0 h, with 1 job waiting" in live(database, panda_id)["brokerage_error_diag"]
 
 
 def test_a_queue_at_rest_is_woken_however_long_no_pilot_called(database):

@@ -41,3 +41,9 @@ def test_nothing_is_proposed_where_no_number_helps():
     grid = [queue(status="offline")]
     assert relaxations(broker(ask(min_ram_mb=10), grid), grid) == []
     assert relaxations(broker(ask(pinned_queue="GONE"), grid), grid) == []
+
+
+def test_of_many_steps_the_nearest_and_the_farthest_are_tried():
+    grid = [queue(f"Q{number:03}", max_ram_mb=1000 + number) for number in range(100)]
+    found = relaxations(broker(ask(min_ram_mb=5000), grid), grid)
+    assert [(one.proposed, one.accepted_then) for one in found] == [(1099, 1), (1000, 100)]

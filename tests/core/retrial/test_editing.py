@@ -255,6 +255,7 @@ def test_a_rule_is_tried_on_what_has_failed_and_changes_nothing(site):
     answer = try_rule(site, given, days=1, clock=utc_now)
     assert (answer["jobs"], answer["tasks"], answer["is_complete"]) == (3, 1, True)
     assert answer["sentence"].startswith("It would have matched 3 of the ")
+    assert answer["sentence"].endswith("that failed in the last day, of 1 task at 1 queue.")
     assert {row["panda_id"] for row in answer["examples"]} == set(jobs)
     assert try_rule(site, {**given, "error_diag": "no key [01]"}, days=1, clock=utc_now)["jobs"] == 2
     assert try_rule(site, {**given, "gshare": "Nowhere"}, days=1, clock=utc_now)["jobs"] == 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict, InvalidInput, PandaError, UnknownObject
+from core.shares.checking import check_tree
 from core.shares.editing import remove_share, replace_tree, set_share
 from core.shares.reading import read_nodes
 from core.shares.tree import ShareNode
@@ -84,6 +85,8 @@ WRONG: list[tuple[str, dict[str, Any], type[PandaError], str]] = [
     # comes after one that takes everything it would
     ("Late", {"prod_source_label": "managed", "working_group": "phys"}, Conflict, "Late.position"),
     ("Analysis", {"prod_source_label": "managed"}, Conflict, "Analysis.position"),
+    ("Late", {"prod_source_label": "user"}, Conflict, "Late.position"),
+    ("MC", {"prod_source_label": "(managed|test)+", "processing_type": ".+|"}, Conflict, "Groups.position"),
 ]
 
 
@@ -98,6 +101,28 @@ def test_what_makes_no_sound_tree_is_refused_and_changes_nothing(tree, name, cha
     assert refused.value.field == field
     assert refused.value.remedy
     assert _stored(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_in_vain"),
+    [
+        *(("(.*)", "simul", True), (".+|", "", True), ("sim.*", "simul|sim", True), ("[A-Z]+", "ABC?", True)),
+        *(("ab*", "abb|a", True), (r"\w+", "mc23_valid", True), ("pile", "pile", True)),
+        *((".+", "", False), ("ab|a", "ab|c", False), ("simul", "simu.*", False), ("(?i)simul", "SIMUL", False)),
+        *(("a)|(b", "a", False), ("ab+", "a", False), ("simul_1", "simul_10", False)),
+    ],
+)
+def test_a_leaf_is_in_vain_when_the_one_before_takes_every_text_that_it_would(first, second, is_in_vain):
+    nodes = [
+        ShareNode("First", value=1, position=1, processing_type=first),
+        ShareNode("Second", value=1, position=2, processing_type=second),
+    ]
+    if is_in_vain:
+        with pytest.raises(Conflict) as refused:
+            check_tree(nodes)
+        assert refused.value.field == "Second.position"
+    else:
+        check_tree(nodes)
 
 
 def test_a_share_with_children_is_not_removed_and_an_unknown_one_neither(tree):

@@ -171,6 +171,14 @@ def test_what_every_pilot_is_too_small_for_is_said_before_the_place_in_the_line(
     assert answer["reason"]["advice"][0] == "ask for no more than 8,000 MB of memory, if the job allows it"
 
 
+def test_a_single_core_on_offer_is_one_core(database):
+    make_queue(database)
+    (panda_id,) = activate(database, core_count=8)
+    ContactBook(period_s=0).note(database, SlotOffer("Q", cores=1), 0)
+    answer = about_job(database, panda_id)
+    assert "it needs 8 cores, they offer 1 core at most" in answer["reason"]["sentence"]
+
+
 def test_a_job_that_waits_for_its_build_job(database):
     make_queue(database)
     task = make_task(database)
