@@ -67,6 +67,14 @@
     hits.querySelector("a").click();
   }, true);
 
+  // the enter key in a form of filters shows what passes them; a list of suggestions that is open takes it first
+  document.addEventListener("keydown", (event) => {
+    const field = event.target.closest?.(".narrow-form input");
+    if (event.key !== "Enter" || !field || field.getAttribute("aria-expanded") === "true") return;
+    event.preventDefault();
+    setTimeout(() => field.closest(".narrow-form").querySelector("button.button").click(), 0);
+  });
+
   const pages = { 1: "", 2: "incidents/", 3: "queues/", 4: "jobs/", 5: "tasks/", 6: "users/", 7: "shares/", 8: "rules/", 9: "system/", 0: "shift/" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

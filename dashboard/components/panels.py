@@ -57,7 +57,7 @@ def table(
 
 
 def _line(row: Sequence[Any], cells: Sequence[str], labels: Sequence[Any], key: str | None) -> html.Tr:
-    named = {} if key is None else {"key": key}
+    named: dict[str, Any] = {} if key is None else {"key": key}
     return html.Tr([_cell(*one) for one in zip(row, cells, labels, strict=True)], **named)
 
 
