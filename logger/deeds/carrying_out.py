@@ -84,6 +84,11 @@ RETURNING *
 _PAGE = """
 SELECT target FROM deed_targets WHERE deed_id = %(deed_id)s AND state = 'waiting' LIMIT %(most)s FOR UPDATE
 """
+NEXT_ALONE = """
+SELECT target FROM deed_targets WHERE deed_id = %(deed_id)s AND state = 'waiting' ORDER BY target LIMIT %(most)s FOR UPDATE
+"""
+"""The same in an order, for those that are done one by one: whoever gives one up has to mean the one that failed. Primary
+key."""
 _MARK = """
 UPDATE deed_targets t SET state = o.state, note = o.note, done_time = %(now)s
 FROM unnest(%(keys)s::text[], %(states)s::text[], %(notes)s::text[]) AS o (target, state, note)
@@ -279,7 +284,7 @@ def _freeze(
 
 def _carry_out_page(transaction: Transaction, deed: DeedRow, action: Action, most: int) -> int:
     """Carry out the next targets and mark them; returns how many there were."""
-    waiting = transaction.fetch(_PAGE, {"deed_id": deed.deed_id, "most": most})
+    waiting = transaction.fetch(NEXT_ALONE if most == 1 else _PAGE, {"deed_id": deed.deed_id, "most": most})
     keys = sorted((row["target"] for row in waiting), key=lambda key: (len(key), key))
     if not keys:
         return 0

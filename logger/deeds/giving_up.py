@@ -8,17 +8,13 @@ from core.clock import Clock
 from core.database import Database
 from core.text import clean
 from logger.deeds.base import REFUSED, Outcome
-from logger.deeds.carrying_out import as_deed, deed_row, finish_if_nothing_waits, mark
+from logger.deeds.carrying_out import NEXT_ALONE, as_deed, deed_row, finish_if_nothing_waits, mark
 
 _TRIES = 3
 """Failures of one page after which its targets are done one by one, so that one that cannot be done keeps no other waiting."""
 _ALONE = 10
 """Targets that failed alone after which the rest of the deed is refused with them."""
 
-# ix_deed_targets_waiting; in the order in which a page of one finds them
-_WAITING = """
-SELECT target FROM deed_targets WHERE deed_id = %(deed_id)s AND state = 'waiting' LIMIT %(most)s FOR UPDATE
-"""
 _FREE = "UPDATE deeds SET lease_until = NULL WHERE deed_id = %(deed_id)s AND state = 'executing'"
 
 
@@ -41,7 +37,7 @@ class Failures:
         most = 1 if failed < _TRIES + _ALONE else None
         words = clean(f"failed: {error}".splitlines()[0], 500)
         with database.transaction() as transaction:
-            waiting = transaction.fetch(_WAITING, {"deed_id": deed_id, "most": most})
+            waiting = transaction.fetch(NEXT_ALONE, {"deed_id": deed_id, "most": most})
             outcomes = [Outcome(row["target"], REFUSED, words) for row in waiting]
             deed = as_deed(deed_row(transaction, deed_id), clock())
             mark(transaction, deed_id, outcomes, deed.now)

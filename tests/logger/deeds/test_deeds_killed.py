@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
-from core.database import Database
+from core.database import Database, Row
 from logger.deeds import confirm, deed_row
 from logger.deeds.base import PreviewExpired, PreviewUsed
+from logger.deeds.carrying_out import go_on
+from logger.deeds.giving_up import Failures
 from logger.deeds.loops import DeedWorker
 from tests.logger.deeds.builders import ALICE, OLGA, HeldClock, audit_of, incident, look, make_incident
 from tests.support.builders import activate, make_queue, status_of
+from tests.support.system import eventually
 
 JOBS = 300
 _PATIENCE_S = 30.0
@@ -32,30 +36,38 @@ def done_of(database: Database, deed_id: int) -> int:
     return int(found["n"]) if found else 0
 
 
-def test_a_worker_that_is_killed_in_the_middle_is_followed_by_another(
-    database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def slow_kill(
+    database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch, count: int
+) -> tuple[Row, list[int]]:
+    """A kill of so many jobs that is carried out one by one; the request that began it leaves the others to workers."""
     make_queue(database, "Q")
-    jobs = activate(database, JOBS, queue="Q", user="alice")
+    jobs = activate(database, count, queue="Q", user="alice")
     token = look(database, "kill", ALICE, clock, jobs=jobs).token
-    # the request leaves everything to the worker
     monkeypatch.setattr("logger.deeds.carrying_out.PATIENCE_S", -1.0)
     monkeypatch.setattr("logger.deeds.jobs.JobWork.page", 1)
     deed = confirm(database, token, ALICE, clock)
-    assert deed["state"] == "executing"
-    worker = subprocess.Popen([sys.executable, "-m", "tests.logger.deeds.worker_host", database.url])
-    try:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not done_of(database, deed["deed_id"]) >= 5 and time.monotonic() < deadline:
-            time.sleep(0.005)
-    finally:
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+    assert deed["state"] == "executing" and done_of(database, deed["deed_id"]) == 1
+    return deed, jobs
+
+
+def test_a_worker_that_is_killed_in_the_middle_is_followed_by_another(
+    database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deed, jobs = slow_kill(database, clock, monkeypatch, JOBS)
+    held = jobs[len(jobs) // 2]
+    with database.transaction() as transaction:  # the worker comes as far as this one, and not beyond
+        transaction.execute("SELECT 1 FROM jobs_live WHERE panda_id = %(job)s FOR UPDATE", {"job": held})
+        worker = subprocess.Popen([sys.executable, "-m", "tests.logger.deeds.worker_host", database.url])
+        try:
+            eventually(lambda: done_of(database, deed["deed_id"]) >= 5, what="the worker is in the middle")
+        finally:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
     done = done_of(database, deed["deed_id"])
     assert 5 <= done < JOBS and deed_row(database, deed["deed_id"])["state"] == "executing"
     # nobody else touches it while the lease of the dead lasts
     assert DeedWorker(database, clock).cycle() == 0
-    clock.advance(60)
+    clock.advance(600)
     assert DeedWorker(database, clock, page=100).cycle() == JOBS - done
     row = deed_row(database, deed["deed_id"])
     assert (row["state"], row["result"]["done"], row["result"]["gone"]) == ("done", JOBS, 0)
@@ -91,12 +103,7 @@ def test_who_is_killed_after_the_token_was_used_has_done_nothing_and_the_token_s
 def test_two_workers_with_one_deed_take_turns(
     database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_queue(database, "Q")
-    jobs = activate(database, 60, queue="Q", user="alice")
-    token = look(database, "kill", ALICE, clock, jobs=jobs).token
-    monkeypatch.setattr("logger.deeds.carrying_out.PATIENCE_S", -1.0)
-    monkeypatch.setattr("logger.deeds.jobs.JobWork.page", 1)
-    deed = confirm(database, token, ALICE, clock)
+    deed, _ = slow_kill(database, clock, monkeypatch, 60)
     # a lease that is over at once: both believe that the other is dead
     monkeypatch.setattr("logger.deeds.carrying_out.LEASE_S", 0.0)
     program = [sys.executable, "-m", "tests.logger.deeds.worker_host", database.url]
@@ -117,12 +124,7 @@ def test_two_workers_with_one_deed_take_turns(
 def test_what_always_fails_is_refused_by_name_and_the_rest_is_done(
     database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_queue(database, "Q")
-    jobs = activate(database, 20, queue="Q", user="alice")
-    token = look(database, "kill", ALICE, clock, jobs=jobs).token
-    monkeypatch.setattr("logger.deeds.carrying_out.PATIENCE_S", -1.0)
-    monkeypatch.setattr("logger.deeds.jobs.JobWork.page", 1)
-    deed = confirm(database, token, ALICE, clock)
+    deed, jobs = slow_kill(database, clock, monkeypatch, 20)
     left = [job for job in jobs if status_of(database, job) == "activated"]
     poisoned = left[len(left) // 2]
     database.execute(
@@ -147,12 +149,7 @@ def test_what_always_fails_is_refused_by_name_and_the_rest_is_done(
 def test_a_deed_that_fails_at_everything_is_given_up(
     database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_queue(database, "Q")
-    jobs = activate(database, 40, queue="Q", user="alice")
-    token = look(database, "kill", ALICE, clock, jobs=jobs).token
-    monkeypatch.setattr("logger.deeds.carrying_out.PATIENCE_S", -1.0)
-    monkeypatch.setattr("logger.deeds.jobs.JobWork.page", 1)
-    deed = confirm(database, token, ALICE, clock)
+    deed, jobs = slow_kill(database, clock, monkeypatch, 40)
 
     def fails(*_: object) -> None:
         raise RuntimeError("nothing works here")
@@ -184,3 +181,29 @@ def test_a_preview_keeps_its_targets_only_while_it_can_be_confirmed(database: Da
     assert kept() == {used.preview_id: 0, expired.preview_id: 0}
     with pytest.raises(PreviewExpired):
         confirm(database, expired.token, ALICE, clock)
+
+
+def test_the_one_that_failed_alone_is_the_one_that_is_given_up(
+    database: Database, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deed, _ = slow_kill(database, clock, monkeypatch, 12)
+    waiting = [row["target"] for row in database.fetch("SELECT target FROM deed_targets WHERE state = 'waiting'")]
+    waiting.sort()
+    # rows lie in the order in which they were last written: the other way round than their names
+    for target in reversed(waiting):
+        database.execute("UPDATE deed_targets SET note = note WHERE target = %(target)s", {"target": target})
+    tried: list[str] = []
+
+    def fails(*given: Any) -> None:
+        tried.append(given[-1][0])
+        raise RuntimeError("nothing works here")
+
+    monkeypatch.setattr("logger.deeds.jobs.JobWork.carry_out", fails)
+    failures = Failures()
+    for _ in range(6):
+        clock.advance(60)
+        with pytest.raises(RuntimeError) as caught:
+            go_on(database, deed["deed_id"], clock, page=1)
+        failures.note(database, deed["deed_id"], clock, caught.value)
+    refused = database.fetch("SELECT target FROM deed_targets WHERE state = 'refused' ORDER BY target")
+    assert [row["target"] for row in refused] == waiting[:3] and tried == [*waiting[:1] * 4, *waiting[1:3]]

@@ -52,6 +52,26 @@ def test_a_kill_ends_what_waits_and_tells_the_pilots_of_what_runs(
         undo(shared_database, deed["deed_id"], OLGA, "", clock)
 
 
+def test_a_kill_of_what_has_ended_says_so_and_what_to_do_instead(
+    shared_database: Database, clock: HeldClock, site: str
+) -> None:
+    jobs = activate(shared_database, 2, queue=site, user="alice")
+    do(shared_database, "kill", ALICE, clock, jobs=jobs)
+    previews = shared_database.fetch("SELECT count(*) AS n FROM previews")
+    for chosen in (jobs, jobs[:1], [10**15]):
+        with pytest.raises(InvalidInput) as caught:
+            look(shared_database, "kill", ALICE, clock, jobs=chosen)
+        assert (caught.value.field, caught.value.detail) == (
+            "jobs",
+            "no job is meant by this, or all of them have ended",
+        )
+        assert "done again by `retry`" in str(caught.value.remedy)
+    with pytest.raises(InvalidInput) as caught:  # of other kinds nothing ends
+        look(shared_database, "resolve", OLGA, clock, filter=[("q", "nothing like it")])
+    assert "ended" not in caught.value.detail
+    assert shared_database.fetch("SELECT count(*) AS n FROM previews") == previews
+
+
 def test_a_user_ends_only_its_own_jobs(shared_database: Database, clock: HeldClock, site: str) -> None:
     alices = activate(shared_database, 2, queue=site, user="alice")
     bobs = activate(shared_database, 1, queue=site, user="bob")
