@@ -514,15 +514,16 @@ class Result:
     fault: Fault
     incident: dict[str, Any] | None
     seconds: float
-    """From the evidence to the incident with the right verdict; of a failure, how long it was waited for.
-
-    What one look takes over a second is not counted: the machine paused, and with it what should have seen the fault.
-    """
+    """From the evidence to the incident with the right verdict; of a failure, how long it was waited for."""
+    is_in_time: bool
+    """Whether it came within the patience."""
     others: list[dict[str, Any]]
     """Incidents beside the one."""
 
 
 _SLOWEST_LOOK_S = 1.0
+"""What one look takes beyond that is not counted against the patience: the machine paused, and with it what should have
+seen the fault."""
 _LATE_S = 1.5
 """After which the loops go round once more before nothing is late any more."""
 # of loops that go round every few seconds: the others look after the house
@@ -530,18 +531,19 @@ _LAST_RUNS = "SELECT min(last_run) AS first FROM agent_runs WHERE next_run - las
 
 
 def try_out(stage: Stage, fault: Fault, within_s: float = 10.0) -> Result:
-    """Inject a fault and see what becomes of it; what it left behind is made good afterwards."""
+    """Inject a fault and see what becomes of it; what it left behind is made good afterwards. `within_s`: the patience."""
     before = {incident["incident_id"] for incident in stage.incidents()}
     stage.begin = utc_now()
     fault.inject(stage)
-    seconds, begin = 0.0, time.monotonic()
+    waited, begin = 0.0, time.monotonic()
+    seen = begin
     try:
         found, fresh = None, []
-        while seconds < within_s:
+        while waited < within_s:
             fresh = [one for one in stage.incidents() if one["incident_id"] not in before]
             found = next((one for one in fresh if fault.fits(one) and _is_judged(fault, one)), None)
-            looked = time.monotonic() - begin
-            seconds, begin = seconds + min(looked, _SLOWEST_LOOK_S), begin + looked
+            looked = time.monotonic() - seen
+            waited, seen = waited + min(looked, _SLOWEST_LOOK_S), seen + looked
             if found is not None:
                 break
             time.sleep(0.1)
@@ -555,7 +557,7 @@ def try_out(stage: Stage, fault: Fault, within_s: float = 10.0) -> Result:
     if shown is not None:
         shown = next(one for one in fresh if one["incident_id"] == shown["incident_id"])
     others = [one for one in fresh if shown is None or one["incident_id"] != shown["incident_id"]]
-    return Result(fault, shown, seconds, others)
+    return Result(fault, shown, seen - begin, found is not None, others)
 
 
 def _is_judged(fault: Fault, incident: dict[str, Any]) -> bool:
