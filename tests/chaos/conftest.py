@@ -156,5 +156,5 @@ def load(installation: Installation, tmp_path: Path) -> Load:
             }
         )
     load = Load(installation, int(submitted), 40, ledger)
-    eventually(lambda: len(load.running_lines()) >= 4, timeout_s=60, what="some payloads run")
+    eventually(lambda: len(load.running_lines()) >= 4, timeout_s=120, what="some payloads run")
     return load

@@ -195,7 +195,7 @@ def check_merges(database: Database, task_id: int) -> None:
     assert [row for row in rows if row["merged"] != (row["status"] == "finished")] == []
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(280)
 def test_agents_killed_at_random_lose_and_double_nothing(
     database: Database, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,13 +205,14 @@ def test_agents_killed_at_random_lose_and_double_nothing(
     make_dataset(database, "in", [f"f{number:02d}" for number in range(FILES)], at=["Q_DISK"])
     tasks = submit_tasks(database)
     until, next_strike = time.monotonic() + KILLING_S, time.monotonic() + 3
-    while time.monotonic() < until or not are_through(database):
+    while time.monotonic() < until or hosts.strikes.total() < 3 or not are_through(database):
         pilots_work(database, chance)
         retry_what_failed(database, retried)
-        if next_strike < time.monotonic() < until:
+        # on a slow machine there is time for few of them: three there have to be
+        if next_strike < time.monotonic() and (time.monotonic() < until or hosts.strikes.total() < 3):
             hosts.strike(chance)
             next_strike = time.monotonic() + chance.uniform(0.5, 3)
-        assert time.monotonic() < until + 90, stuck(database)
+        assert time.monotonic() < until + 150, stuck(database)
         time.sleep(0.05)
     assert hosts.strikes.total() >= 3
     assert broken_rules(database) == {}
