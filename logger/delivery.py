@@ -67,17 +67,34 @@ class Collector:
         self._timeout_s = timeout_s
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)
+        self._is_fresh = False
+
+    def reach(self, most_s: float | None = None) -> bool:
+        """Whether there is a connection, or can be one: costs nothing to ask before a batch is made ready."""
+        if self._connection.sock is None:
+            self._connection.timeout = self._at_most(most_s)
+            try:
+                self._connection.connect()
+            except (OSError, http.client.HTTPException):
+                self.close()
+                return False
+            self._is_fresh = True
+        return True
 
     def post(self, body: bytes, most_s: float | None = None) -> Answer:
         """Deliver a batch. `most_s`: less time for the call than usual."""
-        self._connection.timeout = self._timeout_s if most_s is None else max(0.05, min(most_s, self._timeout_s))
-        was_open = self._connection.sock is not None
-        if was_open:
+        self._connection.timeout = self._at_most(most_s)
+        was_open = self._connection.sock is not None and not self._is_fresh
+        self._is_fresh = False
+        if self._connection.sock is not None:
             self._connection.sock.settimeout(self._connection.timeout)
         answer = self._try(body)
         if answer.status == 0 and was_open:  # the server closed an idle connection: that is no failure
             answer = self._try(body)
         return answer
+
+    def _at_most(self, most_s: float | None) -> float:
+        return self._timeout_s if most_s is None else max(0.05, min(most_s, self._timeout_s))
 
     def _try(self, body: bytes) -> Answer:
         headers = {"Content-Type": "application/json"}

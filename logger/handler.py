@@ -6,31 +6,32 @@
         "root": {"handlers": ["panda"], "level": "INFO"}})
     logging.getLogger("mover").error("disk full", extra={"panda_id": 17, "code": 1098, "mount": "/scratch"})
 
-Standard library alone: handler.py, shipping.py, delivery.py, spool.py and spools.py can be copied into any program.
+Standard library alone: handler.py, tracebacks.py, shipping.py, delivery.py, spool.py and spools.py can be copied into
+any program.
 """
 
 from __future__ import annotations
 
-import builtins
 import json
-import linecache
 import logging
 import math
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
-from types import TracebackType
-from typing import Any
+from functools import partial
+from itertools import islice
+from json.encoder import encode_basestring_ascii as _quoted
+from threading import get_ident
+from typing import Any, NamedTuple
 
 from .delivery import Collector  # relative: these files may be copied into a package of any name
 from .shipping import Bounds, Shipper
+from .tracebacks import MAX_TRACEBACK_CHARACTERS, Told, cut, shown, size_of, taken, written
 
 MAX_MESSAGE_CHARACTERS = 4000
-MAX_TRACEBACK_CHARACTERS = 16_384
 MAX_FIELDS_CHARACTERS = 16_384
 
 OUR_LOGGERS = ("panda", "core", "api", "pilot", "logger", "pandascope", "tui", "dashboard")
@@ -44,16 +45,19 @@ KNOWN_EXTRAS = (
 
 # Python 3.9 gets in, too: these files run in strangers' programs
 _UTC = timezone.utc  # noqa: UP017
-_ODD_ERRORS = (SyntaxError, getattr(builtins, "BaseExceptionGroup", SyntaxError))
 
 _STANDARD = vars(logging.makeLogRecord({}))
-_STANDARD_ATTRIBUTES = frozenset(_STANDARD) | {"message", "asctime", "taskName"}
+_WRITTEN_BY_FORMATTERS = ("message", "asctime", "taskName")
+_STANDARD_ATTRIBUTES = frozenset(_STANDARD) | frozenset(_WRITTEN_BY_FORMATTERS)
 _STANDARD_COUNT = len(_STANDARD)
+_LAST_STANDARD = list(_STANDARD)[-1]
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
+_MOST_KEPT_CHARACTERS = 1000
+_KEPT_BYTES = 500
+"""What a record takes in memory beside its texts, about."""
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _MOST_HEADS = 1000
 _MOST_PIECES = 500
-_MOST_FRAMES = 100
-_MOST_CAUSES = 10
 
 
 def attach(
@@ -109,6 +113,7 @@ class PandaHandler(logging.Handler):
         self._address = (url, token, timeout_s)
         self._bounds = Bounds(max_records, max_bytes, spool, spool_bytes)
         self._heads: dict[tuple[str, int, str, str], str] = {}
+        self._second = (-1, "")
         self._process_id = 0
         self._start_anew()
 
@@ -150,9 +155,10 @@ class PandaHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Put the record into the buffer. Never waits for network or disk and never raises."""
         try:
-            shipper = self._mine()
-            if not shipper.is_current_thread():  # nothing the shipping thread does may feed it
-                shipper.offer(self._encode(record), record.levelno)
+            shipper = self._shipper if os.getpid() == self._process_id else self._mine()
+            if get_ident() != shipper.thread_ident:  # nothing the shipping thread does may feed it
+                kept, size = self._kept(record)
+                shipper.offer(kept, record.levelno, size)
         except Exception:  # noqa: BLE001 - logging's own contract: a handler reports to stderr and never raises
             with suppress(Exception):  # at the end of the stack even this may fail
                 self._shipper.lose(1)
@@ -167,45 +173,95 @@ class PandaHandler(logging.Handler):
         self._mine().close(self.close_timeout_s)
         super().close()
 
-    def _encode(self, record: logging.LogRecord) -> bytes:
+    def _kept(self, record: logging.LogRecord) -> tuple[bytes | Callable[[], bytes], int]:
+        """What the shipping thread needs of the record, and its size: texts and numbers that nobody can change any more.
+
+        Whoever logs has cold caches: encoding costs it three times what it costs a thread that does a hundred in a row.
+        What could change meanwhile, or is big, is encoded here.
+        """
         attributes = vars(record)
+        message = _message(record)
+        told = _traceback(record) if record.exc_info or record.exc_text or record.stack_info else ""
         extras: dict[str, Any] = {}
+        is_plain = type(record.lineno) is int and len(message) <= MAX_MESSAGE_CHARACTERS
+        size = _KEPT_BYTES + len(message) + (len(told) if isinstance(told, str) else size_of(told))
         if len(attributes) != _STANDARD_COUNT:
-            extras = {key: value for key, value in attributes.items() if key not in _STANDARD_ATTRIBUTES}
-        component = str(extras.pop("component", "") or self.component or record.name)
-        key = (record.name, record.levelno, record.filename, component)
-        head = self._heads.get(key) or self._head(record, component)
-        time = datetime.fromtimestamp(record.created, _UTC).isoformat()
-        message = _JSON(_clean(_message(record), MAX_MESSAGE_CHARACTERS))
-        line = record.lineno if type(record.lineno) is int else 0
+            extras = _extras(attributes)
+            for value in extras.values():
+                if type(value) is str:
+                    size += len(value)
+                    is_plain = is_plain and len(value) <= _MOST_KEPT_CHARACTERS
+                elif type(value) not in _PLAIN_TYPES:
+                    is_plain = False
+        named = (record.name, record.levelno, record.levelname, record.filename, record.lineno, record.created)
+        kept = tuple.__new__(_Kept, (*named, message, told, extras))  # a third of the cost of `_Kept(...)`
+        if is_plain:
+            return partial(self._encoded, kept), size
+        data = self._encoded(kept)
+        return data, len(data)
+
+    def _encoded(self, kept: _Kept) -> bytes:
+        """The record as a JSON object."""
+        extras = kept.extras
+        component = str(extras.pop("component", "") or self.component or kept.name)
+        head = self._heads.get((kept.name, kept.level_number, kept.file, component)) or self._head(kept, component)
+        time = self._moment(kept.created)
+        line = kept.line if type(kept.line) is int else 0
+        message = _quoted(_clean(kept.message, MAX_MESSAGE_CHARACTERS))
         parts = [f'{head},"time":"{time}","line":{line},"message":{message}']
-        if text := _traceback(record):
-            parts.append(f',"traceback":{_JSON(text)}')
+        if kept.traceback:
+            text = kept.traceback if isinstance(kept.traceback, str) else written(kept.traceback)
+            parts.append(f',"traceback":{_quoted(_clean(text, MAX_TRACEBACK_CHARACTERS))}')
         if extras:
             budget = _Budget()
             for name in KNOWN_EXTRAS:
                 if (value := extras.pop(name, None)) is not None:
-                    parts.append(f',"{name}":{_JSON(_plain(value, budget))}')
+                    parts.append(f',"{name}":{_json(value, budget)}')
             if extras:
                 parts.append(f',"fields":{_fields(extras, budget)}')
         return ("".join(parts) + "}").encode("ascii")
 
-    def _head(self, record: logging.LogRecord, component: str) -> str:
+    def _moment(self, created: float) -> str:
+        """The time in UTC as ISO 8601; there are many records in a second, and it is written once."""
+        try:
+            second = math.floor(created)
+            known = self._second
+            if known[0] != second:
+                self._second = known = second, datetime.fromtimestamp(second, _UTC).isoformat()[:19]
+            return f"{known[1]}.{int((created - second) * 1e6):06d}+00:00"
+        except (TypeError, ValueError, OverflowError, OSError):  # what a stranger's program made of it
+            return datetime.now(_UTC).isoformat()
+
+    def _head(self, kept: _Kept, component: str) -> str:
         """What is the same in all records of a logger, a level and a file."""
-        level = logging.getLevelName(record.levelno)  # other handlers may have coloured record.levelname
+        level = logging.getLevelName(kept.level_number)  # other handlers may have coloured record.levelname
         entry = {
-            "level": record.levelname if level.startswith("Level ") else level,
-            "name": _clean(str(record.name), 200),
+            "level": kept.level if level.startswith("Level ") else level,
+            "name": _clean(str(kept.name), 200),
             "component": _clean(component, 200),
             "host": self._host,
             "process": self._process_id,
-            "file": _clean(str(record.filename), 200),
+            "file": _clean(str(kept.file), 200),
         }
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()
         head = _JSON(entry)[:-1]
-        self._heads[record.name, record.levelno, record.filename, component] = head
+        self._heads[kept.name, kept.level_number, kept.file, component] = head
         return head
+
+
+class _Kept(NamedTuple):
+    """A LogRecord without what could change."""
+
+    name: str
+    level_number: int
+    level: str
+    file: str
+    line: int
+    created: float
+    message: str
+    traceback: str | list[Told]
+    extras: dict[str, Any]
 
 
 class _OursOrWarning(logging.Filter):
@@ -233,75 +289,29 @@ class _Budget:
         return taken
 
 
+def _extras(attributes: dict[str, Any]) -> dict[str, Any]:
+    """What the program added: all behind the standard attributes, when those stand where LogRecord puts them."""
+    if next(islice(attributes, _STANDARD_COUNT - 1, None), "") == _LAST_STANDARD:
+        added = dict(islice(attributes.items(), _STANDARD_COUNT, None))
+        for name in _WRITTEN_BY_FORMATTERS:
+            added.pop(name, None)
+        return added
+    return {key: value for key, value in attributes.items() if key not in _STANDARD_ATTRIBUTES}
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - arguments that do not fit their format; the unformatted message still tells
-        return f"{_shown(record.msg)} {_shown(record.args)}"
+        return f"{shown(record.msg)} {shown(record.args)}"
 
 
-def _traceback(record: logging.LogRecord) -> str:
-    text = record.exc_text or ""
-    if not text and record.exc_info and record.exc_info[0] is not None:
-        text = _formatted(record.exc_info[1])
-    if record.stack_info:
-        text = f"{text}\n{record.stack_info}" if text else record.stack_info
-    if len(text) > MAX_TRACEBACK_CHARACTERS:  # the end names the error, the beginning the caller
-        text = f"{text[:4000]}\n[cut]\n{text[-(MAX_TRACEBACK_CHARACTERS - 4010) :]}"
-    return _clean(text, MAX_TRACEBACK_CHARACTERS)
-
-
-def _formatted(error: BaseException | None) -> str:
-    """The traceback as Python writes it, without the marks below the lines: a fifth of the cost of `traceback`'s own way."""
-    if error is None:
-        return ""
-    if isinstance(error, _ODD_ERRORS):
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
-    parts: list[str] = []
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen and len(seen) < _MOST_CAUSES:
-        seen.add(id(current))
-        head = "Traceback (most recent call last):\n" if current.__traceback__ else ""
-        notes = "".join(f"\n{_shown(note)}" for note in getattr(current, "__notes__", None) or ())
-        parts.append(f"{head}{_frames(current.__traceback__)}{_named(current)}{notes}")
-        if current.__cause__ is not None:
-            current, link = current.__cause__, "The above exception was the direct cause of the following exception:"
-        elif current.__context__ is not None and not current.__suppress_context__:
-            current, link = current.__context__, "During handling of the above exception, another exception occurred:"
-        else:
-            break
-        parts.append(f"\n\n{link}\n\n")
-    if len(parts) % 2 == 0:  # a link that leads nowhere: a circle, or more causes than anybody reads
-        parts.pop()
-    return "".join(reversed(parts))
-
-
-def _named(error: BaseException) -> str:
-    kind, text = type(error), _shown(error)
-    name = (
-        kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    return f"{name}: {text}" if text else name
-
-
-def _frames(step: TracebackType | None) -> str:
-    steps = []
-    while step is not None:
-        steps.append(step)
-        step = step.tb_next
-    left_out = len(steps) - _MOST_FRAMES
-    lines = [_frame(one) for one in (steps if left_out <= 0 else [*steps[:20], *steps[20 - _MOST_FRAMES :]])]
-    if left_out > 0:
-        lines.insert(20, f"  [{left_out} more]\n")
-    return "".join(lines)
-
-
-def _frame(step: TracebackType) -> str:
-    code = step.tb_frame.f_code
-    source = linecache.getline(code.co_filename, step.tb_lineno, step.tb_frame.f_globals).strip()
-    head = f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}\n'
-    return f"{head}    {source}\n" if source else head
+def _traceback(record: logging.LogRecord) -> str | list[Told]:
+    error = record.exc_info[1] if record.exc_info and not record.exc_text else None
+    if not record.stack_info:
+        return taken(error) if error is not None else cut(record.exc_text or "")
+    text = record.exc_text or (written(taken(error)) if error is not None else "")
+    return cut(f"{text}\n{record.stack_info}" if text else record.stack_info)
 
 
 def _clean(text: str, limit: int) -> str:
@@ -312,8 +322,19 @@ def _clean(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 6] + " [cut]"
 
 
+def _json(value: Any, budget: _Budget) -> str:
+    kind = type(value)  # the commonest by themselves: the general way costs ten times as much
+    if kind is str:
+        return _quoted(_clean(value, 1000))
+    if kind is int and -(2**63) < value < 2**63:
+        return str(value)
+    return _JSON(_plain(value, budget))
+
+
 def _fields(extras: dict[str, Any], budget: _Budget) -> str:
-    fields = _JSON(_plain(extras, budget))
+    some = list(extras.items())[: max(1, budget.take(len(extras)))]
+    pairs = [f"{_quoted(_clean(shown(key), 100))}:{_json(value, budget)}" for key, value in some]
+    fields = f"{{{','.join(pairs)}}}"
     if len(fields) <= MAX_FIELDS_CHARACTERS:
         return fields
     return _JSON({"cut": fields[: MAX_FIELDS_CHARACTERS // 2]})
@@ -337,13 +358,6 @@ def _plain(value: Any, budget: _Budget, depth: int = 0) -> Any:
             return f"<{type(value).__name__} of {len(value)}>"
         if isinstance(value, dict):
             pairs = list(value.items())[:some]
-            return {_clean(_shown(key), 100): _plain(item, budget, depth + 1) for key, item in pairs}
+            return {_clean(shown(key), 100): _plain(item, budget, depth + 1) for key, item in pairs}
         return [_plain(item, budget, depth + 1) for item in list(value)[:some]]
-    return _clean(_shown(value), 1000)
-
-
-def _shown(value: Any) -> str:
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - a broken __str__ of a stranger's object
-        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+    return _clean(shown(value), 1000)

@@ -14,10 +14,10 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from .delivery import (
     Answer,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_BATCH_RECORDS = 500
 MAX_BATCH_BYTES = 1_000_000
+
+Record = Union[bytes, "Callable[[], bytes]"]
+"""A JSON object, or what makes it in the shipping thread: of values that do not change meanwhile."""
 
 _LINGER_S = 0.5
 _FIRST_PAUSE_S = 0.5
@@ -57,16 +60,20 @@ class Shipper:
         self._bounds = bounds
         self._boot = secrets.token_hex(8)
         self._sequence = 0
-        self._changed = threading.Condition()  # reentrant: a signal handler may log while its thread logs
+        self._lock = threading.RLock()  # reentrant: a signal handler may log while its thread logs
+        self._changed = threading.Condition(self._lock)
         self._custody = threading.RLock()  # held by whoever moves records out of the buffer
-        self._lines: deque[tuple[bytes, int]] = deque()
+        self._lines: deque[tuple[Record, int, int]] = deque()  # each with its level and its size in bytes
         self._pending: list[Line] = []  # numbered, not delivered, not on disk
         self._bytes = 0
         self._batch_limit = MAX_BATCH_RECORDS
         self._unreported = 0
         self._tried: int | None = None  # losses told with a batch that was not answered
         self._thread: threading.Thread | None = None
+        self.thread_ident = 0
+        """Of the shipping thread, once it runs: what it logs itself must not come back to it."""
         self._hurry = False
+        self._is_idle = False  # the thread waits for a first record, to write it half a second later
         self._flushes_asked = 0
         self._flushes_done = 0
         self._close_at: float | None = None
@@ -93,25 +100,30 @@ class Shipper:
         """Whether the caller is the shipping thread itself."""
         return self._thread is threading.current_thread()
 
-    def offer(self, record: bytes, level: int) -> None:
-        """Take a JSON object into the buffer, or count it as dropped; `level` as logging numbers it. Never waits."""
+    def offer(self, record: Record, level: int, size: int = 0) -> None:
+        """Take a record into the buffer, or count it as dropped; `level` as logging numbers it. Never waits.
+
+        `size`: what it takes in memory, about, when it is to be made later.
+        """
+        size = size or len(record)  # type: ignore[arg-type]  # bytes, then
         share = 1.0 if level >= logging.WARNING else 0.5
-        with self._changed:
+        with self._lock:
+            count = len(self._lines)
             has_room = (
-                self.waiting < self._bounds.max_records * share
-                and self._bytes + len(record) <= self._bounds.max_bytes * share
+                count + len(self._pending) < self._bounds.max_records * share
+                and self._bytes + size <= self._bounds.max_bytes * share
             )
-            if not has_room or self._close_at is not None or not self._is_running():
+            if not has_room or self._close_at is not None or not (self._thread or self._is_running()):
                 self.lose(1)
                 return
-            self._lines.append((record, level))
-            self._bytes += len(record)
-            if self._retry_at:  # nobody waits for it: the thread sleeps until its next try or its next write
-                if len(self._lines) == 1:
+            self._lines.append((record, level, size))
+            self._bytes += size
+            if self._retry_at:  # the thread sleeps until its next try or its next write
+                if self._is_idle:
                     self._changed.notify_all()
                 return
             self._hurry = self._hurry or level >= logging.ERROR
-            if self._hurry or len(self._lines) in {1, MAX_BATCH_RECORDS}:
+            if self._hurry or not count or count + 1 == MAX_BATCH_RECORDS:
                 self._changed.notify_all()
 
     def lose(self, count: int) -> None:
@@ -159,6 +171,7 @@ class Shipper:
         return True
 
     def _run(self) -> None:
+        self.thread_ident = threading.get_ident()
         while not self._has_ended():
             try:
                 if self._cycle():
@@ -223,11 +236,7 @@ class Shipper:
         """Sleep until there is something to do; returns how many flushes have been asked for."""
         with self._changed:
             if self._retry_at:
-                remaining = self._retry_at - time.monotonic()
-                self._changed.wait_for(lambda: bool(self._disk and self._lines) or self._is_asked(), max(0, remaining))
-                if self._disk:
-                    remaining = self._retry_at - time.monotonic()
-                    self._changed.wait_for(self._is_asked, max(0, min(_LINGER_S, remaining)))
+                self._wait_to_try_again()
             elif not self._pending and not (self._disk and self._disk.has_lines):
                 self._changed.wait_for(lambda: bool(self._lines) or self._is_asked())
                 self._changed.wait_for(
@@ -236,13 +245,36 @@ class Shipper:
             self._hurry = False
             return self._flushes_asked
 
+    def _wait_to_try_again(self) -> None:
+        """Until the next try; where there is a disk, half a second at most with records in memory.
+
+        A program that logs all the time wakes nobody: the thread wakes by itself twice a second.
+        """
+        if self._disk and self._linger() and not self._lines:
+            self._is_idle = True
+            remaining = self._retry_at - time.monotonic()
+            self._changed.wait_for(lambda: bool(self._lines) or self._is_asked(), max(0, remaining))
+            self._is_idle = False
+            self._linger()
+        elif not self._disk:
+            self._changed.wait_for(self._is_asked, max(0, self._retry_at - time.monotonic()))
+
+    def _linger(self) -> bool:
+        """Whether nobody is in a hurry after half a second, and the next try is not due."""
+        remaining = self._retry_at - time.monotonic()
+        return not self._changed.wait_for(self._is_asked, max(0, min(_LINGER_S, remaining))) and remaining > _LINGER_S
+
     def _is_asked(self) -> bool:
         return self._close_at is not None or self._flushes_asked > self._flushes_done
 
     def _ship(self) -> bool:
         """Send one batch: of our own spool, else of memory, else of a dead process. False when the server does not take it."""
+        left_s = None if self._close_at is None else self._close_at - time.monotonic()
+        is_behind = bool(self._retry_at and self._disk and self._disk.has_own_lines)
+        if is_behind and not self._collector.reach(left_s):  # then no batch is read from the disk for nothing
+            self._note_failure(0.0)
+            return False
         with self._custody:
-            left_s = None if self._close_at is None else self._close_at - time.monotonic()
             source = self._disk.own if self._disk and self._disk.has_own_lines else None
             if source is None and not self._take() and self._disk:
                 source = self._disk.oldest_of_the_dead()
@@ -305,36 +337,41 @@ class Shipper:
 
     def _take(self) -> bool:
         """Number the oldest records of the buffer for the next batch, unless one is waiting already."""
-        with self._changed:
-            if not self._pending:
-                self._number(MAX_BATCH_RECORDS, MAX_BATCH_BYTES)
-            return bool(self._pending)
+        if not self._pending:
+            self._number(MAX_BATCH_RECORDS, MAX_BATCH_BYTES)
+        return bool(self._pending)
 
     def _number(self, most_records: int, most_bytes: int) -> None:
-        size = 0
-        while self._lines and most_records > 0 and size < most_bytes:
-            record, level = self._lines.popleft()
-            self._sequence += 1
-            data = b'%b,"seq":%d}' % (record[:-1], self._sequence)
-            self._pending.append(Line(data, level >= logging.WARNING))
-            self._bytes += len(data) - len(record)
+        """Only who has the custody takes from the buffer; whoever logs meanwhile waits for no encoding."""
+        written = 0
+        while self._lines and most_records > 0 and written < most_bytes:
+            record, level, size = self._lines[0]
+            data = record if isinstance(record, bytes) else _made(record)
+            with self._lock:
+                if data:
+                    self._sequence += 1
+                    data = b'%b,"seq":%d}' % (data[:-1], self._sequence)
+                    self._pending.append(Line(data, level >= logging.WARNING))
+                else:
+                    self.lose(1)
+                self._lines.popleft()
+                self._bytes += len(data) - size
             most_records -= 1
-            size += len(data)
+            written += len(data)
 
     def _spill(self, *, is_last: bool = False) -> None:
         """What is in memory now goes to disk, as far as the disk takes it; at last also to one that refused lately."""
         remaining = self.waiting
         while self._disk and remaining > 0 and (is_last or self._disk.is_usable(time.monotonic())):
-            with self._changed:
-                if len(self._pending) < MAX_BATCH_RECORDS:  # few at a time: whoever logs waits for this lock
-                    self._number(MAX_BATCH_RECORDS, MAX_BATCH_BYTES)
-                lines = self._pending[:MAX_BATCH_RECORDS]
+            if len(self._pending) < MAX_BATCH_RECORDS:
+                self._number(MAX_BATCH_RECORDS, MAX_BATCH_BYTES)
+            lines = self._pending[:MAX_BATCH_RECORDS]
             done = self._disk.append(lines, time.monotonic())
-            gone = done.taken + done.dropped
+            gone, lost = done.taken + done.dropped, done.dropped + done.vanished
+            self._disk.note(self._unreported + lost)  # before memory forgets them: a kill -9 may come in between
             with self._changed:
                 self._forget(gone)
-                self.lose(done.dropped + done.vanished)
-            self._disk.note(self._unreported)
+                self.lose(lost)
             remaining = remaining - gone if gone else 0
 
     def _forget(self, count: int) -> None:
@@ -345,6 +382,15 @@ class Shipper:
             self._bytes = (
                 0  # a signal handler that logs between two steps of its program's log call may have shifted it
             )
+
+
+def _made(record: Callable[[], bytes]) -> bytes:
+    """The JSON object, empty when it cannot be made."""
+    try:
+        return record()
+    except Exception:  # noqa: BLE001 - one record must not cost the others their way
+        say_once(f"a record cannot be encoded\n{traceback.format_exc()}", key="encoding")
+        return b""
 
 
 def _spools(bounds: Bounds, component: str, boot: str) -> Spools | None:

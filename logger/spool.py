@@ -225,27 +225,45 @@ class Spool:
             os.close(descriptor)
 
     def _write(self, data: bytes) -> OSError | None:
-        """Append to the last segment, or begin one: all of it or nothing."""
-        is_full = not self._segments or self._segment_size(self._segments[-1]) + len(data) > SEGMENT_BYTES
-        if is_full or self._is_torn:
-            self._segments.append(self._next_segment)
-            self._next_segment += 1
-            self._is_torn = False
+        """Append to the last segment, or begin one: all of it or nothing.
+
+        Each call of the system gives the program its interpreter's lock back, and waits for it afterwards: as few as can be.
+        """
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN
-            with os.fdopen(os.open(self._path / _name(self._segments[-1]), flags, 0o600), "ab", buffering=0) as file:
-                before = os.fstat(file.fileno()).st_size
-                try:
-                    _write_all(file.fileno(), data)
-                except OSError:
-                    self._is_torn = True
-                    os.ftruncate(file.fileno(), before)
-                    self._is_torn = False
-                    raise
+            if not self._segments or self._is_torn:
+                self._begin_segment()
+            descriptor = self._opened_last()
+            try:
+                before = os.fstat(descriptor).st_size
+                if before and before + len(data) > SEGMENT_BYTES:
+                    self._begin_segment()
+                    os.close(descriptor)
+                    descriptor, before = self._opened_last(), 0
+                self._append_all(descriptor, data, before)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             return error
         self._room.use(len(data))
         return None
+
+    def _begin_segment(self) -> None:
+        self._segments.append(self._next_segment)
+        self._next_segment += 1
+        self._is_torn = False
+
+    def _opened_last(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN
+        return os.open(f"{self._path}/{_name(self._segments[-1])}", flags, 0o600)
+
+    def _append_all(self, descriptor: int, data: bytes, before: int) -> None:
+        try:
+            _write_all(descriptor, data)
+        except OSError:
+            self._is_torn = True
+            os.ftruncate(descriptor, before)
+            self._is_torn = False
+            raise
 
     def _segment_size(self, segment: int) -> int:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import logging.config
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import traceback
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,8 @@ from typing import Any
 import pytest
 
 import logger.handler
-from logger.handler import MAX_MESSAGE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, PandaHandler, attach
+from logger.handler import MAX_MESSAGE_CHARACTERS, PandaHandler, attach
+from logger.tracebacks import MAX_TRACEBACK_CHARACTERS, taken, written
 from tests.logger.collector import Collector, eventually
 from tests.support.system import free_port
 
@@ -280,7 +283,7 @@ class TestTracebacks:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
             whole = "".join(traceback.format_exception(error))
             lines = [line for line in whole.rstrip("\n").split("\n") if not re.fullmatch(r"\s+[~^]+\s*", line)]
-            assert logger.handler._formatted(error).split("\n") == lines
+            assert written(taken(error)).split("\n") == lines
 
     def test_the_middle_of_an_endless_one_is_left_out(self) -> None:
         def dig() -> None:
@@ -289,7 +292,7 @@ class TestTracebacks:
         try:
             dig()
         except RecursionError as error:
-            text = logger.handler._formatted(error)
+            text = written(taken(error))
         assert text.count("in dig") == 99 and "more]" in text and text.endswith("maximum recursion depth exceeded")
         assert text.index("in test_the_middle") < text.index("more]")
 
@@ -359,7 +362,7 @@ def copied_handler(tmp_path: Path) -> dict[str, str]:
     package = tmp_path / "panda_handler"
     package.mkdir()
     (package / "__init__.py").write_text("from .handler import PandaHandler\n")
-    for name in ("handler", "shipping", "delivery", "spool", "spools"):
+    for name in ("handler", "tracebacks", "shipping", "delivery", "spool", "spools"):
         shutil.copy(Path(logger.handler.__file__).with_name(f"{name}.py"), package)
     return {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
 
@@ -452,3 +455,83 @@ def test_records_after_close_are_counted_not_raised(collector: Collector, log: l
     handler.close()
     log.error("too late")
     assert handler.dropped == 1
+
+
+def test_a_record_says_what_was_so_when_it_was_logged(log: logging.Logger) -> None:
+    """The thread encodes later: what may change until then is encoded at once, what cannot change is taken along."""
+    port = free_port()
+    handler = attached(log, f"http://127.0.0.1:{port}")
+    things: dict[str, Any] = {"files": ["a"]}
+    moving = ["x"]
+    record = log.makeRecord("panda.test_handler", logging.INFO, "x.py", 7, "moving %s", (moving,), None, extra=things)
+    handler.handle(record)
+    moving.append("y")
+    things["files"].append("b")
+    record.levelname, record.msg, record.args, record.lineno = "coloured", "other", (), 8
+    record.__dict__["files"] = "gone"
+    late = Collector(port)
+    try:
+        handler.flush()
+        handler.flush()
+    finally:
+        late.stop()
+    (sent,) = late.records
+    assert sent["message"] == "moving ['x']" and sent["fields"] == {"files": ["a"]}
+    assert sent["level"] == "INFO" and sent["line"] == 7
+
+
+def test_no_object_of_the_program_lives_on_in_the_buffer(log: logging.Logger) -> None:
+    class Thing:
+        def __str__(self) -> str:
+            return "thing"
+
+    handler = attached(log, f"http://127.0.0.1:{free_port()}", close_timeout_s=0.05)
+    thing = Thing()
+    known = weakref.ref(thing)
+
+    def fails(ours: Thing) -> None:
+        raise ValueError(ours)
+
+    try:
+        fails(thing)
+    except ValueError as error:
+        record = log.makeRecord("x", 40, "x.py", 1, "%s", (thing,), (ValueError, error, error.__traceback__))
+    handler.handle(record)
+    del record, thing
+    gc.collect()
+    assert handler.waiting == 1 and known() is None
+
+
+@pytest.mark.parametrize("created", ["yesterday", float("nan"), 1e300, None])
+def test_a_record_whose_time_is_none_is_sent_with_the_time_of_its_sending(
+    collector: Collector, log: logging.Logger, created: Any
+) -> None:
+    handler = attached(log, collector.url)
+    handler.handle(
+        logging.makeLogRecord({"msg": "odd", "created": created, "name": "x", "lineno": None, "levelno": 20})
+    )
+    handler.flush()
+    (record,) = collector.records
+    assert record["message"] == "odd" and record["line"] == 0
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(record["time"])).total_seconds()) < 60
+
+
+def test_extras_are_told_from_what_logging_adds_in_any_order(collector: Collector, log: logging.Logger) -> None:
+    """Filters may take attributes out and put them in again, formatters add theirs."""
+    handler = attached(log, collector.url)
+    record = log.makeRecord("x", logging.INFO, "x.py", 1, "one", (), None, extra={"mount": "/a"})
+    record.thread = record.__dict__.pop("thread")
+    logging.Formatter("%(asctime)s %(message)s").format(record)
+    handler.handle(record)
+    log.info("two", extra={"panda_id": 7, "mount": "/b", "big": "x" * 2000})
+    handler.flush()
+    one, two = collector.records
+    assert one["fields"] == {"mount": "/a"}
+    assert two["panda_id"] == 7 and two["fields"]["mount"] == "/b" and len(two["fields"]["big"]) == 1000
+
+
+def test_a_known_extra_of_many_pieces_leaves_the_fields_an_object(collector: Collector, log: logging.Logger) -> None:
+    handler = attached(log, collector.url)
+    log.info("x", extra={"user": [[list(range(50))] * 40] * 40, "mount": "/a"})
+    handler.flush()
+    assert collector.records[0]["fields"] == {"mount": "/a"}

@@ -33,7 +33,7 @@ class Stand:
     relays: list[Relay] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.shipper = Shipper(Collector(self.server.url, "", 5), Bounds(), "logd")
+        self.shipper = Shipper(Collector(self.server.url, "", 20), Bounds(), "logd")
 
     def relay(self, **options: Any) -> Relay:
         relay = Relay(self.shipper, clock=lambda: self.now, **options)
@@ -42,7 +42,7 @@ class Stand:
         return relay
 
     def records(self) -> list[dict[str, Any]]:
-        self.shipper.flush(5)
+        self.shipper.flush(30)
         return self.server.records
 
 

@@ -162,8 +162,9 @@ def test_close_leaves_nothing_behind_when_all_is_sent(server: Server, tmp_path: 
 
 
 def test_a_spool_that_cannot_be_written_is_said_once_and_memory_serves(
-    tmp_path: Path, log: logging.Logger, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, log: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("logger.delivery._said", set())  # another test of this process may have had such a disk
     (tmp_path / "file").write_text("no directory")
     port = free_port()
     handler = attached(log, f"http://127.0.0.1:{port}", spool=tmp_path / "file", close_timeout_s=10)
