@@ -43,7 +43,7 @@ def stored(system: RunningSystem, component: str) -> list[Any]:
 
 def test_every_way_in_ends_in_the_same_table(system: RunningSystem, tmp_path: Path) -> None:
     (tmp_path / "logger").mkdir()
-    for name in ("__init__", "handler", "shipping", "delivery", "spool", "spools"):
+    for name in ("__init__", "handler", "tracebacks", "shipping", "delivery", "spool", "spools"):
         shutil.copy(Path(logger.handler.__file__).with_name(f"{name}.py"), tmp_path / "logger")
     (tmp_path / "token").write_text(system.token("ann") + "\n")
 
