@@ -21,6 +21,7 @@ from pandascope.addresses import Address, Page
 from pandascope.client import AsyncClient
 from pandascope.errors import ClientError, ServerUnreachable
 from tui.command_line import Command, Find, Help, Quit, Theme
+from tui.identity import EVERYBODY, Renewal, caller_of
 from tui.keys import OPENING
 from tui.live import ASK_ANYWAY_S, WIDE_TOPICS, LiveFeed, LiveState
 from tui.navigation import Place, Trail
@@ -54,12 +55,15 @@ class ConsoleApp(App[None]):
         start: Address | None = None,
         *,
         role: str = "",
+        renew: Renewal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.client = client
         self.client.via = "console"
         self.role = role
+        self.caller = EVERYBODY
+        self._renew = renew
         self.clock = clock
         self.feed = LiveFeed(started_s=clock())
         self.trail = Trail(start or Address(Page.NOW))
@@ -70,6 +74,7 @@ class ConsoleApp(App[None]):
         self._server_ahead = timedelta(0)
         self._heard_topics: tuple[str, ...] = ()
         self._last_seq: int | None = None
+        self._stream_over_s: float | None = None
         self._header_mark = -1
         self._asked_at_s = clock()
         self._ticks = 0
@@ -90,7 +95,7 @@ class ConsoleApp(App[None]):
         self.feed.watch(topics)
         wanted = tuple(sorted({*WIDE_TOPICS, *topics}))
         if wanted != self._heard_topics:
-            self._heard_topics = wanted
+            self._heard_topics, self._stream_over_s = wanted, None
             self.run_worker(work(self._follow, wanted), group="stream", exclusive=True, exit_on_error=False)
 
     async def _follow(self, topics: Iterable[str]) -> None:
@@ -98,8 +103,11 @@ class ConsoleApp(App[None]):
         try:
             async for event in self.client.stream(topics, since=self._last_seq):
                 self._heard(event)
-        except ClientError as error:
-            self.feed.stream_lost(str(error))
+        except ClientError as error:  # refused: whether that is the token is said by what the screen asks, soon
+            self.log.warning(f"the stream: {error}")
+            self.feed.stream_refused()
+            self._stream_over_s = self.clock()
+            self._asked_at_s = self._stream_over_s - ASK_ANYWAY_S + 1.0
 
     def _heard(self, event: dict[str, Any]) -> None:
         kind, now = event.get("event"), self.clock()
@@ -125,7 +133,7 @@ class ConsoleApp(App[None]):
         state = self.feed.state(now)
         if state is not LiveState.PAUSED:
             is_away = state is LiveState.DISCONNECTED
-            unreliable = is_away or state is LiveState.LAGGING
+            unreliable = is_away or state in {LiveState.LAGGING, LiveState.REFUSED}
             if (screen.is_outdated and not is_away) or (unreliable and now - self._asked_at_s >= ASK_ANYWAY_S):
                 self._ask_screen(screen, now)
             header_is_old = self.severities is None or self.feed.changed_since(self._header_mark, ("incidents",))
@@ -134,7 +142,14 @@ class ConsoleApp(App[None]):
         if self._ticks % AGES_EVERY == 0:
             with contextlib.suppress(NoMatches):  # parts of a screen that is being taken down are gone already
                 screen.redraw_ages()
+        self._listen_again(now)
         self.draw_status()
+
+    def _listen_again(self, now: float) -> None:
+        """A stream that was refused is tried again: the token may be taken by now."""
+        if self._stream_over_s is not None and now - self._stream_over_s >= ASK_ANYWAY_S:
+            self._stream_over_s = None
+            self.run_worker(work(self._follow, self._heard_topics), group="stream", exclusive=True, exit_on_error=False)
 
     def _ask_screen(self, screen: MonitorScreen, now: float) -> None:
         if screen.is_asking:
@@ -157,6 +172,14 @@ class ConsoleApp(App[None]):
         except ClientError as error:
             self.log.warning(f"the counts of the status line: {error}")
             self.severities = self.severities or {}
+
+    async def _load_caller(self) -> None:
+        try:
+            self.caller = await caller_of(self.client)
+        except ClientError as error:
+            self.log.warning(f"who is at this console: {error}")
+        else:
+            self.refresh_bindings()
 
     # -- keys ---------------------------------------------------------------------------------------------------
 
@@ -198,9 +221,24 @@ class ConsoleApp(App[None]):
     def answered(self, answer: dict[str, Any]) -> None:
         """An answer came: it is fresh now, and says what time it is at the server."""
         self.feed.answered(self.clock())
+        if self.caller is EVERYBODY and not any(
+            worker.group == "caller" for worker in self.workers if worker.is_running
+        ):
+            self.run_worker(work(self._load_caller), group="caller", exit_on_error=False)
         as_of = moment(answer.get("as_of"))
         if as_of is not None:
             self._server_ahead = as_of - datetime.now(UTC)
+        self.draw_status()
+
+    def denied(self, detail: str) -> None:
+        """The server does not take the token: go on with another one, where there is another one by now."""
+        self.feed.denied(detail)
+        found = None if self._renew is None else self._renew()
+        if found is not None:
+            self.client, self.role = found
+            self.client.via = "console"
+            self.caller = EVERYBODY
+            self._asked_at_s = self._stream_over_s = self.clock() - ASK_ANYWAY_S
         self.draw_status()
 
     def take_summary(self, summary: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How fresh is what the screen shows? The state behind LIVE, LAGGING, PAUSED and DISCONNECTED. Knows no widget.
+"""How fresh is what the screen shows? The state behind LIVE, LAGGING, PAUSED, REFUSED, DISCONNECTED. Knows no widget.
 
 Signs of life come from the event stream (a heartbeat every 10 s) and from answers; times are those of a monotonic clock
 that the caller passes in, so tests can hold it.
@@ -28,6 +28,7 @@ class LiveState(StrEnum):
     LIVE = "LIVE"
     LAGGING = "LAGGING"
     PAUSED = "PAUSED"
+    REFUSED = "REFUSED"
     DISCONNECTED = "DISCONNECTED"
 
 
@@ -36,6 +37,7 @@ MEANING: dict[LiveState, str] = {
     LiveState.LIVE: "changes appear as they happen",
     LiveState.LAGGING: "changes arrive late; the screen asks every 10 s instead",
     LiveState.PAUSED: "you stopped live changes; p goes on",
+    LiveState.REFUSED: "the server does not take the token; this is the last that it said",
     LiveState.DISCONNECTED: "the server does not answer; this is the last that it said",
 }
 
@@ -47,6 +49,7 @@ class LiveFeed:
     started_s: float = 0.0
     paused: bool = False
     reason: str = ""
+    refusal: str = ""
     mark: int = 0
     _watched: frozenset[str] = frozenset(WIDE_TOPICS)
     _changed_at_mark: dict[str, int] = field(default_factory=dict)
@@ -54,6 +57,8 @@ class LiveFeed:
     _last_sign_s: float | None = None
     _last_answer_s: float | None = None
     _waiting_since_s: float | None = None
+    _is_reached: bool = False
+    _is_answered: bool = False
 
     def watch(self, topics: Iterable[str]) -> None:
         """Remember changes of these topics too (besides the wide ones); forget those watched before."""
@@ -81,11 +86,27 @@ class LiveFeed:
             self.lost(reason)
         self._stream_lost = True
 
+    def stream_refused(self) -> None:
+        """The server is there, and gives no stream."""
+        self._stream_lost = True
+
     def answered(self, now: float) -> None:
         """A read succeeded; what is on the screen is from now."""
         self._last_answer_s = now
         self._waiting_since_s = None
-        self.reason = ""
+        self._is_reached = self._is_answered = True
+        self.reason = self.refusal = ""
+
+    def refused(self) -> None:
+        """The server is there and said no: what stands on the screen is as old as it was."""
+        self._is_reached, self._is_answered = True, False
+        self._waiting_since_s = None
+        self.reason = self.refusal = ""
+
+    def denied(self, refusal: str) -> None:
+        """The server does not take the token; `refusal` is its sentence. Ends with the next answer."""
+        self.refused()
+        self.refusal = refusal
 
     def lost(self, reason: str) -> None:
         """The server does not answer; `reason` is the sentence for people."""
@@ -104,9 +125,11 @@ class LiveFeed:
         """What to tell the person, the most serious first."""
         if self.reason:
             return LiveState.DISCONNECTED
+        if self.refusal:
+            return LiveState.REFUSED
         if self.paused:
             return LiveState.PAUSED
-        if self._last_answer_s is None:
+        if not self._is_reached:
             return LiveState.CONNECTING
         last_sign_s = self.started_s if self._last_sign_s is None else self._last_sign_s
         waited_s = 0.0 if self._waiting_since_s is None else now - self._waiting_since_s
@@ -118,7 +141,8 @@ class LiveFeed:
         """Seconds since the last good data. While live, a stream that reports no change vouches for what is shown."""
         if self._last_answer_s is None:
             return None
-        if self.state(now) is LiveState.LIVE and self._waiting_since_s is None and self._last_sign_s is not None:
+        is_vouched_for = self._is_answered and self._waiting_since_s is None
+        if self.state(now) is LiveState.LIVE and is_vouched_for and self._last_sign_s is not None:
             return now - max(self._last_answer_s, self._last_sign_s)
         return now - self._last_answer_s
 
@@ -126,4 +150,4 @@ class LiveFeed:
         """Why a change cannot be sent now; empty when it can."""
         if self.state(now) is LiveState.DISCONNECTED:
             return f"the server does not answer ({self.reason})"
-        return ""
+        return f"the server does not take the token ({self.refusal})" if self.refusal else ""

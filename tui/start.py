@@ -1,13 +1,17 @@
-"""How the console begins: the address a person typed, and who the token says that person is."""
+"""How the console begins: the address a person typed, who the token says that person is, and where another token is found."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from pandascope.addresses import Address
-from pandascope.errors import Usage
+from pandascope.client import AsyncClient
+from pandascope.environment import Credentials
+from pandascope.errors import ClientError, Usage
 from tui.command_line import parse_command
 from tui.screens import SCREENS
 
@@ -46,3 +50,26 @@ def role_of(token: str) -> str:
     held = [str(role) for role in roles] if isinstance(roles, list) else []
     highest = next((role for role in _ROLES if role in held), held[0] if held else "")
     return " ".join(filter(None, [str(name), f"({highest})" if highest else ""]))
+
+
+class Renewing:
+    """Looks where the token was found whether another one is there by now: `panda up` may have written it anew."""
+
+    def __init__(self, used: Credentials, find: Callable[[], Credentials], clients: AsyncExitStack) -> None:
+        """`clients` closes what is opened here."""
+        self._used = used
+        self._find = find
+        self._clients = clients
+
+    def again(self) -> tuple[AsyncClient, str] | None:
+        """A client with the other token, and whose that is; None when it is the same. Never for another address."""
+        try:
+            found = self._find()
+        except ClientError:
+            return None
+        if found.url != self._used.url or found.token == self._used.token:
+            return None
+        self._used = found
+        client = AsyncClient(found.url, found.token)
+        self._clients.push_async_callback(client.close)
+        return client, role_of(found.token)

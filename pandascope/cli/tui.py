@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 from pandascope.addresses import Address, Page
 from pandascope.client import AsyncClient
-from pandascope.environment import find_credentials
+from pandascope.environment import Credentials, find_credentials
 from pandascope.errors import Usage
 
 
@@ -31,13 +33,15 @@ def command(
     from tui.start import start_address
 
     start = start_address(address)
-    credentials = find_credentials(url, data=data)
-    asyncio.run(_run(start or Address(Page.NOW), credentials.url, credentials.token))
+    asyncio.run(_run(start or Address(Page.NOW), lambda: find_credentials(url, data=data)))
 
 
-async def _run(start: Address, url: str, token: str) -> None:
+async def _run(start: Address, find: Callable[[], Credentials]) -> None:
     from tui.app import ConsoleApp
-    from tui.start import role_of
+    from tui.start import Renewing, role_of
 
-    async with AsyncClient(url, token, via="console") as client:
-        await ConsoleApp(client, start, role=role_of(token)).run_async()
+    found = find()
+    async with AsyncExitStack() as clients:
+        client = await clients.enter_async_context(AsyncClient(found.url, found.token, via="console"))
+        renewing = Renewing(found, find, clients)
+        await ConsoleApp(client, start, role=role_of(found.token), renew=renewing.again).run_async()

@@ -186,6 +186,11 @@ class Console:
         await self.type(command)
 
     @property
+    def told(self) -> str:
+        """The notices that stand on the screen, each on one line."""
+        return "\n".join(notice.message for notice in self.app._notifications)
+
+    @property
     def page(self) -> str:
         """The address of the view that is shown."""
         screen = self.app.monitor_screen

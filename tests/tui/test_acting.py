@@ -66,8 +66,12 @@ async def test_escape_leaves_without_doing_anything(fresh, incident):
 
 async def test_a_user_without_the_role_is_told_so(fresh, incident):
     async with console(fresh.system, f"incident {incident}", token=fresh.system.token("alice")) as seen:
-        await seen.shows("○ open")
+        await seen.shows("○ open", "l log")
+        await seen.hides("a acknowledge")  # the server has said who alice is
         await seen.press("a")
-        await seen.type("")
-        await seen.shows("Refused:", "operator")
+        sentence = "Not possible now: this needs the role operator or admin, which alice has not."
+        await seen.until(lambda: sentence in seen.told, "it is said before anything is typed")
+        assert "enter sends" not in seen.text, "nobody types a comment that cannot be sent"
+        await seen.press("K")
+        await seen.shows("kill · incident")
         assert eventually(lambda: state_of(fresh, incident))["state"] == "open"

@@ -53,6 +53,29 @@ def test_a_server_that_is_away_is_said_before_everything_else():
     assert feed.why_not(5.0) == ""
 
 
+def test_a_refusal_makes_nothing_on_the_screen_newer():
+    feed = LiveFeed()
+    feed.answered(1.0)
+    feed.signal(2.0)
+    feed.refused()
+    feed.signal(9.0)
+    assert feed.state(9.0) is LiveState.LIVE
+    assert feed.data_age_s(9.0) == 8.0
+    feed.answered(10.0)
+    assert feed.data_age_s(11.0) == 1.0
+
+
+def test_a_refused_token_is_a_state_of_its_own_until_an_answer_comes():
+    feed = LiveFeed()
+    feed.denied("it has expired")
+    feed.signal(1.0)
+    assert feed.state(2.0) is LiveState.REFUSED
+    assert feed.data_age_s(2.0) is None
+    assert feed.why_not(2.0) == "the server does not take the token (it has expired)"
+    feed.answered(3.0)
+    assert (feed.state(3.0), feed.why_not(3.0)) == (LiveState.LIVE, "")
+
+
 def test_only_watched_topics_are_remembered():
     feed = LiveFeed()
     feed.watch(["job:1"])
@@ -167,8 +190,9 @@ def test_the_status_line_fits(width, state):
     status = Status("panda.example.org", "olga (operator)", "last 24 h", state, 3.0, {"critical": 1, "error": 2})
     line = status_text(status, PALETTE, width)
     assert line.cell_len <= width
+    if width >= len(str(state)) + 5:
+        assert str(state) in line.plain, "whether it is live goes last"
     if width >= 80:
-        assert str(state) in line.plain
         assert "1" in line.plain
 
 

@@ -11,7 +11,9 @@ from tests.logger.deeds.builders import incident, make_incident, queue
 from tests.support.builders import activate, make_queue, status_of
 from tests.support.system import running_system
 from tests.tui.conftest import HOSTILE, console
+from tui.palette import Palette
 from tui.start import start_address
+from tui.widgets.key_line import key_lines
 
 pytestmark = pytest.mark.anyio
 
@@ -287,3 +289,38 @@ async def test_the_new_screens_fit_every_size(site):
                 await seen.pilot.resize_terminal(width, height)
                 await seen.fills(width, height)
                 await seen.until(lambda: "? help" in seen.lines[-1], "the foot")
+
+
+async def test_what_is_refused_shows_the_keys_that_are_left(site, trouble):
+    number, _ = trouble
+    nora = site.token("nora", "operator")  # who did nothing yet
+    async with console(site, f"incident {number}", size=(80, 24), token=nora) as seen:
+        await seen.shows("○ open")
+        await seen.press("K")
+        await seen.shows("Not possible:", "r again  esc leave")
+        assert not [word for word in ("i input", "e leave out", "w why", "enter kill") if word in seen.text]
+        await seen.press("i", "e", "w")
+        assert "why: " not in seen.text
+        await seen.press("escape", "z")
+        await seen.shows("There is nothing here that can be taken back.", "─ esc leaves ─")
+        assert "enter takes it back" not in seen.text
+
+
+async def test_a_tiny_terminal_shows_every_key_of_a_preview(site, trouble):
+    number, _ = trouble
+    async with console(site, f"incident {number}", size=(40, 10)) as seen:
+        await seen.shows("trouble", "● LIVE")
+        await seen.press("s")
+        await seen.type("2h")
+        await seen.shows("1 incident: silenced", "enter silence 1 incident", "u until", "w why", "r again", "esc leave")
+        await seen.press("u")
+        await seen.type("shift")
+        await seen.shows("until the shift ends", "esc leave")
+
+
+def test_a_key_never_stands_apart_from_its_word():
+    keys = [("enter", "kill 1 job"), ("i", "input"), ("esc", "leave")]
+    palette = Palette.of_theme({})
+    assert [line.plain for line in key_lines(keys, palette, 32)] == ["enter kill 1 job  i input", "esc leave"]
+    assert [line.plain for line in key_lines(keys, palette, 99)] == ["enter kill 1 job  i input  esc leave"]
+    assert len(key_lines(keys, palette, 5)) == 3

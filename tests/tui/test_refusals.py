@@ -27,7 +27,8 @@ def jobs_of(story) -> int:
         ("task 99999999", "there is no task 99999999"),
         ("jobs hours=x", "hours"),
         ("jobs jedi_task_id=x", "jedi_task_id"),
-        ("inc severity=[red]", "No incident matches."),
+        ("inc severity=[red]", "there is no '[red]'"),
+        ("inc q=[blue]", "No incident matches."),
     ],
 )
 async def test_what_is_not_there_is_told_in_a_sentence_and_keys_work_on(story, address, sentence):

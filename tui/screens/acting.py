@@ -47,12 +47,12 @@ class ActingScreen(MonitorScreen):
 
     def preview(self, request: Request | Find) -> None:
         """Show what would follow; what was done then stands in a notice and can be undone."""
-        if self.is_possible():
+        if self.is_possible("preview"):  # nothing was typed for it yet: the server says who may do what to what
             self.app.push_screen(PreviewScreen(request), self._confirmed)
 
-    def is_possible(self) -> bool:
-        """Is the server there? If not, that is said."""
-        reason = self.console_app.feed.why_not(self.console_app.clock())
+    def is_possible(self, action: str = "") -> bool:
+        """Is the server there, and may the person try this (without a name: what operators do)? If not, that is said."""
+        reason = self.console_app.feed.why_not(self.console_app.clock()) or self.console_app.caller.why_not(action)
         if reason:
             self.notify(f"Not possible now: {reason}.", severity="error", markup=False)
         return not reason

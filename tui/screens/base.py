@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import WorkerState
 
 from pandascope.addresses import Address
-from pandascope.errors import ClientError, ServerUnreachable
+from pandascope.errors import ClientError, NotAuthorised, ServerUnreachable
 from tui.keys import BY_ACTION, EVERYWHERE, offered
 from tui.navigation import Place
 from tui.palette import Palette
@@ -31,6 +31,8 @@ from tui.widgets.virtual_table import VirtualTable
 from tui.workers import work
 
 Answer = dict[str, Any]
+_TOKEN_REFUSED = 401
+"""HTTP: the token is not taken, whatever it is for."""
 WIDE = 110
 """From this many columns on there is a second column."""
 
@@ -57,7 +59,7 @@ class MonitorScreen(KeysEverywhere):
         self._status_line = StatusLine(id="status")
         self._crumbs = Crumbs(id="crumbs")
         self._banner = Static(id="banner")
-        self._hints = KeyHints(self.is_useful, id="hints")
+        self._hints = KeyHints(self._is_offered, id="hints")
 
     # -- what a screen fills in ---------------------------------------------------------------------------------
 
@@ -192,8 +194,11 @@ class MonitorScreen(KeysEverywhere):
             self.console_app.feed.lost(error.detail)
         except ClientError as error:
             self._mark = mark
-            self.console_app.answered({})
-            self.refused(error)
+            if isinstance(error, NotAuthorised) and error.status == _TOKEN_REFUSED:
+                self._denied(error)
+            else:
+                self.console_app.feed.refused()
+                self.refused(error)
         else:
             self._mark = mark
             self.place.memory["answer"] = answer
@@ -220,6 +225,17 @@ class MonitorScreen(KeysEverywhere):
         self._has_complained = True
         self.say(str(error), wrong=True)
 
+    def _denied(self, error: NotAuthorised) -> None:
+        """The token is not taken (any more): the console goes on trying, with a new one if there is one."""
+        detail = error.detail.removeprefix(f"{error.field}: ").rstrip(" :.")
+        self.console_app.denied(detail)
+        self._has_complained = True
+        self.say(f"✗ {detail[:1].upper()}{detail[1:]}. {self._what_stands} To go on: {error.remedy}.", wrong=True)
+
+    @property
+    def _what_stands(self) -> str:
+        return "You see what it said last; actions are off." if self._has_shown else "There is nothing to show yet."
+
     def say(self, sentence: str, *, wrong: bool = False) -> None:
         """Put a sentence above the body, or take it away."""
         self._banner.update(Text(sentence, overflow="fold"))
@@ -236,8 +252,7 @@ class MonitorScreen(KeysEverywhere):
     def _show_away(self) -> None:
         reason = self.console_app.feed.reason
         if reason:
-            kept = "You see what it said last; actions are off." if self._has_shown else "There is nothing to show yet."
-            self.say(f"✗ The server is away: {reason}. {kept} Trying again by itself.", wrong=True)
+            self.say(f"✗ The server is away: {reason}. {self._what_stands} Trying again by itself.", wrong=True)
             self._has_said_away = True
         elif self._has_said_away:
             self._has_said_away = False
@@ -271,15 +286,21 @@ class MonitorScreen(KeysEverywhere):
     # -- verbs --------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Actions that change something are off (None: shown dim) while the server is away."""
-        key = BY_ACTION.get(action)
-        if key is not None and key.changes_state and self.console_app.feed.reason:
+        """Actions that change something are off (None: shown dim) while the server is away or takes no word of us."""
+        key, feed = BY_ACTION.get(action), self.console_app.feed
+        if key is not None and key.changes_state and (feed.reason or feed.refusal):
             return None
         return super().check_action(action, parameters)
 
     def is_useful(self, action: str) -> bool:
         """Does the key do something for the selection as it is now? If not, the hint line leaves it out."""
         return True
+
+    def _is_offered(self, action: str) -> bool:
+        """Is it useful, and may the person do it?"""
+        key = BY_ACTION.get(action)
+        is_allowed = key is None or not key.changes_state or not self.console_app.caller.why_not(action)
+        return is_allowed and self.is_useful(action)
 
     def draw_hints(self) -> None:
         """The selection has changed, and with it the keys that are useful."""

@@ -19,10 +19,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pandascope.client import AsyncClient
-from pandascope.errors import ClientError, Refused, ServerUnreachable, Usage
+from pandascope.errors import ClientError, NotAuthorised, Refused, ServerUnreachable, Usage
 from tui.ends import QUEUE_HINT, SILENCE_HINT, queue_end, silence_end
 from tui.palette import Palette
 from tui.render.preview import nothing_left, preview, wanted
+from tui.widgets.key_line import KeyLine
 from tui.widgets.prompt_line import PromptLine, Question
 from tui.workers import work
 
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 
 _QUEUE_ACTIONS = ("drain", "test", "offline", "online")
 """What `s` goes through."""
+_CHANGES = (
+    ("u", "until", "until"),
+    ("s", "status", "status"),
+    ("i", "input", "input"),
+    ("e", "accept_ended", "leave out ended"),
+    ("w", "reason", "why"),
+)
+"""Keys that change what is asked for: key, action, word."""
 _WITH_UNTIL = frozenset({*_QUEUE_ACTIONS, "silence"})
 _LONGEST_REASON = 2000
 
@@ -55,6 +64,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
     """A dialogue that ends with the deed, or with None when nothing was done."""
 
     AUTO_FOCUS = ""  # else the line to type into, which is not hidden yet, would take the keys
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-roomy")]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "confirm", "do it"),
@@ -78,6 +88,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
         self._difference: list[str] = []
         self._is_busy = False
         self._is_confirming = False
+        self._is_forbidden = False
 
     def compose(self) -> ComposeResult:
         """The text, which scrolls; the keys; a line to type into."""
@@ -85,7 +96,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
             box.border_title = "Preview"
             with VerticalScroll(id="preview-scroll"):
                 yield Static(Text("Asking what would follow …"), id="preview-words")
-            yield Static("", id="preview-keys")
+            yield KeyLine(id="preview-keys")
             yield PromptLine(id="prompt")
 
     def on_mount(self) -> None:
@@ -102,7 +113,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
             self.run_worker(work(self._ask), group="preview", exclusive=True)
 
     async def _ask(self) -> None:
-        self._made, self._difference = None, []
+        self._made, self._difference, self._is_forbidden = None, [], False
         self._draw_keys()
         try:
             if self._request is None and self._find is not None:
@@ -122,6 +133,7 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
             self._monitor.feed.lost(error.detail)
             self._say(f"The server does not answer: {error.detail}. r asks again.")
         except ClientError as error:
+            self._is_forbidden = isinstance(error, NotAuthorised)
             self._say(f"Not possible: {error}.")
         else:
             self._draw()
@@ -174,13 +186,15 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
     # -- changing what is asked for -----------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that mean something for this action."""
+        """Keys that mean something for this action, and for what the server said to it."""
         name = self._request.action if self._request is not None else ""
+        is_previewed = self._made is not None
         fits = {
-            "until": name in _WITH_UNTIL,
-            "status": name in _QUEUE_ACTIONS,
-            "input": name == "kill",
-            "accept_ended": name == "kill",
+            "until": name in _WITH_UNTIL and not self._is_forbidden,
+            "status": name in _QUEUE_ACTIONS and not self._is_forbidden,
+            "input": name == "kill" and is_previewed,
+            "accept_ended": name == "kill" and is_previewed,
+            "reason": name != "" and is_previewed,
         }
         return fits.get(action, True)
 
@@ -272,19 +286,13 @@ class PreviewScreen(ModalScreen[dict[str, Any] | None]):
         self.query_one(".preview").set_class(wrong, "-wrong")
 
     def _draw_keys(self) -> None:
-        request, palette = self._request, self._palette
+        request = self._request
         if request is not None:
             self.query_one(".preview").border_title = f"{request.action} · {request.words}".replace("[", r"\[")
         keys: list[tuple[str, str]] = []
         if self._made is not None and request is not None:
             keys.append(("enter", f"{request.action} {wanted(self._made)}" if not self._is_busy else "being done …"))
-        name = request.action if request is not None else ""
-        keys += [("u", "until")] if name in _WITH_UNTIL else []
-        keys += [("s", "status")] if name in _QUEUE_ACTIONS else []
-        keys += [("i", "input"), ("e", "leave out ended")] if name == "kill" else []
-        keys += [("w", "why"), ("r", "again"), ("esc", "leave")]
-        line = Text(overflow="fold")
-        for key, word in keys:
-            line.append(key, palette.accent).append(f" {word}", palette.muted).append("  ")
-        self.query_one("#preview-keys", Static).update(line)
+        keys += [(key, word) for key, action, word in _CHANGES if self.check_action(action, ())]
+        keys += [("r", "again"), ("esc", "leave")]
+        self.query_one(KeyLine).show(keys)
         self.refresh_bindings()

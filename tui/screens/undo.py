@@ -68,6 +68,7 @@ class UndoScreen(ModalScreen[bool]):
     """A dialogue; True when something was taken back."""
 
     AUTO_FOCUS = ""  # else the line to type into, which is not hidden yet, would take the keys
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-roomy")]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "undo", "take it back"),
@@ -88,7 +89,7 @@ class UndoScreen(ModalScreen[bool]):
         """What it is, the keys, a line to type into."""
         with Vertical(classes="dialogue preview") as box:
             box.border_title = "Undo"
-            box.border_subtitle = "enter takes it back · w why · esc leaves"
+            box.border_subtitle = "esc leaves"
             yield Static(Text("Looking for it …"), id="undo-words")
             yield PromptLine(id="prompt")
 
@@ -140,6 +141,8 @@ class UndoScreen(ModalScreen[bool]):
 
     def action_reason(self) -> None:
         """`w`."""
+        if self._found is None:
+            return
 
         def take(words: str) -> str:
             self._reason = words.strip()[:2000]
@@ -157,11 +160,13 @@ class UndoScreen(ModalScreen[bool]):
         if found is not None:
             when = f"{ago(found.time, self._monitor.now())} ago" if found.time else ""
             palette = Palette.of_theme(self.app.theme_variables)
+            self.query_one(".dialogue").border_subtitle = "enter takes it back · w why · esc leaves"
             content = undo_question(found.words, found.puts_back, when, palette, self._reason)
             self.query_one("#undo-words", Static).update(content)
 
     def _say(self, sentence: str) -> None:
         self._found = None
+        self.query_one(".dialogue").border_subtitle = "esc leaves"
         self.query_one("#undo-words", Static).update(Text(sentence, overflow="fold"))
 
     @property

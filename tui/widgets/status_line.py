@@ -19,6 +19,7 @@ _BADGES: dict[LiveState, tuple[str, str]] = {
     LiveState.LIVE: ("●", "good"),
     LiveState.LAGGING: ("◐", "waiting"),
     LiveState.PAUSED: ("‖", "active"),
+    LiveState.REFUSED: ("✗", "bad"),
     LiveState.DISCONNECTED: ("✗", "bad"),
 }
 _SEVERITIES = ("critical", "error", "warning")
@@ -37,11 +38,11 @@ class Status:
 
 
 def status_text(status: Status, palette: Palette, width: int) -> Text:
-    """The line at a given width: words give way to symbols, then the less important parts go."""
-    for detail in (3, 2, 1, 0):
+    """The line at a given width: words give way to symbols, then the less important parts go, whether it is live last."""
+    for detail in (3, 2, 1, 0, -1, -2, -3):
         left, right = _left(status, palette, detail), _right(status, palette, detail)
         spare = width - left.cell_len - right.cell_len
-        if spare >= 1 or detail == 0:
+        if spare >= 1:
             break
     line = Text(no_wrap=True, end="")
     line.append_text(left).append(" " * max(1, spare)).append_text(right)
@@ -51,8 +52,10 @@ def status_text(status: Status, palette: Palette, width: int) -> Text:
 
 def _left(status: Status, palette: Palette, detail: int) -> Text:
     line = Text(" ", end="")
+    if detail < -1:
+        return line
     line.append("panda", palette.strong).append("scope", palette.active + Style(bold=True))
-    if status.instance:
+    if status.instance and detail >= 0:
         line.append("  ").append(plain(status.instance, limit=60), palette.text)
     if status.role and detail >= 1:
         line.append("  ").append(plain(status.role, limit=40), palette.muted)
@@ -63,9 +66,9 @@ def _left(status: Status, palette: Palette, detail: int) -> Text:
 
 def _right(status: Status, palette: Palette, detail: int) -> Text:
     line = Text(end="")
-    if status.severities is not None:
+    if status.severities is not None and detail >= -2:
         line.append_text(_severities(status.severities, palette, in_words=detail >= 3)).append("   ")
-    if status.age_s is not None:
+    if status.age_s is not None and detail >= -2:
         line.append(f"as of {age(status.age_s)} ago" if detail >= 2 else age(status.age_s), palette.muted).append("   ")
     symbol, role = _BADGES[status.state]
     line.append(f"{symbol} {status.state}", palette.style(role) + Style(bold=True)).append(" ")
