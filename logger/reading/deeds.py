@@ -12,6 +12,7 @@ from core.monitor.closed import closed_column
 from core.monitor.filters import Condition, number_column, text_column
 from core.monitor.question import Grammar, Question
 from core.monitor.reading import envelope
+from logger.deeds.progress import progress_of
 from logger.deeds.table import ACTIONS, WORK
 from logger.deeds.undoing import UNDO
 from logger.reading.paging import newest_first
@@ -71,7 +72,7 @@ ORDER BY deed_id DESC LIMIT 50
 def deed_list(database: Database, question: Question) -> dict[str, Any]:
     """A page of deeds, newest first; a window cuts them by the time they were done."""
     rows, answer = newest_first(database, _DEEDS, question, "deed_id")
-    return {**answer, "deeds": [shown_deed(row) for row in rows], "actions": [_shown_action(name) for name in ACTIONS]}
+    return {**answer, "deeds": _shown(database, rows), "actions": [_shown_action(name) for name in ACTIONS]}
 
 
 def deed_detail(database: Database, deed_id: int, as_of: datetime) -> dict[str, Any]:
@@ -81,21 +82,28 @@ def deed_detail(database: Database, deed_id: int, as_of: datetime) -> dict[str, 
         raise UnknownObject(f"there is no deed {deed_id}", field="deed_id", remedy="see `panda deeds`")
     counts = {found["state"]: found["count"] for found in database.fetch(_COUNTS, {"deed_id": deed_id})}
     targets = database.fetch(_TARGETS, {"deed_id": deed_id, "limit": MOST_TARGETS})
-    return envelope(as_of, count=1, deed=shown_deed(row), targets=targets, target_states=counts)
+    return envelope(as_of, count=1, deed=_shown(database, [row])[0], targets=targets, target_states=counts)
 
 
 def deeds_of_incident(database: Database, incident_id: int) -> list[Row]:
     """What was done about one incident, newest first, at most 50."""
-    return [shown_deed(row) for row in database.fetch(_OF_INCIDENT, {"incident_id": incident_id})]
+    return _shown(database, database.fetch(_OF_INCIDENT, {"incident_id": incident_id}))
 
 
-def shown_deed(row: Row) -> Row:
-    """A deed as it is answered; `can_be_undone`: whether an undo would be tried at all."""
+def _shown(database: Database, rows: list[Row]) -> list[Row]:
+    progress = progress_of(database, rows)
+    return [shown_deed(row, progress.get(row["deed_id"])) for row in rows]
+
+
+def shown_deed(row: Row, progress: Row | None = None) -> Row:
+    """A deed as it is answered; `can_be_undone`: whether an undo would be tried at all. `progress`: of one that waits for
+    test jobs."""
     has_changed = row["has_changed"] if "has_changed" in row else bool(row["inverse_data"])
     hidden = ("inverse_data", "has_changed", "lease_until", "roles")
     is_open = row["undone_time"] is None and row["state"] != "executing"
     shown = {name: value for name, value in row.items() if name not in hidden}
-    return {**shown, "can_be_undone": bool(is_open and row["inverse"] and has_changed)}
+    can_be_undone = bool(is_open and row["inverse"] and has_changed)
+    return {**shown, "can_be_undone": can_be_undone, "revert_progress": progress}
 
 
 def _shown_action(name: str) -> Row:

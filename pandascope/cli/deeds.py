@@ -134,11 +134,17 @@ def _end(deed: Mapping[str, Any]) -> str:
     if not deed["revert_kind"]:
         return ""
     return {
-        "waiting": f"goes back {_revert(deed)}",
+        "waiting": f"goes back {_revert(deed)}{_progress(deed)}",
         "cancelled": "stays: its revert was called off",
         "superseded": "stays: somebody changed it since",
         "done": "went back",
     }.get(deed["revert_state"], "")
+
+
+def _progress(deed: Mapping[str, Any]) -> str:
+    """`: 7 of 20 test jobs succeeded`, of a deed that waits for them."""
+    progress = deed.get("revert_progress")
+    return f": {plain(progress['sentence'])}" if progress else ""
 
 
 def _revert(deed: Mapping[str, Any]) -> str:

@@ -346,6 +346,15 @@ def test_the_audit_says_who_did_what_with_before_and_after(ann: Shifter, crew: C
     assert "--hours" in ann("audit", "--hours", "-1", code=2).err
 
 
+def test_how_far_the_test_jobs_are_is_said_where_deeds_are_listed(ann: Shifter, database: Database) -> None:
+    make_queue(database, "TESTED")
+    number = ann.json("act", "drain", "TESTED", "--tests", 20, "--yes")["deed_id"]
+    said = "goes back when 20 test jobs finished: 0 of 20 test jobs succeeded"
+    assert said in " ".join(ann("deeds", number).out.split())
+    assert ann.json("deeds", "target=TESTED")["deeds"][0]["revert_progress"]["wanted"] == 20
+    ann("undo", number)
+
+
 def test_records_are_read_counted_and_traced_to_who_sends_them(ann: Shifter, watched_system: RunningSystem) -> None:
     said = {
         **{"level": "ERROR", "component": "couplers", "host": "hall3", "message": f"pump 7 stopped {EVIL}"},

@@ -9,12 +9,14 @@ import pytest
 
 from core.database import Database, Row
 from core.errors import Conflict, InvalidInput
+from core.monitor.question import read_question
 from core.queue_status import judge_queues, status_history
 from core.queues import set_queue
 from core.workload_settings import QueueTestSettings
 from logger.deeds import cancel_revert, deed_row, undo
 from logger.deeds.base import NotUndoable
 from logger.deeds.loops import DeedReverter
+from logger.reading.deeds import DEED_GRAMMAR, deed_detail, deed_list
 from tests.logger.deeds.builders import OLGA, OTTO, HeldClock, audit_of, do, look, queue
 from tests.support.builders import add_up, broker, make_queue, report_finished, start, status_of, submit
 
@@ -189,3 +191,38 @@ def test_real_test_jobs_reach_a_queue_that_is_drained_until_they_finish_and_end_
         add_up(database)
         DeedReverter(database, clock).cycle()
     assert (queue(database, "Q")["status"], queue(database, "Q")["status_set_by"]) == ("online", "")
+
+
+def progress(database: Database, clock: HeldClock, deed_id: int) -> Row | None:
+    (listed,) = deed_list(database, read_question([("deed_id", str(deed_id))], DEED_GRAMMAR, clock()))["deeds"]
+    assert deed_detail(database, deed_id, clock())["deed"]["revert_progress"] == listed["revert_progress"]
+    shown: Row | None = listed["revert_progress"]
+    return shown
+
+
+def test_how_many_test_jobs_have_succeeded_is_said_where_deeds_are_listed(database: Database, clock: HeldClock) -> None:
+    make_queue(database, "Q")
+    end_tests(database, clock, "Q", "finished")  # before the deed
+    clock.advance(1)
+    deed_id = do(database, "drain", OLGA, clock, {"until": "tests:3"}, queues=["Q"])["deed_id"]
+    untold = {"finished": 0, "wanted": 3, "queue": "Q", "last_failed": False}
+    assert progress(database, clock, deed_id) == {**untold, "sentence": "0 of 3 test jobs succeeded"}
+    end_tests(database, clock, "Q", "finished", "failed", "finished")
+    assert progress(database, clock, deed_id) == {
+        **{**untold, "finished": 2},
+        "sentence": "2 of 3 test jobs succeeded",
+    }
+    end_tests(database, clock, "Q", "finished", "failed")
+    shown = progress(database, clock, deed_id)
+    assert shown is not None and shown["last_failed"] and shown["finished"] == 3
+    assert shown["sentence"] == "3 of 3 test jobs succeeded; the last one failed, and one has to succeed after it"
+    end_tests(database, clock, "Q", "finished")
+    DeedReverter(database, clock).cycle()
+    assert progress(database, clock, deed_id) is None
+
+
+def test_what_waits_for_a_time_or_for_nothing_has_no_progress(database: Database, clock: HeldClock) -> None:
+    for name, until in (("A", "2h"), ("B", "never")):
+        make_queue(database, name)
+        deed_id = do(database, "drain", OLGA, clock, {"until": until}, queues=[name])["deed_id"]
+        assert progress(database, clock, deed_id) is None
