@@ -22,19 +22,10 @@ from pandascope.addresses import Address
 
 _WAITING = ("activated", "assigned", "defined", "waiting", "throttled")
 _RUNNING = ("sent", "starting", "stagein", "running", "stageout", "holding", "transferring", "merging")
-_HEADS = [
-    "Queue",
-    "State",
-    "Set by",
-    "#Waiting",
-    "#Running",
-    "#Finished, 1 h",
-    "#Failed, 1 h",
-    "Last pilot",
-    "#Most cores",
-    "#Most memory",
-    "Storage",
-]
+_HEADS = ("Queue", "State", "Set by", "#Waiting", "#Running", "#Finished, 1 h", "#Failed, 1 h", "Last pilot")
+_LIMIT_HEADS = ("#Most cores", "#Most memory", "Storage")
+_NAMED = frozenset({"queue_name", "computing_site"})
+"""Filters that name queues."""
 _HISTORY_HEADS = ["When", "Who", "From", "To", "Why"]
 _MOST_DEEDS = 20
 
@@ -69,14 +60,15 @@ async def _load(view: View) -> Sequence[Any]:
 def _list(rows: Sequence[dict[str, Any]], links: Links, may_act: bool) -> html.Div:
     if not rows:
         return panels.empty("There is no queue yet. 'panda up' makes a local one.")
-    heads = [*_HEADS, *([""] if may_act else [])]
-    cells = [[*_row(row, links), *([queue_buttons(row)] if may_act else [])] for row in rows]
+    heads = [*_HEADS, *([""] if may_act else []), *_LIMIT_HEADS]
+    # the buttons stand before what is rarely looked at: a narrow window cuts that off first
+    cells = [[*_row(row, links), *([queue_buttons(row)] if may_act else []), *_limits(row)] for row in rows]
     how = None if may_act else html.P(signin.HOW, className="pad dim")
-    return html.Div([panels.table(heads, cells, class_name="queues"), how], className="panel")
+    return html.Div([panels.table(heads, cells, class_name="queues cards"), how], className="panel")
 
 
 def _is_of_one(view: View, rows: Sequence[Mapping[str, Any]]) -> bool:
-    return len(rows) == 1 and "queue_name" in view.address.filters
+    return len(rows) == 1 and not _NAMED.isdisjoint(view.address.filters)
 
 
 async def _one(view: View, name: str, may_act: bool) -> html.Div:
@@ -124,7 +116,7 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
         html.Span([html.A(name, href=links.page("jobs", computing_site=name)), silent]),
         html.A(
             marks.queue_state(row.get("status")),
-            href=links.page("queues", queue_name=name),
+            href=links.page("queues", computing_site=name),
             title=row.get("comment") or "how it came to be so, and what was done",
         ),
         _set_by(row),
@@ -135,6 +127,11 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
             row.get("failed_last_hour") or 0, links.page("jobs", computing_site=name, job_status="failed", hours=1)
         ),
         marks.age(row.get("last_pilot_contact"), blank="never"),
+    ]
+
+
+def _limits(row: dict[str, Any]) -> list[Any]:
+    return [
         wording.count(row.get("max_core_count") or None),
         wording.size((row.get("max_ram_mb") or 0) * 1_000_000) if row.get("max_ram_mb") else "–",
         row.get("storage_endpoint") or "",

@@ -153,7 +153,7 @@ def _forge(page: Page, work: str, to: object) -> None:
 
 
 def test_who_is_nobody_reads_who_may_and_has_no_button(yard, tab):
-    page = _seen(tab, "queues/?queue_name=YARD")
+    page = _seen(tab, "queues/?computing_site=YARD")
     expect(page.locator("#queues-list")).to_contain_text("sign in")
     expect(page.locator("#queues-one")).to_contain_text("Its status")
     assert page.locator("#page [data-do]").count() == 0
@@ -188,7 +188,7 @@ def test_a_queue_is_drained_and_given_back_from_its_page(yard, desk):
 
 
 def test_each_status_is_set_previewed_and_released(yard, desk):
-    page = _seen(desk, "queues/?queue_name=GATE")
+    page = _seen(desk, "queues/?computing_site=GATE")
     for words, go, status in (
         ("Test", "Only test jobs to 1 queue", "test"),
         ("Offline", "Take offline 1 queue", "offline"),
@@ -213,7 +213,7 @@ def test_each_status_is_set_previewed_and_released(yard, desk):
 
 
 def test_an_end_that_makes_no_sense_is_refused_before_anything_is_done(yard, desk):
-    page = _seen(desk, "queues/?queue_name=YARD")
+    page = _seen(desk, "queues/?computing_site=YARD")
     _in_row(page, "YARD", "Offline")
     expect(page.locator("#dialogue-go")).to_be_enabled()
     _answer(page, "Or at another end", "tests:5")
@@ -239,6 +239,21 @@ def test_a_set_that_changed_since_the_preview_is_shown_anew(yard, desk):
     _press(page, "Undo", "#outcome")
     _go(page)
     expect(_state(page, "YARD")).to_have_text("test")
+
+
+def test_a_preview_that_is_too_old_is_said_to_be_so_and_cannot_be_pressed_again(yard, desk):
+    page = _seen(desk, "queues/?computing_site=DOCK")
+    _in_row(page, "DOCK", "Drain")
+    expect(page.locator("#dialogue-go")).to_be_enabled()
+    yard.story.system.database.execute("UPDATE previews SET expiry_time = clock_timestamp() - interval '1 second'")
+    _go(page)
+    expect(page.locator("#dialogue-preview .problem")).to_contain_text("Remedy")
+    expect(page.locator("#dialogue-go")).to_be_disabled()
+    _answer(page, "Or at another end", "3h")
+    expect(page.locator("#dialogue-preview")).to_contain_text("(3 h)")
+    expect(page.locator("#dialogue-go")).to_be_enabled()
+    _press(page, "Cancel", ".dialogue")
+    assert yard.queue("DOCK")["status"] == "online"
 
 
 def test_a_running_job_is_told_to_end(yard, desk):
@@ -422,7 +437,7 @@ def test_a_notice_route_is_added_switched_and_removed(yard, desk):
 
 
 def test_pages_with_their_buttons_fit_at_the_desk_and_on_a_telephone(yard, desk):
-    for address in ("queues/", "queues/?queue_name=YARD", f"job/{yard.of_bob[0]}/", f"task/{yard.task}/"):
+    for address in ("queues/", "queues/?computing_site=YARD", f"job/{yard.of_bob[0]}/", f"task/{yard.task}/"):
         page = _seen(desk, address)
         for width, scheme in ((390, "light"), (1280, "light"), (1280, "dark")):
             page.evaluate("(s) => document.documentElement.setAttribute('data-mantine-color-scheme', s)", scheme)

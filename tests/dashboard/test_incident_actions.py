@@ -299,7 +299,12 @@ def _seen(tab: Tab, address: str) -> Page:
         page.evaluate("window.pandascope.go(arguments[0])".replace("arguments[0]", repr(wanted)))
     expect(page.locator("#navigation")).to_be_visible()
     page.wait_for_url(wanted)
-    expect(page.locator("#page .page")).to_be_visible()
+    # the address is new before the page is: what belongs to the page before must not be looked at, or pressed
+    kind, _, number = address.partition("?")[0].strip("/").partition("/")
+    if kind in ("incident", "job", "task"):
+        expect(page.locator("#page .page")).to_have_attribute("data-topics", re.compile(rf"\b{kind}:{number}\b"))
+    else:
+        expect(page.locator(f"#page .page[class*='page-{kind}']")).to_be_visible()
     expect(page.locator("#page .mantine-Skeleton-root")).to_have_count(0)
     expect(page.locator("#page .problem:not(.stale)")).to_have_count(0)
     return page
