@@ -59,7 +59,7 @@ def start_pilot(server: StandIn, tmp_path: Path) -> Iterator[Start]:
 
 def test_a_pilot_without_a_job_asks_again_and_ends_well(server: StandIn, start_pilot: Start) -> None:
     pilot = start_pilot("--requests", "3", "--worker-id", "w-1")
-    assert pilot.wait(30) == 0
+    assert pilot.wait(60) == 0
     assert len(server.requests) == 3
     request = server.requests[0]
     assert (request["site_name"], request["prod_source_label"], request["worker_id"]) == ("LOCAL", "user", "w-1")
@@ -71,7 +71,7 @@ def test_a_pilot_without_a_job_asks_again_and_ends_well(server: StandIn, start_p
 
 def test_a_pilot_runs_as_many_jobs_as_it_may(server: StandIn, workshop: Workshop, start_pilot: Start) -> None:
     server.jobs.extend(workshop.job(f"echo {number}") for number in range(3))
-    assert start_pilot("--max-jobs", "2").wait(30) == 0
+    assert start_pilot("--max-jobs", "2").wait(60) == 0
     assert server.states.count("finished") == 2
     assert len(server.jobs) == 1
 
@@ -86,7 +86,7 @@ def test_nonsense_instead_of_a_job_does_not_end_the_pilot(
     server: StandIn, workshop: Workshop, start_pilot: Start
 ) -> None:
     server.jobs.extend([{"jobPars": "no id"}, workshop.job("true")])
-    assert start_pilot("--max-jobs", "1").wait(30) == 0
+    assert start_pilot("--max-jobs", "1").wait(60) == 0
     assert "finished" in server.states
 
 
@@ -146,7 +146,7 @@ def test_the_token_cannot_be_read_by_the_payload_from_the_pilots_environment(
         "for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done 2>/dev/null | grep -c never-for-payloads; true"
     )
     server.jobs.append(workshop.job(search))
-    assert start_pilot().wait(30) == 0
+    assert start_pilot().wait(60) == 0
     assert server.final["payload_stdout"] == "0\n"
 
 
@@ -158,10 +158,10 @@ def test_a_renewed_token_is_read_from_its_file(server: StandIn, workshop: Worksh
     server.token = "renewed"
     (workshop.storage.parent / "token").write_text("renewed")
     go.touch()
-    assert pilot.wait(30) == 0
+    assert pilot.wait(60) == 0
     assert server.final["job_status"] == "finished"
 
 
 def test_a_node_without_space_gets_no_job(server: StandIn, start_pilot: Start) -> None:
-    assert start_pilot("--scratch-min", str(2**40)).wait(30) == 69
+    assert start_pilot("--scratch-min", str(2**40)).wait(60) == 69
     assert server.requests == []

@@ -59,7 +59,7 @@ def start_site(server: StandIn, tmp_path: Path) -> Iterator[Start]:
     left = pilots_of(data)
     for process in started:
         process.terminate()
-        process.wait(40)
+        process.wait(60)
     for pilot in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(pilot).kill()
@@ -91,7 +91,7 @@ def test_a_pilot_killed_with_kill_9_is_reported_and_nothing_of_it_is_left(
     )
     server.statistics = {"LOCAL": {"activated": 1}}
     start_site("--pilots", "1")
-    assert wait_for(pids.exists)
+    assert wait_for(lambda: pids.exists() and pids.read_text().strip() != "")
     payload = psutil.Process(int(pids.read_text()))
     server.statistics = {}
     pilot, guard = [process for process in payload.parents() if "pilot" in " ".join(process.cmdline())][1::-1]
@@ -100,7 +100,7 @@ def test_a_pilot_killed_with_kill_9_is_reported_and_nothing_of_it_is_left(
     assert wait_for(lambda: bool(server.ended_workers))
     assert server.ended_workers[0]["signal"] == 9
     assert server.ended_workers[0]["worker_id"] == server.updates[0]["worker_id"]
-    assert not payload.is_running()
+    assert wait_for(lambda: not payload.is_running())
 
 
 def test_sigterm_ends_the_pilots_with_their_final_reports(
@@ -113,7 +113,7 @@ def test_sigterm_ends_the_pilots_with_their_final_reports(
         lambda: len({update["job_id"] for update in server.updates if update["job_status"] == "running"}) == 2
     )
     site.send_signal(signal.SIGTERM)
-    assert site.wait(40) == 0
+    assert site.wait(60) == 0
     assert [update["pilot_error_code"] for update in server.updates if update["job_status"] == "failed"] == [1201, 1201]
     assert server.ended_workers == []
 

@@ -203,7 +203,7 @@ def test_a_final_report_is_repeated_until_the_server_takes_it(workshop: Workshop
         return next(answers) if update["job_status"] in ("finished", "failed") else commanded()
 
     workshop.server.answer_update = answer
-    workshop.run(workshop.job("true"))
+    workshop.run(workshop.job("true"), report_limit_s=60)
     assert workshop.server.states.count("finished") == 4
     assert workshop.leftovers == []
 

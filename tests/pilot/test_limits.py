@@ -76,7 +76,7 @@ def test_a_payload_that_touches_no_file_is_looping(workshop: Workshop) -> None:
 
 
 def test_a_payload_that_writes_now_and_then_is_not_looping(workshop: Workshop) -> None:
-    workshop.run(workshop.job("for i in 1 2 3 4 5 6 7 8; do sleep 0.25; echo $i; done", loopingLimit=1))
+    workshop.run(workshop.job("for i in $(seq 16); do sleep 0.25; echo $i; done", loopingLimit=3))
     assert workshop.server.final["job_status"] == "finished"
 
 

@@ -32,7 +32,7 @@ def ended(user: httpx.Client, panda_id: int) -> dict[str, Any]:
         job = described(user, panda_id)
         return job if job["jobStatus"] in ("finished", "failed", "cancelled", "closed") else None
 
-    return eventually(look, timeout_s=40, what=f"job {panda_id} ends")
+    return eventually(look, what=f"job {panda_id} ends")
 
 
 @pytest.fixture
