@@ -14,6 +14,7 @@
       if (live.connected === false && live.last === "closed") live.pending.add("*"); // something may have been missed
       live.connected = true;
       live.lastWord = message.at;
+      if (window.pandascope.strayed) location.reload(); // the page of this address could not be asked for
     } else if (message.kind === "closed" || message.kind === "connecting") {
       live.connected = false;
     } else {

@@ -8,11 +8,19 @@
   function go(href) {
     if (new URL(href, location.href).href === location.href) return;
     const from = location.pathname;
+    stray();
     history.pushState({}, "", href);
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
     if (location.pathname !== from) window.scrollTo(0, 0);
   }
   window.pandascope = Object.assign(window.pandascope || {}, { go });
+
+  // an address that was gone to while the server was away is asked for when it is back (live.js)
+  function stray() {
+    const badge = document.getElementById("live-badge");
+    if (badge && badge.dataset.state === "DISCONNECTED") window.pandascope.strayed = true;
+  }
+  window.addEventListener("popstate", stray);
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");

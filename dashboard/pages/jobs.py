@@ -89,11 +89,14 @@ async def _empty(view: View) -> html.Div:
         if count:
             text = f"Drop {filters.label(name)} {view.address.filters[name]}: {wording.plural(count, 'job')}"
             offers.append(html.A(text, href=view.links.to(fewer), className="button"))
-    if any(name in view.address.filters for name in filters.WINDOW_FIELDS) or not names:
+    has_window = any(name in view.address.filters for name in filters.WINDOW_FIELDS)
+    if (has_window or not names) and view.address.filters.get("hours") != "168":
         wider = filters.with_hours(view.address, "168")
         offers.append(html.A("Look at the last 7 days", href=view.links.to(wider), className="button"))
     if len(names) > 1:
         offers.append(html.A("Clear all filters", href=view.links.to(bare(view.address)), className="button"))
+    if not names:
+        return panels.empty("No job was there in this window. 'panda run' submits some.", *offers)
     return panels.empty("No job passes these filters in this window.", *offers)
 
 

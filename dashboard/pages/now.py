@@ -114,6 +114,7 @@ def _severity_count(name: str, number: int) -> str:
 def _tiles(summary: dict[str, Any], links: Links) -> html.Div:
     silent = summary.get("silent_queues") or []
     waits = summary.get("waits") or {}
+    failed = summary["throughput"].get("failed_last_hour") or 0
     rate = summary["throughput"].get("failure_rate")
     return html.Div(
         [
@@ -121,7 +122,7 @@ def _tiles(summary: dict[str, Any], links: Links) -> html.Div:
             panels.tile(
                 "Failure rate, last hour",
                 wording.per_cent(rate),
-                f"{wording.plural(summary['throughput'].get('failed_last_hour') or 0, 'job')} failed",
+                "no job ended in the last hour" if rate is None else f"{wording.plural(failed, 'job')} failed",
                 extra=_spark(summary, "failed", palette.JOB_STATES["failed"].colour),
                 href=links.page("jobs", job_status="failed", hours=1),
             ),

@@ -61,7 +61,7 @@ async def _load(view: View) -> Sequence[Any]:
         answer = await view.client.users(**view.filters)
         chips = filters.chips(view.address, view.links, warnings=answer["warnings"])
         head = heading(wording.plural(len(answer["users"]), "account"), below=freshness(answer))
-        return [head, chips, _HIDDEN, no_update, _list(answer, view.links)]
+        return [head, chips, _HIDDEN, no_update, _list(answer, view)]
     answer = await view.client.user(name, kind=view.filters.get("kind", "user"))
     user = answer["user"]
     head = heading(f"{user['kind'].capitalize()} {user['name']}", below=freshness(answer), aside=copy_link())
@@ -72,7 +72,11 @@ def _back(view: View) -> html.Div:
     return html.Div(html.A("All users and groups", href=view.links.page("users")))
 
 
-def _list(answer: Mapping[str, Any], links: Links) -> Any:
+def _list(answer: Mapping[str, Any], view: View) -> Any:
+    links = view.links
+    if not answer["users"] and any(name not in filters.WINDOW_FIELDS for name in view.address.filters):
+        everybody = html.A("All users and groups", href=links.page("users"), className="button")
+        return panels.empty("No user and no group passes these filters.", everybody)
     if not answer["users"]:
         return panels.empty("Nobody has submitted anything yet, and nothing was decided about anybody.")
     rows = [_row(row, links) for row in answer["users"]]

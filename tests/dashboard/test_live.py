@@ -134,3 +134,20 @@ def test_a_server_that_goes_away_leaves_the_last_snapshot_and_its_return_is_noti
         story.finish(story.running[0])
         expect(page.locator("#now-ribbon")).to_contain_text("finished1")
         assert _was_not_reloaded(page)
+
+
+def test_who_goes_to_another_page_while_the_server_is_away_gets_it_when_it_is_back(database_url, tmp_path, new_tab):
+    port = free_port()
+    with monitor_system(database_url, tmp_path, listen_on=port) as system:
+        page = new_tab(system.url).open("tasks/")
+        expect(page.locator("#live-badge")).to_have_text("LIVE")
+    expect(page.locator("#live-badge")).to_contain_text("DISCONNECTED")
+    said = "getComputedStyle(document.getElementById('page'), '::before').content"
+    assert "The server does not answer" in page.evaluate(said)
+    page.get_by_role("link", name="Users", exact=True).click()
+    page.wait_for_url("**/users/")
+    expect(page.locator(".page-tasks")).to_be_visible()
+    with monitor_system(database_url, tmp_path, listen_on=port):
+        expect(page.locator(".page-users h1")).to_contain_text("account")
+        expect(page.locator("#live-badge")).to_have_text("LIVE")
+        assert page.evaluate(said) == "none"
