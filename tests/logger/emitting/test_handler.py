@@ -347,7 +347,7 @@ logging.config.dictConfig({
     "version": 1,
     "handlers": {
         "panda": {"()": "panda_handler.PandaHandler", "url": sys.argv[1], "component": "copied", "level": "INFO",
-                  "close_timeout_s": 0.5},
+                  "close_timeout_s": float(sys.argv[2])},
     },
     "root": {"handlers": ["panda"], "level": "DEBUG"},
 })
@@ -371,7 +371,7 @@ def test_a_copy_of_the_file_works_in_a_strange_program_and_flushes_at_its_exit(
     collector: Collector, tmp_path: Path
 ) -> None:
     environment = copied_handler(tmp_path)
-    run = [sys.executable, "-S", "-c", _PROGRAM, collector.url]
+    run = [sys.executable, "-S", "-c", _PROGRAM, collector.url, "20"]
     done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=True)
     assert done.stderr == b""
     assert collector.messages == [f"line {number}" for number in range(1000)]
@@ -388,7 +388,7 @@ def interpreters() -> list[str]:
 
 @pytest.mark.parametrize("interpreter", interpreters())
 def test_other_pythons_from_3_9_on_get_in_too(collector: Collector, tmp_path: Path, interpreter: str) -> None:
-    run = [interpreter, "-S", "-W", "error", "-c", _PROGRAM, collector.url]
+    run = [interpreter, "-S", "-W", "error", "-c", _PROGRAM, collector.url, "20"]
     subprocess.run(run, env=copied_handler(tmp_path), cwd=tmp_path, timeout=60, check=True)
     assert collector.messages == [f"line {number}" for number in range(1000)]
 
@@ -397,7 +397,7 @@ def test_a_program_ends_in_bounded_time_when_the_server_hangs_or_is_gone(collect
     environment = copied_handler(tmp_path)
     collector.gate.clear()
     for url in (collector.url, f"http://127.0.0.1:{free_port()}"):
-        run = [sys.executable, "-S", "-c", _PROGRAM, url]
+        run = [sys.executable, "-S", "-c", _PROGRAM, url, "0.5"]
         done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=True)
         assert done.stderr == b""
 

