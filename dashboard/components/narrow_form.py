@@ -14,7 +14,6 @@ import dash_mantine_components as dmc
 from dash import Input, State, html, no_update
 
 from dashboard.components.attributes import attributes
-from dashboard.page import View
 from pandascope.addresses import Address
 
 _GO = """function (clicks, ...given) {
@@ -60,11 +59,11 @@ class NarrowForm:
         """The fields as regions of a page: their values follow the address."""
         return tuple((self._id(field), "value") for field in self.fields)
 
-    def values(self, view: View) -> list[Any]:
-        """One value for each of `regions`."""
-        if view.is_signal:
+    def values(self, address: Address, *, is_signal: bool) -> list[Any]:
+        """One value for each of `regions`; a change signal leaves them."""
+        if is_signal:
             return [no_update] * len(self.fields)
-        return [_value(field, view.address) for field in self.fields]
+        return [_value(field, address) for field in self.fields]
 
     def register(self, app: Any) -> None:
         """Connect the button; the enter key presses it (assets/navigation.js)."""

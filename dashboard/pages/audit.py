@@ -61,7 +61,7 @@ async def _load(view: View) -> Sequence[Any]:
     base = without(view.address, "cursor")
     head = heading("Audit", below=freshness(answer), aside=copy_link())
     chips = filters.chips(base, view.links, warnings=answer["warnings"])
-    return [head, chips, _list(answer, view), *_FORM.values(view)]
+    return [head, chips, _list(answer, view), *_FORM.values(view.address, is_signal=view.is_signal)]
 
 
 def _list(answer: Mapping[str, Any], view: View) -> Any:

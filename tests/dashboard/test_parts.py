@@ -36,8 +36,9 @@ def viewed(is_signal: bool, **asked: str) -> Any:
 
 def test_a_form_follows_its_address_and_leaves_what_is_being_written():
     assert FORM.regions == (("audit-narrow-who", "value"), ("audit-narrow-object-kind", "value"))
-    assert FORM.values(viewed(False, who="ol*")) == ["ol*", None]
-    assert FORM.values(viewed(True, who="ol*")) == [no_update, no_update]
+    address = Address(Page.AUDIT, None, {"who": "ol*"})
+    assert FORM.values(address, is_signal=False) == ["ol*", None]
+    assert FORM.values(address, is_signal=True) == [no_update, no_update]
 
 
 @pytest.mark.parametrize(
