@@ -69,7 +69,11 @@ def task_buttons(task: Mapping[str, Any], counts: Mapping[str, int], *, may_act:
         made.append(button("Kill its jobs", "kill-of-task", number, title=title, key="K", is_grave=True))
     if not made:
         return None
-    return row(*made) if may_act else _who_may(" and ".join(one.children for one in made), task.get("user_name"))
+    return (
+        row(*made)
+        if may_act
+        else _who_may(" and ".join(one.children for one in made).capitalize(), task.get("user_name"))
+    )
 
 
 def _who_may(deeds: str, owner: str | None) -> html.Span:
