@@ -132,7 +132,7 @@ def test_coroutines_see_the_same_stream(working_system: RunningSystem) -> None:
                     return event
         raise AssertionError("the stream ended")
 
-    assert asyncio.run(asyncio.wait_for(read(), 30))["topics"]
+    assert asyncio.run(asyncio.wait_for(read(), 60))["topics"]
 
 
 def test_a_stream_without_server_tells_and_keeps_trying() -> None:
@@ -204,6 +204,6 @@ def test_a_client_speaks_to_the_api_in_its_own_process(working_system: RunningSy
             await events.aclose()
             return await client.queues(), heartbeat
 
-    queues, heartbeat = asyncio.run(asyncio.wait_for(ask(), 30))
+    queues, heartbeat = asyncio.run(asyncio.wait_for(ask(), 60))
     assert queues["queues"][0]["queue_name"] == "LOCAL"
     assert heartbeat["event"] == "heartbeat"
