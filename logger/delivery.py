@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ PATH = "/api/logger/records"
 _LONGEST_RETRY_AFTER_S = 60.0
 _REFUSED_FOR_GOOD = frozenset({400, 422})
 _TOO_LARGE = 413
+_REMEDIES = {
+    401: "give it a token that is valid (`panda token create`)",
+    403: "give it a token that may send records",
+    404: "check the address: there is no such door",
+}
+"""Of answers that stay the same until somebody does something."""
 
 _said: set[str] = set()
 
@@ -67,6 +74,7 @@ class Collector:
         self._timeout_s = timeout_s
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)
+        self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._is_fresh = False
 
     def reach(self, most_s: float | None = None) -> bool:
@@ -75,7 +83,8 @@ class Collector:
             self._connection.timeout = self._at_most(most_s)
             try:
                 self._connection.connect()
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
+                self._tell(error)
                 self.close()
                 return False
             self._is_fresh = True
@@ -103,10 +112,22 @@ class Collector:
         try:
             self._connection.request("POST", self._path, body, headers)
             answer = self._connection.getresponse()
+            self._tell_of_status(answer.status, answer.headers.get("Location", ""))
             return _answer(answer.status, answer.headers.get("Retry-After", ""), answer.read(1_000_000))
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            self._tell(error)
             self.close()
             return Answer(0)
+
+    def _tell(self, error: Exception) -> None:
+        """A server that is away comes back; a name that is none or a certificate that is not trusted is for people."""
+        if isinstance(error, socket.gaierror) or type(error).__module__ == "ssl":  # some Pythons have no ssl
+            say_once(f"{self._server}: {error}; records wait", key=f"{self._server} {type(error).__name__}")
+
+    def _tell_of_status(self, status: int, location: str) -> None:
+        if (remedy := _REMEDIES.get(status)) or 300 <= status < 400:
+            remedy = remedy or f"write the address as it wants it: {location[:200]!r}"
+            say_once(f"{self._server} answers {status}; records wait: {remedy}", key=f"{self._server} {status}")
 
     def _current_token(self) -> str:
         """The token, or none: then the server refuses, and the records wait until it is mended."""

@@ -119,9 +119,9 @@ class PandaHandler(logging.Handler):
 
     def _start_anew(self) -> None:
         is_child = self._process_id != 0
-        self._process_id = os.getpid()
         self._heads = {}
         self._shipper = Shipper(Collector(*self._address), self._bounds, self.component)
+        self._process_id = os.getpid()  # last: from here on other threads use all of it
         if is_child and (util := sys.modules.get("multiprocessing.util")):
             # workers of multiprocessing end without the interpreter's exit functions; this is the one that they call
             util.Finalize(None, self.flush, exitpriority=100)
@@ -129,7 +129,12 @@ class PandaHandler(logging.Handler):
     def _mine(self) -> Shipper:
         """The shipper of this process: a forked child leaves its parent's records, lock and socket to the parent."""
         if self._process_id != os.getpid():
-            self._start_anew()
+            self.acquire()
+            try:
+                if self._process_id != os.getpid():
+                    self._start_anew()
+            finally:
+                self.release()
         return self._shipper
 
     @property
@@ -152,11 +157,18 @@ class PandaHandler(logging.Handler):
         """Records on disk that are not delivered, those of dead processes that this one took over among them."""
         return self._mine().spooled
 
+    def handle(self, record: logging.LogRecord) -> Any:
+        """As logging's own, without its lock: the buffer has one, and two of them could meet each other in a `__del__`."""
+        passed = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
     def emit(self, record: logging.LogRecord) -> None:
         """Put the record into the buffer. Never waits for network or disk and never raises."""
         try:
             shipper = self._shipper if os.getpid() == self._process_id else self._mine()
-            if get_ident() != shipper.thread_ident:  # nothing the shipping thread does may feed it
+            if get_ident() != shipper.calling_thread:  # nothing that delivers records may make new ones
                 kept, size = self._kept(record)
                 shipper.offer(kept, record.levelno, size)
         except Exception:  # noqa: BLE001 - logging's own contract: a handler reports to stderr and never raises
@@ -328,7 +340,10 @@ def _json(value: Any, budget: _Budget) -> str:
         return _quoted(_clean(value, 1000))
     if kind is int and -(2**63) < value < 2**63:
         return str(value)
-    return _JSON(_plain(value, budget))
+    try:
+        return _JSON(_plain(value, budget))
+    except Exception as error:  # noqa: BLE001 - a stranger's object, or one that another thread changes meanwhile
+        return _quoted(f"<{kind.__name__} that cannot be shown: {type(error).__name__}>")
 
 
 def _fields(extras: dict[str, Any], budget: _Budget) -> str:

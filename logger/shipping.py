@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeVar, Union
 
 from .delivery import (
     Answer,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MAX_BATCH_RECORDS = 500
 MAX_BATCH_BYTES = 1_000_000
 
+Answered = TypeVar("Answered")
 Record = Union[bytes, "Callable[[], bytes]"]
 """A JSON object, or what makes it in the shipping thread: of values that do not change meanwhile."""
 
@@ -70,8 +71,8 @@ class Shipper:
         self._unreported = 0
         self._tried: int | None = None  # losses told with a batch that was not answered
         self._thread: threading.Thread | None = None
-        self.thread_ident = 0
-        """Of the shipping thread, once it runs: what it logs itself must not come back to it."""
+        self.calling_thread = 0
+        """The shipping thread, while it talks to the server: what it logs there must not come back to it."""
         self._hurry = False
         self._is_idle = False  # the thread waits for a first record, to write it half a second later
         self._flushes_asked = 0
@@ -171,7 +172,6 @@ class Shipper:
         return True
 
     def _run(self) -> None:
-        self.thread_ident = threading.get_ident()
         while not self._has_ended():
             try:
                 if self._cycle():
@@ -271,7 +271,7 @@ class Shipper:
         """Send one batch: of our own spool, else of memory, else of a dead process. False when the server does not take it."""
         left_s = None if self._close_at is None else self._close_at - time.monotonic()
         is_behind = bool(self._retry_at and self._disk and self._disk.has_own_lines)
-        if is_behind and not self._collector.reach(left_s):  # then no batch is read from the disk for nothing
+        if is_behind and not self._called(lambda: self._collector.reach(left_s)):  # then none is read for nothing
             self._note_failure(0.0)
             return False
         with self._custody:
@@ -284,7 +284,8 @@ class Shipper:
             if not batch:
                 self._settle(batch, source, stretch)
                 return True
-        answer = self._collector.post(_body(source.boot if source else self._boot, told, batch), left_s)
+        body = _body(source.boot if source else self._boot, told, batch)
+        answer = self._called(lambda: self._collector.post(body, left_s))
         with self._custody:
             if self._has_ended():
                 return False
@@ -295,6 +296,13 @@ class Shipper:
             elif not answer.is_too_large:
                 self._spill()
         return is_settled or answer.is_too_large  # the smaller batch goes at once
+
+    def _called(self, call: Callable[[], Answered]) -> Answered:
+        self.calling_thread = threading.get_ident()
+        try:
+            return call()
+        finally:
+            self.calling_thread = 0
 
     def _reported(self, count: int) -> None:
         with self._changed:

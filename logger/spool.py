@@ -305,10 +305,18 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _refuse(constant: str) -> None:
+    """NaN and infinity, which Python reads and the server refuses with all that comes in the same batch."""
+    raise ValueError(constant)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
 def _sequence(line: bytes) -> int | None:
     """The number of a record; None for what is no record (a disk can give back anything after a crash)."""
     try:
-        record = json.loads(line)
+        record = _DECODER.decode(line.decode("utf-8"))
         number = record["seq"]
         return number if isinstance(number, int) else None
     except (ValueError, TypeError, KeyError, RecursionError):
