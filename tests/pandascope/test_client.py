@@ -24,7 +24,7 @@ def failed_task(working_system: RunningSystem) -> dict[str, Any]:
     with Client(working_system.url, working_system.token()) as client:
         command = "echo out; echo begin >&2; test %JOB = 1 || { echo 'fatal: no such thing' >&2; exit 3; }"
         sent = client.run(command, n_jobs=2, name="two-jobs")
-        return client.wait(sent.jedi_task_id, timeout_s=60)
+        return client.wait(sent.jedi_task_id, timeout_s=180)
 
 
 def failed_job(client: Client, task: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_jobs_are_submitted_waited_for_and_killed(client: Client) -> None:
     panda_ids = client.submit(jobs)
     assert len(panda_ids) == 2
     assert client.kill(panda_ids) == [True, True]
-    rows = client.wait_jobs(panda_ids[::-1], timeout_s=60)
+    rows = client.wait_jobs(panda_ids[::-1], timeout_s=180)
     assert [row["panda_id"] for row in rows] == panda_ids[::-1]
     assert {row["job_status"] for row in rows} == {"cancelled"}
 
@@ -155,7 +155,7 @@ def test_waiting_outlives_a_server_that_is_away(client: Client, monkeypatch: pyt
         return carry_out(request)
 
     monkeypatch.setattr(client.transport, "request", sometimes)
-    assert client.wait(sent.jedi_task_id, timeout_s=60)["status"] == "done"
+    assert client.wait(sent.jedi_task_id, timeout_s=180)["status"] == "done"
 
 
 def test_every_command_answers_as_json(

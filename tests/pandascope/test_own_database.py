@@ -33,12 +33,12 @@ def test_jobs_live_end_and_are_explained_on_a_server_of_ones_own(own_system: Run
     (tmp_path / "words.txt").write_text("one two three\n")
     with Client(own_system.url, own_system.token("alice", "operator")) as client:
         sent = client.run("wc -w < %IN > %OUT", inputs=[tmp_path / "words.txt"], outputs=["count.txt"])
-        assert client.wait(sent.jedi_task_id, timeout_s=60)["status"] == "done"
+        assert client.wait(sent.jedi_task_id, timeout_s=180)["status"] == "done"
         client.collect(sent.jedi_task_id, tmp_path / "results")
         assert (tmp_path / "results" / "count.txt").read_text().split() == ["3"]
 
         broken = client.run("echo 'fatal: no such table' >&2; exit 3")
-        assert client.wait(broken.jedi_task_id, timeout_s=60)["status"] == "failed"
+        assert client.wait(broken.jedi_task_id, timeout_s=180)["status"] == "failed"
         asked = {"jedi_task_id": broken.jedi_task_id, "state": "*"}
         (incident,) = eventually(lambda: client.incidents(**asked)["incidents"], what="the incident")
         assert incident["culprit_line"] == "fatal: no such table"

@@ -60,7 +60,7 @@ def test_the_result_is_the_one_by_hand_in_one_job_and_in_several(here: Path, cli
     expected = by_hand("grep -Hc '' %IN || true", names)
     for files_per_job, folder in ((100, "one"), (4, "several")):
         sent = client.run(command, inputs=["data/*"], outputs=["counts.txt"], files_per_job=files_per_job)
-        task = client.wait(sent.jedi_task_id, timeout_s=60)
+        task = client.wait(sent.jedi_task_id, timeout_s=180)
         assert (task["status"], sent.n_inputs) == ("done", len(names))
         collected = client.collect(sent.jedi_task_id, folder, merge=True)
         assert Path(folder, "counts.txt").read_bytes() == expected
@@ -83,7 +83,7 @@ def test_coroutines_run_wait_and_collect_too(here: Path, working_system: Running
         async with AsyncClient(working_system.url, working_system.token()) as client:
             sent = await client.run("echo job %JOB of %% > %OUT", outputs=["o"], n_jobs=2)
             seen: list[dict[str, Any]] = []
-            assert (await client.wait(sent.jedi_task_id, timeout_s=60, on_progress=seen.append))["status"] == "done"
+            assert (await client.wait(sent.jedi_task_id, timeout_s=180, on_progress=seen.append))["status"] == "done"
             assert seen[-1]["n_finished"] == 2
             collected = await client.collect(sent.jedi_task_id, "results", merge=True)
             return collected.merged[0].read_bytes()
@@ -97,14 +97,14 @@ def test_the_sandbox_is_where_it_is_by_hand_and_stays_executable(here: Path, cli
     Path("tools/count.sh").chmod(0o755)
     Path("a.txt").write_text("12345")
     sent = client.run("./tools/count.sh %IN > %OUT", inputs=["a.txt"], outputs=["o.txt"], sandbox=["tools/count.sh"])
-    client.wait(sent.jedi_task_id, timeout_s=60)
+    client.wait(sent.jedi_task_id, timeout_s=180)
     client.collect(sent.jedi_task_id, "r")
     assert Path("r/o.txt").read_bytes() == by_hand("./tools/count.sh %IN", ["a.txt"])
 
 
 def test_an_output_that_changed_after_the_job_is_not_collected(here: Path, client: Client) -> None:
     sent = client.run("echo right > %OUT", outputs=["o.txt"])
-    client.wait(sent.jedi_task_id, timeout_s=60)
+    client.wait(sent.jedi_task_id, timeout_s=180)
     (output,) = [row for row in client.outputs(sent.jedi_task_id) if row["type"] == "output"]
     Path(output["pfn"]).write_text("wrong\n")
     with pytest.raises(ClientError, match="o") as caught:
@@ -119,7 +119,7 @@ def test_waiting_ends_at_its_limit_and_says_how_far_it_is(here: Path, client: Cl
     with pytest.raises(TimedOut, match="0 of 1 jobs"):
         client.wait(sent.jedi_task_id, timeout_s=0.5)
     client.kill_task(sent.jedi_task_id)
-    assert client.wait(sent.jedi_task_id, timeout_s=60)["status"] == "aborted"
+    assert client.wait(sent.jedi_task_id, timeout_s=180)["status"] == "aborted"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_command_waits_collects_and_merges(here: Path, panda: Callable[..., 
 
 def test_the_command_tells_why_jobs_failed_and_what_to_type_next(here: Path, panda: Callable[..., Any]) -> None:
     command = "echo begin >&2; ls /nowhere/at/all; exit 3"
-    ended = panda("run", "--exec", command, "--wait", "--timeout", "60", check=1)
+    ended = panda("run", "--exec", command, "--wait", "--timeout", "180", check=1)
     assert "failed 1" in ended.stdout
     assert "culprit line  ls: cannot access '/nowhere/at/all'" in ended.stdout
     assert re.search(r"next +panda logs \d+ --culprit", ended.stdout)
@@ -242,7 +242,7 @@ def test_waiting_says_why_nothing_runs_once_for_each_reason(
     assert said in caught.value.detail
     client.kill_task(sent.jedi_task_id)
     seen: list[dict[str, Any]] = []
-    client.wait(sent.jedi_task_id, timeout_s=60, on_progress=seen.append)
+    client.wait(sent.jedi_task_id, timeout_s=180, on_progress=seen.append)
     assert not seen[-1].get("waiting_reason")
 
 

@@ -49,7 +49,7 @@ class User:
         assert row is not None
         return str(row["status"])
 
-    def ended(self, task_id: int, timeout_s: float = 120) -> str:
+    def ended(self, task_id: int, timeout_s: float = 240) -> str:
         """The final status of a task, when it has one."""
 
         def final() -> str:

@@ -124,7 +124,7 @@ def test_a_failed_task_is_retried_by_pbook(user):
     assert user.ended(task_id) == "failed"
     switch.touch()
     assert "retry" in user.client.run("pbook", "retry", str(task_id))
-    eventually(lambda: user.status(task_id) == "done", timeout_s=60, what=f"the retry succeeds: {user.jobs(task_id)}")
+    eventually(lambda: user.status(task_id) == "done", timeout_s=240, what=f"the retry succeeds: {user.jobs(task_id)}")
     assert [job["job_status"] for job in user.jobs(task_id)] == ["failed", "failed", "finished", "finished"]
     assert [job["attempt_nr"] for job in user.jobs(task_id)] == [1, 1, 2, 2]
     assert re.search(r"100%\s+2\|0\|2", user.client.run("pbook", "showl", str(task_id)))
