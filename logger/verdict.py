@@ -43,6 +43,11 @@ LARGE_CONTRAST = 5.0
 LARGE_OTHERS = 20
 """And at least so many others ended."""
 
+LIKELY_SCORE = 2.0
+"""So many times the score that is asked for makes up for a share that small numbers leave unsure."""
+NEARLY = 0.75
+"""And so much of it is enough where the jobs elsewhere do not fail like this."""
+
 _EQUALS = 1.2
 """Scores that differ by less are equal; then `_ORDER` decides."""
 _EXPLAINED_RATE = 0.2
@@ -181,10 +186,11 @@ def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdic
     `error_class`: what kind of error it is (logger/steps.py); it only orders equals and gives the hint of an unclear case.
     """
     standings = [_standing(counts, name, settings) for name in DIMENSIONS if counts.values.get(name)]
-    candidates = [one for one in standings if one.is_candidate]
     n, overlap = counts.failures, _overlap(counts)
+    candidates = _candidates(standings, n, settings)
     winner = _winner(candidates, error_class) if n >= FEWEST_JOBS else None
     if winner is not None:
+        winner = _wider(counts, winner, candidates, error_class)
         _explain(counts, winner, candidates)
         verdict, value, score = VERDICTS[winner.dimension], winner.value, winner.score
         sentence = _sentence(winner, candidates, n, counts.ended)
@@ -197,7 +203,8 @@ def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdic
     else:
         verdict, value, score = "unclear", "", 0.0
         sentence = _unclear(n)
-    confidence = _confidence(verdict, score, n, overlap)
+    is_likely_only = winner is not None and winner.share[0] < settings.verdict_min_share
+    confidence = "weak" if is_likely_only else _confidence(verdict, score, n, overlap)
     document = {
         "n": n,
         "ended": counts.ended,
@@ -228,11 +235,29 @@ def _standing(counts: Counts, dimension: Dimension, settings: VerdictSettings) -
     share, usual = wilson(k, counts.failures), wilson(b, counts.ended)
     score = share[0] / usual[1] if usual[1] else 0.0
     elsewhere = counts.failures - k, counts.ended - b
-    is_much = score >= settings.verdict_min_score
-    if usual[1] > MOST_OF_ALL:  # not even all of the failures would be twice its share
-        is_much = elsewhere[1] >= LARGE_OTHERS and wilson(k, b)[0] >= LARGE_CONTRAST * wilson(*elsewhere)[1]
-    is_candidate = share[0] >= settings.verdict_min_share and is_much
-    return _Standing(dimension, counts.values[dimension], k, b, share, usual, score, is_candidate, elsewhere)
+    one = _Standing(dimension, counts.values[dimension], k, b, share, usual, score, False, elsewhere)
+    # who has most of the work cannot have twice that share: not even all of the failures would be
+    is_much = _is_contrast(one) if usual[1] > MOST_OF_ALL else score >= settings.verdict_min_score
+    one.is_candidate = share[0] >= settings.verdict_min_share and is_much
+    return one
+
+
+def _is_contrast(one: _Standing) -> bool:
+    """Whether its jobs fail like this much more often than those elsewhere."""
+    return one.elsewhere[1] >= LARGE_OTHERS and wilson(one.k, one.b)[0] >= LARGE_CONTRAST * wilson(*one.elsewhere)[1]
+
+
+def _candidates(standings: Sequence[_Standing], n: int, settings: VerdictSettings) -> list[_Standing]:
+    """Who can be it. In small numbers no share is sure: when nobody can, those are looked at whose jobs alone fail like
+    this, and who hold half of the failures and by far more of them than of the work."""
+    sure = [one for one in standings if one.is_candidate]
+    if sure:
+        return sure
+    for one in standings:
+        holds_half = one.k >= WEAK_JOBS and 2 * one.k >= n and one.score >= LIKELY_SCORE * settings.verdict_min_score
+        holds_much = one.share[0] >= settings.verdict_min_share and one.score >= NEARLY * settings.verdict_min_score
+        one.is_candidate = holds_half or (holds_much and _is_contrast(one))
+    return [one for one in standings if one.is_candidate]
 
 
 def _order(error_class: str) -> tuple[Dimension, ...]:
@@ -245,15 +270,31 @@ def _order(error_class: str) -> tuple[Dimension, ...]:
     return ("node", "task", "user", "site", "storage", "dataset")
 
 
+def _able(candidates: Sequence[_Standing], error_class: str) -> list[_Standing]:
+    """Of errors that are not of data a dataset is never the verdict."""
+    return [one for one in candidates if error_class in _OF_DATA or one.dimension != "dataset"]
+
+
 def _winner(candidates: Sequence[_Standing], error_class: str) -> _Standing | None:
-    of_data = error_class in _OF_DATA
-    able = [one for one in candidates if of_data or one.dimension != "dataset"]
+    able = _able(candidates, error_class)
     if not able:
         return None
     best = max(one.score for one in able)
     order = _order(error_class)
     equals = [one for one in able if one.score * _EQUALS >= best]
     return min(equals, key=lambda one: order.index(one.dimension))
+
+
+def _wider(counts: Counts, winner: _Standing, candidates: Sequence[_Standing], error_class: str) -> _Standing:
+    """Who holds surely more of the failures than the winner, and whose jobs fail like this without it, too: of a user's
+    two broken tasks neither is the verdict, because the other would go unnamed."""
+    wider = [
+        one
+        for one in _able(candidates, error_class)
+        if one.share[0] > winner.share[1]
+        and wilson(*counts.outside(one.dimension, winner.dimension))[0] >= _EXPLAINED_RATE
+    ]
+    return max(wider, key=lambda one: one.score, default=winner)
 
 
 def _explain(counts: Counts, winner: _Standing, candidates: Sequence[_Standing]) -> None:

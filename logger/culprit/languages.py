@@ -159,6 +159,8 @@ def _root_stack(log: Log) -> Iterator[Found]:
             start, end = end + 1, log.end_of_line(end + 1)
             if _STACK_FRAME.match(log.text, start, end):
                 yield Found(start, end)
+            elif _MIGHT_HINT in log.folded[start:end]:  # looked through by itself: each line once
+                break
     for start in log.lines_with(("there was a crash",)):
         end = log.end_of_line(start)
         if _CRASH.search(log.text, start, end):
@@ -229,8 +231,11 @@ def _pytest(log: Log) -> Iterator[Found]:
             continue
         while end < len(log.text):
             start, end = end + 1, log.end_of_line(end + 1)
-            if _TEST_ERROR.match(log.text[start:end]):
+            line = log.text[start:end]
+            if _TEST_ERROR.match(line):
                 yield Found(start, end)
+                break
+            if _TEST_RESULTS.match(line):  # looked through by itself: each line once
                 break
 
 

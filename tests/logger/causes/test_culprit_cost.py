@@ -34,3 +34,16 @@ def test_a_log_full_of_any_programs_words_does_not_run_away() -> None:
 def test_a_line_of_five_megabytes_costs_about_as_much_as_its_beginning() -> None:
     line = "ab error c " * 460_000
     assert _seconds(lambda: find_culprit(line), 3) < 60 * max(_seconds(line.lower, 3), 0.001)
+
+
+def test_heads_without_an_end_are_looked_through_once() -> None:
+    for head in (
+        "= FAILURES =",
+        "The lines below might hint at the cause of the crash.",
+        "Traceback (most recent call last):\n  x",
+        "MPI_ABORT was invoked on rank 3",
+        "Execution halted",
+        "Error in f (line 3)",
+    ):
+        log = f"{head}\nx\n" * 4000
+        assert timeit.timeit(lambda text=log: find_culprit(text), number=1) < 5, head  # type: ignore[misc]

@@ -170,6 +170,49 @@ def test_nodes_of_two_queues_are_two_and_slots_of_one_node_are_one() -> None:
     assert [node_name(host) for host in ("10.0.0.5", "x@10.0.0.5", "fe80::1")] == ["10.0.0.5", "10.0.0.5", "fe80::1"]
 
 
+def test_a_users_two_broken_tasks_are_the_user() -> None:
+    counts = counted(
+        {"task": "7", "user": "bob"},
+        {("task", "user"): (147, 147), ("user",): (128, 274), (): (0, 379)},
+    )
+    verdict = judge(counts, "user", SETTINGS)
+    assert (verdict.verdict, verdict.value) == ("user", "bob")
+    assert standing(verdict, "task")["score"] > verdict.score
+    one = counted({"task": "7", "user": "bob"}, {("task", "user"): (147, 147), ("user",): (8, 274), (): (0, 379)})
+    assert judge(one, "user", SETTINGS).verdict == "task"
+
+
+def test_two_bad_nodes_of_a_site_are_named_by_the_worse_one_while_the_others_work() -> None:
+    counts = counted(
+        {"node": "A wn1", "site": "A"},
+        {("node", "site"): (30, 30), ("site",): (14, 476), (): (0, 1494)},
+    )
+    assert judge(counts, "node", SETTINGS).value == "A wn1"
+    two = counted({"node": "A wn1", "site": "A"}, {("node", "site"): (30, 30), ("site",): (25, 30), (): (0, 1494)})
+    assert judge(two, "node", SETTINGS).value == "A"
+
+
+def test_a_bad_node_is_not_everywhere_because_a_few_others_fail_like_this() -> None:
+    queues = {"A": (10, 203), "B": (3, 199), "C": (3, 199), "D": (0, 199)}
+    counts = counted(
+        {"node": "A wn1", "site": "A"},
+        {("node", "site"): (10, 10), ("site",): (0, 193), (): (6, 597)},
+        queues=queues,
+        task_count=5,
+        user_count=4,
+    )
+    verdict = judge(counts, "node", SETTINGS)
+    assert verdict.document["overlap"] > SETTINGS.central_overlap
+    assert (verdict.verdict, verdict.value, verdict.confidence) == ("node", "A wn1", "weak")
+
+
+def test_the_only_site_that_fails_is_named_after_an_hour_of_forty_jobs() -> None:
+    verdict = judge(counted({"site": "A"}, {("site",): (11, 11), (): (0, 29)}), "software", SETTINGS)
+    assert (verdict.verdict, verdict.value) == ("site", "A") and verdict.score < SETTINGS.verdict_min_score
+    few = judge(counted({"site": "A"}, {("site",): (11, 11), (): (3, 29)}), "software", SETTINGS)
+    assert few.verdict == "unclear"
+
+
 _CELLS = st.dictionaries(
     st.integers(0, 63),
     st.tuples(st.integers(0, 50), st.integers(0, 50)).map(lambda two: (min(two), max(two))),
