@@ -29,6 +29,7 @@ from logger.contexts import ContextKeeper
 from logger.events import Event
 from logger.folding import fold
 from logger.over import OVER, end_what_is_told_over
+from logger.own_troubles import OwnTroubles
 from logger.records import MAX_BATCH, Record, read_record, seq_of
 from logger.rule_rows import active_rules
 from logger.rules import RuleRow
@@ -142,6 +143,7 @@ class RecordIngest:
         self._admission = Admission(limits or IngestSettings(), share)
         self._trust = Trust(database)
         self._classifier = Classifier()
+        self._own_troubles = OwnTroubles()
         self._collapser = Collapser()
         self._contexts = ContextKeeper()
         self._losses = Losses()
@@ -212,16 +214,17 @@ class RecordIngest:
             told = self._losses.over(source, received)
         rules = active_rules(self._database)
         entries = [
-            Classified(record, self._event(rules, record), emitter, source)
+            Classified(record, self._event(rules, record, OURSELVES if record is told else sender), emitter, source)
             for record in (*judged, *([told] if told else []))
         ]
         of_loss = entries.pop() if told else None
         return _Prepared(sender, batch, received, entries, reasons, source, source or object(), last_seq, of_loss)
 
-    def _event(self, rules: Sequence[RuleRow], record: Record) -> Event | None:
+    def _event(self, rules: Sequence[RuleRow], record: Record, sender: Sender) -> Event | None:
         """A record that the rules stumble over is kept all the same: it has no incident, and their error is told."""
         try:
-            return self._classifier.event(rules, record)
+            event = self._classifier.event(rules, record)
+            return event and self._own_troubles.judged(event, sender, rules)
         except Exception:  # the edge of the loop over records: none may cost the others their place
             if record.name != log.name:  # else our own complaint about a record would be complained about, for ever
                 log.exception("a record of %s cannot be classified", record.component, extra={"component": "logger"})
