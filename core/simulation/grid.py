@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from core.dispatch.acquire import QUEUES_WITH_DISPATCH
 from core.simulation.description import Description, QueueChange, QueueKind
 
 
@@ -27,6 +28,16 @@ class SimulatedQueue:
     def free_slots(self) -> int:
         """Pilots that ask for a job."""
         return max(0, self.slots - self.running)
+
+    @property
+    def gives_work(self) -> bool:
+        """Whether its status lets pilots have jobs."""
+        return self.status in QUEUES_WITH_DISPATCH
+
+    @property
+    def trouble(self) -> str:
+        """Why no pilot asks, if none does: `has no slots`."""
+        return f"is {self.status}" if not self.gives_work else "has no slots" if not self.slots else ""
 
     def apply(self, change: QueueChange) -> None:
         """Let something happen to the queue."""

@@ -40,7 +40,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InvalidInput("is larger than 4 MB", field=str(path), remedy="describe like queues with `count`")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         remedy = "name a file that you can read; docs/simulation.md describes it"
         raise InvalidInput(f"cannot be read: {error.strerror}", field=str(path), remedy=remedy) from error

@@ -106,7 +106,8 @@ class Recorder:
             tally.failed += failed
             tally.finished += not failed
         if failed and tick >= self._steady_tick:
-            self.failed_core_ticks += core_ticks
+            # what it used before belongs to no steady state
+            self.failed_core_ticks += min(core_ticks, fate.work.cores * (tick - self._steady_tick))
 
     def sample(
         self, tick: int, queues: Iterable[SimulatedQueue], shares: dict[str, ShareState], *, work_waits: bool

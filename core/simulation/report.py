@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from core.dispatch.acquire import QUEUES_WITH_DISPATCH
+from core.simulation.description import Description
 from core.simulation.record import ShareIntegral, Tally
 from core.simulation.run import Outcome
 from core.simulation.steps import Unmatched
@@ -52,8 +53,8 @@ class UserResult:
     finished: int
     failed: int
     waits: Waits
-    last_wait_s: float
-    """From the first submission to the last start."""
+    last_wait_s: float | None
+    """From the first submission to the last start; None without any start."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class Report:
     users: list[UserResult]
     queues: list[QueueResult]
     unmatched: list[Unmatched]
+    notes: list[str]
+    """What of the description lies behind the end of the run, and so shows nothing."""
     seconds: dict[str, float]
     """Real time by what it was spent on."""
 
@@ -155,13 +158,31 @@ def report_of(outcome: Outcome) -> Report:
         users=[_user(name, tally, description.tick_s) for name, tally in sorted(recorder.users.items())],
         queues=queues,
         unmatched=outcome.unmatched,
+        notes=notes_on(description),
         seconds={name: round(value, 2) for name, value in outcome.seconds.items()},
     )
 
 
+def notes_on(description: Description) -> list[str]:
+    """What a description says in vain, one sentence each."""
+    end_h = description.days * 24
+    late = [
+        f"work.{work.name}.from_hour: it comes from hour {work.from_hour:g} on, and the run ends at hour {end_h:g}"
+        for work in description.work
+        if work.from_hour >= end_h
+    ]
+    changes = [
+        f"queues.{kind.name}.changes: nothing changes at hour {change.at_hour:g}, the run ends at hour {end_h:g}"
+        for kind in description.queues
+        for change in kind.changes
+        if change.at_hour >= end_h
+    ]
+    return late + changes
+
+
 def _shares(outcome: Outcome) -> list[ShareResult]:
     integrals = outcome.recorder.share_integrals
-    whole = sum(integral.target for integral in integrals.values())
+    whole = sum(integral.executing for integral in integrals.values())
     results = []
     for name in sorted({*integrals, *outcome.recorder.shares}):
         integral, tally = integrals.get(name, ShareIntegral()), outcome.recorder.shares.get(name, Tally())
@@ -208,7 +229,7 @@ def _user(name: str, tally: Tally, tick_s: float) -> UserResult:
         finished=tally.finished,
         failed=tally.failed,
         waits=_waits(tally, tick_s),
-        last_wait_s=tally.last_wait * tick_s,
+        last_wait_s=tally.last_wait * tick_s if tally.started else None,
     )
 
 

@@ -54,11 +54,14 @@ class SharesInUse:
         self._executing[share] -= power
 
     def states(self) -> dict[str, ShareState]:
-        """Every leaf as it stands now."""
+        """Every leaf as it stands now, and what is in no tree: that is due nothing."""
         names: Iterable[str] = {*self._executing, *self._queued}
         loads = {name: Load(self._executing.get(name, 0.0), self._queued.get(name, 0.0)) for name in names}
-        return {
+        outside = {name: ShareState(load.executing, 0.0, load.queued) for name, load in loads.items()}
+        standings = self._tree.standings(loads)
+        inside = {
             name: ShareState(standing.executing, standing.target, standing.queued)
-            for name, standing in self._tree.standings(loads).items()
+            for name, standing in standings.items()
             if standing.is_leaf
         }
+        return {**{name: state for name, state in outside.items() if name not in standings}, **inside}

@@ -66,6 +66,14 @@ GROUP BY 1, 2, 3, 5 ORDER BY jobs DESC, work LIMIT 1000
 """
 
 
+# ix_jobs_live_status; at the end of the run only
+_AT_QUEUES = """
+SELECT job_name AS work, job_status AS status, computing_site AS queue, count(*) AS jobs FROM jobs_live
+WHERE job_status = 'activated' AND computing_site = ANY(%(queues)s)
+GROUP BY 1, 2, 3 ORDER BY jobs DESC, work, queue LIMIT 1000
+"""
+
+
 @dataclass(frozen=True)
 class Unmatched:
     """Jobs that nobody could run when the time was over, and what stood in the way."""
@@ -146,7 +154,16 @@ class Stepper:
             Unmatched(work, status, jobs, step, reason)
             for (work, status, step, reason), jobs in self._unmatched.most_common(1000)
         ]
-        return gone + [Unmatched(**row) for row in self._database.fetch(_UNMATCHED)]
+        return gone + [Unmatched(**row) for row in self._database.fetch(_UNMATCHED)] + self._without_slots()
+
+    def _without_slots(self) -> list[Unmatched]:
+        """What is ready for pilots that nobody starts."""
+        shut = {queue.name: queue for queue in self.grid.queues.values() if not queue.gives_work or not queue.slots}
+        rows = self._database.fetch(_AT_QUEUES, {"queues": sorted(shut)})
+        return [
+            Unmatched(row["work"], row["status"], row["jobs"], "", f"{row['queue']} {shut[row['queue']].trouble}")
+            for row in rows
+        ]
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

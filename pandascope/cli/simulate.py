@@ -104,7 +104,7 @@ def _run(description: Description, server_url: str, *, show: bool) -> Report:
 
 def _show(terminal: Console, report: Report) -> None:
     totals = report.totals
-    title = report.title or "simulation"
+    title = plain(report.title or "simulation")
     terminal.print(heading(f"{title}: {report.days:g} days, seed {report.seed}, steps of {report.tick_s:g} s"))
     terminal.print(
         Text(
@@ -118,6 +118,8 @@ def _show(terminal: Console, report: Report) -> None:
             f"{totals.failed_core_hours:,.0f} of them by work that failed; {totals.idle_core_hours:,.0f} idle while work waited"
         )
     )
+    for note in report.notes:
+        terminal.print(Text(f"note: {plain(note)}", style="yellow"))
     if report.shares:
         _show_shares(terminal, report)
     _show_users(terminal, report)

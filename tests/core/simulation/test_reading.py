@@ -190,3 +190,9 @@ def test_what_no_database_holds_is_refused(tmp_path: Path, change: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         described(tmp_path, changes=[change])
     assert refused.value.remedy
+
+
+def test_a_file_of_an_editor_that_writes_a_mark_in_front_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_text(SMALL, encoding="utf-8-sig")
+    assert read_description(path).title == "small"

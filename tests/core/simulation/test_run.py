@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput
+from core.simulation.record import Recorder
 from core.simulation.report import Report, ShareResult, UserResult, differences, report_of
 from core.simulation.run import Progress, simulate
+from core.simulation.workload import Fate
 from tests.core.simulation.describing import SMALL, described
 
 # 5 shares, 10 queues, 20,000 jobs; every share keeps enough queued to have jobs at most queues
@@ -241,3 +243,90 @@ def test_a_report_is_plain_values(five_shares: Report) -> None:
     assert document["totals"]["submitted"] == five_shares.totals.submitted
     assert {share["name"] for share in document["shares"]} == {share.name for share in five_shares.shares}
     assert set(five_shares.seconds) >= {"brokerage", "dispatch", "endings", "submission"}
+
+
+ODD = """
+days = 0.5
+tick_s = 600
+steady_after_hours = 2
+
+[[queues]]
+name = "OPEN"
+slots = 6
+changes = [{ at_hour = 40, slots = 1 }]
+
+[[queues]]
+name = "EMPTY"
+slots = 0
+
+[[shares]]
+name = "known"
+value = 1
+processing_type = "known"
+
+[[work]]
+name = "known"
+user = "ada"
+keep_queued = 20
+processing_type = "known"
+site = "OPEN"
+walltime = { mean_s = 1200, distribution = "fixed" }
+
+[[work]]
+name = "unknown"
+user = "bob"
+keep_queued = 20
+processing_type = "other"
+site = "OPEN"
+walltime = { mean_s = 1200, distribution = "fixed" }
+
+[[work]]
+name = "stuck"
+user = "eve"
+jobs = 2
+site = "EMPTY"
+walltime = { mean_s = 1200 }
+
+[[work]]
+name = "late"
+jobs = 2
+from_hour = 12
+walltime = { mean_s = 1200 }
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Report:
+    return report_of(simulate(described(tmp_path_factory.mktemp("odd"), ODD), postgres_url))
+
+
+def test_what_no_share_matches_has_its_part_of_what_executes(odd: Report) -> None:
+    parts = {share.name: share.executing_percent for share in odd.shares}
+    assert parts["Undefined"] > 1
+    assert sum(parts.values()) == pytest.approx(100)
+    known = next(share for share in odd.shares if share.name == "known")
+    assert known.target_percent == pytest.approx(parts["known"]) and known.deviation == pytest.approx(0)
+
+
+def test_who_never_started_has_no_last_start_and_the_queue_without_slots_is_named(odd: Report) -> None:
+    eve = next(user for user in odd.users if user.name == "eve")
+    assert (eve.submitted >= 2, eve.started, eve.last_wait_s) == (True, 0, None)
+    [row] = [row for row in odd.unmatched if row.work == "stuck"]
+    assert (row.status, row.jobs, row.reason) == ("activated", 2, "EMPTY has no slots")
+
+
+def test_what_lies_behind_the_end_is_told(odd: Report) -> None:
+    assert odd.notes == [
+        "work.late.from_hour: it comes from hour 12 on, and the run ends at hour 12",
+        "queues.OPEN.changes: nothing changes at hour 40, the run ends at hour 12",
+    ]
+
+
+def test_of_a_job_that_failed_only_the_steady_part_counts(tmp_path: Path) -> None:
+    work = described(tmp_path).work[0]
+    recorder = Recorder(steady_tick=10)
+    fate = Fate(work, "ada", 0, 12, 0.0, 1.0)
+    recorder.ended(fate, "s", "Q", 12, 12, failed=True)
+    recorder.ended(fate, "s", "Q", 30, 12, failed=True)
+    recorder.ended(fate, "s", "Q", 9, 9, failed=True)
+    assert recorder.failed_core_ticks == 2 + 12
