@@ -97,7 +97,7 @@ def _trouble_at_two_queues(story: Story) -> int:
 
 
 @pytest.fixture(scope="module")
-def yard(story) -> Yard:
+def yard(story: Story) -> Yard:
     database = story.system.database
     for name in (*QUEUES, "MILL"):
         builders.make_queue(database, name)
@@ -128,7 +128,7 @@ def tab_of(yard: Yard, chromium: Browser) -> Iterator[Callable[..., Tab]]:
 
 
 @pytest.fixture
-def desk(tab_of) -> Iterator[Tab]:
+def desk(tab_of: Callable[..., Tab]) -> Iterator[Tab]:
     """The tab of an operator."""
     one = tab_of("olga", "operator")
     yield one
@@ -152,7 +152,7 @@ def _forge(page: Page, work: str, to: object) -> None:
     )
 
 
-def test_who_is_nobody_reads_who_may_and_has_no_button(yard, tab):
+def test_who_is_nobody_reads_who_may_and_has_no_button(yard: Yard, tab: Tab) -> None:
     page = _seen(tab, "queues/?computing_site=YARD")
     expect(page.locator("#queues-list")).to_contain_text("sign in")
     expect(page.locator("#queues-one")).to_contain_text("Its status")
@@ -165,7 +165,7 @@ def test_who_is_nobody_reads_who_may_and_has_no_button(yard, tab):
     assert page.locator("#page [data-do]").count() == 0
 
 
-def test_a_queue_is_drained_and_given_back_from_its_page(yard, desk):
+def test_a_queue_is_drained_and_given_back_from_its_page(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "queues/")
     _in_row(page, "YARD", "Drain")
     expect(page.locator("#dialogue-go")).to_have_text("Drain 1 queue")
@@ -187,7 +187,7 @@ def test_a_queue_is_drained_and_given_back_from_its_page(yard, desk):
     assert yard.queue("YARD")["status_set_by"] == "", "as it was: nobody insists"
 
 
-def test_each_status_is_set_previewed_and_released(yard, desk):
+def test_each_status_is_set_previewed_and_released(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "queues/?computing_site=GATE")
     for words, go, status in (
         ("Test", "Only test jobs to 1 queue", "test"),
@@ -212,7 +212,7 @@ def test_each_status_is_set_previewed_and_released(yard, desk):
     expect(page.locator("#queues-one")).to_contain_text("all is well")
 
 
-def test_an_end_that_makes_no_sense_is_refused_before_anything_is_done(yard, desk):
+def test_an_end_that_makes_no_sense_is_refused_before_anything_is_done(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "queues/?computing_site=YARD")
     _in_row(page, "YARD", "Offline")
     expect(page.locator("#dialogue-go")).to_be_enabled()
@@ -225,7 +225,7 @@ def test_an_end_that_makes_no_sense_is_refused_before_anything_is_done(yard, des
     assert yard.queue("YARD")["status"] == "online"
 
 
-def test_a_set_that_changed_since_the_preview_is_shown_anew(yard, desk):
+def test_a_set_that_changed_since_the_preview_is_shown_anew(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "queues/")
     _in_row(page, "YARD", "Drain")
     expect(page.locator("#dialogue-preview")).to_contain_text("Undo puts back")
@@ -241,7 +241,7 @@ def test_a_set_that_changed_since_the_preview_is_shown_anew(yard, desk):
     expect(_state(page, "YARD")).to_have_text("test")
 
 
-def test_a_preview_that_is_too_old_is_said_to_be_so_and_cannot_be_pressed_again(yard, desk):
+def test_a_preview_that_is_too_old_is_said_to_be_so_and_cannot_be_pressed_again(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "queues/?computing_site=DOCK")
     _in_row(page, "DOCK", "Drain")
     expect(page.locator("#dialogue-go")).to_be_enabled()
@@ -256,7 +256,7 @@ def test_a_preview_that_is_too_old_is_said_to_be_so_and_cannot_be_pressed_again(
     assert yard.queue("DOCK")["status"] == "online"
 
 
-def test_a_running_job_is_told_to_end(yard, desk):
+def test_a_running_job_is_told_to_end(yard: Yard, desk: Tab) -> None:
     job = yard.of_alice[0]
     page = _seen(desk, f"job/{job}/")
     _press(page, "Kill", "#job-head")
@@ -268,7 +268,7 @@ def test_a_running_job_is_told_to_end(yard, desk):
     assert yard.told(job) == "tobekilled"
 
 
-def test_a_job_that_ended_meanwhile_leaves_nothing_to_confirm(yard, desk):
+def test_a_job_that_ended_meanwhile_leaves_nothing_to_confirm(yard: Yard, desk: Tab) -> None:
     job = yard.of_alice[1]
     page = _seen(desk, f"job/{job}/")
     _press(page, "Kill", "#job-head")
@@ -284,7 +284,7 @@ def test_a_job_that_ended_meanwhile_leaves_nothing_to_confirm(yard, desk):
     assert yard.get("deeds", target=str(job))["deeds"] == []
 
 
-def test_people_may_end_what_is_theirs_and_nothing_else(yard, tab_of):
+def test_people_may_end_what_is_theirs_and_nothing_else(yard: Yard, tab_of: Callable[..., Tab]) -> None:
     desk = tab_of("alice")
     theirs, mine = yard.of_bob[0], yard.of_alice[2]
     page = _seen(desk, f"job/{theirs}/")
@@ -303,7 +303,9 @@ def test_people_may_end_what_is_theirs_and_nothing_else(yard, tab_of):
 
 
 @pytest.mark.parametrize("work", ["drain-queue", "offline-queue", "release-queue"])
-def test_a_queue_is_nothing_to_users_whatever_their_page_says(yard, tab_of, work):
+def test_a_queue_is_nothing_to_users_whatever_their_page_says(
+    yard: Yard, tab_of: Callable[..., Tab], work: str
+) -> None:
     page = _seen(tab_of("alice"), "queues/")
     expect(page.locator("#queues-list")).to_contain_text("sign in")
     expect(page.locator("#queues-list [data-do]")).to_have_count(0)
@@ -317,7 +319,7 @@ def test_a_queue_is_nothing_to_users_whatever_their_page_says(yard, tab_of, work
     assert yard.get("deeds", target="DOCK")["deeds"] == []
 
 
-def test_a_preview_does_not_serve_who_signed_in_after_it(yard, chromium):
+def test_a_preview_does_not_serve_who_signed_in_after_it(yard: Yard, chromium: Browser) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     one = _tab_in(context, yard.story.system.url)
     page = one.open("queues/")
@@ -325,15 +327,15 @@ def test_a_preview_does_not_serve_who_signed_in_after_it(yard, chromium):
     expect(page.locator("#queues-list [data-do]").first).to_be_visible()
     _in_row(page, "DOCK", "Drain")
     expect(page.locator("#dialogue-go")).to_be_enabled()
-    cookie = {"name": "panda_session", "value": yard.story.system.token("otto", "operator"), "url": one.base}
-    context.add_cookies([cookie])
+    token = yard.story.system.token("otto", "operator")
+    context.add_cookies([{"name": "panda_session", "value": token, "url": one.base}])
     _go(page)
     expect(page.locator("#dialogue-preview .problem")).to_be_visible()
     assert yard.queue("DOCK")["status"] == "online"
     context.close()
 
 
-def test_what_an_incident_covers_is_killed_and_then_retried(yard, desk):
+def test_what_an_incident_covers_is_killed_and_then_retried(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, f"incident/{yard.incident}/")
     _press(page, "Kill its jobs")
     expect(page.locator("#dialogue-go")).to_have_text("Kill 1 job")
@@ -350,7 +352,7 @@ def test_what_an_incident_covers_is_killed_and_then_retried(yard, desk):
     eventually(lambda: yard.get(f"task/{yard.task}")["task"]["status"] != "failed", what="the task goes on")
 
 
-def test_the_jobs_of_a_task_are_killed_and_all_of_it_is_retried(yard, desk):
+def test_the_jobs_of_a_task_are_killed_and_all_of_it_is_retried(yard: Yard, desk: Tab) -> None:
     task = builders.make_task(yard.story.system.database, user="bob", site="MILL", nJobs=2, maxAttempt=1)
     eventually(lambda: yard.get(f"task/{task}")["jobs"].get("activated") == 2, what="its jobs wait for a pilot")
     page = _seen(desk, f"task/{task}/")
@@ -369,7 +371,7 @@ def test_the_jobs_of_a_task_are_killed_and_all_of_it_is_retried(yard, desk):
     eventually(lambda: yard.get(f"task/{task}")["task"]["status"] != "failed", what="the task goes on")
 
 
-def test_a_part_of_an_incident_is_split_off_and_put_back(yard, desk):
+def test_a_part_of_an_incident_is_split_off_and_put_back(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, f"incident/{yard.at_two}/")
     _press(page, "Split")
     page.get_by_role("textbox", name="What becomes an incident of its own").click()
@@ -384,7 +386,7 @@ def test_a_part_of_an_incident_is_split_off_and_put_back(yard, desk):
     eventually(lambda: yard.get(f"incident/{yard.at_two}")["incident"]["job_count"] == 10, what="the part is back")
 
 
-def test_links_of_an_incident_are_kept_and_only_those_of_the_web(yard, desk):
+def test_links_of_an_incident_are_kept_and_only_those_of_the_web(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, f"incident/{yard.at_two}/")
     _press(page, "Links")
     _answer(page, "One address and its title on each line", "javascript:alert(1) ticket")
@@ -396,7 +398,7 @@ def test_links_of_an_incident_are_kept_and_only_those_of_the_web(yard, desk):
     expect(link).to_have_attribute("href", "https://tickets.example.org/7")
 
 
-def test_an_alarm_rule_is_added_and_removed(yard, desk):
+def test_an_alarm_rule_is_added_and_removed(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "alarms/")
     evaluator = page.locator("#alarms-one tbody tr").first
     evaluator.get_by_role("button", name="Add a rule").click()
@@ -414,7 +416,7 @@ def test_an_alarm_rule_is_added_and_removed(yard, desk):
     assert "rule_of_olga" not in {rule["name"] for rule in yard.get("incident-rules")["rules"]}
 
 
-def test_a_notice_route_is_added_switched_and_removed(yard, desk):
+def test_a_notice_route_is_added_switched_and_removed(yard: Yard, desk: Tab) -> None:
     page = _seen(desk, "notices/")
     _press(page, "Add a route")
     _answer(page, "Name", "olga's hook")
@@ -436,7 +438,7 @@ def test_a_notice_route_is_added_switched_and_removed(yard, desk):
     expect(row).to_have_count(0)
 
 
-def test_pages_with_their_buttons_fit_at_the_desk_and_on_a_telephone(yard, desk):
+def test_pages_with_their_buttons_fit_at_the_desk_and_on_a_telephone(yard: Yard, desk: Tab) -> None:
     for address in ("queues/", "queues/?computing_site=YARD", f"job/{yard.of_bob[0]}/", f"task/{yard.task}/"):
         page = _seen(desk, address)
         for width, scheme in ((390, "light"), (1280, "light"), (1280, "dark")):
