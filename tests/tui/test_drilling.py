@@ -76,7 +76,7 @@ async def test_escape_climbs_the_way_one_came_and_the_cursor_is_where_it_was(sto
         await seen.is_at(f"/job/{chosen}/")
         await seen.press("l")
         await seen.until(lambda: "/log/" in seen.page, "the log is open")
-        assert "Now › Jobs › Job" in seen.lines[1]
+        await seen.until(lambda: "Now › Jobs › Job" in seen.lines[1], "the way one came is shown")
         await seen.press("escape")
         await seen.is_at(f"/job/{chosen}/")
         await seen.press("escape")

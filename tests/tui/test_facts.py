@@ -14,8 +14,11 @@ async def test_now_counts_jobs_and_names_the_incidents(story):
     async with console(story.system) as seen:
         await seen.shows("6 failed", "3 running", "1 of 2 incidents", "no such column")
         await seen.shows("Queues", "LOCAL", "✓ 0 finished · ✗ 6 failed", "● LIVE")
-        failed = [int(row["panda_id"]) for row in seen.table("#now-failed").rows]
-        assert sorted(failed) == sorted([*story.failed, story.hostile])
+        expected = sorted([*story.failed, story.hostile])
+        rows = seen.table("#now-failed")
+        await seen.until(
+            lambda: sorted(int(row["panda_id"]) for row in rows.rows) == expected, "the failed jobs are there"
+        )
 
 
 async def test_jobs_lists_every_job_of_the_database_with_its_state(story):
@@ -47,7 +50,8 @@ async def test_an_incident_tells_extent_reason_and_failing_line(story):
         await seen.shows(
             "5 jobs of 0 tasks and 1 user at 1 queue", FAILING_LINE, "Why it is one incident", "5 of 5 jobs"
         )
-        assert {int(row["panda_id"]) for row in seen.table("#incident-jobs").rows} == set(story.failed)
+        jobs = seen.table("#incident-jobs")
+        await seen.until(lambda: {int(row["panda_id"]) for row in jobs.rows} == set(story.failed), "its jobs are there")
 
 
 async def test_a_log_is_shown_line_by_line_as_it_was_kept(story):
