@@ -34,7 +34,12 @@ _PRIORITY = re.compile(r"<(\d{1,3})>")
 _HEADER_5424 = re.compile(r"1 (\S+) (\S{1,255}) (\S{1,255}) (\S{1,128}) (\S{1,32}) ")
 _ELEMENT = re.compile(r"\[([^\s=\]\"]{1,255})")
 _PARAMETER = re.compile(r' +([^\s=\]"]{1,255})="((?:[^"\\]|\\.)*)"', re.DOTALL)
-_STAMP_3164 = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d) |(\d{4}-\d\d-\d\dT\S{8,40}) ")
+# routers write a year and thousandths, too
+_STAMP_3164 = re.compile(
+    r"([A-Z][a-z]{2}) ([ \d]\d) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?: |: ?)|(\d{4}-\d\d-\d\dT\S{8,40}) "
+)
+# how Python, Java and shell scripts begin a line of a log
+_STAMP_OF_FILES = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:([.,]\d{1,6})\d*)?\s?(Z|[+-]\d\d:?\d\d)?\]?\s+")
 _TAG = re.compile(r"([^\s:\[\]]{1,100})(?:\[(\d{1,10})\])?:(?:\s|$)")
 _HOST = re.compile(r"(\S{1,255}) ")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -55,7 +60,7 @@ def read_line(line: bytes, defaults: Mapping[str, str], received: datetime) -> d
     `received`: the record's time when the line has none, and what tells the year of an RFC 3164 time.
     """
     text = line[:MAX_LINE_BYTES].decode("utf-8", "replace").rstrip("\r\n\0").removeprefix("\ufeff")
-    said = _syslog(text, received) or _key_values(text) or _plain(text)
+    said = _syslog(text, received) or _of_file(text, received) or _key_values(text) or _plain(text)
     fields = said.pop("fields", {})
     if len(line) > MAX_LINE_BYTES:
         fields["cut_bytes"] = len(line) - MAX_LINE_BYTES
@@ -236,7 +241,7 @@ def _structured_data(text: str, position: int, fields: dict[str, Any]) -> tuple[
 def _rfc_3164(text: str, received: datetime) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if stamp := _STAMP_3164.match(text):
-        moment = _moment(stamp[6]) if stamp[6] else _nearest(stamp, received)
+        moment = _moment(stamp[7]) if stamp[7] else _nearest(stamp, received)
         if moment is not None:
             said["time"] = moment.isoformat()
             text = text[stamp.end() :]
@@ -262,16 +267,21 @@ def _nearest(stamp: re.Match[str], received: datetime) -> datetime | None:
         return None
     now = received.astimezone(UTC)
     month = _MONTHS.index(stamp[1]) + 1
-    day, hour, minute, second = (int(stamp[number]) for number in range(2, 6))
+    day, hour, minute, second = (int(stamp[number]) for number in (2, 4, 5, 6))
     possible = []
-    for year in (now.year - 1, now.year, now.year + 1):
+    for year in [int(stamp[3])] if stamp[3] else (now.year - 1, now.year, now.year + 1):
         try:
+            second = 59 if second == 60 else second  # a leap second
             possible.append(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
         except ValueError:  # 29 February, or no time at all
             continue
     if not possible:
         return None
-    moment = min(possible, key=lambda moment: abs(moment - now))
+    return _in_some_zone(min(possible, key=lambda moment: abs(moment - now)), now)
+
+
+def _in_some_zone(moment: datetime, now: datetime) -> datetime:
+    """A time that names no zone and was read as UTC: it is that, unless it is just now in another one."""
     offset = _QUARTER * round((moment - now) / _QUARTER)
     is_local = abs(offset) <= _FARTHEST_ZONE and abs(moment - offset - now) <= _JUST_NOW
     return moment - offset if is_local else moment
@@ -283,6 +293,21 @@ def _moment(text: str) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _of_file(text: str, received: datetime) -> dict[str, Any] | None:
+    """A time, then a level or `LEVEL key=value :`; a line that only begins with a time keeps it in its message."""
+    stamp = _STAMP_OF_FILES.match(text)
+    if stamp is None or _LEVEL_WORD.match(text, stamp.end()) is None:
+        return None
+    moment = _moment(f"{stamp[1]}{(stamp[2] or '').replace(',', '.')}{stamp[3] or ''}")
+    if moment is None:
+        return None
+    moment = moment if stamp[3] else _in_some_zone(moment, received.astimezone(UTC))
+    rest = text[stamp.end() :]
+    said = _key_values(rest) or _plain(rest)
+    said.setdefault("fields", {}).pop("time", None)
+    return {**said, "time": moment.isoformat()}
 
 
 def _key_values(text: str) -> dict[str, Any] | None:

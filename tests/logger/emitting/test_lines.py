@@ -208,3 +208,29 @@ class TestFrames:
         frames = Frames(limit=100)
         assert frames.feed(b"9999999 <13>" + b"a" * 200_000) == [b"<13>" + b"a" * 96]
         assert len(frames._waiting) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "time", "level", "message"),
+    [
+        (
+            "2026-11-26 09:59:30,123 ERROR mover: disk full",
+            "2026-11-26T09:59:30.123000+00:00",
+            "ERROR",
+            "mover: disk full",
+        ),
+        ("2026-11-26T10:59:30+01:00 WARN x", "2026-11-26T09:59:30+00:00", "WARNING", "x"),
+        ("[2026-11-26 10:59:30] [error] x", "2026-11-26T09:59:30+00:00", "ERROR", "x"),
+        ("2026-11-25 10:59:30 ERROR code=5 : x", "2026-11-25T10:59:30+00:00", "ERROR", "x"),
+        ("2026-11-25 10:59:30 errors are few", None, "INFO", "2026-11-25 10:59:30 errors are few"),
+        ("2026-13-45 10:59:30 ERROR x", None, "INFO", "2026-13-45 10:59:30 ERROR x"),
+        ("<11>Nov 26 2026 09:59:30 host app: x", "2026-11-26T09:59:30+00:00", "ERROR", "x"),
+        ("<11>Nov 26 2026 09:59:30: %ASA-6-302013: x", "2026-11-26T09:59:30+00:00", "ERROR", "x"),
+        ("<11>Nov 26 09:59:30.123 host app[1]: x", "2026-11-26T09:59:30+00:00", "ERROR", "x"),
+        ("<11>Jun 30 23:59:60 host app: x", "2026-06-30T23:59:59+00:00", "ERROR", "x"),
+    ],
+)
+def test_lines_as_log_files_and_routers_have_them(line: str, time: str | None, level: str, message: str) -> None:
+    received = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
+    record = read_line(line.encode(), {}, received)
+    assert (record["time"], record["level"], record["message"]) == (time or received.isoformat(), level, message)
