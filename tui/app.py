@@ -134,7 +134,8 @@ class ConsoleApp(App[None]):
         if state is not LiveState.PAUSED:
             is_away = state is LiveState.DISCONNECTED
             unreliable = is_away or state in {LiveState.LAGGING, LiveState.REFUSED}
-            if (screen.is_outdated and not is_away) or (unreliable and now - self._asked_at_s >= ASK_ANYWAY_S):
+            ask_after_s = ASK_ANYWAY_S if unreliable else screen.ASKS_EVERY_S
+            if (screen.is_outdated and not is_away) or now - self._asked_at_s >= ask_after_s:
                 self._ask_screen(screen, now)
             header_is_old = self.severities is None or self.feed.changed_since(self._header_mark, ("incidents",))
             if header_is_old and not is_away:

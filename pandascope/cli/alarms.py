@@ -62,7 +62,7 @@ def _alarms() -> None:
 
 @app.command("list")
 def list_rules(url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """List the rules in the order they are asked, with what they opened."""
+    """List the rules in the order they are asked. Says what each opened."""
     with connect(url, data) as client:
         document = client.incident_rules()
     if as_json:
@@ -83,7 +83,7 @@ def list_rules(url: Url = None, data: Data = None, as_json: AsJson = False) -> N
 
 @app.command()
 def show(rule: Rule, url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Show one rule: every parameter with its value, range and meaning, and what it measured last."""
+    """Show one rule and what it measured last. Each parameter stands with its value, range and meaning."""
     with connect(url, data) as client:
         row, evaluator = _find(client, rule)
         measured = client.incident_rule_versions(row["rule_id"])["measured"]
@@ -128,7 +128,7 @@ def try_rule(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say when a rule, as it is or with other parameters, would have opened incidents in the stored past. Changes nothing."""
+    """Say when a rule would have opened incidents. As it is or with other parameters, in the stored past; changes nothing."""
     with connect(url, data) as client:
         if is_new:
             tried: dict[str, Any] = {"evaluator": rule, "parameters": _merged({}, parameters)}
@@ -227,7 +227,7 @@ def restore(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a rule back to what an earlier version said, as a new version."""
+    """Bring an earlier version of a rule back, as a new one."""
     with connect(url, data) as client:
         row, _ = _find(client, rule)
         restored = client.restore_incident_rule(row["rule_id"], row["version"], wanted)
@@ -236,7 +236,7 @@ def restore(
 
 @app.command()
 def remove(rule: Rule, version: Version = None, url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Take a rule away that people made; those that came with the system are turned off instead."""
+    """Take a rule away that people made. Those that came with the system are turned off instead."""
     with connect(url, data) as client:
         row, _ = _find(client, rule)
         removed = client.remove_incident_rule(row["rule_id"], version or row["version"])

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from pandascope.cli.connection import AsJson, Data, Url, connect, number_of
-from pandascope.cli.rendering import console, harmless, print_json
+from pandascope.cli.rendering import console, harmless, number, print_json
 from pandascope.log_lines import log_lines
 
 _AROUND = 20
@@ -51,14 +51,14 @@ def _show(document: dict[str, Any], only_around: bool) -> None:
     first = document["first_line_number"]
     lines = list(enumerate(log_lines(document["text"]), first))
     if only_around:
-        lines = [(number, line) for number, line in lines if abs(number - found["line_number"]) <= _AROUND]
+        lines = [one for one in lines if abs(one[0] - found["line_number"]) <= _AROUND]
     width = len(str(lines[-1][0])) if lines else 1
     terminal.print(Text(_title(document), style="dim"), soft_wrap=True)
-    for number, line in lines:
-        is_culprit = bool(found) and number == found["line_number"]
+    for line_number, line in lines:
+        is_culprit = bool(found) and line_number == found["line_number"]
         mark, style = (">", "bold red") if is_culprit else (" ", "")
         terminal.print(
-            Text.assemble((f"{mark} {number:>{width}} ", "red" if is_culprit else "dim"), (harmless(line), style)),
+            Text.assemble((f"{mark} {line_number:>{width}} ", "red" if is_culprit else "dim"), (harmless(line), style)),
             soft_wrap=True,
         )
 
@@ -66,6 +66,6 @@ def _show(document: dict[str, Any], only_around: bool) -> None:
 def _title(document: dict[str, Any]) -> str:
     others = [name for name in document["names"] if name != document["name"]]
     cut = ", only its end was kept" if document["truncated"] else ""
-    return f"{document['name']}: {document['line_count']} lines{cut}" + (
+    return f"{document['name']}: {number(int(document['line_count']), 'line')}{cut}" + (
         f"; also: {', '.join(others)} (--name)" if others else ""
     )

@@ -69,6 +69,8 @@ _UNREACHABLE_CODES = frozenset({"unreachable", "unavailable"})
 
 # Typer keeps the base of its usage errors in a private module; this is the same class by its public child.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+# A group without a command: the message is the help, which is no complaint.
+_NO_ARGUMENTS = "NoArgsIsHelpError"
 
 
 class PandaGroup(LazyGroup):
@@ -143,8 +145,12 @@ def _run(arguments: list[str] | None) -> int:
         return result if isinstance(result, int) else 0
     except _UsageError as error:
         context = getattr(error, "ctx", None)
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        if type(error).__name__ == _NO_ARGUMENTS:
+            typer.echo(said, err=True)
+            return 2
         fail(
-            error.format_message() if hasattr(error, "format_message") else str(error),
+            said,
             f"see: {context.command_path if context else _command_in(arguments)} --help",
         )
         return 2

@@ -71,7 +71,7 @@ def _notices() -> None:
 
 @app.command()
 def routes(url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """List the routes in the order they are asked, with how each goes."""
+    """List the routes in the order they are asked. Says how each goes."""
     with connect(url, data) as client:
         document = client.notice_routes()
     if as_json:
@@ -117,7 +117,7 @@ def list_notices(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was told where, newest first: sent, waiting, failed, lost, or held back and why."""
+    """List what was told where, newest first. It was sent, waits, failed, is lost, or was held back, and why."""
     with connect(url, data) as client:
         document = client.notices(**{"limit": limit, **filters_of(words), "strict": 1})
     if as_json:
@@ -216,7 +216,7 @@ def remove(route: Route, url: Url = None, data: Data = None, as_json: AsJson = F
 
 @app.command()
 def test(route: Route, url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Send one message to a route at once, and say what its receiver answered. Exit code 1 when it did not take it."""
+    """Send one message to a route at once. Says what its receiver answered; exit code 1 when it did not take it."""
     with connect(url, data) as client:
         present = _route(client, route)
         answer = client.test_notice_route(present["route_id"])

@@ -18,6 +18,9 @@ app = typer.Typer(
     help="List queues and what they do; set their status.",
 )
 
+_WIDE = 110
+"""From this many columns on there is room for the limits of queues: who set the status and why comes first."""
+
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")]
 
 
@@ -31,27 +34,25 @@ def queues(context: typer.Context, url: Url = None, data: Data = None, as_json: 
     if as_json:
         print_json(document)
         return
-    columns = ("queue", "status", "jobs", ">finished 1 h", ">failed 1 h", ">last pilot", "~limits", "~status set")
-    console().print(
-        table(
-            columns,
-            [
-                (
-                    row["queue_name"],
-                    state(row["status"]),
-                    counts(row["jobs"]),
-                    row["finished_last_hour"],
-                    row["failed_last_hour"],
-                    Text(f"{age(row['last_pilot_contact'])} SILENT", style="red")
-                    if row["silent"]
-                    else age(row["last_pilot_contact"]),
-                    _limits(row),
-                    _set_by(row),
-                )
-                for row in document["queues"]
-            ],
+    columns = ("queue", "status", "~jobs", ">done/h", ">failed/h", ">last pilot", "~status set", "~limits")
+    terminal = console()
+    shown = columns if terminal.width >= _WIDE else columns[:-1]
+    rows = [
+        (
+            row["queue_name"],
+            state(row["status"]),
+            counts(row["jobs"]),
+            row["finished_last_hour"],
+            row["failed_last_hour"],
+            Text(f"{age(row['last_pilot_contact'])} SILENT", style="red")
+            if row["silent"]
+            else age(row["last_pilot_contact"]),
+            _set_by(row),
+            _limits(row),
         )
-    )
+        for row in document["queues"]
+    ]
+    terminal.print(table(shown, [row[: len(shown)] for row in rows]) if rows else "no queues: `panda site` starts one")
 
 
 @app.command(name="set")
@@ -68,7 +69,7 @@ def set_(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set the status of a queue; the automaton leaves it alone then, until --release."""
+    """Set the status of a queue. The automaton leaves it alone then, until --release."""
     if status is None and not release:
         raise Usage("nothing to set", field="--status", remedy="add --status STATUS or --release")
     changes: dict[str, Any] = {"reason": reason, "release": release} | ({"status": status} if status else {})

@@ -65,7 +65,7 @@ def approve(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Confirm the code that a program shows, in the place of the page /auth/device. For who runs the server."""
+    """Confirm the code that a program shows. For who runs the server, in the place of the page /auth/device."""
     from core.errors import Unavailable
     from pandascope.supervisor.access import approve_code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -30,6 +31,11 @@ def command(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         remedy = "in scripts use `panda incidents --json`, `panda jobs --json`, `panda logs ID`"
         raise Usage("the console needs a terminal", remedy=remedy)
+    if os.environ.get("TERM") == "dumb":
+        raise Usage(
+            "the console needs a terminal that can move its cursor, and TERM is dumb",
+            remedy="open a terminal window, or use `panda incidents`, `panda jobs`, `panda logs ID`",
+        )
     from tui.start import start_address
 
     start = start_address(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -118,3 +119,23 @@ async def test_a_console_that_starts_before_its_server_waits_for_it(database_url
         await seen.shows("✗ DISCONNECTED", "to show yet")
         with running_system(database_url, tmp_path, listen_on=port):
             await seen.shows("2 running", "● LIVE")
+
+
+async def test_agents_are_judged_by_the_time_of_the_answer_that_told_of_them(fresh):
+    async with console(fresh.system, size=(120, 60)) as seen:
+        await seen.shows("✓", "every agent runs")
+        seen.app._server_ahead += timedelta(minutes=10)  # as if no change had come for ten minutes
+        seen.app.monitor_screen.redraw_ages()
+        await seen.pilot.pause()
+        assert "late: last run" not in seen.text
+
+
+@pytest.mark.parametrize("page", ["/", "queues", "system"])
+async def test_what_the_stream_does_not_tell_of_is_asked_for(story, page):
+    async with console(story.system, page) as seen:
+        await seen.shows("● LIVE")
+        await seen.until(lambda: seen.app.monitor_screen.answer, "the first answer")
+        screen = seen.app.monitor_screen
+        first = screen.answer["as_of"]
+        seen.app._asked_at_s -= screen.ASKS_EVERY_S
+        await seen.until(lambda: screen.answer["as_of"] != first, "it has asked again")

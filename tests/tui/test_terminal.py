@@ -69,10 +69,17 @@ def test_panda_tui_in_a_terminal(story: Story, terminal: Terminal) -> None:
     terminal.shows("tab completes")
     terminal.press("-l", f"incident {story.incident_of(story.failed[0])}")
     terminal.press("Enter")
-    terminal.shows("Why it is one incident", FAILING_LINE)
+    # what stands below is not always on 40 lines: how long the verdict is depends on what it was made of
+    terminal.shows("The line that failed", f"304 ▶ {FAILING_LINE}", "Whose it is", "5 of 5 jobs")
     terminal.press("l")
     terminal.shows(f"304 ▶ {FAILING_LINE}", "line 304 of 344")
     terminal.press("q")
     terminal.shows("Leave the console?")
     terminal.press("y")
     eventually(lambda: not terminal.screen, what="the console has closed")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_is_told_what_to_use_instead(terminal):
+    panda = [sys.executable, "-P", "-m", "pandascope.cli.main", "tui"]
+    terminal.open(f"env TERM=dumb {shlex.join(panda)}; echo ended with $?; sleep 600")
+    terminal.shows("TERM is dumb", "panda incidents", "ended with 2")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tui.palette import Palette
-from tui.render.preview import way_of
+from tui.render.preview import so_far_of, way_of
 from tui.render.verdict import verdict_word
 from tui.text import ago, core_hours, number, plain, plural, stamp
 from tui.widgets.virtual_table import Column, Row
@@ -201,6 +201,9 @@ def _object(row: Row) -> str:
 
 
 def _back(row: Row) -> str:
+    tests = so_far_of(row)
+    if tests:
+        return f"tests: {tests.replace(' succeeded', '')}"
     return way_of(row).removeprefix("goes ").removesuffix(" UTC") or (
         "z takes it back" if row.get("can_be_undone") else ""
     )

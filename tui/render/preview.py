@@ -83,9 +83,20 @@ def way_of(deed: Row) -> str:
         return f"undone by {plain(deed.get('undone_by'), limit=40)}"
     if deed.get("revert_state") == "waiting":
         if deed.get("revert_kind") == "tests":
-            return f"goes back after {plural(int(deed.get('revert_count') or 0), 'test job')}"
+            so_far = so_far_of(deed)
+            return f"goes back after {plural(int(deed.get('revert_count') or 0), 'test job')}{so_far and f': {so_far}'}"
         return f"goes back {until(deed.get('revert_time'))}".replace("until ", "at ")
     return plain(deed.get("revert_state") or "", limit=40)
+
+
+def so_far_of(deed: Row) -> str:
+    """How far a deed is that waits for test jobs: `7 of 20 succeeded`; empty when it does not wait or that is not known."""
+    progress = deed.get("revert_progress")
+    if not isinstance(progress, dict) or deed.get("revert_state") != "waiting":
+        return ""
+    wanted = int(progress.get("wanted") or 0)
+    failed = ", the last one failed" if progress.get("last_failed") else ""
+    return f"{number(min(int(progress.get('finished') or 0), wanted))} of {number(wanted)} succeeded{failed}"
 
 
 def one_deed(answer: Mapping[str, Any], palette: Palette) -> RenderableType:

@@ -52,8 +52,9 @@ class AuditScreen(ActingScreen, PairScreen):
 
     @property
     def topics(self) -> Sequence[str]:
-        """Deeds."""
-        return ("deeds",)
+        """Deeds; jobs too while one waits for test jobs, which are counted."""
+        waits = any(row.get("revert_progress") for row in (self.answer or {}).get(self.ROWS) or [])
+        return ("deeds", "jobs") if waits else ("deeds",)
 
     def columns(self) -> list[Column]:
         """The columns of deeds."""

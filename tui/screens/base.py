@@ -44,6 +44,8 @@ class MonitorScreen(KeysEverywhere):
     FIRST_FOCUS: ClassVar[str] = ""
     GIVES_SUMMARY: ClassVar[bool] = False
     """Does its answer carry the counts of the status line?"""
+    ASKS_EVERY_S: ClassVar[float] = float("inf")
+    """How often it asks for what the stream does not tell of: runs of agents, calls of pilots."""
     BINDINGS: ClassVar[list[BindingType]] = offered(*EVERYWHERE)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (170, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (50, "-high")]

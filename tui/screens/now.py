@@ -16,7 +16,7 @@ from tui.render.incident import incident_card
 from tui.render.now import agents, figures
 from tui.screens.base import Answer
 from tui.screens.incidents import IncidentList
-from tui.text import number
+from tui.text import moment, number
 from tui.widgets.panel import Panel
 from tui.widgets.ribbon import Ribbon
 from tui.widgets.throughput_chart import Course, ThroughputChart
@@ -40,6 +40,7 @@ class NowScreen(IncidentList):
     NOUN = ("incident", "incidents")
     TITLE_OF_ROWS = "Worst incidents"
     KEY = "incident_id"
+    ASKS_EVERY_S = 20.0
 
     @property
     def topics(self) -> Sequence[str]:
@@ -99,11 +100,13 @@ class NowScreen(IncidentList):
         self._show_system(answer)
 
     def _show_system(self, answer: Answer) -> None:
-        palette, now = self.palette, self.console_app.now()
+        palette = self.palette
+        # whether an agent is late is judged by the time of the answer: it has run since, which no event tells of
+        then = moment(answer.get("as_of")) or self.console_app.now()
         self.console_app.take_summary(answer)
         self.query_one(Tiles).show(figures(answer, palette), palette.muted)
         self.query_one(Ribbon).show(answer.get("jobs") or {}, palette)
-        self.query_one("#agents", Panel).show(agents(answer.get("agents") or [], palette, now))
+        self.query_one("#agents", Panel).show(agents(answer.get("agents") or [], palette, then))
         if "course" not in answer:
             return
         self.query_one(ThroughputChart).show(_course(answer["course"]).since_first(_LEAST_BINS), palette)
@@ -143,11 +146,10 @@ class NowScreen(IncidentList):
         card.show(None if event.row is None else incident_card(event.row, self.palette, self.console_app.now()))
 
     def show_ages(self) -> None:
-        """Those of the card and of the agents."""
-        answer, now = self.answer or {}, self.console_app.now()
+        """Those of the card."""
         if self.table.current is not None:
-            self.query_one("#card", Panel).show(incident_card(self.table.current, self.palette, now))
-        self.query_one("#agents", Panel).show(agents(answer.get("agents") or [], self.palette, now))
+            card = incident_card(self.table.current, self.palette, self.console_app.now())
+            self.query_one("#card", Panel).show(card)
 
     def nothing(self) -> str:
         """Good news."""

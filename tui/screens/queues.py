@@ -28,6 +28,7 @@ class QueuesScreen(ActingScreen, JobSetsScreen, MarkedList):
     ROWS = "queues"
     NOUN = ("queue", "queues")
     KEY = "queue_name"
+    ASKS_EVERY_S = 20.0
 
     @property
     def topics(self) -> Sequence[str]:

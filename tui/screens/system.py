@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from pandascope.addresses import Address, Page
-from tui.live import LiveState
 from tui.render.rule_columns import agent_columns, timeout_columns
 from tui.screens.base import Answer
 from tui.screens.pair import PairScreen
 from tui.text import ago
 from tui.widgets.virtual_table import Column, Row
-
-_EVERY_S = 10.0
-"""Runs of agents are no changes that the stream tells of: the screen asks again by itself."""
 
 
 class SystemScreen(PairScreen):
@@ -26,15 +22,7 @@ class SystemScreen(PairScreen):
     ROWS_BELOW = "timeouts"
     KEY_BELOW = "name"
     TITLE_BELOW = "Timeouts"
-
-    def on_mount(self) -> None:
-        """Begin to ask."""
-        self.set_interval(_EVERY_S, self._ask_again)
-
-    def _ask_again(self) -> None:
-        app = self.console_app
-        if app.feed.state(app.clock()) is not LiveState.PAUSED and not self.is_asking:
-            self.reload(live=True)
+    ASKS_EVERY_S = 10.0
 
     def columns(self) -> list[Column]:
         """The columns of agents."""
