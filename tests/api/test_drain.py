@@ -94,7 +94,7 @@ class Pilot(threading.Thread):
         return data
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_two_hundred_pilots_drain_five_thousand_jobs_once(database: Database, database_url: str, tmp_path: Path):
     make_queue(database)
     panda_ids = activate(database, JOBS, outputs=["o.txt"])

@@ -14,7 +14,7 @@ from pandascope.errors import ClientError
 from tests.chaos.conftest import Installation, Load
 from tests.support.system import eventually
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 
 def incident_titles(installation: Installation) -> list[str]:

@@ -25,7 +25,7 @@ from tests.core.taskengine.submitting import captured
 from tests.support.builders import make_dataset
 from tests.support.system import eventually
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 QUEUE = "NOPILOTS"
 JOBS = 1500

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.conftest import Story, Tab, _tab_in, comes_to
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 PICTURES = Path(__file__).parents[2] / "screenshots" / "monitor"
 SIZES = ((1280, 800), (1920, 1080))
