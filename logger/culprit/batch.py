@@ -17,8 +17,8 @@ _MPI = re.compile(
     r"|BAD TERMINATION OF ONE OF YOUR|not enough slots available|^(?:Abort\(\d+\).*: )?Fatal error in P?MPI_"
 )
 _ABORTED_BY_ITSELF = re.compile(r"MPI_ABORT was invoked|application called MPI_Abort")
-_WHY = re.compile(r"(?i)\b(?:error|fatal|abort(?:ing)?|cannot|could not|must|invalid|failed|failure)\b")
-_BEFORE_ABORT = 6
+_WHY = re.compile(r"\b(?:ERROR|FATAL)\b|\b(?:[Ee]rror|[Ff]atal|[Ff]atal error) ?:")
+_BEFORE_ABORT = 4
 
 
 def _mpi(log: Log) -> Iterator[Found]:

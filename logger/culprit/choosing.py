@@ -31,6 +31,9 @@ _OVERTAKING = frozenset({"python_exception", "fatal", "error"})
 _FAR_LINES = 30
 """A script that goes on for so many lines did not end for what its shell complained of."""
 
+_CONSEQUENCE = re.compile(r"(?:rm|rmdir|ls|mv|tar|stat|chmod|chown|du|find|ln): ")
+"""Commands that tidy up: what they miss was there never or was not made, and why says another line."""
+
 Choice = tuple[Pattern, Found]
 
 
@@ -73,13 +76,26 @@ class PutAside:
         elif pattern.is_generic and _ONLY_THAT.search(self._log.text, found.start, found.end):
             self._vague = self._vague or choice
         elif pattern.name in _OF_SHELLS and self._second_hand is None:
-            self._of_shell = choice
+            if self._of_shell is None or self._is_why(found, self._of_shell[1]):
+                self._of_shell = choice
         else:
-            return self._of_shell is not None and not self._is_far_after(self._of_shell[1], found)
+            return self._of_shell is not None and not self._counts_more(found, self._of_shell[1])
         return True
 
-    def _is_far_after(self, earlier: Found, later: Found) -> bool:
-        return later.start > earlier.end and self._log.text.count("\n", earlier.end, later.start) >= _FAR_LINES
+    def _is_why(self, found: Found, later: Found) -> bool:
+        """Of what a shell complains of within a few lines the first is why, unless that was only tidying up."""
+        return self._is_near(found, later) and not self._is_consequence(found)
+
+    def _counts_more(self, found: Found, of_shell: Found) -> bool:
+        """Whether a line with general words counts more than the shell's: long after it, or around what tidies up."""
+        is_near = self._is_near(found, of_shell) or self._is_near(of_shell, found)
+        return self._is_consequence(of_shell) if is_near else found.start > of_shell.start
+
+    def _is_near(self, earlier: Found, later: Found) -> bool:
+        return earlier.start <= later.start and self._log.text.count("\n", earlier.end, later.start) < _FAR_LINES
+
+    def _is_consequence(self, found: Found) -> bool:
+        return _CONSEQUENCE.match(self._log.text, found.start, found.end) is not None
 
 
 def _was_harmless(log: Log, pattern: Pattern, found: Found) -> bool:

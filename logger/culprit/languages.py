@@ -304,10 +304,11 @@ CRASHES = (
     row(
         "illegal_instruction",
         (
-            *("illegal instruction", "avx", "x86-64-v", "does not support"),
+            *("illegal instruction", "avx", "x86-64-v", "does not support", "instructions, but these"),
             *locales.hints(*locales.ILLEGAL_INSTRUCTION),
         ),
-        rf"Illegal instruction|{locales.any_of(*locales.ILLEGAL_INSTRUCTION)}"
+        rf"Illegal instruction|compiled to use .* instructions, but these aren't available"
+        rf"|{locales.any_of(*locales.ILLEGAL_INSTRUCTION)}"
         r"|^(?!.*fall(?:ing)? back).*(?:[Rr]equires? (?:AVX[\w-]*|x86-64-v\d)|\bCPU (?:.* )?does not support)",
         "payload",
         "node",
@@ -332,7 +333,8 @@ CRASHES = (
     row(
         "root_error",
         (" in <",),
-        r"^(?:Fatal|SysError|Error) in <(?!TUnixSystem::FindDynamicLibrary|TGClient::|TUnixSystem::SetDisplay)[^>]+>: "
+        r"^(?:Fatal|SysError|Error) in <(?!TUnixSystem::FindDynamicLibrary|TInterpreter::AutoLoad|TGClient::"
+        r"|TUnixSystem::SetDisplay)[^>]+>: "
         r"(?!\[(?:ERROR|FATAL)\])",
         "payload",
         "user",

@@ -34,7 +34,7 @@ PYTHON_EXCEPTIONS = (
     refinement(
         "python_network",
         ("timeout", "timed", "connect", "urlerror", "sslerror", "httperror", "httpstatuserror"),
-        r"^[| ]*(?:pip\._vendor\.)?(?:requests|urllib3?|httpx|httpcore|aiohttp|http|socket|ssl)\.[\w.]*"
+        r"^[| ]*(?:pip\._vendor\.)?(?:requests|urllib3?|botocore|httpx|httpcore|aiohttp|http|socket|ssl)\.[\w.]*"
         r"(?:Timeout|Timeout[Ee]rror|ConnectionError|ConnectError|Disconnected|DisconnectedError|URLError|SSLError)\b"
         r"|^[| ]*(?:requests|urllib|httpx)\.[\w.]*(?:HTTPError|HTTPStatusError): (?:HTTP Error |Server error ')?5\d\d\b"
         r"|^[| ]*Connection(?:Reset|Refused|Aborted)Error\b|^[| ]*TimeoutError: \[Errno 110\]",

@@ -92,8 +92,9 @@ PATTERNS = (
     ),
     row(
         "disk_full",
-        ("no space left", "quota exceeded", *locales.hints(*locales.DISK_FULL)),
-        rf"{_NOT_A_TRANSFER}(?:No space left on device|quota exceeded|{locales.any_of(*locales.DISK_FULL)})",
+        ("no space left", "quota exceeded", "low on resource: ephemeral", *locales.hints(*locales.DISK_FULL)),
+        rf"{_NOT_A_TRANSFER}(?:No space left on device|quota exceeded|low on resource: ephemeral-storage"
+        rf"|{locales.any_of(*locales.DISK_FULL)})",
         error_class="disk",
         pick="first",
     ),
@@ -101,9 +102,11 @@ PATTERNS = (
         "disk_io",
         (
             *("input/output error", "read-only file system", "file handle", "structure needs cleaning"),
+            *("endpoint shutdown", "host is down", "no such device", "remote i/o error"),
             *locales.hints(*locales.DISK_IO),
         ),
         rf"{_NOT_A_TRANSFER}(?:Input/output error|Read-only file system|Stale (?:NFS )?file handle|Structure needs cleaning"
+        r"|Cannot send after transport endpoint shutdown|: (?:Host is down|No such device(?: or address)?|Remote I/O error)$"
         rf"|{locales.any_of(*locales.DISK_IO)})",
         error_class="node",
         pick="first",
@@ -120,7 +123,7 @@ PATTERNS = (
     row(
         "fork_failed",
         ("resource temporarily unavailable", "can't start new thread", "cannot fork"),
-        r"(?:fork: (?:retry: )?|pthread_create failed.*: |what\(\):  )Resource temporarily unavailable"
+        r"(?:fork: (?:retry: )?|Thread creation failed: |pthread_create failed.*: |what\(\):  )Resource temporarily unavailable"
         r"|can't start new thread|Cannot fork",
         error_class="node",
         pick="first",

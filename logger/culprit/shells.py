@@ -8,8 +8,19 @@ from logger.culprit.pattern import row
 COMMANDS = (
     row(
         "arguments",
-        ("error: unrecognized arg", "error: the following arg", "error: argument ", "error: no such option"),
-        r"^\S+: error: (?:unrecognized arguments|the following arguments are required|argument [^:]+: |no such option)",
+        (
+            *("error: unrecognized arg", "error: the following arg", "error: argument ", "error: no such option"),
+            *(
+                "error: missing ",
+                "error: invalid value for",
+                "invalid option",
+                "unrecognized option",
+                "requires an argument",
+            ),
+        ),
+        r"^\S+: error: (?:unrecognized arguments|the following arguments are required|argument [^:]+: |no such option)"
+        r"|^Error: (?:No such option|Missing (?:argument|option|parameter)|Invalid value for)"
+        r"|^\S+: (?:(?:invalid|unrecognized|unknown) option\b|option requires an argument)",
         "payload",
         "user",
     ),

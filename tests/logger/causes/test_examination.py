@@ -1,5 +1,5 @@
-"""An outside examiner's logs: causes as programs of the grid print them, each buried in two thousand lines of talk that
-is full of the word "error". Line, step and class have to be what a person would point at."""
+"""An outside examiner's logs: causes as programs of the grid print them, each buried in hundreds or thousands of lines of
+talk that is full of the word "error". Line, step and class have to be what a person would point at."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _with_talk(line: str, source: random.Random) -> list[str]:
 def buried(case: Case) -> tuple[str, int]:
     """The whole log of a case, and the number of the line that names its cause."""
     source = random.Random(case.name)
-    before = [_talk(source) for _ in range(1900)]
+    before = [_talk(source) for _ in range(case.talk_lines)]
     after = [] if case.is_at_end else [_talk(source).replace("error", "note") for _ in range(4)]
     lines = [line for text in case.log.split("\n") for line in _with_talk(text, source)]
     number = max(place for place, line in enumerate(lines, start=1) if line.strip().startswith(case.culprit))
