@@ -243,6 +243,8 @@ def _fields(value: Any, more: dict[str, Any]) -> Mapping[str, Any]:
     text = orjson.dumps(cleaned)
     if len(text) > _MAX_FIELDS_BYTES:
         cleaned = {"cut": text[: _MAX_FIELDS_BYTES // 2].decode("utf-8", "ignore")}
+    if "cut_bytes" in more and type(cut_before := cleaned.get("cut_bytes")) is int:  # by who read the line, or sent it
+        more["cut_bytes"] += cut_before
     return cleaned | more
 
 

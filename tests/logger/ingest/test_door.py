@@ -179,3 +179,42 @@ def _timed(client: httpx.Client) -> float:
     began = time.perf_counter()
     assert client.post(PATH, json=record("mine", level="INFO")).status_code == 200
     return time.perf_counter() - began
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "told"),
+    [
+        (gzip.compress(b"\0" * 200_000_000), {"Content-Encoding": "gzip"}, "larger than"),
+        (gzip.compress(b"[" * 200_000_000), {}, "larger than"),
+        (gzip.compress(b'{"message":"x"}')[:-9], {"Content-Encoding": "gzip"}, "cut short"),
+        (b"x", {"Content-Encoding": "br"}, "not JSON"),
+        (b"[" * 1_000_000, {}, "not JSON"),
+        (b"{" * 50, {}, "not JSON"),
+    ],
+    ids=["bomb", "bomb unsaid", "cut", "brotli", "deep", "no object"],
+)
+def test_a_body_that_cannot_be_read_is_refused_with_the_remedy(
+    site: httpx.Client, content: bytes, headers: dict[str, str], told: str
+) -> None:
+    answer = site.post(PATH, content=content, headers={**JSON, **headers})
+    problem = answer.json()
+    assert answer.status_code == 422 and len(answer.content) < 2000, answer.text
+    assert told in problem["detail"] and problem["field"] == "body" and problem["remedy"]
+
+
+def test_a_body_in_chunks_is_taken(house: RunningSystem, site: httpx.Client) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"message":"in '
+        yield b'chunks"}\n{"mess'
+        yield b'age":"second"}\nno json\n{"message":5}\n'
+
+    answer = site.post(PATH, content=chunks(), headers={"Content-Type": "application/x-ndjson"}).json()
+    assert (answer["accepted"], answer["rejected"]) == (2, 2) and "record 3: message: " in answer["reasons"][1]
+    assert [row["message"] for row in newest(house, 2)] == ["in chunks", "second"]
+
+
+def test_five_megabytes_of_one_line_are_one_record(house: RunningSystem, site: httpx.Client) -> None:
+    answer = site.post(PATH, content=b"ERROR: " + b"x" * 5_000_000, headers={"Content-Type": "text/plain"})
+    assert answer.json()["accepted"] == 1, answer.text
+    row = newest(house)[0]
+    assert len(row["message"]) == 4000 and row["fields"]["cut_bytes"] > 4_900_000 and row["level"] == "ERROR"
