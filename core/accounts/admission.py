@@ -12,7 +12,7 @@ from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.database import Transaction
 from core.errors import Conflict, NotAllowed
 from core.states import FINAL_TASK_STATUSES, TaskStatus
-from core.wording import are, counted
+from core.wording import counted
 
 _UNDER_WAY = sorted(set(TaskStatus) - FINAL_TASK_STATUSES)
 
@@ -66,7 +66,7 @@ def check_active_tasks(transaction: Transaction, *, user_name: str, working_grou
     active = _count_active(transaction, account, limit)
     if active >= limit:
         raise TooManyTasks(
-            f"{account} has {counted(active, 'task')} under way, and {are(limit, 'task')} allowed",
+            f"{account} has {counted(active, 'task')} under way, and {limit} {'is' if limit == 1 else 'are'} allowed",
             field="max_active_tasks",
             remedy="wait until some have ended, finish or kill some, or ask an operator",
         )
