@@ -17,15 +17,18 @@ from core.monitor.selection import contains_text
 
 
 def _at_queue(value: str, prefix: str) -> Condition:
-    """Incidents that hit a queue, not only those with most events there; incident_breakdown by primary key."""
+    """Incidents that hit a queue, not only those with most events there; incident_breakdown by primary key. One that a
+    person opened for a queue has no event there, only the name."""
     wanted = parse_text(value, "computing_site")
-    hit = text_condition("b.value", TextFilter(False, wanted.patterns, False), prefix)
+    plain = TextFilter(False, wanted.patterns, False)
+    hit, named = text_condition("b.value", plain, prefix), text_condition("incidents.computing_site", plain, prefix)
     parts = ["computing_site = ''"] if wanted.or_empty else []
     if wanted.patterns:
         parts.append(
             "EXISTS (SELECT 1 FROM incident_breakdown b WHERE b.incident_id = incidents.incident_id"
             f" AND b.dimension = 'computing_site' AND {hit.sql})"
         )
+        parts.append(named.sql)
     either = f"({' OR '.join(parts)})"
     return Condition(f"NOT {either}" if wanted.is_negated else either, hit.parameters if wanted.patterns else {})
 

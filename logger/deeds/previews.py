@@ -20,6 +20,7 @@ from core.clock import Clock
 from core.database import Database, Row, Transaction
 from core.errors import InvalidInput, TooMany
 from core.monitor.reading import TooSlow
+from core.queue_status import PERSON
 from core.text import clean, json_text
 from core.wording import counted
 from core.workload_settings import BrokerageSettings
@@ -183,9 +184,29 @@ def difference(before: Sequence[str], targets: Sequence[Target], thing: str) -> 
     if came:
         found.append(f"{counted(len(came), thing)} came{_named(came)}")
     if other:
-        changes = [f"{key} is {now[key].split(' ', 1)[1]}" for key in other[:3]]
+        changes = [_changed(key, then[key], now[key], thing) for key in other[:3]]
         found.append(f"{counted(len(other), thing)} changed: {', '.join(changes)}")
     return found or ["the parameters mean something else now"]
+
+
+def _changed(key: str, before: str, after: str, thing: str) -> str:
+    """`17 is acknowledged by otto`, `CERN is test, set by a person`: a state as it is frozen, for people."""
+    (was, of), (is_now, more) = _parts(before), _parts(after)
+    state = {"with_pilot": "with a pilot"}.get(is_now, is_now)
+    if thing == "queue" and more:
+        return f"{key} is {state}, set by {'a person' if more == PERSON else more}"
+    had, has = (
+        each.split(":", 1)[0] if thing == "incident" and is_now == "acknowledged" else "" for each in (of, more)
+    )
+    if was == is_now and had == has:
+        return f"{key} is still {state}, but was changed"
+    return f"{key} is {state}{f' by {has}' if has else ''}"
+
+
+def _parts(frozen: str) -> tuple[str, str]:
+    """The state of a frozen target, and what else of it counts."""
+    state, _, more = frozen.split(" ", 1)[1].removesuffix("!").partition(":")
+    return state, more
 
 
 def forget_old(transaction: Transaction, now: datetime) -> int:

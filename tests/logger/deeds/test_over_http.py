@@ -65,7 +65,7 @@ def test_a_changed_set_is_answered_with_what_is_different_and_a_fresh_preview(si
     body = answer.json()
     assert (answer.status_code, body["code"]) == (409, "preview_outdated")
     assert answer.headers["content-type"] == "application/problem+json"
-    assert body["difference"] == ["1 queue changed: CHANGED is test:person"]
+    assert body["difference"] == ["1 queue changed: CHANGED is test, set by a person"]
     assert body["preview"]["token"] != made["token"] and body["remedy"]
     ok(olga.post("/api/control/actions/confirm", json={"token": body["preview"]["token"]}), 201)
     assert queue(site.database, "CHANGED")["status"] == "offline"

@@ -12,8 +12,8 @@ from core.database import Database
 from core.errors import NotAllowed, TooMany
 from core.taskbuffer.killing import Killer, kill_jobs
 from logger.deeds import Actor, PreviewOutdated, confirm
-from logger.deeds.base import PreviewExpired, PreviewNotYours, PreviewUnknown, PreviewUsed
-from logger.deeds.previews import MOST_OPEN, forget_old
+from logger.deeds.base import PreviewExpired, PreviewNotYours, PreviewUnknown, PreviewUsed, Target
+from logger.deeds.previews import MOST_OPEN, difference, forget_old
 from tests.logger.deeds.builders import ALICE, OLGA, OTTO, HeldClock, do, incident, look, make_incident
 from tests.support.builders import acquire, activate, make_queue, status_of
 
@@ -129,7 +129,7 @@ def test_an_incident_that_somebody_took_meanwhile_is_another_set(shared_database
     do(shared_database, "acknowledge", OTTO, clock, incidents=[key])
     with pytest.raises(PreviewOutdated) as refused:
         confirm(shared_database, token, OLGA, clock)
-    assert refused.value.difference == [f"1 incident changed: {key} is acknowledged:otto::2"]
+    assert refused.value.difference == [f"1 incident changed: {key} is acknowledged by otto"]
     assert incident(shared_database, key)["state"] == "acknowledged"
     with pytest.raises(PreviewUsed, match="nothing was done by it"):
         confirm(shared_database, token, OLGA, clock)
@@ -153,7 +153,7 @@ def _one_starts(database: Database, jobs: list[int], site: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(_one_ends, "1 job no longer among them"), (_one_joins, "1 job came"), (_one_starts, "is with_pilot")],
+    [(_one_ends, "1 job no longer among them"), (_one_joins, "1 job came"), (_one_starts, "is with a pilot")],
 )
 def test_a_set_of_jobs_that_changed_is_refused_and_nothing_is_killed(
     shared_database: Database,
@@ -194,7 +194,7 @@ def test_those_that_may_end_do_not_hide_one_that_started(
     token = look(shared_database, "kill", ALICE, clock, jobs=jobs, accept_ended=True).token
     kill_jobs(shared_database, jobs[:1], MANAGER)
     acquire(shared_database, site)
-    with pytest.raises(PreviewOutdated, match="with_pilot"):
+    with pytest.raises(PreviewOutdated, match="with a pilot"):
         confirm(shared_database, token, ALICE, clock)
 
 
@@ -218,3 +218,24 @@ def test_the_same_action_with_other_parameters_is_another_digest(shared_database
         for who in ("ann", "bob", "ann")
     }
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("thing", "before", "after", "said"),
+    [
+        ("incident", "17 open:::1", "17 acknowledged:otto::2", "17 is acknowledged by otto"),
+        ("incident", "17 open:::1", "17 open::kim:2", "17 is still open, but was changed"),
+        ("incident", "17 acknowledged:a:b::2", "17 acknowledged:a:b::3", "17 is still acknowledged, but was changed"),
+        ("incident", "17 acknowledged:ann::2", "17 resolved:ann::3!", "17 is resolved"),
+        ("queue", "CERN online:", "CERN test:person", "CERN is test, set by a person"),
+        ("queue", "CERN test:person", "CERN online:", "CERN is online"),
+        ("queue", "CERN test:", "CERN test:person", "CERN is test, set by a person"),
+        ("job", "5 waiting", "5 with_pilot", "5 is with a pilot"),
+        ("task", "7 finished:3", "7 finished:5", "7 is still finished, but was changed"),
+        ("incident", "17 acknowledged:annie::2", "17 acknowledged:ann::3", "17 is acknowledged by ann"),
+    ],
+)
+def test_what_changed_is_said_in_words(thing: str, before: str, after: str, said: str) -> None:
+    key, state = after.split(" ", 1)
+    target = Target(key, state.removesuffix("!"), "is resolved" if state.endswith("!") else "")
+    assert difference([before], [target], thing) == [f"1 {thing} changed: {said}"]

@@ -17,6 +17,8 @@ from core.models.incident import CHANGES, ONE_OF
 from core.monitor.question import Grammar, read_question
 from logger.deeds.table import ACTIONS
 from logger.events import KINDS, Severity
+from logger.life import Act
+from logger.manual import ManualIncident
 from logger.reading import INCIDENT_GRAMMAR, SILENCE_GRAMMAR, incident_list, silence_list
 from logger.reading.audit import AUDIT_GRAMMAR
 from logger.reading.deeds import DEED_GRAMMAR
@@ -26,6 +28,7 @@ from logger.reading.rules import RULE_GRAMMAR
 from logger.reading.shifts import SHIFT_GRAMMAR
 from logger.selecting import select
 from logger.silences import UNTIL_KINDS
+from logger.store import IncidentStore
 from tests.logger.deeds.builders import make_incident
 
 CLOSED: list[tuple[Grammar, str, tuple[str, ...]]] = [
@@ -123,6 +126,23 @@ def test_filters_of_silences_and_of_bulk_actions_are_refused_alike() -> None:
     with pytest.raises(InvalidInput, match="there is no 'eror'") as caught:
         select({"severity": "eror"}, utc_now())
     assert caught.value.field == "severity" and str(caught.value.remedy).startswith("did you mean error?")
+
+
+def test_an_incident_that_a_person_opened_for_a_queue_is_found_by_that_queue(database: Database) -> None:
+    store = IncidentStore(database)
+    here = store.open_manually(ManualIncident("tape robot", computing_site="TAPES"), Act("ann", "open"))["incident_id"]
+    there = store.open_manually(ManualIncident("cooling", computing_site="HALL"), Act("ann", "open"))["incident_id"]
+    nowhere = store.open_manually(ManualIncident("coffee"), Act("ann", "open"))["incident_id"]
+    for value, wanted in {
+        "TAPES": {here},
+        "TA*|HALL": {here, there},
+        "!TAPES": {there, nowhere},
+        "Not specified": {nowhere},
+        "!Not specified": {here, there},
+        "TAPES|Not specified": {here, nowhere},
+    }.items():
+        asked = read_question([("computing_site", value)], INCIDENT_GRAMMAR, utc_now())
+        assert {row["incident_id"] for row in incident_list(database, asked)["incidents"]} == wanted, value
 
 
 def test_the_list_still_finds_by_alternatives_negations_and_wildcards(database: Database) -> None:
