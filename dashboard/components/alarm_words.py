@@ -34,7 +34,7 @@ _LABELS = {
     "min_waiting": "waiting jobs at least",
     "min_records": "records at least",
     "min_residue_jobs": "jobs lost for good at least",
-    "min_lost_core_h": "core-hours lost for good at least",
+    "min_lost_core_h": "work lost for good at least",
     "residue_part_of_ended": "part of the ended jobs at least",
     "quiet_s": "lapses when quiet for",
     "window_s": "counted within",

@@ -75,12 +75,12 @@ def _typed(one: Mapping[str, Any], text: str) -> Any:
 
 
 async def _found(client: AsyncClient, to: str) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """The rule and evaluator that a button means, and the version that its page showed."""
-    number, _, version = to.partition(":")
+    """The rule and evaluator that a button means by the rule's name, and the version that its page showed."""
+    name, _, version = to.partition(":")
     answer = await client.incident_rules()
-    rule = next((row for row in answer["rules"] if str(row["rule_id"]) == number), None)
+    rule = next((row for row in answer["rules"] if row["name"] == name), None)
     if rule is None:
-        raise Usage(f"there is no rule {number} any more", field="rule_id", remedy="look at the list")
+        raise Usage(f"there is no rule {name} any more", field="name", remedy="look at the list")
     return rule, _evaluator(answer, rule["evaluator"]), int(version or rule["version"])
 
 
@@ -169,8 +169,8 @@ async def _restore(client: AsyncClient, to: str, values: Values) -> str:
 
 
 async def _remove(client: AsyncClient, to: str, values: Values) -> str:
-    number, _, version = to.partition(":")
-    row = await client.remove_incident_rule(int(number), int(version))
+    rule, _, version = await _found(client, to)
+    row = await client.remove_incident_rule(rule["rule_id"], version)
     return f"Rule {row['name']} is gone."
 
 

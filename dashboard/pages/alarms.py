@@ -132,14 +132,15 @@ def _state(rule: Mapping[str, Any]) -> html.Div:
 
 def _buttons(rule: Mapping[str, Any]) -> html.Div:
     to = f"{rule['rule_id']}:{rule['version']}"
+    named = f"{rule['name']}:{rule['version']}"  # what the title of a dialogue says
     turn = (
         buttons.button("Off", "alarm-off", to, title="it opens nothing until it is switched on again")
         if rule["is_active"]
         else buttons.button("On", "alarm-on", to, title="let it open incidents")
     )
-    remove = None if rule["is_builtin"] else buttons.button("Remove", "remove-alarm", to)
+    remove = None if rule["is_builtin"] else buttons.button("Remove", "remove-alarm", named)
     return buttons.row(
-        buttons.button("Edit, try", "edit-alarm", to, title="its parameters, tried on the past"), turn, remove
+        buttons.button("Edit, try", "edit-alarm", named, title="its parameters, tried on the past"), turn, remove
     )
 
 
