@@ -74,7 +74,7 @@ def _row(one: Mapping[str, Any]) -> list[Any]:
         one["subject"] or "everything",
         _value(one),
         wording.duration(one.get("would_last_s")),
-        html.Span(title, title=title, className="clip"),
+        html.Span(title, className="wrap"),
         f"#{one['incident_id']}" if one.get("incident_id") else "",
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dash import no_update
 
-from dashboard.components import filters, panels
+from dashboard.components import filters, openings, panels
 from dashboard.components.incident_list import incident_list, line_words
 from dashboard.components.markdown import document
 from dashboard.components.narrow_form import Field, NarrowForm
@@ -147,3 +147,9 @@ def test_rows_of_a_table_keep_what_is_unfolded_in_them():
     assert '"key"' not in plain
     keyed = panels.table(["a"], [["x"], ["y"]], keys=["1", "2"])
     assert [row.key for row in keyed.children.children[1].children] == ["1", "2"]
+
+
+def test_what_a_rule_would_have_said_is_not_cut_off():
+    one = {"time": "2026-11-27T02:00:00+00:00", "subject": "CERN", "value": 3, "would_last_s": 5, "title": LONG}
+    said = [cell for cell in openings._row(one) if getattr(cell, "children", None) == LONG]
+    assert [cell.className for cell in said] == ["wrap"]
