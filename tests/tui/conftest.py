@@ -86,6 +86,13 @@ class Story:
 
         return eventually(look, timeout_s=60, what=f"the incidents of {job_count} jobs are there")
 
+    def is_judged(self) -> bool:
+        """Does the verdict of every incident rest on all that it has? Before that, what a screen shows is by chance."""
+        return not self.database.fetch(
+            "SELECT incident_id FROM incidents WHERE state NOT IN ('resolved', 'candidate') "
+            "AND job_count + record_count IS DISTINCT FROM (verdict_document ->> 'events')::bigint"
+        )
+
     def incident_of(self, panda_id: int) -> int:
         """The number of the incident of a job."""
         row = self.system.client().get(f"/api/monitor/job/{panda_id}").json()
@@ -105,6 +112,7 @@ def a_story(postgres_url: str, directory: Path) -> Iterator[Story]:
                 told.fail(panda_id)
             told.fail(told.hostile, f"RuntimeError: {HOSTILE}", pilot_error_code=1099)
             told.incidents(6)
+            eventually(told.is_judged, timeout_s=60, what="verdicts rest on all events")
         with running_system(url, directory, agents=False) as told.system:
             yield told
 
