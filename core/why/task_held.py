@@ -32,7 +32,12 @@ class TaskHasEnded:
         if case.status not in FINAL_TASK_STATUSES:
             return None
         task = case.task
-        dialog = f": {task['error_dialog'].rstrip('.')}" if task["error_dialog"] else ""
+        said = task["error_dialog"]
+        if case.status == TaskStatus.ABORTED:
+            # the dialog is of the time before somebody ended it
+            step = last_task_step(case.transaction, case.task_id, TaskStatus.ABORTING)
+            said = step["reason"] if step and step["reason"] else said
+        dialog = f": {said.rstrip('.')}" if said else ""
         since = f" since {moment(task['end_time'], case.as_of)}" if task["end_time"] else ""
         can_retry = case.status in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED)
         files = f"{task['n_files_finished']:,} of {counted(task['n_files'], 'file')} done, {task['n_files_failed']:,} failed"

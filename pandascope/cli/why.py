@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pandascope.addresses import Page, parse_address
 from pandascope.cli.connection import AsJson, Data, Url, connect, number_of
-from pandascope.cli.rendering import console, facts, harmless, heading, plain, print_json, state, table
+from pandascope.cli.rendering import console, facts, harmless, heading, number, plain, print_json, state, table
 from pandascope.errors import NotFound, Usage
 
 if TYPE_CHECKING:
@@ -122,5 +122,5 @@ def _show_brokerage(terminal: Console, brokerage: Mapping[str, Any]) -> None:
     if brokerage["accepted"]:
         terminal.print(Text(f"accepted: {plain(', '.join(brokerage['accepted']))}", style="dim"))
     for change in brokerage["changes"]:
-        queues = f"{change['accepted_then']:,} of {change['queue_count']:,} queues"
+        queues = f"{change['accepted_then']:,} of {number(change['queue_count'], 'queue')}"
         terminal.print(Text(f"{plain(change['words'])}: {queues} instead of {change['accepted_now']:,}"))

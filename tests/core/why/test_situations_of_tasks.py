@@ -248,6 +248,20 @@ def test_a_task_that_is_killed_while_a_pilot_has_its_job(site):
     assert first(about_task(site, task))[0] == "closing"
 
 
+def test_a_child_that_was_killed_with_its_parent_says_so(site):
+    parent = make_task(site, taskName="parent to be killed")
+    child = make_task(site, taskName="child to be killed")
+    site.execute(
+        "UPDATE tasks SET parent_tid = %(parent)s, error_dialog = 'waiting for the parent task' WHERE jedi_task_id = %(id)s",
+        {"parent": parent, "id": child},
+    )
+    assert run_command(site, "kill", parent, Issuer("alice")).is_accepted
+    sentence = about_task(site, child)["reason"]["sentence"]
+    assert sentence.startswith("It is aborted since ")
+    assert f"its parent, task {parent}, was killed by alice" in sentence and "waiting" not in sentence
+    assert "killed by alice" in about_task(site, parent)["reason"]["sentence"]
+
+
 def test_missing_input_is_named(site):
     task = make_task(site)
     site.execute("DELETE FROM jobs_live WHERE jedi_task_id = %(id)s", {"id": task})
