@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Story, Tab
 from tests.dashboard.incidents import HARMLESS_HOSTILE, post
-from tests.dashboard.test_acting import _sign_in
 from tests.logger.deeds.builders import make_incident
 
 pytestmark = pytest.mark.browser
@@ -133,23 +132,3 @@ def test_an_incident_of_a_handover_is_one_click_away(worked, tab: Tab):
     page = tab.open("shift/")
     page.locator("#shifts-text").get_by_role("link", name=f"incident {worked}", exact=True).first.click()
     page.wait_for_url(f"**/incident/{worked}/")
-
-
-def test_a_rule_is_added_and_removed_by_its_name(worked, story, new_tab):
-    page = new_tab(story.system.url).open("alarms/")
-    _sign_in(page, story.system.token("olga", "operator"))
-    what = page.locator("#alarms-one tbody tr").filter(has_text="queues without pilots")
-    what.get_by_role("button", name="Add a rule").click()
-    dialogue = page.locator(".dialogue")
-    expect(dialogue.get_by_label("limit (seconds)", exact=True)).to_have_value("600")
-    dialogue.get_by_label("Name", exact=True).fill("silent_cern")
-    dialogue.get_by_label("Name", exact=True).blur()
-    expect(page.locator("#dialogue-go")).to_be_enabled()
-    page.locator("#dialogue-go").click()
-    row = page.locator("#alarms-list tbody tr").filter(has_text="silent_cern")
-    expect(row).to_contain_text("silent cern")
-    row.get_by_role("button", name="Remove").click()
-    expect(page.locator(".dialogue .mantine-Modal-title")).to_have_text("Remove rule silent_cern")
-    page.locator("#dialogue-go").click()
-    expect(page.locator("#outcome")).to_contain_text("Rule silent_cern is gone.")
-    expect(row).to_have_count(0)

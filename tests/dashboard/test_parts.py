@@ -16,7 +16,7 @@ from dashboard.components.markdown import document
 from dashboard.components.narrow_form import Field, NarrowForm
 from dashboard.components.silence_table import silence_table
 from dashboard.links import Links
-from dashboard.pages import silences
+from dashboard.pages import alarms, silences
 from dashboard.pages.notices import _outbox, _route
 from pandascope.addresses import Address, Page
 from pandascope.errors import Usage
@@ -153,3 +153,23 @@ def test_what_a_rule_would_have_said_is_not_cut_off():
     one = {"time": "2026-11-27T02:00:00+00:00", "subject": "CERN", "value": 3, "would_last_s": 5, "title": LONG}
     said = [cell for cell in openings._row(one) if getattr(cell, "children", None) == LONG]
     assert [cell.className for cell in said] == ["wrap"]
+
+
+def test_a_rule_is_removed_by_its_name_at_the_version_that_was_seen():
+    (work,) = (work for work in alarms.WORKS if work.name == "remove-alarm")
+    removed: list[Any] = []
+
+    class Client:
+        async def incident_rules(self) -> Any:
+            rules = [{"rule_id": 4, "name": "silent_cern", "version": 7, "evaluator": "silent_queue"}]
+            return {"rules": rules, "evaluators": [{"name": "silent_queue", "parameters": []}]}
+
+        async def remove_incident_rule(self, number: int, version: int) -> Any:
+            removed.append((number, version))
+            return {"name": "silent_cern"}
+
+    assert asyncio.run(work.carry_out(Client(), "silent_cern:6", {})) == "Rule silent_cern is gone."  # type: ignore[arg-type]
+    assert removed == [(4, 6)]
+    assert work.title.format(to="silent_cern") == "Remove rule silent_cern"
+    with pytest.raises(Usage):
+        asyncio.run(work.carry_out(Client(), "other:6", {}))  # type: ignore[arg-type]
