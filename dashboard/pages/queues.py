@@ -47,8 +47,11 @@ async def _load(view: View) -> Sequence[Any]:
     rows = sorted(answer["queues"], key=_worst_first)
     silent = sum(1 for row in rows if row.get("silent"))
     words = wording.plural(len(rows), "queue") + (f", {silent} silent" if silent else "")
-    may_act = signin.may_act()
-    one = await _one(view, str(rows[0]["queue_name"]), may_act) if _is_of_one(view, rows) else None
+    may_act, one = signin.may_act(), None
+    if _is_of_one(view, rows):
+        name = str(rows[0]["queue_name"])
+        words = f"Queue {name}" + (", silent" if silent else "")
+        one = await _one(view, name, may_act)
     return [
         heading(words, below=freshness(answer)),
         filters.chips(view.address, view.links, warnings=answer["warnings"]),

@@ -117,7 +117,7 @@ def tab_of(yard: Yard, chromium: Browser) -> Iterator[Callable[..., Tab]]:
         if user not in tabs:
             context = chromium.new_context(viewport={"width": 1280, "height": 900})
             tabs[user] = _tab_in(context, yard.story.system.url)
-            page = tabs[user].open("system/")
+            page = tabs[user].open("queues/")
             _sign_in(page, yard.story.system.token(user, *roles))
             expect(page.locator("#signin-open")).to_have_text(user)
         return tabs[user]
@@ -154,6 +154,7 @@ def _forge(page: Page, work: str, to: object) -> None:
 
 def test_who_is_nobody_reads_who_may_and_has_no_button(yard: Yard, tab: Tab) -> None:
     page = _seen(tab, "queues/?computing_site=YARD")
+    expect(page.locator("#queues-head h1")).to_have_text("Queue YARD")
     expect(page.locator("#queues-list")).to_contain_text("sign in")
     expect(page.locator("#queues-one")).to_contain_text("Its status")
     assert page.locator("#page [data-do]").count() == 0
