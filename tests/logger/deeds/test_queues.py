@@ -159,7 +159,7 @@ def test_a_queue_that_somebody_changed_meanwhile_is_another_set(database: Databa
     make_queue(database, "Q")
     token = look(database, "drain", OLGA, clock, {"until": "never"}, queues=["Q"]).token
     set_queue(database, "Q", {"status": "offline"}, who="otto", reason="no power")
-    with pytest.raises(PreviewOutdated, match="Q is offline:person"):
+    with pytest.raises(PreviewOutdated, match="Q is offline, set by a person"):
         confirm(database, token, OLGA, clock)
     assert queue(database, "Q")["status"] == "offline"
 
