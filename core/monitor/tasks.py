@@ -45,16 +45,20 @@ SELECT job_status, count(*) AS count FROM (
     UNION ALL SELECT job_status FROM jobs_archive WHERE jedi_task_id = %(jedi_task_id)s
 ) jobs GROUP BY 1
 """
-# ix_task_datasets_task, ix_task_files_dataset
+# ix_task_datasets_task, ix_task_files_dataset; what was made stands in the catalogue: datasets_name_key, ix_files_dataset
 _DATASETS = """
-SELECT d.name, d.container, d.stream, d.type, d.is_master, d.status, f.n_files, f.n_finished, f.n_failed
+SELECT d.name, d.container, d.stream, d.type, d.is_master, d.status,
+       f.n_files + made.n_files AS n_files, f.n_finished + made.n_files AS n_finished, f.n_failed
 FROM (
     SELECT * FROM task_datasets WHERE jedi_task_id = %(jedi_task_id)s ORDER BY dataset_id LIMIT 200
 ) d CROSS JOIN LATERAL (
     SELECT count(*) AS n_files, count(*) FILTER (WHERE status = 'finished') AS n_finished,
            count(*) FILTER (WHERE status = 'failed') AS n_failed
     FROM task_files f WHERE f.dataset_id = d.dataset_id
-) f ORDER BY d.dataset_id
+) f CROSS JOIN LATERAL (
+    SELECT count(*) AS n_files FROM datasets c JOIN files USING (dataset_id)
+    WHERE d.type IN ('output', 'log') AND c.name = d.name
+) made ORDER BY d.dataset_id
 """
 # ix_task_history_task; the last steps, in order
 _HISTORY = """

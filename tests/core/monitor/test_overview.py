@@ -13,6 +13,7 @@ from core.monitor.search import search
 from core.monitor.summary import SUMMARY_GRAMMAR, summary
 from core.monitor.tasks import TASK_GRAMMAR, task_detail, task_list
 from tests.core.monitor.rows import NOW, insert, insert_jobs
+from tests.support.builders import make_dataset
 
 
 def minutes_ago(minutes: float):
@@ -194,6 +195,26 @@ def test_a_task_tells_its_files_its_datasets_and_its_history(with_tasks):
     [listed] = tasks(with_tasks, ("req_id", "7"))["tasks"]
     assert row.items() >= listed.items()
     assert set(row) - set(listed) == {"goal", "next_try_time"}
+
+
+def test_outputs_are_counted_by_what_is_in_the_catalogue(with_tasks):
+    key = {"jedi_task_id": 10_000_001}
+    made = [("out", "output"), ("log", "log"), ("none", "output")]
+    insert(
+        with_tasks,
+        "task_datasets",
+        [
+            {**key, "dataset_id": number, "name": name, "stream": name, "type": kind, "is_master": False}
+            for number, (name, kind) in enumerate(made, 11)
+        ],
+    )
+    make_dataset(with_tasks, "out", ["a", "b"])
+    make_dataset(with_tasks, "log", ["l"])
+    counts = {
+        one["name"]: (one["n_files"], one["n_finished"], one["n_failed"])
+        for one in task_detail(with_tasks, 10_000_001, NOW)["datasets"]
+    }
+    assert {name: counts[name] for name, _ in made} == {"out": (2, 2, 0), "log": (1, 1, 0), "none": (0, 0, 0)}
 
 
 def test_a_search_finds_ids_and_parts_of_names(with_tasks):
