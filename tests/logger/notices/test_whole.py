@@ -12,7 +12,7 @@ from tests.support.system import eventually, running_system
 def test_a_critical_record_reaches_whoever_is_on_call(database_url, tmp_path):
     settings = {"notices": {"secrets": {"oncall": "s3cret"}}}
     with running_system(database_url, tmp_path, further_agents=build_agents, **settings) as system, http_hook() as hook:
-        operator, program = system.client("olga", "operator"), system.client("adder")
+        operator, program = system.client("olga", "operator"), system.client("adder", "production")
         body = {"name": "on call", "target": hook.address, "secret_name": "oncall", "group_wait_s": 0}
         route = operator.post("/api/control/notice-routes", json=body)
         assert route.status_code == 201, route.text
