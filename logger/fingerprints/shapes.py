@@ -69,12 +69,17 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
         lambda match: f"{match[1]} {match[2].replace('.', '_')}",
     ),
     (re.compile(r"(?<![\w/.-])(lib[\w+-]+)\.(?:so|a|dylib)(?:\.\d+){0,4}(?![\w.])"), r" \1 "),
-    (re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|`[^`'\n]*[`']|‘[^’\n]*’|“[^”\n]*”"), " <text> "),
+    (
+        re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|`[^`'\n]*[`']|‘[^’\n]*’|“[^”\n]*”|«[^»\n]*»"),
+        " <text> ",
+    ),
     (
         re.compile(
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?(?!\w)"
             r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:\d{1,2} )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-            r" (?:\d{1,2}|\d{4})(?: \d\d:\d\d:\d\d)?(?: \d{4})?\b"
+            r" {1,2}(?:\d{1,2}|\d{4})(?: \d\d:\d\d:\d\d)?(?: \d{4})?\b"
+            r"|\b\d{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{4}(?:[ T:]\d\d:\d\d:\d\d(?:\.\d+)?)?(?!\w)"
+            r"|\b\d{1,3}-\d\d:\d\d:\d\d\b"
             r"|\b\d\d/\d\d(?:/\d\d(?:\d\d)?)? \d\d:\d\d:\d\d\b"
             r"|(?<![\w:.-])\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?![\w:]*\w)"
         ),
@@ -99,6 +104,11 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (
         re.compile(r"\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b"),
         " <n> ",
+    ),
+    # shortened addresses; a digit tells them from scopes of C++
+    (
+        re.compile(r"(?<![\w:])(?=[a-fA-F:]*\d)(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}(?![\w:])"),
+        " <host> ",
     ),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{1,4}\b"), " <host> "),
     (
@@ -127,7 +137,7 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
             r"(?i)\b((?:errno|http|status|signal|exit|code|exitcode|exit_code|returncode) ?:?=? ?-?\d{1,3}(?![\w.])"
             r"|(?:returned|with an?) error:? \d{3}(?![\w.])|error \d{3}(?=:)|curl: \(\d{1,2}\)"
             r"|(?:ora|tns|pls)-\d{3,5}\b|sqlstate:? ?\w{5}\b)"
-            rf"|\d+(?:[.,]\d+)*(?: ?(?:{_UNITS}))?"
+            rf"|\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?(?: ?(?:{_UNITS}))?"
         ),
         _unless_it_names,
     ),
