@@ -70,7 +70,7 @@ async def _load(view: View) -> Sequence[Any]:
         head,
         _kept(view, state, choices),
         state,
-        _text(answer, view.links),
+        _text(answer, view.links, may_act),
         _notes(answer["notes"], view.links),
         before,
     ]
@@ -116,11 +116,7 @@ def _choices(shift: Mapping[str, Any]) -> Any:
     write = buttons.button("Note", "note-shift", number, title="write it down", key="c", note=_NOTE)
     if shift["state"] != "running":
         return html.Div([note, write, export], className="choices")
-    sign: list[Any] = [
-        buttons.button(
-            "Sign out", "sign-out", number, title="hand over what stands below: its text is frozen", is_main=True
-        )
-    ]
+    sign: list[Any] = []
     if shift["outgoing_by"]:
         to = f"{number}:{shift['digest']}"
         sign = [
@@ -138,17 +134,23 @@ def _choices(shift: Mapping[str, Any]) -> Any:
     return html.Div([note, write, *sign, edit, *([afresh] if afresh else []), export], className="choices")
 
 
-def _text(answer: Mapping[str, Any], links: Links) -> list[Any]:
+def _text(answer: Mapping[str, Any], links: Links, may_act: bool) -> list[Any]:
+    """The handover, and the button that signs just the text beside it."""
     shift, difference = answer["shift"], answer["difference"]
     how = "written by somebody" if shift["is_edited"] else "made of what happened, as of now"
     if shift["outgoing_by"]:
         how = "as it was signed"
     text = markdown.document(answer["draft"], lambda number: links.page("incident", number))
-    parts: list[Any] = [panels.panel("Handover", text, aside=html.Span(how, className="dim"))]
+    aside: list[Any] = [html.Span(how, className="dim")]
+    if may_act and shift["state"] == "running" and not shift["outgoing_by"]:
+        to = f"{shift['shift_id']}:{answer['draft_digest']}"
+        title = "hand over what stands here: its text is frozen"
+        aside.append(buttons.button("Sign out", "sign-out", to, title=title, is_main=True))
+    parts: list[Any] = [panels.panel("Handover", text, aside=html.Div(aside, className="choices"))]
     if difference:
         lines = html.Pre("\n".join(difference), className="code")
-        aside = html.Span("what the draft would say now, against the text above", className="dim")
-        parts.append(panels.panel("Happened since it was written", lines, aside=aside))
+        against = html.Span("what the draft would say now, against the text above", className="dim")
+        parts.append(panels.panel("Happened since it was written", lines, aside=against))
     return parts
 
 
@@ -225,7 +227,8 @@ async def _afresh(client: AsyncClient, to: str, values: Values) -> str:
 
 
 async def _sign_out(client: AsyncClient, to: str, values: Values) -> str:
-    shift = await client.sign_out(int(to))
+    number, _, digest = to.partition(":")
+    shift = await client.sign_out(int(number), digest)
     return f"Signed: the text of shift {shift['shift_id']} is frozen. Somebody else signs in to it."
 
 

@@ -3,6 +3,7 @@ heading, link or image in it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -103,7 +104,8 @@ def _deed(row: Row) -> str:
 
 
 def _direct(row: Row) -> str:
-    after = ", ".join(f"{_say(name)} {_say(_short(value))}" for name, value in list(row["after"].items())[:4])
+    told = [(name, value) for name, value in row["after"].items() if value not in (None, "", [], {})]
+    after = ", ".join(f"{_say(name.replace('_', ' '))} {_say(_short(value))}" for name, value in told[:4])
     # `set queue BNL`, not `set queue queue BNL`
     kind = "" if row["object_kind"] in row["action"].split() else f" {_say(row['object_kind'])}"
     what = f"{_say(row['action'])}{kind} {_say(row['object_id'])}"
@@ -158,9 +160,16 @@ def _because(text: str | None) -> str:
     return f": {_say(text)}" if text else ""
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)")
+
+
 def _short(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={_short(one)}" for name, one in list(value.items())[:5])
+    if isinstance(value, list):
+        return ", ".join(_short(one) for one in value[:5])
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return _at(datetime.fromisoformat(value))
     return str(value)
 
 

@@ -135,12 +135,13 @@ class ShiftScreen(ActingScreen):
             self._call(lambda client: client.sign_in(shift_id, digest=digest), "Signed. You have the watch.")
 
     def action_sign_out(self) -> None:
-        """`O`: at once; an edit takes the signature away again."""
+        """`O`: at once, if the handover still says what stands here; an edit takes the signature away again."""
         if not self._is_running:
             self.notify("No shift is running here.", severity="warning")
             return
-        shift_id = int(self._row()["shift_id"])
-        self._call(lambda client: client.sign_out(shift_id), "Signed out: the text is frozen. E would open it again.")
+        digest, shift_id = str((self.answer or {}).get("draft_digest") or ""), int(self._row()["shift_id"])
+        told = "Signed out: the text is frozen. E would open it again."
+        self._call(lambda client: client.sign_out(shift_id, digest), told)
 
     def action_comment(self) -> None:
         """`C`: a note; `#17` at its beginning says which incident it is about."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core import audit
 from core.database import Database
 from core.errors import Conflict, InvalidInput, UnknownObject
 from core.states import IncidentState
@@ -95,6 +96,16 @@ def test_what_is_done_to_an_incident_is_said_once(database: Database, clock: Hel
         lines[3].split(": ")[1].split(" (")[0],
     ]
     assert "begin silence" in lines[3] and "data" in lines[3]
+
+
+def test_what_was_changed_directly_is_said_in_words(database: Database, clock: HeldClock) -> None:
+    shift = begin(database, clock, "olga")
+    after = {"hold_until": "2026-11-27T02:50:47.288404+00:00", "comment": "", "groups": ["higgs", "top"]}
+    with database.transaction() as transaction:
+        audit.note(transaction, "olga", "set account", "user", "bob", {}, after)
+    clock.advance(60)
+    text = signing.draft_of(database, shift, clock())
+    assert "set account user bob (groups higgs, top, hold until 2026-11-27 02:50 UTC)" in text
 
 
 @pytest.mark.parametrize("words", ["", "All quiet.\n\n---\n\nNothing else, and no line at its end"])
