@@ -6,6 +6,7 @@ let stream = null;
 let streamUrl = null;
 let lastSeq = null;
 let lastState = { kind: "connecting" };
+let lastBeat = null; // with it a tab that opens later knows how fresh the stream is, and the server's clock
 let pause_ms = 500;
 
 function tell(message) {
@@ -22,7 +23,10 @@ function hear(event) {
   try { data = JSON.parse(event.data || "{}"); } catch { return; }
   if (data.seq !== undefined) lastSeq = data.seq;
   pause_ms = 500;
-  tell({ kind: event.type, data, at: Date.now() });
+  const at = Date.now();
+  if (data.time) lastBeat = { kind: "heartbeat", data: { time: data.time }, at };
+  lastState = { kind: "open", at };
+  tell({ kind: event.type, data, at });
 }
 
 function connect() {
@@ -43,6 +47,7 @@ function connect() {
 function begin(port, url) {
   ports.add(port);
   port.postMessage(lastState);
+  if (lastState.kind === "open" && lastBeat) port.postMessage(lastBeat);
   if (streamUrl === null) { streamUrl = url; connect(); }
 }
 

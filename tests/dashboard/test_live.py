@@ -33,6 +33,37 @@ def test_the_badge_says_live(fresh, new_tab):
     expect(page.locator("#live-badge")).to_have_text("LIVE")
 
 
+_TAB_AFTER_TAB = """
+() => new Promise((resolve) => {
+  const badge = document.getElementById("live-badge");
+  const url = new URL(badge.dataset.stream, location.href).href;
+  const open = (hear) => {
+    const { port } = new SharedWorker(badge.dataset.worker, { name: "pandascope-live" });
+    port.onmessage = ({ data }) => hear(data);
+    port.start();
+    port.postMessage({ url });
+  };
+  let first = 0;
+  open((said) => {
+    if (first || !["heartbeat", "change"].includes(said.kind) || said.at < begun) return;
+    first = said.at;
+    const heard = [];
+    open((one) => { if (heard.push(one) === 2) resolve([first, ...heard]); });
+  });
+  const begun = Date.now();
+})
+"""
+
+
+def test_a_tab_that_is_opened_later_knows_how_fresh_the_stream_is(fresh, new_tab):
+    """It was told when the stream began, and called the server away until the next heartbeat."""
+    page = new_tab(fresh.system.url).open()
+    expect(page.locator("#live-badge")).to_have_text("LIVE")
+    heard_at, state, beat = page.evaluate(_TAB_AFTER_TAB)
+    assert state["kind"] == "open" and state["at"] >= heard_at
+    assert beat["kind"] == "heartbeat" and beat["data"]["time"]
+
+
 def test_now_follows_without_a_reload(fresh, new_tab):
     page = new_tab(fresh.system.url).open()
     expect(page.locator("h1")).to_have_text("Nothing needs attention")
