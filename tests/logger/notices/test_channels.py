@@ -267,7 +267,9 @@ def test_a_receiver_that_answers_byte_by_byte_holds_nobody():
     ("wish", "least", "most"),
     [
         ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400),
+        pytest.param(
+            format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400, id="a day from now"
+        ),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         *((words, 0, 0) for words in ("soon", "-5", "1e9", "99999999999", "Wed, 99 Zzz 9999999 07:28:00 GMT")),
     ],
