@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 
@@ -14,6 +13,7 @@ from logger.batches import Batch
 from logger.handler import PandaHandler
 from logger.ingest import RecordIngest
 from pandascope.supervisor.troubles import STEADY_S, Troubles
+from tests.support.as_sent import as_sent
 
 
 class Stage:
@@ -32,7 +32,7 @@ class Stage:
 
     def handle(self, record: logging.LogRecord) -> None:
         self.said.append(record)
-        entry = json.loads(self._handler._encode(record))
+        entry = as_sent(self._handler, record)
         self._ingest.submit(Batch([entry]), Sender("op", "t1", frozenset({"admin"})))
 
     def pass_(self, seconds: float) -> None:

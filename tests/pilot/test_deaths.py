@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from logger.batches import Batch
 from logger.handler import PandaHandler, attach
 from logger.ingest import RecordIngest
 from pilot.deaths import Deaths
+from tests.support.as_sent import as_sent
 
 SITE = Sender("site", "t1", frozenset({"pilot"}))
 
@@ -24,7 +24,7 @@ def attached(ingest: RecordIngest, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """The handler as `panda site` attaches it; what it would ship goes to the store at once."""
 
     def store(handler: PandaHandler, record: logging.LogRecord) -> None:
-        ingest.submit(Batch([json.loads(handler._encode(record))]), SITE)
+        ingest.submit(Batch([as_sent(handler, record)]), SITE)
 
     monkeypatch.setattr(PandaHandler, "emit", store)
     level = logging.getLogger("pilot").level
