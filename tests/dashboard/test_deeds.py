@@ -242,14 +242,24 @@ def test_a_set_that_changed_since_the_preview_is_shown_anew(yard: Yard, desk: Ta
     expect(_state(page, "YARD")).to_have_text("test")
 
 
+_OLD_FROM_THE_FIRST = """
+CREATE FUNCTION old_from_the_first() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.expiry_time := clock_timestamp() - interval '1 second'; RETURN NEW; END $$;
+CREATE TRIGGER old_from_the_first BEFORE INSERT ON previews FOR EACH ROW EXECUTE FUNCTION old_from_the_first()
+"""
+
+
 def test_a_preview_that_is_too_old_is_said_to_be_so_and_cannot_be_pressed_again(yard: Yard, desk: Tab) -> None:
-    page = _seen(desk, "queues/?computing_site=DOCK")
-    _in_row(page, "DOCK", "Drain")
-    expect(page.locator("#dialogue-go")).to_be_enabled()
-    yard.story.system.database.execute("UPDATE previews SET expiry_time = clock_timestamp() - interval '1 second'")
-    _go(page)
-    expect(page.locator("#dialogue-preview .problem")).to_contain_text("Remedy")
-    expect(page.locator("#dialogue-go")).to_be_disabled()
+    page, database = _seen(desk, "queues/?computing_site=DOCK"), yard.story.system.database
+    database.execute(_OLD_FROM_THE_FIRST)  # a dialogue may ask for its preview twice
+    try:
+        _in_row(page, "DOCK", "Drain")
+        expect(page.locator("#dialogue-go")).to_be_enabled()
+        _go(page)
+        expect(page.locator("#dialogue-preview .problem")).to_contain_text("Remedy")
+        expect(page.locator("#dialogue-go")).to_be_disabled()
+    finally:
+        database.execute("DROP FUNCTION old_from_the_first CASCADE")
     _answer(page, "Or at another end", "3h")
     expect(page.locator("#dialogue-preview")).to_contain_text("(3 h)")
     expect(page.locator("#dialogue-go")).to_be_enabled()

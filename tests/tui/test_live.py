@@ -123,7 +123,8 @@ async def test_a_console_that_starts_before_its_server_waits_for_it(database_url
 
 async def test_agents_are_judged_by_the_time_of_the_answer_that_told_of_them(story):
     async with console(story.system, size=(120, 60)) as seen:
-        await seen.shows("╭─ Agents ", "agent")
+        await seen.shows("╭─ Agents ")
+        await seen.until(lambda: seen.app.monitor_screen.answer, "the first answer")
         await seen.press("p")
         await seen.shows("‖ PAUSED")
         agents = seen.app.monitor_screen.query_one("#agents")
