@@ -37,6 +37,7 @@ class RequestNumbers:
         """`directory`: of all processes of one installation on this machine; it is made when something is written."""
         self._directory = directory
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # who is scraped writes, too, beside the thread
         self._counts: Counter[str] = Counter()
         self._times: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * (len(BUCKETS_S) + 2))
         self._watched: dict[str, Callable[[], float]] = {}
@@ -74,10 +75,11 @@ class RequestNumbers:
     def write(self) -> None:
         """Write this process's file, whole or not at all."""
         gauges = {name: read() for name, read in self._watched.items()}
-        with self._lock:
-            content = json.dumps({"counts": self._counts, "times": self._times, "gauges": gauges})
-        self._directory.mkdir(parents=True, exist_ok=True)
-        _replace(self._file, content)
+        with self._writing:
+            with self._lock:
+                content = json.dumps({"counts": self._counts, "times": self._times, "gauges": gauges})
+            self._directory.mkdir(parents=True, exist_ok=True)
+            _replace(self._file, content)
 
     def total(self) -> dict[str, Any]:
         """`counts` by (route, method, status), `times` by route (buckets, then the sum of seconds), `gauges` by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -188,6 +189,13 @@ def test_processes_add_up_and_those_that_ended_are_not_forgotten(tmp_path):
     assert found["panda_http_request_seconds_bucket", "10.0"] == 3
     assert found["panda_http_request_seconds_bucket", "+Inf"] == found["panda_http_request_seconds_count", None] == 4
     assert found["panda_http_request_seconds_sum", None] == pytest.approx(20.34)
+
+
+def test_who_is_scraped_does_not_write_across_the_thread_that_writes(tmp_path, caplog):
+    numbers = RequestNumbers(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        wholes = list(threads.map(lambda _: numbers.total(), range(400)))
+    assert len(wholes) == 400 and [record.getMessage() for record in caplog.records] == []
 
 
 def test_numbers_that_cannot_be_written_are_told_once_and_written_later(tmp_path, caplog):
