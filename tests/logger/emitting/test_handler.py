@@ -27,13 +27,6 @@ from tests.support.system import free_port
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    server = Collector()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def log() -> Iterator[logging.Logger]:
     """A logger that nobody else listens to."""
     ours = logging.getLogger("panda.test_handler")

@@ -25,13 +25,6 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    server = Collector()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def log() -> Iterator[logging.Logger]:
     """A logger that nobody else listens to, not even pytest."""
     ours = logging.Logger("strange")
