@@ -25,6 +25,7 @@ from core.brokerage.facts import LoadBook
 from core.brokerage.keeping import Outcome, keep_decisions
 from core.brokerage.own_load import OwnLoad
 from core.brokerage.requests import JOB_COLUMNS, owner_of, requests_of_jobs
+from core.brokerage.task_classes import TaskClasses
 from core.database import Database, Row, Transaction
 from core.dataservice.activation import activate
 from core.errors import Unavailable
@@ -103,6 +104,7 @@ class Setupper(Agent):
         self._settings = settings or BrokerageSettings()
         self._load = LoadBook(self._settings.load_s)
         self._own_load = OwnLoad(self._settings)
+        self._classes = TaskClasses()
         self._criteria = {kind: criteria_for(kind, self._settings) for kind in ("production", "analysis")}
 
     def cycle(self) -> int:
@@ -149,7 +151,7 @@ class Setupper(Agent):
         return placed, [_Trouble(members, error) for members, error in failures]
 
     def _place(self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]) -> int:
-        groups = requests_of_jobs(transaction, jobs, candidates, self._settings)
+        groups = requests_of_jobs(transaction, jobs, candidates, self._settings, self._classes)
         own = self._own_load.read(transaction, {owner_of(request) for request in groups}, candidates)
         outcomes = [
             self._decide(replace(request, at_queues=own[owner_of(request)]), members, candidates)

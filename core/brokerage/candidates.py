@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from core.brokerage.site_classes import MID
 from core.brokerage.stated import Stated
 
 PRODUCTION, ANALYSIS = "production", "analysis"
@@ -82,6 +83,8 @@ class Request:
     """Input files of one job."""
     at_queues: Mapping[str, AtQueue] = field(default_factory=dict, compare=False)
     """What task and owner have where, by the name of the queue."""
+    task_class: str = field(default="", compare=False)
+    """S, A, B or C where queues differ in how long users' jobs wait there; empty = it makes no difference."""
 
     @property
     def kind(self) -> str:
@@ -138,6 +141,12 @@ class Candidate:
     """Since a pilot was given a job, or since the queue exists."""
     oldest_activated_s: float | None = None
     """Since when the oldest activated job waits; None = none waits."""
+    usual_wait_s: float | None = None
+    """Nineteen of twenty jobs started within so many seconds lately; None = nothing is known of waits."""
+    starts_of_day: int = 0
+    """Jobs that started in the last 24 hours, as far as waits are counted."""
+    site_class: str = MID
+    """hi, mid or lo, by the expected wait among those of all queues."""
     workers: int = 0
     """Workers that factories have running there."""
     slots: int | None = None
@@ -152,6 +161,11 @@ class Candidate:
     def waiting(self) -> int:
         """Jobs that are there and do not run."""
         return self.defined + self.assigned + self.activated + self.starting
+
+    @property
+    def expected_wait_s(self) -> float | None:
+        """What a job must be ready to wait: what is usual, or what the oldest one waits now if that is more."""
+        return None if self.usual_wait_s is None else max(self.usual_wait_s, self.oldest_activated_s or 0.0)
 
     @property
     def ram_limit_mb(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.brokerage.broker import broker
@@ -17,6 +17,7 @@ from core.brokerage.criteria import Criterion
 from core.brokerage.criteria.hardware import disk_limit_of
 from core.brokerage.facts import read_candidates
 from core.brokerage.requests import request_of_task
+from core.brokerage.task_classes import TaskClasses
 from core.core_power import DEFAULT_CORE_POWER
 from core.database import Row, Transaction
 
@@ -42,9 +43,11 @@ class Capacity:
 
 def capacities(transaction: Transaction, task: Row, definition: TaskDefinition) -> list[Capacity]:
     """One for each queue that would take an average job of the task now, best first; empty when none would."""
-    return capacities_among(
-        request_of_task(transaction, task, definition), definition.needs, read_candidates(transaction)
-    )
+    candidates = read_candidates(transaction)
+    request = request_of_task(transaction, task, definition)
+    classes = TaskClasses().read(transaction, [request], candidates)
+    request = replace(request, task_class=classes.get(request, ""))
+    return capacities_among(request, definition.needs, candidates)
 
 
 def capacities_among(

@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from core.brokerage.candidates import Candidate
+from core.brokerage.site_classes import classify
 from core.brokerage.stated import read_stated
 from core.database import Row, Transaction
 from core.shares.ranking import barred_shares
@@ -59,6 +60,23 @@ SELECT computing_site, resource_type, sum(executing_jobs)::bigint, sum(queued_jo
 FROM share_usage WHERE resource_type <> '' GROUP BY computing_site, resource_type
 """
 
+# wait_hours_pkey, 96 hours of each queue (0.1 s for a thousand queues). An hour of six hours ago counts half (domain.md
+# 5.3); a wait that cannot be one is left out
+_WAITS = """
+WITH present AS MATERIALIZED (SELECT clock_timestamp() AS time)
+SELECT q.queue_name, w.usual_wait_s, w.starts_of_day FROM queues q CROSS JOIN present CROSS JOIN LATERAL (
+    SELECT sum(h.p95_s * h.starts * h.weight) / sum(h.starts * h.weight) AS usual_wait_s,
+           coalesce(sum(h.starts) FILTER (WHERE h.hour > present.time - interval '25 hours'), 0)::bigint AS starts_of_day
+    FROM (
+        SELECT hour, p95_s, starts::float AS starts,
+               power(0.5, extract(epoch FROM present.time - hour)::float / (6 * 3600)) AS weight
+        FROM wait_hours
+        WHERE computing_site = q.queue_name AND hour > present.time - interval '4 days' AND hour <= present.time
+          AND starts > 0 AND p95_s >= 0 AND p95_s < 1e9
+    ) h
+) w WHERE w.usual_wait_s IS NOT NULL
+"""
+
 _COUNTED_AS = {
     **dict.fromkeys(("stagein", "running", "stageout"), "running"),
     **dict.fromkeys(("pending", "defined", "waiting", "throttled"), "defined"),
@@ -71,6 +89,9 @@ _LOAD_FIELDS = (
     *("running", "defined", "assigned", "activated", "starting", "transferring", "running_cores"),
     *("by_resource_type", "started_lately"),
 )
+_WAIT_FIELDS = ("usual_wait_s", "starts_of_day")
+_WAITS_KEPT = 12
+"""Waits are counted once an hour: so many times longer than the counts of jobs they are kept."""
 _MB_OF_GB = 1000
 
 
@@ -78,6 +99,8 @@ def read_candidates(transaction: Transaction) -> list[Candidate]:
     """All queues as they are now, by name."""
     candidates = _queues(transaction)
     _count(transaction, candidates)
+    _add_waits(transaction, candidates)
+    classify(candidates)
     return candidates
 
 
@@ -91,6 +114,7 @@ class LoadBook:
         self._load_s = load_s
         self._candidates: dict[str, Candidate] = {}
         self._counted_at = float("-inf")
+        self._waits_at = float("-inf")
 
     def read(self, transaction: Transaction) -> list[Candidate]:
         """The candidates; changes made to their counts stay until these are counted anew."""
@@ -100,12 +124,21 @@ class LoadBook:
             _count(transaction, candidates)
             self._counted_at = now
         else:
-            for queue in candidates:
-                before = self._candidates.get(queue.queue_name)
-                for name in _LOAD_FIELDS if before is not None else ():
-                    setattr(queue, name, getattr(before, name))
+            self._take_over(candidates, _LOAD_FIELDS)
+        if not self._waits_at <= now < self._waits_at + _WAITS_KEPT * self._load_s:
+            _add_waits(transaction, candidates)
+            self._waits_at = now
+        else:
+            self._take_over(candidates, _WAIT_FIELDS)
         self._candidates = {queue.queue_name: queue for queue in candidates}
+        classify(candidates)
         return candidates
+
+    def _take_over(self, candidates: list[Candidate], names: tuple[str, ...]) -> None:
+        for queue in candidates:
+            before = self._candidates.get(queue.queue_name)
+            for name in names if before is not None else ():
+                setattr(queue, name, getattr(before, name))
 
 
 def database_time(transaction: Transaction) -> float:
@@ -159,3 +192,11 @@ def _count(transaction: Transaction, candidates: list[Candidate]) -> None:
             queue.running_cores += row["cores"]
         elif queue is not None:
             queue.started_lately = row["running"]
+
+
+def _add_waits(transaction: Transaction, candidates: list[Candidate]) -> None:
+    by_name = {queue.queue_name: queue for queue in candidates}
+    for row in transaction.fetch(_WAITS):
+        queue = by_name.get(row["queue_name"])
+        if queue is not None:
+            queue.usual_wait_s, queue.starts_of_day = row["usual_wait_s"], row["starts_of_day"]

@@ -16,6 +16,7 @@ from core.brokerage.candidates import ANALYSIS, Candidate, Request
 from core.brokerage.criteria.shares import priority_limits
 from core.brokerage.followers import is_build_job, needs_of_waiting
 from core.brokerage.own_load import Owner
+from core.brokerage.task_classes import TaskClasses
 from core.brokerage.weighing import BOOTSTRAP_PRIORITY
 from core.database import Row, Transaction
 from core.resource_types import resource_type
@@ -92,8 +93,12 @@ def requests_of_jobs(
     jobs: Sequence[Row],
     candidates: Sequence[Candidate],
     settings: BrokerageSettings | None = None,
+    classes: TaskClasses | None = None,
 ) -> dict[Request, list[Row]]:
-    """Jobs that need the same, by what they need; one task's, or one user's. `jobs` hold JOB_COLUMNS."""
+    """Jobs that need the same, by what they need; one task's, or one user's. `jobs` hold JOB_COLUMNS.
+
+    `classes` keeps what was counted for the classes of tasks, for who asks again and again.
+    """
     limits = priority_classes(candidates, settings or BrokerageSettings())
     places = {row["panda_id"]: row for row in _input_places(transaction, jobs)}
     wishes = wishes_of_tasks(transaction, {job["jedi_task_id"] for job in jobs if job["jedi_task_id"] is not None})
@@ -107,7 +112,10 @@ def requests_of_jobs(
         if is_build_job(job) and task_id in followers:
             request = followers[task_id].added_to(request)
         groups[request].append(job)
-    return groups
+    classed = (classes or TaskClasses()).read(transaction, groups, candidates)
+    if not classed:
+        return groups
+    return {replace(request, task_class=classed.get(request, "")): members for request, members in groups.items()}
 
 
 def owner_of(request: Request) -> Owner:

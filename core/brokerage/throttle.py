@@ -10,13 +10,12 @@ from typing import Any
 
 from core.accounts.limits import USER, USER_LABELS, Account, Limits, account_of, read_limits
 from core.brokerage.criterion import several
+from core.brokerage.task_classes import is_almost_done
 from core.database import Row, Transaction
 from core.shares.reading import read_loads, read_tree
 
 QUEUED_PER_RUNNING_CAP = 2
 """An account may have queued so many times what it may run."""
-_ALMOST_DONE = 0.9
-"""Tasks further than this are of class S: they may always be finished."""
 CLASS_LIMITS = {"A": 1.0, "B": 0.95, "C": 0.9}
 """The part of its target beyond which a share takes no jobs of tasks of a class."""
 
@@ -121,8 +120,7 @@ def _capped(account: Account, limits: Limits, load: dict[str, int]) -> Throttle 
 
 def task_class(task: Row, running: int, mean: float) -> str:
     """S: nearly done. A, B, C: its user has less than half of what users of the share run in the mean, less, or more."""
-    total = task["n_files"]
-    if total and task["n_files_finished"] + task["n_files_failed"] >= _ALMOST_DONE * total:
+    if is_almost_done(task):
         return "S"
     return "A" if running < mean / 2 else "B" if running <= mean else "C"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.brokerage.candidates import ANALYSIS, Candidate, Request
+from core.brokerage.site_classes import factor_of
 
 _BOOTSTRAP_RUNNING = 20
 """A queue that runs less counts the workers its factories have there, up to so many."""
@@ -22,7 +23,7 @@ class Weight:
 
     queue_name: str
     value: float
-    parts: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float | str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """The weight as it is stored and shown."""
@@ -32,7 +33,7 @@ class Weight:
 def weight(queue: Candidate, request: Request = _PLAIN) -> float:
     """The weight of a queue for one more job of the request: what sorts queues, asked for every job."""
     if request.kind == ANALYSIS:
-        return (queue.running + 1) / (queue.waiting + 1)
+        return (queue.running + 1) / (queue.waiting + 1) * factor_of(request.task_class, queue.site_class)
     is_local, assigned, many_assigned = _assigned(request, queue)
     waiting = queue.activated + assigned + queue.starting + queue.defined
     return (_running(request, queue) + 1) / ((waiting + 10) * many_assigned) * _nearness(request, is_local)
@@ -41,20 +42,34 @@ def weight(queue: Candidate, request: Request = _PLAIN) -> float:
 def weigh(request: Request, queue: Candidate) -> Weight:
     """The weight with what it is made of.
 
-    Analysis: (running + 1) / (waiting + 1). Production: (running + 1) / ((waiting + 10) x manyAssigned)
-    x (available + total) / (total x (missing / 100 + 1)).
+    Analysis: (running + 1) / (waiting + 1) x the factor of task and site class. Production: (running + 1) /
+    ((waiting + 10) x manyAssigned) x (available + total) / (total x (missing / 100 + 1)).
     """
     value = weight(queue, request)
     if request.kind == ANALYSIS:
-        return Weight(queue.queue_name, value, {"running": queue.running, "waiting": queue.waiting})
+        return Weight(
+            queue.queue_name, value, {"running": queue.running, "waiting": queue.waiting, **_classes(request, queue)}
+        )
     is_local, assigned, many_assigned = _assigned(request, queue)
-    parts = {
+    parts: dict[str, float | str] = {
         "running": _running(request, queue),
         "waiting": queue.activated + assigned + queue.starting + queue.defined,
         "many_assigned": many_assigned,
         "nearness": round(_nearness(request, is_local), 4),
     }
     return Weight(queue.queue_name, value, parts)
+
+
+def _classes(request: Request, queue: Candidate) -> dict[str, float | str]:
+    """What the waits at the queue add to the weight; nothing where nobody knows them."""
+    if queue.expected_wait_s is None:
+        return {}
+    return {
+        "site_class": queue.site_class,
+        "expected_wait_s": round(queue.expected_wait_s),
+        **({"task_class": request.task_class} if request.task_class else {}),
+        "factor": factor_of(request.task_class, queue.site_class),
+    }
 
 
 def _assigned(request: Request, queue: Candidate) -> tuple[bool, int, float]:
