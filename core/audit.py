@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from core.database import Transaction
 from core.text import clean, json_text
@@ -39,6 +39,19 @@ class Changed:
     after: Mapping[str, Any]
 
 
+class Circumstances(TypedDict, total=False):
+    """How and why something was done; what is left out is nothing.
+
+    `via`: one of VIAS. `deed_id`: the deed it was part of. `is_automatic`: nobody asked for it.
+    """
+
+    roles: Iterable[str]
+    via: str
+    reason: str
+    deed_id: int | None
+    is_automatic: bool
+
+
 def note(
     transaction: Transaction,
     who: str,
@@ -47,25 +60,13 @@ def note(
     key: str,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
-    *,
-    roles: Iterable[str] = (),
-    via: str = "",
-    reason: str = "",
-    deed_id: int | None = None,
-    is_automatic: bool = False,
+    **how: Unpack[Circumstances],
 ) -> None:
     """Write down that `who` did `action` to the object `kind` (incident, queue, job, task, rule, ...) `key`.
 
-    `before`, `after`: what of it changed, small. `via`: api, cli, console or web. `deed_id`: the deed it was part of.
+    `before`, `after`: what of it changed, small.
     """
-    note_many(
-        *(transaction, who, action, kind, [Changed(key, before, after)]),
-        roles=roles,
-        via=via,
-        reason=reason,
-        deed_id=deed_id,
-        is_automatic=is_automatic,
-    )
+    note_many(transaction, who, action, kind, [Changed(key, before, after)], **how)
 
 
 def note_many(
@@ -74,12 +75,7 @@ def note_many(
     action: str,
     kind: str,
     changes: Sequence[Changed],
-    *,
-    roles: Iterable[str] = (),
-    via: str = "",
-    reason: str = "",
-    deed_id: int | None = None,
-    is_automatic: bool = False,
+    **how: Unpack[Circumstances],
 ) -> None:
     """`note` of many objects of one kind to which the same was done, a row for each in their order, in one statement."""
     if not changes:
@@ -88,16 +84,16 @@ def note_many(
         _NOTE,
         {
             "who": clean(who, 255),
-            "roles": json_text(sorted(roles)),
-            "via": clean(via, 50),
+            "roles": json_text(sorted(how.get("roles", ()))),
+            "via": clean(how.get("via", ""), 50),
             "action": clean(action, 100),
             "kind": clean(kind, 50),
             "keys": [clean(change.key, 255) for change in changes],
             "befores": [json_text(change.before) for change in changes],
             "afters": [json_text(change.after) for change in changes],
-            "reason": clean(reason, 2000),
-            "deed_id": deed_id,
-            "is_automatic": is_automatic,
+            "reason": clean(how.get("reason", ""), 2000),
+            "deed_id": how.get("deed_id"),
+            "is_automatic": how.get("is_automatic", False),
         },
     )
 
@@ -114,20 +110,15 @@ def note_rows(
     key: str,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
-    *,
-    reason: str = "",
+    **how: Unpack[Circumstances],
 ) -> None:
-    """`note` of a row as it was and as it is, of which only what differs is kept; nothing when nothing does."""
+    """`note` of a row as it was and as it is, of which only what differs is kept; nothing when nothing does.
+
+    People change rows through the API alone: that is `via` where the caller says nothing else.
+    """
     names = [name for name in {**before, **after} if name not in _BESIDE and before.get(name) != after.get(name)]
     if names:
         was = {name: before[name] for name in names if name in before}
-        note(
-            transaction,
-            who,
-            action,
-            kind,
-            key,
-            was,
-            {name: after[name] for name in names if name in after},
-            reason=reason,
-        )
+        now = {name: after[name] for name in names if name in after}
+        said: Circumstances = {"via": "api", **how}
+        note(transaction, who, action, kind, key, was, now, **said)

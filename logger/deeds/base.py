@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from core.audit import Circumstances
 from core.database import Database, Row, Transaction
 from core.errors import Conflict, NotAllowed, UnknownObject
 from core.workload_settings import BrokerageSettings
@@ -151,6 +152,17 @@ class DeedRow:
     actor: Actor
     now: datetime
     is_automatic: bool = False
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """The same for the audit."""
+        return {
+            "roles": self.actor.roles,
+            "via": self.actor.via,
+            "reason": self.reason,
+            "deed_id": self.deed_id,
+            "is_automatic": self.is_automatic,
+        }
 
 
 class ActionWork(Protocol):

@@ -364,11 +364,7 @@ def _finish(transaction: Transaction, deed: DeedRow, action: Action) -> None:
             "gone": result.gone,
             "targets": [note["target"] for note in notes if note["state"] == DONE],
         },
-        roles=deed.actor.roles,
-        via=deed.actor.via,
-        reason=deed.reason,
-        deed_id=deed.deed_id,
-        is_automatic=deed.is_automatic,
+        **deed.circumstances,
     )
 
 

@@ -150,11 +150,7 @@ def _stands_again(transaction: Transaction, deed: DeedRow, queue: str, left: str
                 str(earlier["deed_id"]),
                 {"revert_state": "superseded"},
                 {"revert_state": "waiting"},
-                roles=deed.actor.roles,
-                via=deed.actor.via,
-                reason=deed.reason,
-                deed_id=deed.deed_id,
-                is_automatic=deed.is_automatic,
+                **deed.circumstances,
             )
 
 
@@ -206,11 +202,7 @@ def _set(transaction: Transaction, deed: DeedRow, row: Row, status: str, set_by:
         queue,
         before,
         after,
-        roles=deed.actor.roles,
-        via=deed.actor.via,
-        reason=deed.reason,
-        deed_id=deed.deed_id,
-        is_automatic=deed.is_automatic,
+        **deed.circumstances,
     )
     return {**after, "history_time": _last_time(transaction, queue)}
 

@@ -145,10 +145,7 @@ class TaskWork:
             key,
             {"status": task.row["status"]},
             {"status": after["status"] if after else "", "note": note},
-            roles=deed.actor.roles,
-            via=deed.actor.via,
-            reason=deed.reason,
-            deed_id=deed.deed_id,
+            **deed.circumstances,
         )
         return Outcome(key, DONE, note)
 

@@ -177,9 +177,5 @@ def _note(transaction: Transaction, done: DeedRow, key: str, before: Row, after:
         key,
         before,
         after,
-        roles=done.actor.roles,
-        via=done.actor.via,
-        reason=done.reason,
-        deed_id=done.deed_id,
-        is_automatic=done.is_automatic,
+        **done.circumstances,
     )

@@ -12,11 +12,18 @@ from core.monitor.question import Grammar, Question
 from core.monitor.selection import contains_text
 from logger.reading.paging import newest_first
 
+OUTCOMES = ("done", "partly", "failed")
+"""How a deed went; what is no deed, and an undo, was done when it stands there."""
+
+# the row of a deed itself has how it ended; a row of its undo or its revert, and of any other thing, is there when it was done
+_OUTCOME = "CASE WHEN object_kind = 'deed' AND after->'done' IS NOT NULL THEN after->>'state' ELSE 'done' END"
+
 AUDIT_GRAMMAR = Grammar(
     filters={
         **{name: text_column(name) for name in ("who", "action", "object_id")},
         "object_kind": closed_column("object_kind", OBJECT_KINDS),
         "via": closed_column("via", VIAS),
+        "outcome": closed_column("outcome", OUTCOMES, _OUTCOME),
         "deed_id": number_column("deed_id"),
         "is_automatic": closed_column("is_automatic", ("true", "false"), "is_automatic::text"),
         "q": contains_text(("reason", "action", "object_id")),

@@ -14,10 +14,13 @@ from core.clock import utc_now
 from core.database import Database
 from core.errors import PandaError
 from core.identity import set_user
+from core.monitor.question import read_question
 from core.queues import set_endpoint, set_queue
 from core.retrial import editing
 from core.shares.editing import remove_share, replace_tree, set_share
-from tests.logger.deeds.builders import OLGA, HeldClock, audit_of, do, incident, make_incident
+from logger.deeds import undo
+from logger.reading.audit import AUDIT_GRAMMAR, audit_list
+from tests.logger.deeds.builders import OLGA, OTTO, HeldClock, audit_of, do, incident, make_incident
 
 
 def test_a_queue_that_a_person_sets_has_its_row_and_one_of_a_program_has_none(shared_database: Database) -> None:
@@ -28,6 +31,7 @@ def test_a_queue_that_a_person_sets_has_its_row_and_one_of_a_program_has_none(sh
     assert row["before"] == {"status": "online", "max_ram_mb": 2000, "status_set_by": ""}
     assert row["after"] == {"status": "offline", "max_ram_mb": 4000, "status_set_by": "person"}
     assert (row["who"], row["action"], row["reason"]) == ("olga", "set queue", "no power")
+    assert row["via"] == "api"  # there is no other way to it
 
 
 def test_a_refused_change_leaves_no_row(shared_database: Database) -> None:
@@ -48,6 +52,26 @@ def test_endpoints_users_and_accounts_have_theirs(shared_database: Database) -> 
     set_limits(shared_database, Account("user", "mallory"), limits, who="olga", now=utc_now())
     newest = audit_of(shared_database, "user", "mallory")[-1]
     assert newest["action"] == "set account" and newest["after"]["max_running_jobs"] == 10
+    assert (row["via"], newest["via"]) == ("api", "api")
+
+
+def test_rows_are_found_by_how_it_went(database: Database) -> None:
+    clock, numbers = HeldClock(), [make_incident(database) for _ in range(2)]
+    partly, undone = (do(database, "acknowledge", OLGA, clock, incidents=[number]) for number in numbers)
+    undo(database, undone["deed_id"], OLGA, "a mistake", clock)
+    failed = do(database, "acknowledge", OTTO, clock, incidents=[numbers[1]])
+    for deed, ended in ((partly, "partly"), (failed, "failed")):
+        with database.transaction() as transaction:
+            row = {"state": ended, "done": 1, "refused": 1, "gone": 0}
+            audit.note(transaction, "olga", f"kill {ended}", "deed", str(deed["deed_id"]), {}, row, via="cli")
+    set_queue(database, "WENT", {"status": "test"}, who="olga")
+
+    def actions(outcome: str) -> list[str]:
+        asked = read_question([("outcome", outcome)], AUDIT_GRAMMAR, utc_now())
+        return [entry["action"] for entry in audit_list(database, asked)["entries"]]
+
+    assert actions("failed") == ["kill failed"] and actions("partly|failed") == ["kill failed", "kill partly"]
+    assert {"make queue", "undo acknowledge", "acknowledge"} == set(actions("done")) == set(actions("!partly|!failed"))
 
 
 def test_shares_have_a_row_each(shared_database: Database) -> None:

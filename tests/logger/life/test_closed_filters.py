@@ -36,6 +36,7 @@ CLOSED: list[tuple[Grammar, str, tuple[str, ...]]] = [
     (AUDIT_GRAMMAR, "object_kind", audit.OBJECT_KINDS),
     (AUDIT_GRAMMAR, "via", audit.VIAS),
     (AUDIT_GRAMMAR, "is_automatic", ("true", "false")),
+    (AUDIT_GRAMMAR, "outcome", ("done", "partly", "failed")),
     (SILENCE_GRAMMAR, "until_kind", UNTIL_KINDS),
     (NOTICE_GRAMMAR, "state", ("waiting", "sending", "sent", "failed", "lost", "suppressed")),
     (NOTICE_GRAMMAR, "change", (*CHANGES, "test")),
