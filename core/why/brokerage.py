@@ -68,7 +68,7 @@ class BrokerageAsked:
                 request = replace(request, at_queues=self._own.read(transaction, [owner], candidates)[owner])
         criteria = criteria_for(request.kind, self._settings)
         decision = broker(request, candidates, criteria)
-        changes = changes_that_help(decision, candidates, criteria)
+        changes = changes_that_help(decision, candidates, criteria, request)
         best = best_of(changes)
         return {
             "time": as_of,

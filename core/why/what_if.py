@@ -14,11 +14,13 @@ from typing import Any
 from core.brokerage.broker import Decision, broker
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
-from core.brokerage.what_if import relaxations
+from core.brokerage.what_if import loosened, nearest_acceptable, relaxations, with_number
 from core.wording import counted
 
 _MOST_CHANGES = 3
 """Changes that are tried together when no single one opens a queue."""
+_MOST_COMBINED = 24
+"""Combinations of the fewest changes that are counted; each is one more brokerage."""
 _DIMENSIONS = {
     "core_count": "cores",
     "min_ram_mb": "memory",
@@ -27,6 +29,11 @@ _DIMENSIONS = {
     "io_kb_s": "network I/O",
     "disk_io_kb_s": "local I/O",
 }
+_NEEDS_NO_NAME = frozenset({"core_count", "min_ram_mb"})
+"""Of these numbers the unit says what they are; MB are of memory unless something else is said."""
+
+_ABOUT_INPUT = frozenset({"input", "remote_io"})
+"""Criteria that ask where input lies."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +61,55 @@ class Change:
         return asdict(self)
 
 
-def changes_that_help(decision: Decision, candidates: list[Candidate], criteria: Sequence[Criterion]) -> list[Change]:
+@dataclass(frozen=True)
+class _Part:
+    """One thing that is asked for otherwise."""
+
+    what: str
+    """The attribute of the request that changes."""
+    words: str
+    value: Any
+
+    def on(self, request: Request) -> Request:
+        """The request with it."""
+        if self.what == "complete_at":
+            return _input_at(request, {self.value})
+        if self.what in _DIMENSIONS:
+            return with_number(request, self.what, self.value)
+        changes: dict[str, Any] = {self.what: self.value}
+        return replace(request, **changes)
+
+
+def changes_that_help(
+    decision: Decision, candidates: list[Candidate], criteria: Sequence[Criterion], request: Request | None = None
+) -> list[Change]:
     """Every single change that lets further queues in, the smallest of each kind first; without any, one of several parts.
 
-    `criteria`: the list that decides when no queue is named.
+    `criteria`: the list that decides when no queue is named. `request`: as it was asked, where brokerage gave something
+    up by itself to find anybody (locality, preferred queues).
     """
+    asked = request or decision.request
     now, of_all = len(decision.accepted), len(candidates)
-    adjustable = [] if decision.request.pinned_queue else relaxations(decision, candidates)
+    adjustable = [] if asked.pinned_queue else relaxations(decision, candidates, asked)
     found = [
         Change(
             _DIMENSIONS.get(one.attribute, one.attribute),
-            _with(one.proposed, one.unit),
+            _with(one.attribute, one.proposed, one.unit),
             *(one.asked, one.proposed, one.unit, one.accepted_now, one.accepted_then, one.candidate_count),
         )
         for one in adjustable
     ]
     moves: list[Change] = []
-    for dimension, words, request in _relaxed_wishes(decision.request):
-        accepted = broker(request, candidates, criteria).accepted
-        change = Change(dimension, words, None, None, "", now, len(accepted), of_all)
+    for part in _relaxed_wishes(asked):
+        accepted = broker(part.on(asked), candidates, criteria).accepted
+        change = Change("queues", part.words, None, None, "", now, len(accepted), of_all)
         # a queue that was named is taken as it is, however unfit: any other is something new
-        is_move = request.pinned_queue != decision.request.pinned_queue and accepted and change.gain <= 0
+        is_move = part.what == "pinned_queue" and accepted and change.gain <= 0
         (moves if is_move else found).append(change)
-    found += _input_elsewhere(decision, candidates, criteria)
+    found += _input_elsewhere(asked, candidates, criteria, now)
     helping = [change for change in found if change.gain > 0] or moves
     if not helping and not now:
-        several = _several(decision, candidates, criteria)
+        several = _several(asked, candidates, criteria)
         helping = [several] if several else []
     return helping
 
@@ -97,76 +127,96 @@ def best_of(changes: Sequence[Change]) -> Change | None:
     return next((change for change in changes if 2 * change.gain >= most), None)
 
 
-def _with(value: int, unit: str) -> str:
-    return f"with {value} {unit.removesuffix('s') if value == 1 and len(unit) > 1 else unit}"
+def _with(attribute: str, value: int, unit: str) -> str:
+    amount = f"with {value} {unit.removesuffix('s') if value == 1 and len(unit) > 1 else unit}"
+    return amount if attribute in _NEEDS_NO_NAME else f"{amount} of {_DIMENSIONS.get(attribute, attribute)}"
 
 
-def _relaxed_wishes(request: Request) -> list[tuple[str, str, Request]]:
+def _relaxed_wishes(request: Request) -> list[_Part]:
     relaxed = []
     if request.pinned_queue:
-        words = f"without naming queue {request.pinned_queue}"
-        relaxed.append(("queues", words, replace(request, pinned_queue="")))
+        relaxed.append(_Part("pinned_queue", f"without naming queue {request.pinned_queue}", ""))
     if request.included:
-        relaxed.append(("queues", "without includedSite", replace(request, included=())))
+        relaxed.append(_Part("included", "without includedSite", ()))
     if request.excluded:
-        relaxed.append(("queues", "without excludedSite", replace(request, excluded=())))
+        relaxed.append(_Part("excluded", "without excludedSite", ()))
     return relaxed
 
 
-def _input_elsewhere(decision: Decision, candidates: list[Candidate], criteria: Sequence[Criterion]) -> list[Change]:
+def _input_at(request: Request, endpoints: set[str]) -> Request:
+    """With every input there; what lies at a storage that is online can be read from elsewhere, too."""
+    return replace(request, complete_at=request.complete_at | endpoints, is_everywhere=True)
+
+
+def _input_elsewhere(
+    request: Request, candidates: list[Candidate], criteria: Sequence[Criterion], now: int
+) -> list[Change]:
     """With the input at the one further storage that opens most queues, and with the input everywhere."""
-    request, now = decision.request, len(decision.accepted)
     if not request.has_input or request.pinned_queue:
         return []
-    everywhere = broker(replace(request, has_input=False), candidates, criteria)
+    endpoints = {queue.storage_endpoint for queue in candidates if queue.storage_endpoint}
+    everywhere = broker(_input_at(request, endpoints), candidates, criteria).accepted
     gained = Counter(
-        queue.storage_endpoint for queue in everywhere.accepted if queue.storage_endpoint not in request.complete_at
+        queue.storage_endpoint for queue in everywhere if queue.storage_endpoint not in request.complete_at
     )
     changes = []
     if gained:
-        endpoint = min(gained, key=lambda name: (-gained[name], name))
-        there = replace(request, complete_at=request.complete_at | {endpoint})
-        then = len(broker(there, candidates, criteria).accepted)
-        changes.append(Change("input", f"with its input at {endpoint}", None, None, "", now, then, len(candidates)))
-    then = len(everywhere.accepted)
-    return [*changes, Change("input", "with its input at every storage", None, None, "", now, then, len(candidates))]
+        part = _moved_input(min(gained, key=lambda name: (-gained[name], name)))
+        then = len(broker(part.on(request), candidates, criteria).accepted)
+        changes.append(Change("input", part.words, None, None, "", now, then, len(candidates)))
+    words = "with its input at every storage"
+    return [*changes, Change("input", words, None, None, "", now, len(everywhere), len(candidates))]
 
 
-def _several(decision: Decision, candidates: list[Candidate], criteria: Sequence[Criterion]) -> Change | None:
-    """Open one binding criterion after the other; None when one cannot be opened from outside or three are not enough."""
-    current, words = decision, list[str]()
-    while not current.accepted and len(words) < _MOST_CHANGES:
-        opened = _opened(current, candidates)
-        if opened is None:
-            return None
-        words.append(opened[0])
-        current = broker(opened[1], candidates, criteria)
-    if not current.accepted:
-        return None
-    return Change(
-        "several", " and ".join(words), None, None, "", len(decision.accepted), len(current.accepted), len(candidates)
-    )
+def _moved_input(endpoint: str) -> _Part:
+    return _Part("complete_at", f"with its input at {endpoint}", endpoint)
 
 
-def _opened(decision: Decision, candidates: list[Candidate]) -> tuple[str, Request] | None:
-    """The smallest change that lets somebody pass the binding criterion, in words and as a request."""
-    step, request = decision.binding_step, decision.request
-    if step is None or not step.before:
-        return None
-    if step.criterion in ("pinned", "included", "excluded"):
-        return next(((words, relaxed) for _, words, relaxed in _relaxed_wishes(request)), None)
-    if step.criterion == "input":
-        return "with its input at every storage", replace(request, has_input=False)
-    names = [criterion.name for criterion in decision.criteria]
-    criterion = decision.criteria[names.index(step.criterion)]
+def _several(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion]) -> Change | None:
+    """The fewest changes that open a queue together, and of as few those that open most; None when it takes too many."""
+    combinations = Counter(parts for queue in candidates if (parts := _needed(request, queue, criteria)))
+    fewest = min(map(len, combinations), default=0)
+    best: tuple[int, tuple[_Part, ...]] = (0, ())
+    for parts, _ in [one for one in combinations.most_common() if len(one[0]) == fewest][:_MOST_COMBINED]:
+        then = len(broker(_changed(request, parts), candidates, criteria).accepted)
+        if then > best[0]:
+            best = (then, parts)
+    then, parts = best
+    words = " and ".join(part.words for part in parts)
+    return Change("several", words, None, None, "", 0, then, len(candidates)) if then else None
+
+
+def _changed(request: Request, parts: Sequence[_Part]) -> Request:
+    for part in parts:
+        request = part.on(request)
+    return request
+
+
+def _needed(request: Request, queue: Candidate, criteria: Sequence[Criterion]) -> tuple[_Part, ...]:
+    """What must change for one queue; empty when something cannot be changed from outside, or it is more than three."""
+    parts = [part for part in _relaxed_wishes(request) if part.what == "pinned_queue"]
+    while len(parts) <= _MOST_CHANGES:
+        now = loosened(_changed(request, parts))
+        failing = [rule for rule in criteria if not rule.is_preference and rule.reason(now, queue) is not None]
+        if not failing:
+            return tuple(parts)
+        # limits of a slot count for its cores: these are settled first
+        first = next((rule for rule in failing if rule.adjusts == "core_count"), failing[0])
+        part = _opening(first, now, queue)
+        if part is None or any(part.what == other.what for other in parts):
+            return ()
+        parts.append(part)
+    return ()
+
+
+def _opening(criterion: Criterion, request: Request, queue: Candidate) -> _Part | None:
+    """The smallest change with which a criterion lets a queue pass; None when nobody outside can change it."""
+    if criterion.name in ("included", "excluded"):
+        return next((part for part in _relaxed_wishes(request) if part.what == criterion.name), None)
+    if criterion.name in _ABOUT_INPUT:
+        is_elsewhere = queue.storage_endpoint not in request.complete_at
+        return _moved_input(queue.storage_endpoint) if queue.storage_endpoint and is_elsewhere else None
     if not criterion.adjusts:
         return None
-    before = decision.criteria[: names.index(step.criterion)]
-    reached = [queue for queue in candidates if all(rule.reason(request, queue) is None for rule in before)]
-    asked = int(getattr(request, criterion.adjusts))
-    values = {value for queue in reached if (value := criterion.acceptable(request, queue)) is not None}
-    if not values:
-        return None
-    value = min(values, key=lambda one: (abs(one - asked), one))
-    changed: dict[str, Any] = {criterion.adjusts: value}
-    return _with(value, criterion.unit), replace(request, **changed)
+    value = nearest_acceptable(criterion, request, queue)
+    return _Part(criterion.adjusts, _with(criterion.adjusts, value, criterion.unit), value) if value else None

@@ -52,8 +52,8 @@ def test_the_sentence_of_the_specification(database):
     ("needs", "limits", "dimension", "words"),
     [
         ({"core_count": 8}, {"max_core_count": 4}, "cores", "with 4 cores"),
-        ({"max_disk_mb": 900}, {"max_disk_mb": 500}, "scratch", "with 500 MB"),
-        ({"max_walltime_s": 7200}, {"max_walltime_s": 3600}, "walltime", "with 3600 s"),
+        ({"max_disk_mb": 900}, {"max_disk_mb": 500}, "scratch", "with 500 MB of scratch"),
+        ({"max_walltime_s": 7200}, {"max_walltime_s": 3600}, "walltime", "with 3600 s of walltime"),
         ({"min_ram_mb": 5000}, {"max_ram_mb": 4000}, "memory", "with 4000 MB"),
     ],
 )
@@ -70,7 +70,7 @@ def test_several_changes_together_when_none_alone_helps(database):
         make_queue(database, f"S{number}", max_ram_mb=4000, max_walltime_s=3600)
     brokerage = asked(database, min_ram_mb=5000, max_walltime_s=7200)
     assert brokerage["best_change"]["dimension"] == "several"
-    assert brokerage["sentence"] == "Accepted by 0 of 3 queues; with 4000 MB and with 3600 s by 3."
+    assert brokerage["sentence"] == "Accepted by 0 of 3 queues; with 4000 MB and with 3600 s of walltime by 3."
 
 
 def test_where_the_input_lies(database):
