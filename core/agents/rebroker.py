@@ -15,12 +15,15 @@ from functools import partial
 
 import psycopg2
 
+from core.agents.apart import done_apart
 from core.agents.base import Agent
+from core.brokerage.batches import by_task, counts_undone, whose
 from core.brokerage.candidates import Candidate
 from core.brokerage.criteria import criteria_for
 from core.brokerage.elsewhere import Elsewhere, better_elsewhere
 from core.brokerage.facts import read_candidates
 from core.brokerage.requests import JOB_COLUMNS, requests_of_jobs
+from core.brokerage.task_classes import TaskClasses
 from core.database import Database, Row, Transaction
 from core.errors import Unavailable
 from core.states import JobStatus
@@ -33,6 +36,8 @@ log = logging.getLogger("panda.rebroker")
 
 FAST_CODE, IDLE_CODE = 10, 51
 _BATCH = 1000
+_BATCHES = 10
+"""Of idle jobs, in one cycle."""
 _CLOSED_QUEUES = ("offline", "test")
 _NO_ACTIVITY_S = 3 * 3600
 _SELF = Killer("rebrokerage", is_manager=True)
@@ -71,17 +76,20 @@ WHERE job_status = 'activated' AND computing_site = %(site)s AND gshare = %(gsha
 ORDER BY panda_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 
-# the primary key in order until there are enough, the whole table if there are not (0.9 s at a million, every period);
-# per task and queue ix_jobs_live_task and ix_jobs_archive_site
+# the primary key in order until there are enough, the whole table if there are not (0.9 s at a million, every period)
+_WAITING = f"""
+SELECT j.panda_id FROM jobs_live j
+WHERE j.job_status IN ('activated', 'assigned') AND j.prod_source_label IN ('user', 'panda') AND j.panda_id > %(after)s
+  AND j.computing_site IN (SELECT queue_name FROM queues WHERE status <> 'paused')
+  AND (j.computing_site IN (SELECT queue_name FROM queues WHERE status = ANY(%(closed)s))
+       OR j.state_change_time < clock_timestamp() - make_interval(secs => %(idle_s)s))
+  AND {_MAY_GO.replace("site_is_pinned", "j.site_is_pinned")}
+ORDER BY j.panda_id LIMIT %(limit)s
+"""
+# of those, by primary key; per task and queue ix_jobs_live_task and ix_jobs_archive_site
 _IDLE = f"""
 WITH waiting AS (
-    SELECT j.panda_id, j.jedi_task_id, j.computing_site FROM jobs_live j
-    WHERE j.job_status IN ('activated', 'assigned') AND j.prod_source_label IN ('user', 'panda')
-      AND j.computing_site IN (SELECT queue_name FROM queues WHERE status <> 'paused')
-      AND (j.computing_site IN (SELECT queue_name FROM queues WHERE status = ANY(%(closed)s))
-           OR j.state_change_time < clock_timestamp() - make_interval(secs => %(idle_s)s))
-      AND {_MAY_GO.replace("site_is_pinned", "j.site_is_pinned")}
-    ORDER BY j.panda_id LIMIT %(limit)s
+    SELECT panda_id, jedi_task_id, computing_site FROM jobs_live WHERE panda_id = ANY(%(panda_ids)s)
 ), places AS (
     SELECT DISTINCT jedi_task_id, computing_site FROM waiting
 ), still AS (
@@ -136,6 +144,9 @@ class Rebroker(Agent):
         self._settings = settings
         self._brokerage = brokerage or BrokerageSettings()
         self._criteria = {kind: criteria_for(kind, self._brokerage) for kind in ("production", "analysis")}
+        self._classes = TaskClasses()
+        self._looked_at = 0
+        """The last of the idle jobs that were looked at; 0 = all were."""
         self.period_s = period_s
 
     def cycle(self) -> int:
@@ -148,8 +159,22 @@ class Rebroker(Agent):
         }
         for suspect in self._database.fetch(_SUSPECTS, asked):
             self._safely(partial(self._relieve, suspect=suspect))
-        self._safely(self._move_idle)
+        self._look_at_idle()
         return 0
+
+    def _look_at_idle(self) -> None:
+        """Some thousand, in turns: those that no other queue takes must not hide the ones behind them for ever."""
+        for _ in range(_BATCHES):
+            asked = {
+                **{"closed": list(_CLOSED_QUEUES), "idle_s": self._settings.idle_s},
+                **{"after": self._looked_at, "limit": _BATCH},
+            }
+            panda_ids = [row["panda_id"] for row in self._database.fetch(_WAITING, asked)]
+            self._looked_at = panda_ids[-1] if len(panda_ids) == _BATCH else 0
+            if panda_ids:
+                self._safely(partial(self._move_idle, panda_ids=panda_ids))
+            if not self._looked_at:
+                return
 
     def _safely(self, work: Callable[[Transaction], None]) -> None:
         """In a transaction of its own; what cannot be taken back at one queue keeps no other from being relieved."""
@@ -172,12 +197,11 @@ class Rebroker(Agent):
         excess = self._excess(count, suspect["of_share"]) if count is not None else 0
         if count is None or excess <= 0:
             return
-        wanted = {"site": site, "gshare": gshare, "limit": min(excess, _BATCH)}
-        jobs = transaction.fetch(_EXCESS, wanted)
-        found = self._divided(transaction, jobs, candidates, by_weight=True)
+        # more than are too many: those of them that no other queue takes stay, and others go instead
+        jobs = transaction.fetch(_EXCESS, {"site": site, "gshare": gshare, "limit": _BATCH})
         name = f"share {gshare}" if gshare else "work without a share"
         words = f"{name} has {counted(count['queued'], 'job')} queued and {count['running']} running at {site}"
-        self._take_back(transaction, found, _Reason(words, FAST_CODE), site)
+        self._take_back_what_can(transaction, jobs, candidates, _Reason(words, FAST_CODE), excess)
 
     def _excess(self, count: Row, of_share: int) -> int:
         """How many jobs are more than a queue should have of a share; the least that counts may stay while it runs any."""
@@ -189,13 +213,8 @@ class Rebroker(Agent):
         )
         return queued - int(settings.queued_to_running * running) if is_stuck else 0
 
-    def _move_idle(self, transaction: Transaction) -> None:
-        asked = {
-            "closed": list(_CLOSED_QUEUES),
-            "idle_s": self._settings.idle_s,
-            "activity_s": _NO_ACTIVITY_S,
-            "limit": _BATCH,
-        }
+    def _move_idle(self, transaction: Transaction, panda_ids: list[int]) -> None:
+        asked = {"closed": list(_CLOSED_QUEUES), "activity_s": _NO_ACTIVITY_S, "panda_ids": panda_ids}
         jobs = transaction.fetch(_IDLE, asked)
         if not jobs:
             return
@@ -207,26 +226,46 @@ class Rebroker(Agent):
             if job["computing_site"] not in kept:
                 by_site[job["computing_site"]].append(job)
         for site, members in sorted(by_site.items()):
-            found = self._divided(transaction, members, candidates, by_weight=False)
             is_closed = statuses.get(site) in _CLOSED_QUEUES
             hours = self._settings.idle_s / 3600
             words = f"{site} is {statuses.get(site)}" if is_closed else f"waited {hours:.0f} h at {site}, nothing moved"
-            self._take_back(transaction, found, _Reason(words, IDLE_CODE), site)
+            self._take_back_what_can(transaction, members, candidates, _Reason(words, IDLE_CODE))
 
-    def _divided(
-        self, transaction: Transaction, jobs: Sequence[Row], candidates: list[Candidate], *, by_weight: bool
-    ) -> Elsewhere:
-        groups = requests_of_jobs(transaction, jobs, candidates, self._brokerage)
-        return better_elsewhere(groups, candidates, self._criteria, by_weight=by_weight)
+    def _take_back_what_can(
+        self,
+        transaction: Transaction,
+        jobs: Sequence[Row],
+        candidates: list[Candidate],
+        reason: _Reason,
+        most: int = _BATCH,
+    ) -> None:
+        """Of jobs at one queue those that are better off elsewhere; a damaged task keeps no other's jobs there."""
+        gone = 0
+
+        def take_back(owners: Sequence[list[Row]]) -> int:
+            nonlocal gone
+            members = [job for owned in owners for job in owned]
+            groups = requests_of_jobs(transaction, members, candidates, self._brokerage, self._classes)
+            by_weight = reason.code == FAST_CODE
+            found = better_elsewhere(groups, candidates, self._criteria, by_weight=by_weight, most=most - gone)
+            self._take_back(transaction, found, reason, members[0]["computing_site"])
+            gone += len(found.better_off)
+            return len(found.better_off)
+
+        if not jobs:
+            return
+        _, failures = done_apart(transaction, by_task(jobs), take_back, partial(counts_undone, candidates))
+        for members, error in failures:
+            log.error("%s cannot be taken back: %s", whose(members), error, exc_info=error, extra=_EXTRA)
 
     def _take_back(self, transaction: Transaction, found: Elsewhere, reason: _Reason, site: str) -> None:
         if not found.better_off:
             if found.staying:
-                log.info("%s: %d jobs stay, no other queue is better for them", reason.words, len(found.staying))
+                log.info("%s: %s stay, no other queue is better", reason.words, counted(len(found.staying), "job"))
             return
-        said = (len(found.better_off), reason.words, found.example)
+        said = (counted(len(found.better_off), "job"), reason.words, found.example)
         if self._settings.is_dry_run:
-            log.warning("dry run: %d jobs would be taken back: %s; %s would take some", *said, extra=_EXTRA)
+            log.warning("dry run: %s would be taken back: %s; %s would take some", *said, extra=_EXTRA)
             return
         of_tasks = sorted(job["panda_id"] for job in found.better_off if job["jedi_task_id"] is not None)
         alone = sorted(job["panda_id"] for job in found.better_off if job["jedi_task_id"] is None)
@@ -234,7 +273,7 @@ class Rebroker(Agent):
         transaction.execute(_FORGET_QUEUE, {"panda_ids": moved})
         transaction.execute(_FORGET_PLACES, {"panda_ids": moved})
         kill_in(transaction, of_tasks, _SELF, reason.code, because=reason.words)
-        log.warning("%d jobs taken back from %s: %s; %s would take some", said[0], site, said[1], said[2], extra=_EXTRA)
+        log.warning("%s taken back from %s: %s; %s would take some", said[0], site, said[1], said[2], extra=_EXTRA)
 
 
 _EXTRA = {"component": "rebroker"}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +16,7 @@ import psycopg2
 
 from core.agents.apart import done_apart
 from core.agents.base import Agent
+from core.brokerage.batches import by_task, counts_undone, whose
 from core.brokerage.broker import Decision, broker, places
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criteria import criteria_for
@@ -87,10 +87,7 @@ class _Trouble:
     @property
     def whose(self) -> str:
         """Whose jobs these are."""
-        first = self.jobs[0]
-        if first["jedi_task_id"] is None:
-            return f"job {first['panda_id']}, without a task"
-        return f"{counted(len(self.jobs), 'job')} of task {first['jedi_task_id']}"
+        return whose(self.jobs)
 
 
 class Setupper(Agent):
@@ -127,7 +124,7 @@ class Setupper(Agent):
                 return 0
             candidates = self._load.read(transaction)
             if not is_careful:
-                with _counts_undone(candidates):
+                with counts_undone(candidates):
                     return self._place(transaction, jobs, candidates)
             placed, troubles = self._place_apart(transaction, jobs, candidates)
             _set_aside(transaction, troubles)
@@ -147,7 +144,7 @@ class Setupper(Agent):
         def place(owners: Sequence[list[Row]]) -> int:
             return self._place(transaction, [job for jobs in owners for job in jobs], candidates)
 
-        placed, failures = done_apart(transaction, _by_task(jobs), place, partial(_counts_undone, candidates))
+        placed, failures = done_apart(transaction, by_task(jobs), place, partial(counts_undone, candidates))
         return placed, [_Trouble(members, error) for members, error in failures]
 
     def _place(self, transaction: Transaction, jobs: list[Row], candidates: list[Candidate]) -> int:
@@ -207,11 +204,11 @@ def _explain(transaction: Transaction, outcomes: list[Outcome]) -> None:
     keep_decisions(transaction, new)
     for outcome in new:
         first = outcome.jobs[0]
-        whose = (
+        owner = (
             f"task {first['jedi_task_id']}" if first["jedi_task_id"] else f"{first['prod_user_name']}, without a task"
         )
         log.warning(
-            *("%s of %s without a queue: %s", counted(len(outcome.jobs), "job"), whose, said[first["panda_id"]]),
+            *("%s of %s without a queue: %s", counted(len(outcome.jobs), "job"), owner, said[first["panda_id"]]),
             extra={"component": "brokerage"},
         )
 
@@ -244,27 +241,6 @@ def _set_aside(transaction: Transaction, troubles: list[_Trouble]) -> None:
                 "fingerprint": diag,
             },
         )
-
-
-def _by_task(jobs: Iterable[Row]) -> list[list[Row]]:
-    """Jobs by their task, each without a task alone; in the order in which they came."""
-    groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
-    for job in jobs:
-        task_id = job["jedi_task_id"]
-        groups[("job", job["panda_id"]) if task_id is None else ("task", task_id)].append(job)
-    return list(groups.values())
-
-
-@contextmanager
-def _counts_undone(candidates: list[Candidate]) -> Iterator[None]:
-    """Take back what a block counted in at the queues when it raises: those jobs do not go there."""
-    before = [(queue.activated, queue.assigned) for queue in candidates]
-    try:
-        yield
-    except BaseException:
-        for queue, (activated, assigned) in zip(candidates, before, strict=True):
-            queue.activated, queue.assigned = activated, assigned
-        raise
 
 
 def _reason_to_activate(decision: Decision, queue: Candidate) -> str:

@@ -255,3 +255,75 @@ def test_production_is_left_to_the_watchdog(site):
     make_queue(site, "OTHER")
     rebroker(site)
     assert set(statuses(site, panda_ids)) == {"activated"}
+
+
+# what must not keep others from going
+
+
+def test_a_damaged_task_keeps_no_other_job_at_a_closed_queue(site, caplog):
+    make_queue(site, "OTHER")
+    damaged, sound, alone = task_at_q(site, 2), task_at_q(site, 2), waiting(site, 1)
+    site.execute(
+        "UPDATE tasks SET split_rule = %(rule)s::jsonb WHERE jedi_task_id = %(id)s",
+        {"rule": '{"ramCount": ' + "9" * 400 + "}", "id": row_of(site, damaged[0])["jedi_task_id"]},
+    )
+    set_queue(site, "Q", {"status": "offline"})
+    with caplog.at_level(logging.WARNING, logger="panda.rebroker"):
+        rebroker(site)
+    assert statuses(site, [*damaged, *sound, *alone]) == ["activated"] * 2 + ["closed"] * 2 + ["defined"]
+    [said] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert said.startswith(f"2 jobs of task {row_of(site, damaged[0])['jedi_task_id']} cannot be taken back: ")
+
+
+def test_idle_jobs_that_nobody_takes_do_not_hide_those_behind_them(site, monkeypatch):
+    monkeypatch.setattr("core.agents.rebroker._BATCH", 2)
+    monkeypatch.setattr("core.agents.rebroker._BATCHES", 2)
+    make_queue(site, "OTHER", max_core_count=8)
+    hopeless, others = waiting(site, 5, core_count=16), waiting(site, 4)
+    set_queue(site, "Q", {"status": "offline"})
+    agent = Rebroker(site, RebrokerageSettings(), 1)
+    agent.cycle()  # looks at the first four
+    assert set(statuses(site, others)) == {"activated"}
+    agent.cycle()  # at the fifth and three behind it
+    agent.cycle()
+    assert statuses(site, [*hopeless, *others]) == ["activated"] * 5 + ["defined"] * 4
+    agent.cycle()  # begins anew, and finds that nothing changed
+    assert set(statuses(site, hopeless)) == {"activated"}
+
+
+def test_of_a_stuck_share_others_go_for_those_that_nobody_takes(site):
+    make_queue(site, "FREE", max_core_count=8)
+    start(site, 1, current_priority=10_000)
+    start(site, 9, queue="FREE", current_priority=10_000)
+    hopeless, others = waiting(site, 3, core_count=16), waiting(site, 5)
+    rebroker(site)
+    # 8 queued, 1 running: 3 may be, so 5 are too many
+    assert statuses(site, [*hopeless, *others]) == ["activated"] * 3 + ["defined"] * 5
+
+
+def test_no_more_of_a_stuck_share_go_than_are_too_many(site):
+    make_queue(site, "FREE")
+    start(site, 2, current_priority=10_000)
+    start(site, 9, queue="FREE", current_priority=10_000)
+    panda_ids = [*waiting(site, 4), *task_at_q(site, 3), *waiting(site, 1)]
+    rebroker(site)
+    # 8 queued, 2 running: 2 are too many, the lowest PandaIDs
+    assert statuses(site, panda_ids) == ["defined"] * 2 + ["activated"] * 6
+
+
+def test_a_stuck_share_of_which_nothing_may_go_is_left(site):
+    panda_ids = activate(site, 20)
+    make_queue(site, "EMPTY")
+    rebroker(site)
+    assert set(statuses(site, panda_ids)) == {"activated"}
+
+
+def test_one_job_is_said_in_the_singular(site, caplog):
+    make_queue(site, "OTHER")
+    waiting(site, 1)
+    set_queue(site, "Q", {"status": "test"})
+    with caplog.at_level(logging.WARNING, logger="panda.rebroker"):
+        rebroker(site)
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 job taken back from Q: Q is test; OTHER would take some"
+    ]
