@@ -38,6 +38,11 @@ class Criterion(ABC):
         return None
 
 
+def amount(number: float) -> str:
+    """`0.4`, `1500000`: a number without an exponent and without zeros that say nothing."""
+    return f"{number:.3f}".rstrip("0").rstrip(".") if number >= 0.001 or number == 0 else f"{number:g}"
+
+
 def several(count: int, thing: str) -> str:
     """`1 job`, `2001 jobs`: numbers of reasons stand as they are in the settings that they are compared with."""
     return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -207,7 +207,7 @@ def wishes_of_tasks(transaction: Transaction, task_ids: Iterable[int]) -> dict[i
 def read_wishes(parameters: Mapping[str, Any]) -> TaskWishes:
     """The wishes in the parameters of a task (client-wire.md 4.4, domain.md 2.1 and 3.2)."""
     sites = _names(parameters.get("site"))
-    reach, _, version = _text(parameters.get("ipConnectivity")).partition("#")
+    reach, _, version = (part.strip() for part in _text(parameters.get("ipConnectivity")).partition("#"))
     platform = _text(parameters.get("architecture"))
     before_gpu, _, gpu = platform.partition("&")
     before_cpu, _, cpu = before_gpu.partition("#")
@@ -233,7 +233,8 @@ def _names(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list):
         return ()
-    return tuple(part.strip() for part in parts if isinstance(part, str) and part.strip())
+    names = [name.strip() for part in parts if isinstance(part, str) for name in part.split(",")]
+    return tuple(name for name in names if name)
 
 
 def _text(value: Any) -> str:

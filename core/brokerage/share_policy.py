@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from core.brokerage.wildcards import is_like
 from core.numbers import as_number
 
 _RULE_PARTS: tuple[str, ...] = ("type", "group", "gshare", "processingtype", "prodsourcelabel", "priority", "id")
@@ -21,9 +23,19 @@ class SharePart:
     def matches(self, about: Mapping[str, str], priority: int) -> bool:
         """Whether every condition holds for jobs described by `about`."""
         return all(
-            _holds_number(value, priority) if key == "priority" else _holds(value, about.get(key, ""))
+            _holds_number(value, priority) if key == "priority" else _holds(key, value, about.get(key, ""))
             for key, value in self.conditions
         )
+
+
+_TESTS = ("test", "prod_test", "validation", "ptest", "rc_test", "rc_test2", "rc_alrb")
+"""What type=test stands for in PanDA."""
+
+
+@lru_cache(maxsize=4096)
+def is_readable(policy: str) -> bool:
+    """Whether each sub-policy can be read."""
+    return len(share_parts(policy)) == len([text for text in policy.split(",") if text.strip()])
 
 
 def share_parts(policy: str) -> list[SharePart]:
@@ -42,7 +54,7 @@ def share_parts(policy: str) -> list[SharePart]:
 
 
 def _split(condition: str) -> tuple[str, str]:
-    for sign in (">=", "<=", ">", "<"):
+    for sign in (">=", "<=", "!=", "==", ">", "<"):
         key, found, value = condition.partition(sign)
         if found and key.strip().lower() == "priority":
             return key, sign + value
@@ -50,18 +62,18 @@ def _split(condition: str) -> tuple[str, str]:
     return key, value
 
 
-def _holds(wanted: str, given: str) -> bool:
+def _holds(key: str, wanted: str, given: str) -> bool:
     pattern, given = wanted.lower(), given.lower()
-    if pattern in ("any", "", "*"):
+    if pattern in ("any", "", "*") or (pattern == "test" and "type" in key and given in _TESTS):
         return True
-    if pattern.endswith("*"):
-        return given.startswith(pattern[:-1])
-    return pattern == given
+    return is_like(given, pattern)
 
 
 _COMPARISONS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
     (">=", lambda given, limit: given >= limit),
     ("<=", lambda given, limit: given <= limit),
+    ("!=", lambda given, limit: given != limit),
+    ("==", lambda given, limit: given == limit),
     (">", lambda given, limit: given > limit),
     ("<", lambda given, limit: given < limit),
     ("", lambda given, limit: given == limit),

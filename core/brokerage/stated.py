@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.brokerage.share_policy import is_readable
 from core.numbers import as_number
 
 _LARGEST = 10**15
@@ -57,6 +58,8 @@ class Stated:
     runs_containers: bool | None = None
     gpus: frozenset[str] = frozenset()
     """Models, `any`, or `none`; empty says nothing."""
+    only_for_gpus: bool = False
+    """Whether jobs that need no accelerator are to keep away (`excl` in CRIC's architectures)."""
     allowed_processing: frozenset[str] = frozenset()
     excluded_processing: frozenset[str] = frozenset()
     expects_no_pilots: bool = False
@@ -75,6 +78,7 @@ def read_stated(parameters: object) -> Stated:
     network, ip_version = reader.connectivity()
     lan, wan = reader.flag("direct_access_lan"), reader.flag("direct_access_wan")
     wide = reader.flag("allow_wan")
+    hardware = reader.hardware()
     return Stated(
         type=reader.word("type", ("production", "analysis", "unified", "special")),
         capability=reader.word("capability", ("score", "mcore", "ucore")),
@@ -89,15 +93,16 @@ def read_stated(parameters: object) -> Stated:
         transferringlimit=reader.whole("transferringlimit", least=1),
         maxdiskio=reader.number("maxdiskio", "maxDiskio", "maxDiskIO", least=1e-6),
         max_io_intensity=reader.number("max_io_intensity", "maxIOIntensity", least=1e-6),
-        fairsharepolicy=reader.text("fairsharepolicy"),
+        fairsharepolicy=reader.policy(),
         network=network,
         ip_version=ip_version,
         reads_lan=lan,
         reads_wan=wan or wide if wan is not None or wide is not None else None,
         releases=reader.names("releases", drops=_ANY_VERSION),
-        architectures=reader.names("architectures", "cmtconfig", "platform", drops=_ANY_VERSION),
+        architectures=hardware.architectures,
         runs_containers=reader.containers(),
-        gpus=reader.names("gpu", "gpus", drops=("",)),
+        gpus=hardware.gpus,
+        only_for_gpus=hardware.only_for_gpus,
         allowed_processing=reader.names("allowed_processing"),
         excluded_processing=reader.names("excluded_processing"),
         expects_no_pilots=bool(reader.flag("allow_no_pilot")),
@@ -177,6 +182,39 @@ class _Reader:
             found.update(name for name in names if name.lower() not in drops and len(name) <= 200)
         return frozenset(found)
 
+    def hardware(self) -> _Hardware:
+        """Processors, platforms and accelerators: names, or what CRIC publishes (type cpu or gpu, lists of strings)."""
+        listed = self._values.get("architectures")
+        listed = listed if isinstance(listed, list) else []
+        parts = [part for part in listed if isinstance(part, Mapping) and _is_hardware(part)]
+        if parts:
+            self._values["architectures"] = [part for part in listed if part not in parts]
+        names = self.names("architectures", "cmtconfig", "platform", drops=_ANY_VERSION)
+        accelerators = [part for part in parts if str(part.get("type")).lower() == "gpu"]
+        of_parts = [name for part in parts if part not in accelerators for name in _strings(part.get("arch"))]
+        return _Hardware(
+            architectures=names | frozenset(name for name in of_parts if name.lower() not in _ANY_VERSION),
+            gpus=self._accelerators().union(*(_models(part) for part in accelerators)),
+            only_for_gpus=any(
+                _EXCLUSIVE in _texts(part.get(key)) for part in accelerators for key in ("vendor", "model")
+            ),
+        )
+
+    def _accelerators(self) -> frozenset[str]:
+        """The keys `gpu` and `gpus`, which may also be yes, no, or how many."""
+        for key in ("gpu", "gpus"):
+            value = self._values.get(key)
+            if isinstance(value, int | float):
+                self._values[key] = "any" if value > 0 else "none"
+        return self.names("gpu", "gpus", drops=("",))
+
+    def policy(self) -> str:
+        """fairsharepolicy, of which parts may be unreadable."""
+        policy = self.text("fairsharepolicy")
+        if policy and not is_readable(policy):
+            self.unreadable.append("a part of fairsharepolicy")
+        return policy
+
     def containers(self) -> bool | None:
         """container_type names a container program, or says that there is none."""
         kinds = self.names("container_type")
@@ -203,6 +241,40 @@ def _catchall(value: object) -> dict[str, str]:
         if key.strip():
             found[key.strip()] = given.strip().replace("|", ",") if equals else "true"
     return found
+
+
+@dataclass(frozen=True)
+class _Hardware:
+    """What was published of the nodes."""
+
+    architectures: frozenset[str]
+    gpus: frozenset[str]
+    only_for_gpus: bool
+
+
+_EXCLUSIVE = "excl"
+
+
+def _is_hardware(part: Mapping[str, Any]) -> bool:
+    return str(part.get("type")).lower() in ("cpu", "gpu")
+
+
+def _texts(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text.strip() for text in values if isinstance(text, str) and text.strip() and len(text) <= 200]
+
+
+def _strings(value: object) -> list[str]:
+    """The names in a list of CRIC, without the word that makes it exclusive."""
+    return [text for text in _texts(value) if text.lower() != _EXCLUSIVE]
+
+
+def _models(part: Mapping[str, Any]) -> set[str]:
+    """`vendor-model` as tasks ask for it, as far as both are stated."""
+    vendors, models = _strings(part.get("vendor")), _strings(part.get("model"))
+    if not vendors or not models:
+        return set(vendors or models or ["any"])
+    return {f"{vendor}-{model}" for vendor in vendors for model in models}
 
 
 def _name_of(part: str | dict[str, Any]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion, several
+from core.brokerage.criterion import Criterion, amount, several
 
 
-def slots_used(request: Request, queue: Candidate) -> float:
-    """The part of a slot that a job takes where memory and scratch are stated for a slot of several cores."""
+def of_slot(whole: int | None, request: Request, queue: Candidate) -> int:
+    """What of a slot's memory or scratch is the job's, by cores where the queue states slots of several; 0 = not stated."""
     slot = queue.stated.corecount
-    return min(1.0, request.cores / slot) if slot else 1.0
+    if not whole or not slot or request.cores >= slot:
+        return whole or 0
+    return max(1, whole * request.cores // slot)
 
 
 class CoresFit(Criterion):
@@ -28,12 +30,15 @@ class CoresFit(Criterion):
         if kind == "score" and request.cores > 1:
             return f"has slots of one core only, the job needs {request.core_count}"
         if kind == "mcore" and slot and request.cores < slot:
-            return f"has whole slots of {several(slot, 'core')} only, the job needs {request.core_count}"
+            return f"has whole slots of {several(slot, 'core')} only, the job needs {request.cores}"
         return None
 
     def acceptable(self, request: Request, queue: Candidate) -> int | None:
         """The cores of its slots."""
-        return 1 if queue.stated.capability == "score" else queue.core_limit or queue.stated.corecount
+        kind, slot = queue.stated.capability, queue.stated.corecount
+        if kind == "score":
+            return 1
+        return slot if kind == "mcore" and slot and request.cores < slot else queue.core_limit or None
 
 
 class MemoryFits(Criterion):
@@ -57,17 +62,18 @@ class MemoryFits(Criterion):
         """Compare in MB."""
         limit = _ram_limit(request, queue)
         if limit and request.min_ram_mb * self._part > limit:
-            return f"allows {limit} MB, the job needs {request.min_ram_mb} MB"
+            part = f", of which {amount(100 * self._part)} % must fit" if self._part < 1 else ""
+            return f"allows {limit} MB, the job needs {request.min_ram_mb} MB{part}"
         return None
 
     def acceptable(self, request: Request, queue: Candidate) -> int | None:
-        """What the queue allows."""
-        return _ram_limit(request, queue) or None
+        """The most of which the part fits into what the queue allows."""
+        return int(_ram_limit(request, queue) / self._part) or None
 
 
 def _ram_limit(request: Request, queue: Candidate) -> int:
     """Of the column for a job, whatever its cores; of `maxrss` its part of the slot."""
-    return queue.max_ram_mb or int((queue.stated.maxrss or 0) * slots_used(request, queue))
+    return queue.max_ram_mb or of_slot(queue.stated.maxrss, request, queue)
 
 
 class MemoryIsUsed(Criterion):
@@ -91,7 +97,7 @@ class MemoryIsUsed(Criterion):
 
     @staticmethod
     def _least(request: Request, queue: Candidate) -> int:
-        return int((queue.stated.minrss or 0) * slots_used(request, queue))
+        return of_slot(queue.stated.minrss, request, queue)
 
 
 class DiskFits(Criterion):
@@ -116,4 +122,4 @@ class DiskFits(Criterion):
 
 def disk_limit_of(request: Request, queue: Candidate) -> int:
     """MB of scratch for one job: the column, or its part of the slot's `maxwdir`; 0 = no limit."""
-    return queue.max_disk_mb or int((queue.stated.maxwdir or 0) * slots_used(request, queue))
+    return queue.max_disk_mb or of_slot(queue.stated.maxwdir, request, queue)

@@ -7,7 +7,7 @@ never keeps a job from the last queue that can take it (docs/decisions.md).
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion, several
+from core.brokerage.criterion import Criterion, amount, several
 
 _LEAST_RUNNING = 20
 """A queue is judged as if it ran so many jobs at least (domain.md 5.3)."""
@@ -112,7 +112,7 @@ class TaskSucceedsThere(Criterion):
         here = request.at(queue)
         if here.lost and here.lost >= max(2 * here.finished, self._least):
             return (
-                f"lost {several(here.lost, 'job')} of this task in the last {self._hours:.0f} h (failed or closed) "
+                f"lost {several(here.lost, 'job')} of this task in the last {amount(self._hours)} h (failed or closed) "
                 f"and finished {here.finished}"
             )
         return None

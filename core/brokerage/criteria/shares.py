@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import floor
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion, several
+from core.brokerage.criterion import Criterion, amount, several
 from core.brokerage.share_policy import SharePart, share_parts
+from core.numbers import as_number
 
 _parts_of = lru_cache(maxsize=4096)(lambda policy: tuple(share_parts(policy)))
 """One text stands for each queue, and is read once."""
+_LARGEST = 10**10
+"""No priority is larger."""
 
 
 def priority_limits(policy: str) -> set[int]:
     """The priorities at which a fairsharepolicy changes its mind."""
-    numbers = (value.lstrip("<>=") for part in _parts_of(policy) for key, value in part.conditions if key == "priority")
-    return {int(number) + step for number in numbers if number.isdecimal() and len(number) < 10 for step in (0, 1)}
+    said = (value for part in _parts_of(policy) for key, value in part.conditions if key == "priority")
+    numbers = [as_number(value.lstrip("<>=!")) for value in said]
+    return {
+        floor(number) + step for number in numbers if number is not None and abs(number) < _LARGEST for step in (0, 1)
+    }
 
 
 class QueueIsPledged(Criterion):
@@ -99,5 +106,5 @@ class PledgeIsNotUsedUp(Criterion):
         if pledge <= 0:
             return "has no pledge, and work is short"
         if queue.running_cores > pledge:
-            return f"runs {several(queue.running_cores, 'core')}, its pledge is {pledge:.0f}, and work is short"
+            return f"runs {several(queue.running_cores, 'core')}, its pledge is {amount(pledge)}, and work is short"
         return None

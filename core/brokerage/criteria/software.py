@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
+from core.brokerage.wildcards import alternatives, is_like
 
 
 class ReleaseIsThere(Criterion):
@@ -17,7 +16,8 @@ class ReleaseIsThere(Criterion):
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Look the release up; what runs in a container brings its own."""
         there = queue.stated.releases
-        if request.release and there and not request.needs_container and not _is_among(request.release, there):
+        is_there = any(_fits(name, request.release) for name in there)
+        if request.release and there and not request.needs_container and not is_there:
             return f"does not have the release {request.release}"
         return None
 
@@ -31,7 +31,8 @@ class PlatformFits(Criterion):
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Look the platform up; patterns with * count on both sides."""
         there = queue.stated.architectures
-        if request.architecture and there and not _is_among(request.architecture, there):
+        wanted = request.architecture
+        if wanted and there and not any(_is_platform(name, one) for one in alternatives(wanted) for name in there):
             return f"has {', '.join(sorted(there)[:3])}, the job needs {request.architecture}"
         return None
 
@@ -59,12 +60,14 @@ class AcceleratorIsThere(Criterion):
     sentence = "the queue has the accelerator the job needs"
 
     def reason(self, request: Request, queue: Candidate) -> str | None:
-        """Any model does where none is named, on either side."""
+        """Any model does where none is named, on either side; some queues are kept for those who need theirs."""
         there = queue.stated.gpus
+        if not request.gpu and queue.stated.only_for_gpus:
+            return f"is kept for jobs that need {', '.join(sorted(there)[:3])}"
         if not request.gpu or not there or any(name.lower() in _GENERIC for name in there):
             return None
         has_any = any(name.lower() not in ("none", "no", "false", "0") for name in there)
-        if has_any and (request.gpu.lower() in _GENERIC or _is_among(request.gpu, there)):
+        if has_any and (request.gpu.lower() in _GENERIC or any(_is_model(name, request.gpu) for name in there)):
             return None
         return f"has {', '.join(sorted(there)[:3])}, the job needs {request.gpu}"
 
@@ -81,10 +84,28 @@ class AcceleratorIsStated(Criterion):
         return "states no GPU" if request.gpu and not queue.stated.gpus else None
 
 
-def _is_among(wanted: str, there: frozenset[str]) -> bool:
-    return any(_is_like(name, wanted) for name in there)
+_VENDORS = ("intel", "amd", "arm", "ampere", "apple", "ibm", "*", "")
+"""What follows a processor's architecture; in a software platform an operating system does."""
 
 
-def _is_like(name: str, wanted: str) -> bool:
-    """x86_64 is like x86_64-*, and like x86_64-el9-gcc13-opt."""
-    return fnmatchcase(name, wanted) or fnmatchcase(wanted, name) or f"{wanted.rstrip('-*')}-".startswith(f"{name}-")
+def _fits(name: str, wanted: str) -> bool:
+    """x86_64 fits x86_64-*, and x86_64-el9-gcc13-opt."""
+    return is_like(name, wanted) or is_like(wanted, name) or f"{wanted.rstrip('-*')}-".startswith(f"{name}-")
+
+
+def _is_platform(name: str, wanted: str) -> bool:
+    """Platforms compare as a whole, and so do processors; of a platform and a processor the architectures do."""
+    if _is_software(name) != _is_software(wanted):
+        name, wanted = name.partition("-")[0], wanted.partition("-")[0]
+    return _fits(name, wanted) or _fits(wanted, name)
+
+
+def _is_software(text: str) -> bool:
+    _, _, more = text.partition("-")
+    return more.split("-")[0].lower() not in _VENDORS
+
+
+def _is_model(name: str, wanted: str) -> bool:
+    """nvidia is as good for nvidia-a100 as the other way round: the one says nothing of the model."""
+    name, wanted = name.lower(), wanted.lower()
+    return _fits(name, wanted) or _fits(wanted, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.brokerage.candidates import Candidate, Request
-from core.brokerage.criterion import Criterion
+from core.brokerage.criterion import Criterion, amount
 
 
 class StorageIsOnline(Criterion):
@@ -129,13 +129,14 @@ class DiskRateFits(Criterion):
         """Compare per core."""
         limit = queue.stated.maxdiskio
         if limit and request.disk_io_kb_s / request.cores > limit:
-            return f"bears {limit:.0f} kB/s on local disks for a core, the job makes {request.disk_io_kb_s} kB/s"
+            cores = f" with {request.cores} cores" if request.cores > 1 else ""
+            return f"bears {amount(limit)} kB/s on local disks for a core, the job makes {request.disk_io_kb_s} kB/s{cores}"
         return None
 
     def acceptable(self, request: Request, queue: Candidate) -> int | None:
         """What the queue bears for all cores of the job."""
         limit = queue.stated.maxdiskio
-        return int(limit * request.cores) if limit else None
+        return (int(limit * request.cores) or None) if limit else None
 
 
 class InputRateFits(Criterion):
@@ -150,9 +151,9 @@ class InputRateFits(Criterion):
         """Compare in kB/s."""
         limit = queue.stated.max_io_intensity
         if limit and request.io_kb_s > limit:
-            return f"bears {limit:.0f} kB/s of traffic, the job makes {request.io_kb_s} kB/s"
+            return f"bears {amount(limit)} kB/s of traffic, the job makes {request.io_kb_s} kB/s"
         return None
 
     def acceptable(self, request: Request, queue: Candidate) -> int | None:
         """What the queue bears."""
-        return int(queue.stated.max_io_intensity) if queue.stated.max_io_intensity else None
+        return int(queue.stated.max_io_intensity or 0) or None

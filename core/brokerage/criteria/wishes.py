@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
+from core.brokerage.wildcards import is_named
 
 
 class QueueIsIncluded(Criterion):
@@ -33,4 +32,4 @@ class QueueIsNotExcluded(Criterion):
 
 
 def _is_among(queue: Candidate, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(queue.queue_name, pattern) for pattern in patterns)
+    return any(is_named(queue.queue_name, pattern) for pattern in patterns)
