@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
 
 __all__ = ["BEST", "Decision", "broker", "places", "spread", "weight"]
+
+log = logging.getLogger("panda.brokerage")
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
@@ -151,7 +154,7 @@ def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> 
     kept: list[Candidate] = []
     excluded: list[dict[str, str]] = []
     for queue in queues:
-        reason = criterion.reason(request, queue)
+        reason = _reason(criterion, request, queue)
         if reason is None:
             kept.append(queue)
         elif len(excluded) < _SHOWN_EXCLUSIONS:
@@ -169,6 +172,25 @@ def _passed(criterion: Criterion, request: Request, queues: list[Candidate]) -> 
         "it would leave no queue, so it does not count" if does_not_count else "",
     )
     return kept, step
+
+
+def _reason(criterion: Criterion, request: Request, queue: Candidate) -> str | None:
+    """What the criterion says; a queue that it fails at is left out, and keeps nobody from going to the others."""
+    try:
+        return criterion.reason(request, queue)
+    except Exception as error:
+        said = f"cannot be judged, {type(error).__name__}: {error}"[:200]
+        if (criterion.name, queue.queue_name, said) not in _told:
+            _told.add((criterion.name, queue.queue_name, said))
+            log.exception(
+                *("criterion %s fails at queue %s, which is left out: %s", criterion.name, queue.queue_name, said),
+                extra={"component": "brokerage", "fingerprint": f"{criterion.name} {said}"},
+            )
+        return said
+
+
+_told: set[tuple[str, str, str]] = set()
+"""The failures of criteria about which somebody was told."""
 
 
 def places(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.agents.setupper import Setupper
+from core.brokerage.candidates import Candidate, Request
+from core.brokerage.criterion import Criterion
 from core.database import Database
 from core.errors import Unavailable
 from logger.handler import PandaHandler
@@ -168,3 +170,39 @@ def test_why_says_that_brokerage_failed_and_not_that_no_queue_fits(database: Dat
     assert (identity, answer["reason"]["responsible"]) == ("brokerage_failed", "operators")
     assert f"CheckViolation: refused job {panda_id}" in sentence
     assert answer["reason"]["next_time"] is not None
+
+
+class Unforeseen(Criterion):
+    """Fails at one queue for everybody, or at all queues for one kind of job."""
+
+    name = "unforeseen"
+    sentence = "nothing unforeseen happens"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        if queue.queue_name == "ODD" or request.core_count == 13:
+            raise ZeroDivisionError("by zero cores")
+        return None
+
+
+def test_a_queue_at_which_a_criterion_fails_is_left_out_and_told_once(database, caplog, monkeypatch):
+    monkeypatch.setattr("core.brokerage.broker._told", set())
+    make_queue(database, "ODD")
+    make_queue(database, "EVEN")
+    fine, odd = submit(database, 3, queue=""), submit(database, 2, queue="", core_count=13)
+    agent = Setupper(database, 1)
+    agent._criteria = {kind: [Unforeseen(), *criteria] for kind, criteria in agent._criteria.items()}
+    with caplog.at_level(logging.ERROR, logger="panda.brokerage"):
+        agent.cycle()
+        let_the_pause_end(database)
+        agent.cycle()
+    assert {row_of(database, panda_id)["computing_site"] for panda_id in fine} == {"EVEN"}
+    assert {row_of(database, panda_id)["job_status"] for panda_id in odd} == {"defined"}
+    assert row_of(database, odd[0])["brokerage_error_diag"] == (
+        "no queue is left after 'nothing unforeseen happens': EVEN cannot be judged, ZeroDivisionError: by zero cores; "
+        "ODD cannot be judged, ZeroDivisionError: by zero cores"
+    )
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"criterion unforeseen fails at queue {name}, which is left out: cannot be judged, ZeroDivisionError: by zero cores"
+        for name in ("EVEN", "ODD")
+    ]
+    assert all(record.exc_info for record in caplog.records)
