@@ -45,7 +45,7 @@ _patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
 # Reading the authorities of the whole world costs 20 ms of a processor, and httpx reads them for every client, thousands of
 # which are made here to ask a server on loopback: whatever is named as the authorities is read once.
-_make_context = default_transport.create_ssl_context
+_make_context = httpx.create_ssl_context
 
 
 @functools.cache
@@ -59,7 +59,7 @@ def _context(verify: ssl.SSLContext | str | bool = True, cert: Any = None, trust
     return _make_context(verify=verify, cert=cert, trust_env=trust_env)
 
 
-default_transport.create_ssl_context = _context
+vars(default_transport)["create_ssl_context"] = _context
 
 # how long an example takes says more about the machine and its neighbours than about the code; where nothing may be
 # skipped the examples are the same every time, so that a change is judged by itself, and chance finds the rest here

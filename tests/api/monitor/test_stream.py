@@ -37,7 +37,7 @@ def serving(database_url, directory, **overrides):
     """The API on a free port, without agents: the tests emit when they want."""
     settings = Settings(data=directory, database_url=database_url, **overrides)
     config = uvicorn.Config(
-        create_app(settings, database_url), port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=2
+        create_app(settings, database_url), port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -54,6 +54,13 @@ def serving(database_url, directory, **overrides):
 @pytest.fixture
 def address(database_url, tmp_path):
     with serving(database_url, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def still_address(module_database_url, tmp_path_factory):
+    """Where nothing happens and nobody reads."""
+    with serving(module_database_url, tmp_path_factory.mktemp("still")) as url:
         yield url
 
 
@@ -330,8 +337,8 @@ def _open_hubs():
         ("topics=" + ",".join(f"counts:jobs%3Fjedi_task_id%3D{number}" for number in range(6)), "topics"),
     ],
 )
-def test_what_is_no_topic_or_number_is_refused_by_name(address, query, field):
-    answer = httpx.get(f"{address}/api/monitor/stream?{query}")
+def test_what_is_no_topic_or_number_is_refused_by_name(still_address, query, field):
+    answer = httpx.get(f"{still_address}/api/monitor/stream?{query}")
     assert answer.status_code == 422 and answer.json()["field"] == field
 
 
