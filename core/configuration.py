@@ -110,6 +110,8 @@ class AgentPeriods(Documented):
     """Brokerage of defined jobs."""
     releaser_s: PositiveFloat = 0.5
     """Run jobs after their build job, tasks after their parent."""
+    input_follower_s: PositiveFloat = 5.0
+    """Files that come into datasets which tasks wait for or follow."""
     activator_s: PositiveFloat = 2.0
     """Activation of assigned jobs whose input has arrived (the polling behind the callback)."""
     adder_s: PositiveFloat = 0.5

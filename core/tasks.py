@@ -8,7 +8,7 @@ from core.database import Database, Row
 from core.errors import Conflict, UnknownObject
 from core.taskengine import submit
 from core.taskengine.dialects.house import RUN_SHELL, fill_in, numbered_name
-from core.taskengine.dialects.panda import MAX_JOBS
+from core.taskengine.dialects.sizes import MAX_JOBS
 
 __all__ = [
     "MAX_JOBS",

@@ -241,10 +241,28 @@ class AsyncClient(IncidentCalls[Coroutine[Any, Any, Document]]):
         return await self._document(calls.remove_error_class(class_id))
 
     async def register_dataset(
-        self, name: str, files: Sequence[Mapping[str, Any]], *, kind: str = "input", scope: str | None = None
+        self,
+        name: str,
+        files: Sequence[Mapping[str, Any]],
+        *,
+        kind: str = "input",
+        scope: str | None = None,
+        is_open: bool = False,
     ) -> Document:
-        """Make a dataset of files that exist already."""
-        return await self._document(calls.register_dataset(name, kind, files, scope))
+        """Make a dataset of files that exist already; `is_open`: more will be added (add_files)."""
+        return await self._document(calls.register_dataset(name, kind, files, scope, is_open))
+
+    async def add_files(self, dataset: str, files: Sequence[Mapping[str, Any]]) -> Document:
+        """Add files to a dataset that is open; tasks with runUntilClosed take them."""
+        return await self._document(calls.add_files(dataset, files))
+
+    async def close_dataset(self, dataset: str) -> Document:
+        """Say that no more files come: tasks that follow the dataset end with what is in it."""
+        return await self._document(calls.set_dataset_status(dataset, "closed"))
+
+    async def open_dataset(self, dataset: str) -> Document:
+        """Let files be added to a dataset again."""
+        return await self._document(calls.set_dataset_status(dataset, "open"))
 
     async def register_replicas(self, replicas: Sequence[Mapping[str, Any]]) -> Document:
         """Tell of copies of files that have arrived at an endpoint."""

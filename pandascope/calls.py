@@ -157,10 +157,23 @@ def remove_error_class(class_id: int) -> Call:
     return control_call("DELETE", f"error-class/{int(class_id)}", key="error_class")
 
 
-def register_dataset(name: str, kind: str, files: Sequence[Mapping[str, Any]], scope: str | None) -> Call:
-    """Make a dataset of files that exist already."""
-    body = {"name": name, "kind": kind, "files": list(files)} | ({"scope": scope} if scope else {})
+def register_dataset(
+    name: str, kind: str, files: Sequence[Mapping[str, Any]], scope: str | None, is_open: bool = False
+) -> Call:
+    """Make a dataset of files that exist already; `is_open`: more will be added."""
+    body: dict[str, Any] = {"name": name, "kind": kind, "files": list(files)}
+    body |= ({"scope": scope} if scope else {}) | ({"is_open": True} if is_open else {})
     return control_call("POST", "datasets", body, timeout_s=300.0)
+
+
+def add_files(name: str, files: Sequence[Mapping[str, Any]]) -> Call:
+    """Add files to a dataset that is open."""
+    return control_call("POST", "datasets/files", {"dataset": name, "files": list(files)}, timeout_s=300.0)
+
+
+def set_dataset_status(name: str, status: str) -> Call:
+    """Close a dataset, or open it again."""
+    return control_call("POST", "datasets/status", {"dataset": name, "status": status})
 
 
 def register_replicas(replicas: Sequence[Mapping[str, Any]]) -> Call:

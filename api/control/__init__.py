@@ -23,6 +23,8 @@ from api.operations import Handler
 
 HANDLERS: list[Handler] = [
     data.register,
+    data.add_to_dataset,
+    data.open_or_close,
     data.describe,
     data.register_replicas,
     tasks.outputs,

@@ -14,6 +14,7 @@ from core.agents.emitter import ChangeEmitter
 from core.agents.factory_news import FactoryNews
 from core.agents.feeder import Feeder
 from core.agents.generator import Generator
+from core.agents.input_follower import InputFollower
 from core.agents.massage import PriorityMassage
 from core.agents.notices import Notices
 from core.agents.partitions import PartitionKeeper
@@ -42,6 +43,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
     return [
         Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
+        InputFollower(database, periods.input_follower_s),
         Feeder(database, settings.generation, periods.feeder_s, settings.scouts),
         Generator(database, settings.generation, settings.tasks, periods.generator_s, settings.scouts, settings.guards),
         Scouts(database, settings.scouts, periods.scouts_s),

@@ -14,6 +14,7 @@ from core.taskbuffer.submission import new_guid
 _CHECKSUM = re.compile(r"ad:[0-9a-f]{8}|md5:[0-9a-f]{32}")
 MAX_FILES_PER_DATASET = 200_000
 _MAX_GUID = 64
+_MAX_BOUNDARY = 255
 _MAX_SCOPE_BYTES = len("user.") + MAX_NAME_BYTES
 """Everybody has a scope of their own."""
 
@@ -37,32 +38,67 @@ class NewCatalogueFile:
     replicas: list[NewReplica] = field(default_factory=list)
     n_events: int | None = None
     """Events in it, if that is known."""
+    boundary_id: str = ""
+    """What it must not be mixed across (luminosity block, run, ...), for tasks with respectLB or groupBoundaryID."""
 
 
 def register_dataset(
-    database: Database, *, name: str, scope: str, kind: str, owner: str, vo: str, files: list[NewCatalogueFile]
+    database: Database,
+    *,
+    name: str,
+    scope: str,
+    kind: str,
+    owner: str,
+    vo: str,
+    files: list[NewCatalogueFile],
+    is_open: bool = False,
 ) -> Row:
-    """Make a dataset of files. Raises InvalidInput for bad files, Conflict when the name is taken."""
-    _check(name, scope, files)
+    """Make a dataset of files; `is_open`: more will be added, it may begin empty.
+
+    Raises InvalidInput for bad files, Conflict when the name is taken.
+    """
+    check_dataset_name(name, "name")
+    check_line(scope, "scope")
+    if len(scope.encode("utf-8", "surrogatepass")) > _MAX_SCOPE_BYTES:
+        raise InvalidInput("too long", field="scope", remedy=f"at most {_MAX_SCOPE_BYTES} bytes")
+    if not files and not is_open:
+        raise InvalidInput(
+            "a dataset needs at least one file", field="files", remedy="list its files, or leave it open (is_open)"
+        )
+    check_files(files)
     with database.transaction() as transaction:
-        places = _places(transaction, scope, files)
         dataset_id = _new_dataset(transaction, name, scope, kind, owner, vo, None)
         if dataset_id is None:
             raise Conflict(f"dataset {name!r} exists", field="name", remedy="choose another name")
-        rows = transaction.insert_returning(
-            "INSERT INTO files (dataset_id, lfn, guid, size_bytes, checksum, n_events) VALUES %s RETURNING file_id, lfn",
-            [
-                (dataset_id, file.lfn, file.guid or new_guid(), file.size_bytes, file.checksum, file.n_events)
-                for file in files
-            ],
-        )
-        file_ids = {row["lfn"]: row["file_id"] for row in rows}
-        transaction.insert_many(
-            "INSERT INTO replicas (file_id, endpoint, pfn) VALUES %s",
-            [(file_ids[lfn], endpoint, pfn) for lfn, endpoint, pfn in places],
-        )
-        transaction.execute("UPDATE datasets SET status = 'closed' WHERE dataset_id = %(id)s", {"id": dataset_id})
+        insert_files(transaction, dataset_id, scope, files)
+        if not is_open:
+            transaction.execute("UPDATE datasets SET status = 'closed' WHERE dataset_id = %(id)s", {"id": dataset_id})
     return {"dataset": name, "n_files": len(files), "total_bytes": sum(file.size_bytes for file in files)}
+
+
+_INSERT_FILES = """
+INSERT INTO files (dataset_id, lfn, guid, size_bytes, checksum, n_events, boundary_id) VALUES %s RETURNING file_id, lfn
+"""
+
+
+def insert_files(transaction: Transaction, dataset_id: int, scope: str, files: list[NewCatalogueFile]) -> None:
+    """Add files, which were checked, and their copies to a dataset. Raises InvalidInput, UnknownObject for the copies."""
+    places = _places(transaction, scope, files)
+    rows = transaction.insert_returning(
+        _INSERT_FILES,
+        [
+            (
+                *(dataset_id, file.lfn, file.guid or new_guid(), file.size_bytes, file.checksum),
+                *(file.n_events, file.boundary_id),
+            )
+            for file in files
+        ],
+    )
+    file_ids = {row["lfn"]: row["file_id"] for row in rows}
+    transaction.insert_many(
+        "INSERT INTO replicas (file_id, endpoint, pfn) VALUES %s",
+        [(file_ids[lfn], endpoint, pfn) for lfn, endpoint, pfn in places],
+    )
 
 
 def ensure_dataset(
@@ -150,7 +186,7 @@ def dataset_files(transaction: Transaction | Database, name: str, field_name: st
         )
     # uq_files_dataset_lfn
     return transaction.fetch(
-        "SELECT file_id, lfn, guid, size_bytes, checksum, n_events, panda_id, %(scope)s AS scope FROM files "
+        "SELECT file_id, lfn, guid, size_bytes, checksum, n_events, boundary_id, panda_id, %(scope)s AS scope FROM files "
         "WHERE dataset_id = %(id)s ORDER BY file_id",
         {"id": dataset["dataset_id"], "scope": dataset["scope"]},
     )
@@ -182,15 +218,14 @@ def check_owner(database: Database, name: str, user_name: str, *, is_manager: bo
         raise NotAllowed(f"dataset {name!r} belongs to {dataset['owner']}", field="dataset", remedy="ask its owner")
 
 
-def _check(name: str, scope: str, files: list[NewCatalogueFile]) -> None:
-    check_dataset_name(name, "name")
-    check_line(scope, "scope")
-    if len(scope.encode("utf-8", "surrogatepass")) > _MAX_SCOPE_BYTES:
-        raise InvalidInput("too long", field="scope", remedy=f"at most {_MAX_SCOPE_BYTES} bytes")
-    if not files:
-        raise InvalidInput("a dataset needs at least one file", field="files", remedy="list its files")
+def check_files(files: list[NewCatalogueFile]) -> None:
+    """Raise InvalidInput naming the fact of a file (`files.3.checksum`) that cannot be."""
     if len(files) > MAX_FILES_PER_DATASET:
-        raise InvalidInput(f"more than {MAX_FILES_PER_DATASET} files", field="files", remedy="use several datasets")
+        raise InvalidInput(
+            f"more than {MAX_FILES_PER_DATASET} files",
+            field="files",
+            remedy="use several datasets, or add them in parts",
+        )
     seen: set[str] = set()
     for position, file in enumerate(files):
         where = f"files.{position}"
@@ -209,6 +244,11 @@ def _check(name: str, scope: str, files: list[NewCatalogueFile]) -> None:
         if len(file.guid) > _MAX_GUID:
             raise InvalidInput(
                 "too long", field=f"{where}.guid", remedy=f"at most {_MAX_GUID} characters, or leave it out"
+            )
+        check_line(file.boundary_id, f"{where}.boundary_id")
+        if len(file.boundary_id) > _MAX_BOUNDARY:
+            raise InvalidInput(
+                "too long", field=f"{where}.boundary_id", remedy=f"at most {_MAX_BOUNDARY} characters, or leave it out"
             )
         endpoints: set[str] = set()
         for number, copy in enumerate(file.replicas):

@@ -59,6 +59,8 @@ class CatalogueFile(SQLModel, table=True):
     checksum: str = words()
     n_events: int | None = number_or_none()
     """Events in it; none when nobody has said."""
+    boundary_id: str = words()
+    """What it belongs to and must not be mixed across, as a luminosity block; empty = nothing."""
     panda_id: int | None = number_or_none()
     """The job that made it; none for registered input."""
     creation_time: datetime = time_now()

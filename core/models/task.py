@@ -195,6 +195,8 @@ class TaskFile(SQLModel, table=True):
     """It gives up when so many attempts have failed by the fault of the job (server-api.md 5.6)."""
     ram_mb: int = number(0)
     """Memory per core for its next attempt, when errors of memory raised it; 0 = as the task says."""
+    boundary_id: str = words()
+    """The catalogue's: what it must not be mixed across, where the task cares."""
 
 
 class TaskHistory(SQLModel, table=True):

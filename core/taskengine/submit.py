@@ -23,6 +23,7 @@ from core.taskengine.dialects.reading import read_definition
 from core.taskengine.duplicates import find_duplicate, reexecute
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
+from core.taskengine.open_input import is_input_to_come, wait_for_input
 from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import log_status
@@ -264,6 +265,10 @@ def _start(transaction: Transaction, submitted: _Submitted, parent: Row | None, 
         log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
         waits = not fields.flag(submitted.parameters, "noWaitParent")
         wait_for_parent(transaction, task_id, waits=waits)
+        return
+    if parent is None and is_input_to_come(transaction, submitted.definition):
+        log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
+        wait_for_input(transaction, task_id, submitted.definition)
         return
     fed = feed_contents(transaction, task_id)
     if not fed.is_complete:

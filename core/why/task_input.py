@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.states import FINAL_TASK_STATUSES, TaskStatus
+from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.making.streams import FOLLOWS_PARENT
 from core.why.reason import Reason, Responsible
 from core.why.task_case import MOST_FILES, TaskCase
@@ -56,6 +56,35 @@ class WaitsForParent:
                 **{"parent": parent_id, "parent_status": status, "parent_files": parent["n_files"]},
                 **{"parent_files_finished": parent["n_files_finished"]},
             },
+        )
+
+
+class WaitsForInput:
+    """It waits for datasets, or follows one that is open, and has no job now."""
+
+    id = "waits_for_input"
+    sentence = "its input is not there yet, or still grows"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Look for the marker that a parent would have too."""
+        follows = any(row["type"] == "parent" and row["status"] == FOLLOWS_PARENT for row in case.datasets)
+        if not follows or case.task["parent_tid"] is not None or case.n_active or case.status in FINAL_TASK_STATUSES:
+            return None
+        if case.status not in (*GENERATING_TASK_STATUSES, TaskStatus.PENDING):
+            return None
+        done = f"{case.task['n_files_finished']:,} of {counted(case.task['n_files'], 'file')} done"
+        waits_for = case.task["error_dialog"] or f"waiting for further files: its dataset is open ({done})"
+        return Reason(
+            self.id,
+            Responsible.DATA,
+            clause=waits_for,
+            sentence=f"It has no work now: {waits_for}.",
+            next_step="an agent (input_follower) looks every few seconds and makes jobs of what has come",
+            advice=(
+                "register the dataset, or add files to it: POST /api/control/datasets and /datasets/files",
+                "close it when no more come, and the task ends: POST /api/control/datasets/status",
+            ),
+            numbers={"files": case.task["n_files"], "files_finished": case.task["n_files_finished"]},
         )
 
 

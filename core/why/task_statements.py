@@ -14,7 +14,14 @@ from core.why.task_held import (
     TaskIsPending,
     TaskIsThrottled,
 )
-from core.why.task_input import InputIsBeingListed, InputIsMissing, IsNotParsed, WaitsForParent, WaitsForTape
+from core.why.task_input import (
+    InputIsBeingListed,
+    InputIsMissing,
+    IsNotParsed,
+    WaitsForInput,
+    WaitsForParent,
+    WaitsForTape,
+)
 from core.why.task_work import IsScouting, JobsAreBeingMade, JobsFailed, JobsRun, JobsWait, LaneIsFull
 
 TASK_STATEMENTS: list[Statement[TaskCase]] = [
@@ -22,6 +29,7 @@ TASK_STATEMENTS: list[Statement[TaskCase]] = [
     TaskIsClosing(),
     IsNotParsed(),
     WaitsForParent(),
+    WaitsForInput(),
     WaitsForTape(),
     InputIsBeingListed(),
     AccountIsStopped(),

@@ -51,6 +51,33 @@ def test_a_dataset_is_registered_and_described(alice):
     assert refused(alice.post("/api/control/datasets", json=body), 409, "name")["code"] == "conflict"
 
 
+def test_an_open_dataset_grows_until_it_is_closed(alice, shared_system):
+    first = {"name": "alices growing", "files": [], "is_open": True}
+    assert alice.post("/api/control/datasets", json=first).status_code == 201
+    more = {"dataset": "alices growing", "files": [file_at(lfn="x", boundary_id="lb 7"), file_at(lfn="y")]}
+    answer = alice.post("/api/control/datasets/files", json=more)
+    assert (answer.status_code, answer.json()) == (201, {"dataset": "alices growing", "n_files": 2, "total_bytes": 6})
+    listed = alice.get("/api/control/dataset/alices%20growing").json()["files"]
+    assert [(file["lfn"], file["boundary_id"]) for file in listed] == [("x", "lb 7"), ("y", "")]
+    before = everything(shared_system.database)
+    again = {"dataset": "alices growing", "files": [file_at(lfn="z"), file_at(lfn="y")]}
+    refused(alice.post("/api/control/datasets/files", json=again), 409, "files.1.lfn")
+    foreign = shared_system.client("bob").post("/api/control/datasets/files", json=again)
+    refused(foreign, 403, "dataset")
+    refused(alice.post("/api/control/datasets/files", json={**again, "dataset": "nowhere"}), 404, "dataset")
+    after = everything(shared_system.database)
+    assert [after[name] for name in ("datasets", "files", "replicas")] == [
+        before[name] for name in ("datasets", "files", "replicas")
+    ]
+    closed = {"dataset": "alices growing", "status": "closed"}
+    for _ in range(2):
+        assert alice.post("/api/control/datasets/status", json=closed).json() == closed
+    late = {"dataset": "alices growing", "files": [file_at(lfn="z")]}
+    refused(alice.post("/api/control/datasets/files", json=late), 409, "dataset")
+    assert alice.post("/api/control/datasets/status", json={**closed, "status": "open"}).status_code == 200
+    assert alice.post("/api/control/datasets/files", json=late).status_code == 201
+
+
 WRONG_DATASETS: list[tuple[str, int, dict[str, Any]]] = [
     ("name", 422, {"name": ""}),
     ("name", 422, {"name": "x" * 256}),

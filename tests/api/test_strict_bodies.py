@@ -22,7 +22,15 @@ from tests.support.system import RunningSystem, running_system
 
 TIME = "2099-01-01T00:00:00Z"
 COPY = {"endpoint": "Q_DISK", "pfn": "/x"}
-FILE = {"lfn": "a", "size_bytes": 1, "checksum": "ad:0a1b2c3d", "guid": "g", "replicas": [COPY], "n_events": 1}
+FILE = {
+    "lfn": "a",
+    "size_bytes": 1,
+    "checksum": "ad:0a1b2c3d",
+    "guid": "g",
+    "replicas": [COPY],
+    "n_events": 1,
+    "boundary_id": "lb1",
+}
 SHARE = {
     **dict.fromkeys(("vo", "working_group", "campaign", "processing_type", "trans_path", "rtype"), "x"),
     **{
@@ -55,7 +63,9 @@ ROUTE = {
 WHICH_SHIFT = {"shift_id": 1, "name": "shift", "via": "cli"}
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "POST /api/control/datasets": {"name": "new", "scope": "s", "kind": "input", "files": [FILE]},
+    "POST /api/control/datasets": {"name": "new", "scope": "s", "kind": "input", "files": [FILE], "is_open": True},
+    "POST /api/control/datasets/files": {"dataset": "in", "files": [FILE]},
+    "POST /api/control/datasets/status": {"dataset": "in", "status": "closed"},
     "POST /api/control/replicas": {"replicas": [{"dataset": "in", "lfn": "a.txt", **COPY}]},
     "PUT /api/control/queue/Q": {
         **{"site": "s", "status": "online", "comment": "c", "max_ram_mb": 1, "max_disk_mb": 1, "max_core_count": 1},

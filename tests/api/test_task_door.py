@@ -164,7 +164,9 @@ def test_parents_in_a_circle_are_refused(house, user):
 
 TOLD = [
     ({"nFilePerJob": 3}, "nFilePerJob: there is no such parameter, nFilesPerJob may be meant"),
-    ({"maxEventsPerJob": 100}, "maxEventsPerJob: jobs may have more events"),
+    ({"maxEventsPerJob": 100, "nEventsPerFile": 10}, ""),
+    ({"tgtMaxOutputForNG": 2}, "tgtMaxOutputForNG: means something beside nGBPerJob only"),
+    ({"groupBoundaryID": 2}, "groupBoundaryID: outputs are not mapped to the boundary of their input"),
     ({"orderInputBy": "moon"}, "orderInputBy: files are taken in the order of the catalogue"),
     ({"nEventsPerInputFile": 5, "maxAttemptES": 3, "newKeyOfTomorrow": {"deep": [1]}}, ""),
 ]

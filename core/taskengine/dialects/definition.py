@@ -131,6 +131,16 @@ class SplitRule:
     max_events: int | None = None
     events_per_file: int | None = None
     """Of every file, whatever the catalogue says of it."""
+    max_events_per_job: int | None = None
+    """Beside the sizes above: no further file joins a job that would have more events. Files are not cut for it."""
+    max_output_bytes: int | None = None
+    """The same of what a job with `bytes_per_job` would make, by `output_bytes_per_event` and `_per_input_mb`."""
+    output_bytes_per_event: int = 0
+    output_bytes_per_input_mb: int = 0
+    keeps_boundaries: bool = False
+    """Whether a job has files of one boundary (luminosity block or whatever the catalogue calls so) only."""
+    keeps_boundaries_whole: bool = False
+    """Whether all files of a boundary go into one job; no other size counts then."""
     skips_empty_files: bool = False
     crosses_datasets: bool = False
     """Whether one job may have files of several datasets; prun asks for it by --notExpandInDS."""
@@ -138,7 +148,12 @@ class SplitRule:
     @property
     def has_size(self) -> bool:
         """Whether the task says how large its jobs shall be."""
-        return bool(self.events_per_job or self.files_per_job or self.bytes_per_job or self.target_events)
+        stated = self.events_per_job or self.files_per_job or self.bytes_per_job or self.target_events
+        return bool(stated) or self.keeps_boundaries_whole
+
+    def output_bytes(self, events: int, input_bytes: int) -> int:
+        """About what a job with this input makes; 0 = nobody knows."""
+        return self.output_bytes_per_event * events + self.output_bytes_per_input_mb * input_bytes // 10**6
 
 
 _LEAST_ESTIMATE_S = 1800
@@ -260,6 +275,14 @@ class TaskDefinition:
     reuses_on_demand: bool = False
     skips_files_of: tuple[int, ...] = ()
     """Tasks whose files are not used again."""
+    waits_for_input: bool = False
+    """Whether input that is not there, or empty, is waited for."""
+    runs_until_closed: bool = False
+    """Whether files that come into an open dataset of the master are taken as they come."""
+    allows_empty_input: bool = False
+    """Whether a task without input is done, where others are refused or broken."""
+    ignores_missing_datasets: bool = False
+    """Whether datasets that do not exist are left out, as long as another one does."""
     build: BuildStep | None = None
     merge: MergeStep | None = None
     uses_scouts: bool = False

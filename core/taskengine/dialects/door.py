@@ -35,6 +35,7 @@ _PANDA = (
         "nFiles",
         "nEvents",
         "nEventsPerFile",
+        "nEventsPerInputFile",
         "tgtNumEventsPerJob",
         "noInput",
         "pfnList",
@@ -46,7 +47,7 @@ _PANDA = (
     *("ioIntensityUnit", "diskIO", "currentPriority", "skipEmptyInput", "sourceURL", "multiStepExec", "container_name"),
     *SPLIT_RULE_TAGS.values(),
 )
-_MEANT_AS_THEY_ARE = ("nEventsPerInputFile", "maxAttemptES", "loopingCheck", "meanCoreCount")
+_MEANT_AS_THEY_ARE = ("maxAttemptES", "loopingCheck", "meanCoreCount")
 """Keys of PanDA that mean nothing here, for all that they look like others."""
 _ONLY_PANDA = (
     *("nEventsPerJob", "nGBPerJob", "tgtNumEventsPerJob", "nMaxFilesPerJob", "maxEventsPerJob", "nEventsPerFile"),

@@ -29,8 +29,9 @@ from core.taskengine.dialects.definition import (
 )
 from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.needs import changed_walltime
-from core.taskengine.dialects.panda import HIGHEST_USER_PRIORITY, MAX_JOBS, task_name
+from core.taskengine.dialects.panda import HIGHEST_USER_PRIORITY, task_name
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
+from core.taskengine.dialects.sizes import MAX_JOBS
 
 RUN_SHELL = "runShell"
 _WORD = re.compile(r"%%(IN|OUT[0-9]{0,4}|JOB)\b|%(IN|OUT[0-9]{0,4}|JOB)\b")

@@ -14,8 +14,6 @@ from core.errors import InvalidInput
 from core.names import ANY_QUEUE
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import (
-    DEFAULT_MAX_FILES_PER_JOB,
-    MAX_FILES_PER_JOB,
     PFN_DATASET,
     PSEUDO_DATASET,
     BuildStep,
@@ -28,16 +26,13 @@ from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.merging import read_merge, write_unmerged
 from core.taskengine.dialects.needs import read_needs
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
+from core.taskengine.dialects.sizes import MAX_JOBS, notes_on_sizes, read_split
 from core.taskengine.dialects.templates import check_placeholders
 from core.taskengine.dialects.transformations import BUILD_ATHENA, BUILD_GEN, run_transformation
 from core.taskengine.dialects.unsupported import notes, refuse_unsupported
 
 MAX_NAME_BYTES = 240
 """Leaves room for the number and the kind that make the names of datasets."""
-MAX_NUMBER = 10**12
-MAX_FILES = 10**9
-MAX_JOBS = 2_000_000
-"""Of one task that says how many."""
 HIGHEST_USER_PRIORITY = 1100
 """What the client lets a user ask for; more would jump ahead of others."""
 _HOUSE_KEYS = ("inputDataset", "sandboxDataset", "outputs", "nJobs")
@@ -64,7 +59,8 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
     merge = read_merge(parameters, items.outputs)
     if merge is not None:
         write_unmerged(items)
-    split = _split(parameters)
+    needs = read_needs(parameters)
+    split = read_split(parameters, needs)
     inputs = _inputs(parameters, items, split)
     split = replace(split, crosses_datasets="consolidate" in inputs[0].attributes)
     processing_type = fields.text(parameters, "processingType", limit=200)
@@ -80,7 +76,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         inputs=inputs,
         outputs=tuple(items.outputs),
         split=split,
-        needs=read_needs(parameters),
+        needs=needs,
         processing_type=processing_type,
         working_group=fields.text(parameters, "workingGroup", limit=64),
         priority=priority_of(parameters, is_production=is_production),
@@ -94,6 +90,10 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         middle_of_file=of_file,
         reuses_on_demand=fields.flag(parameters, "reuseSecOnDemand"),
         skips_files_of=_task_ids(parameters, "skipFilesUsedBy"),
+        waits_for_input=fields.flag(parameters, "waitInput"),
+        runs_until_closed=fields.flag(parameters, "runUntilClosed"),
+        allows_empty_input=fields.flag(parameters, "allowEmptyInput"),
+        ignores_missing_datasets=fields.flag(parameters, "ignoreMissingInDS"),
         build=_build(parameters, processing_type),
         merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),
@@ -102,7 +102,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,
         ram_unit=fields.text(parameters, "ramCountUnit", limit=40),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),
-        notes=notes(parameters),
+        notes=(*notes(parameters), *notes_on_sizes(parameters, split)),
     )
 
 
@@ -144,23 +144,6 @@ def _site(parameters: Mapping[str, Any]) -> str:
     if len(sites) == 1 and included and sites[0] not in included:
         raise InvalidInput(f"{sites[0]!r} is not among includedSite", field="site", remedy="leave one of them out")
     return sites[0] if len(sites) == 1 else ""
-
-
-def _split(parameters: Mapping[str, Any]) -> SplitRule:
-    limits = [fields.positive(parameters, name, MAX_JOBS) for name in ("maxNumJobs", "totNumJobs")]
-    most = fields.positive(parameters, "nMaxFilesPerJob", MAX_FILES_PER_JOB)
-    return SplitRule(
-        events_per_job=fields.positive(parameters, "nEventsPerJob", MAX_NUMBER),
-        files_per_job=fields.positive(parameters, "nFilesPerJob", MAX_FILES_PER_JOB),
-        bytes_per_job=fields.gigabytes(parameters, "nGBPerJob"),
-        target_events=fields.positive(parameters, "tgtNumEventsPerJob", MAX_NUMBER),
-        max_files_per_job=most or DEFAULT_MAX_FILES_PER_JOB,
-        max_jobs=min((limit for limit in limits if limit), default=None),
-        max_files=fields.positive(parameters, "nFiles", MAX_FILES),
-        max_events=fields.positive(parameters, "nEvents", MAX_NUMBER),
-        events_per_file=fields.positive(parameters, "nEventsPerFile", MAX_NUMBER),
-        skips_empty_files=fields.flag(parameters, "skipEmptyInput"),
-    )
 
 
 def _inputs(parameters: Mapping[str, Any], items: Items, split: SplitRule) -> tuple[InputStream, ...]:

@@ -11,7 +11,6 @@ REFUSED: dict[str, str] = {
     "hpoWorkflow": "hyperparameter search is not built",
     "segmentedWork": "segments of hyperparameter search are not built",
     "preproSpec": "preprocessing jobs (good run lists) are not built",
-    "waitInput": "event picking is not built, so its input would never come",
     "tarBallViaDDM": "sandboxes travel through the cache only",
     "nEventsPerWorker": "the event service is not built",
     "useJobCloning": "job cloning is not built",
@@ -19,15 +18,8 @@ REFUSED: dict[str, str] = {
 """Keys without which the jobs of a task would do something else than the user means."""
 
 IGNORED: dict[str, str] = {
-    "respectLB": "luminosity blocks are not known: jobs may begin within one",
     "osMatching": "operating systems of queues are not known: any may run it",
-    "maxEventsPerJob": "jobs may have more events",
-    "nEventsPerInput": "events of a file are those of the catalogue, or nEventsPerFile",
-    "tgtMaxOutputForNG": "the size of outputs is not limited",
-    "groupBoundaryID": "files of different groups may meet in a job",
     "orderInputBy": "files are taken in the order of the catalogue",
-    "randomSeed": "no seed is given to jobs",
-    "runUntilClosed": "files that are registered later are processed only when the input is loaded again (reload_input)",
     "stayOutputOnSite": "outputs go to the storage of the queue anyway",
     "inputPreStaging": "files are not brought back from tape before",
     "putLogToOS": "logs go to the storage of the queue",

@@ -28,7 +28,7 @@ _ROWS_PER_INSERT = 2000
 
 _INSERT = """
 INSERT INTO task_files (jedi_task_id, dataset_id, position, catalogue_file_id, lfn, scope, guid, size_bytes, checksum,
-                        n_events, start_event, end_event, first_event, max_attempt, max_failure)
+                        n_events, start_event, end_event, boundary_id, first_event, max_attempt, max_failure)
 VALUES %s
 """
 
@@ -74,17 +74,21 @@ class _Feed:
     task: Row
     definition: TaskDefinition
     limit: int
+    is_partial: bool = False
+    """Whether more is to come: nothing so far is no mistake then."""
     came: int = 0
     master_rows: int = 0
     master_files: int = 0
     waiting: list[tuple[object, ...]] = field(default_factory=list)
 
-    def add(self, dataset: Row, stream: InputStream, values: tuple[object, ...], events: int) -> None:
-        """One more row; `values` are those of the columns between position and first_event."""
+    def add(
+        self, dataset: Row, stream: InputStream, values: tuple[object, ...], events: int, boundary_id: str = ""
+    ) -> None:
+        """One more row; `values` are those of the columns between position and boundary_id."""
         known = self.definition
         first_event = dataset["events_before"] if stream is known.master else 0
         row = (self.task["jedi_task_id"], dataset["dataset_id"], *values)
-        self.waiting.append((*row, first_event, known.max_attempt, known.max_failure))
+        self.waiting.append((*row, boundary_id, first_event, known.max_attempt, known.max_failure))
         dataset["n_files"] += 1
         dataset["n_events"] += events
         dataset["events_before"] += events
@@ -93,6 +97,11 @@ class _Feed:
         self.check_room(0)
         if len(self.waiting) >= _ROWS_PER_INSERT:
             self.flush()
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether input that holds nothing is no mistake."""
+        return self.is_partial or self.task["parent_tid"] is not None or self.definition.allows_empty_input
 
     def check_room(self, pieces: int) -> None:
         """Raise InvalidInput when so many more pieces are more than the system takes."""
@@ -135,7 +144,7 @@ def feed_contents(
         values = {"id": task_id, "to_be_fed": TO_BE_FED, "from_beginning": again}
         transaction.execute(_READ_AGAIN, values)
     datasets = register_streams(transaction, task, definition)
-    feed = _Feed(transaction, task, definition, limit)
+    feed = _Feed(transaction, task, definition, limit, is_partial=further)
     is_complete = go_on_opening(transaction, task_id)
     for stream in definition.inputs:
         own = [row for row in datasets if row["stream"] == stream.name and row["type"] == stream.kind]
@@ -159,7 +168,7 @@ def _feed_stream(feed: _Feed, stream: InputStream, datasets: list[Row]) -> bool:
         row["events_before"] = events
     if stream.is_whole or (stream.kind == "pseudo_input" and stream is not feed.definition.master):
         if stream.kind == "input":
-            input_pages.sources_of(feed.transaction, stream, datasets)
+            input_pages.sources_of(feed.transaction, feed.definition, stream, datasets)
         for row in datasets:
             if row["status"] == TO_BE_FED:
                 feed.move(row, row["feed_cursor"], is_complete=True)
@@ -204,7 +213,11 @@ class _FilesOfStream:
         self._feed = feed
         self._stream = stream
         self._is_master = stream is feed.definition.master
-        self._sources = input_pages.sources_of(feed.transaction, stream, datasets)
+        self._sources = input_pages.sources_of(feed.transaction, feed.definition, stream, datasets)
+        present = {source.row["dataset_id"] for source in self._sources}
+        for row in datasets:
+            if row["dataset_id"] not in present and row["status"] == TO_BE_FED:
+                feed.move(row, row["feed_cursor"], is_complete=True)
         # one more than the page, so that input that just fits is seen to be complete
         self._budget = feed.limit + 1
         self._rows_before = feed.came
@@ -215,7 +228,7 @@ class _FilesOfStream:
             if source.row["status"] == TO_BE_FED and not self._feed_source(at, source):
                 break
         is_complete = all(source.row["status"] != TO_BE_FED for source in self._sources)
-        if self._feed.task["parent_tid"] is None and not any(source.row["n_files"] for source in self._sources):
+        if not self._feed.may_be_empty and not any(source.row["n_files"] for source in self._sources):
             if is_complete:
                 raise self._nothing()
             input_pages.check_anything_fits(self._feed.transaction, self._stream, self._sources)
@@ -283,10 +296,11 @@ class _FilesOfStream:
             self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0)
             return
         self._feed.master_files += 1
+        boundary_id = file["boundary_id"]
         available = rule.events_per_file or file["n_events"]
         if available is None:
             check_events_are_known(rule, file["lfn"])
-            self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0)
+            self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0, boundary_id)
             return
         left = None if rule.max_events is None else rule.max_events - self._events()
         source.row["events_before"] = self._events()
@@ -294,7 +308,7 @@ class _FilesOfStream:
         self._feed.check_room(count_ranges(available, left, rule))
         for events, start in ranges_of(available, left, rule):
             end = None if start is None else start + events - 1
-            self._feed.add(source.row, self._stream, (position, *facts, events, start, end), events)
+            self._feed.add(source.row, self._stream, (position, *facts, events, start, end), events, boundary_id)
             position += 1
 
     def _nothing(self) -> InvalidInput:

@@ -30,7 +30,11 @@ def count_ranges(events: int, left: int | None, rule: SplitRule) -> int:
 
 def check_events_are_known(rule: SplitRule, lfn: str) -> None:
     """Raise InvalidInput naming the rule that cannot be obeyed when nobody said how many events a file holds."""
-    for name, value in (("nEventsPerJob", rule.events_per_job), ("nEvents", rule.max_events)):
+    for name, value in (
+        ("nEventsPerJob", rule.events_per_job),
+        ("maxEventsPerJob", rule.max_events_per_job),
+        ("nEvents", rule.max_events),
+    ):
         if value:
             raise InvalidInput(
                 f"the number of events in {lfn[:200]!r} is not known",

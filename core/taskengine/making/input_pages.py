@@ -19,7 +19,7 @@ _PATTERN_LIMIT_S = 5.0
 # ix_files_dataset gives the page; names are looked at in it only. A name that an earlier dataset of the stream has stands
 # for that one (uq_files_dataset_lfn): patterns look at names alone, so that file was chosen as well.
 _PAGE = """
-SELECT p.file_id, p.lfn, p.guid, p.size_bytes, p.checksum, p.n_events,
+SELECT p.file_id, p.lfn, p.guid, p.size_bytes, p.checksum, p.n_events, p.boundary_id,
        (%(wanted)s::text[] = '{}' OR p.lfn = ANY(%(wanted)s))
        AND NOT EXISTS (SELECT 1 FROM files o WHERE o.dataset_id = ANY(%(earlier)s::bigint[]) AND o.lfn = p.lfn)
            AS is_chosen
@@ -61,20 +61,29 @@ class Source:
     """Whether the same dataset of the catalogue stands before it under another name."""
 
 
-def sources_of(transaction: Transaction, stream: InputStream, datasets: list[Row]) -> list[Source]:
-    """The datasets of a stream in order. Raises UnknownObject naming the field of one that is not there."""
+def sources_of(
+    transaction: Transaction, definition: TaskDefinition, stream: InputStream, datasets: list[Row]
+) -> list[Source]:
+    """The datasets of a stream in order. Raises UnknownObject naming the field of one that is not there.
+
+    With ignoreMissingInDS those are left out, unless none is there.
+    """
     sources: list[Source] = []
     seen: set[int] = set()
+    missing = ""
     for row in datasets:
         present = find_dataset(transaction, row["name"])
         if present is None:
-            raise UnknownObject(
-                f"there is no dataset {row['name'][:200]!r}",
-                field=stream.field,
-                remedy="register it with POST /api/control/datasets",
-            )
+            missing = missing or row["name"]
+            continue
         sources.append(Source(row, present["dataset_id"], present["scope"], present["dataset_id"] in seen))
         seen.add(present["dataset_id"])
+    if missing and not (definition.ignores_missing_datasets and sources):
+        raise UnknownObject(
+            f"there is no dataset {missing[:200]!r}",
+            field=stream.field,
+            remedy="register it with POST /api/control/datasets",
+        )
     return sources
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.brokerage.capacity import Capacity, capacities
 from core.database import Row, Transaction
-from core.taskengine.dialects.definition import SplitRule, TaskDefinition
+from core.taskengine.dialects.definition import MAX_FILES_PER_JOB, SplitRule, TaskDefinition
 from core.taskengine.making.ready_input import ready_files
 from core.taskengine.making.splitting import InputFile, Room, cut
 from core.taskengine.making.streams import COMPLETE, PARENT
@@ -108,6 +108,8 @@ def _cut_to_fit(
 
 def largest_piece(rule: SplitRule) -> int:
     """Files of one piece at most."""
+    if rule.keeps_boundaries_whole:
+        return MAX_FILES_PER_JOB
     if rule.files_per_job and not rule.events_per_job:
         return rule.files_per_job
     return max(1, rule.max_files_per_job)

@@ -97,6 +97,7 @@ def _input_file(row: Row, dataset: str) -> InputFile:
         attempt_nr=row["attempt_nr"],
         last_panda_id=row["panda_id"],
         ram_mb=row["ram_mb"],
+        boundary_id=row["boundary_id"],
     )
 
 

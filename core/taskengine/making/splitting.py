@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.taskengine.dialects.definition import InputStream, SplitRule
+from core.taskengine.dialects.definition import MAX_FILES_PER_JOB, InputStream, SplitRule
 from core.wording import counted
 
 
@@ -33,6 +33,8 @@ class InputFile:
     """The job that had it last."""
     ram_mb: int = 0
     """Memory per core its next job needs at least, because one ran out of it; 0 = as the task says."""
+    boundary_id: str = ""
+    """What it must not be mixed across, where the task cares."""
 
     @property
     def is_part(self) -> bool:
@@ -75,6 +77,10 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
         return True
     if file.dataset != piece[0].dataset and any(file.lfn == other.lfn for other in piece):
         return True  # two files of one name would be one in the job's directory
+    if rule.keeps_boundaries and file.boundary_id != piece[-1].boundary_id:
+        return True
+    if rule.keeps_boundaries_whole:
+        return _is_too_many(piece, file)
     if rule.events_per_job:
         return (
             events > rule.events_per_job
@@ -82,10 +88,12 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
             or piece[-1].is_part
             or len(piece) >= max(rule.max_files_per_job, 1)
         )
+    if rule.max_events_per_job and events > rule.max_events_per_job:
+        return True
     if rule.files_per_job:
         return len(piece) >= rule.files_per_job
     if rule.bytes_per_job:
-        is_large = size > rule.bytes_per_job
+        is_large = size > rule.bytes_per_job or _makes_too_much(rule, events, size)
     elif rule.target_events:
         is_large = events > rule.target_events
     else:
@@ -93,6 +101,21 @@ def _is_full(piece: list[InputFile], file: InputFile, rule: SplitRule, events: i
     if is_large:
         return True
     return len(piece) >= rule.max_files_per_job
+
+
+def _makes_too_much(rule: SplitRule, events: int, size: int) -> bool:
+    return rule.max_output_bytes is not None and rule.output_bytes(events, size) > rule.max_output_bytes
+
+
+def _is_too_many(piece: list[InputFile], file: InputFile) -> bool:
+    """Never: a boundary stays whole. Raises InvalidInput for one that no job can have."""
+    if len(piece) < MAX_FILES_PER_JOB:
+        return False
+    raise InvalidInput(
+        f"boundary {file.boundary_id[:100]!r} of {file.dataset[:100]!r} has more than {MAX_FILES_PER_JOB} files",
+        field="groupBoundaryID",
+        remedy="1 lets a boundary be cut into several jobs",
+    )
 
 
 class Companions:

@@ -12,9 +12,10 @@ from core.taskengine.dialects.definition import InputStream, OutputStream, TaskD
 from core.taskengine.dialects.items import scope_of
 
 FOLLOWS_PARENT = "mutable"
-"""Status of an input dataset to which the parent task still adds files."""
+"""Status of the marker of a task while somebody still adds to its input."""
 PARENT = "parent"
-"""Type of the row that stands for the parent task: mutable while that works, to be fed while its output is read."""
+"""Type of the row that stands for whoever makes the input of a task: its parent, or, of a task without one, whoever fills
+the datasets it follows. Mutable while that goes on, to be fed while the last of it is read."""
 TO_BE_FED = "toupdate"
 """Status of an input dataset of which more may have to be read into `task_files`."""
 COMPLETE = "ready"

@@ -119,3 +119,13 @@ def test_a_target_of_events_keeps_files_whole(site):
     changes = {"tgtNumEventsPerJob": 9, "nFilesPerJob": None, "nMaxFilesPerJob": None}
     task_id = accept(site, read_from("user.testuser.events/", "target", **changes))
     assert files(site, task_id, "input") == [["e1", "e2", "e3"], ["e4", "e5"]]
+
+
+def test_no_job_has_more_events_than_the_task_allows(site):
+    task_id = accept(site, read_from("user.testuser.events", "most", maxEventsPerJob=7, nFilesPerJob=4))
+    assert files(site, task_id, "input") == [["e1", "e2"], ["e3", "e4"], ["e5"]]
+
+
+def test_production_states_the_events_of_a_file_under_its_own_name(site):
+    task_id = accept(site, read_from("user.testuser.partly", "inputfile", nEventsPerInputFile=4, nEventsPerJob=4))
+    assert ranges(site, task_id) == [("p1", 0, 4), ("p2", 0, 4)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import groupby
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +92,36 @@ def test_without_a_size_of_its_own_a_piece_fits_the_room_or_is_one_file(sizes, m
     assert [file for piece in pieces for file in piece] == some_files(sizes)
     limit = min(most_bytes if most_bytes is not None else 10**9, most_events if most_events is not None else 10**9)
     assert all(len(piece) == 1 or sum(file.n_events for file in piece) <= limit for piece in pieces)
+
+
+@given(
+    sizes=SIZES, boundaries=st.lists(st.sampled_from("abc"), min_size=60, max_size=60), rule=RULES, whole=st.booleans()
+)
+def test_no_piece_has_files_of_two_boundaries(sizes, boundaries, rule, whole):
+    kept = replace(rule, keeps_boundaries=True, keeps_boundaries_whole=whole)
+    files = [replace(file, boundary_id=boundary) for file, boundary in zip(some_files(sizes), boundaries, strict=False)]
+    pieces = cut(files, kept)
+    assert [file for piece in pieces for file in piece] == files
+    assert all(len({file.boundary_id for file in piece}) == 1 for piece in pieces)
+    if whole:
+        runs = [list(group) for _, group in groupby(files, key=lambda file: file.boundary_id)]
+        assert pieces == runs
+
+
+def test_a_boundary_that_no_job_can_have_is_refused(monkeypatch):
+    monkeypatch.setattr("core.taskengine.making.splitting.MAX_FILES_PER_JOB", 3)
+    files = [replace(file, boundary_id="lb7") for file in some_files([1] * 4)]
+    with pytest.raises(InvalidInput, match="boundary 'lb7'"):
+        cut(files, SplitRule(keeps_boundaries=True, keeps_boundaries_whole=True))
+
+
+@given(sizes=SIZES, most=st.integers(1, 60), per_job=st.none() | st.integers(1, 9))
+def test_no_job_has_more_events_than_are_allowed_unless_it_is_one_file(sizes, most, per_job):
+    pieces = cut(some_files(sizes), SplitRule(files_per_job=per_job, max_events_per_job=most))
+    assert all(len(piece) == 1 or sum(file.n_events for file in piece) <= most for piece in pieces)
+    assert all(len(piece) <= (per_job or 200) for piece in pieces)
+
+
+def test_jobs_by_size_make_no_more_output_than_wanted():
+    rule = SplitRule(bytes_per_job=1000, max_output_bytes=50, output_bytes_per_event=10)
+    assert [len(piece) for piece in cut(some_files([2, 2, 2, 2, 9]), rule)] == [2, 2, 1]

@@ -15,6 +15,8 @@ from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
 from core.taskengine.status import change_status
 from tests.core.monitor.rows import insert
+from tests.core.taskengine.submitting import accept
+from tests.core.taskengine.test_events import read_from
 from tests.core.why.asking import about_task, first
 from tests.support.builders import (
     acquire,
@@ -69,6 +71,14 @@ def test_a_child_names_its_parent(site):
     identity, sentence = first(answer)
     assert identity == "waits_for_parent"
     assert sentence == f"It waits for its parent, task {parent}, which is ready (0 of 1 file done)."
+
+
+def test_a_task_that_waits_for_a_dataset_says_for_which(site):
+    parameters = read_from("user.testuser.nowhere", "waits", waitInput=True)
+    answer = about_task(site, accept(site, parameters))
+    identity, sentence = first(answer)
+    assert identity == "waits_for_input"
+    assert sentence == "It has no work now: waiting for dataset 'user.testuser.nowhere' to be registered."
 
 
 def test_input_that_is_being_listed_is_counted(site):
