@@ -191,8 +191,8 @@ class Rebroker(Agent):
         candidates = read_candidates(transaction)
         site, gshare = suspect["computing_site"], suspect["gshare"]
         here = next((queue for queue in candidates if queue.queue_name == site), None)
-        if here is None or here.status == "paused" or here.stated.keeps_its_jobs:
-            return
+        if here is None or here.status == "paused" or here.stated.keeps_its_jobs or here.slots is not None:
+            return  # where a factory declares slots, jobs are queued for slots that are still to come
         count = transaction.fetch_one(_COUNT, {"site": site, "gshare": gshare})
         excess = self._excess(count, suspect["of_share"]) if count is not None else 0
         if count is None or excess <= 0:

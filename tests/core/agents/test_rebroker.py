@@ -327,3 +327,14 @@ def test_one_job_is_said_in_the_singular(site, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "1 job taken back from Q: Q is test; OTHER would take some"
     ]
+
+
+def test_a_queue_with_declared_slots_keeps_what_is_queued_for_them(site):
+    panda_ids = waiting(site, 20)
+    make_queue(site, "EMPTY")
+    site.execute("INSERT INTO harvester_slots (computing_site, gshare, resource_type, slots) VALUES ('Q', '', '', 100)")
+    rebroker(site)
+    assert set(statuses(site, panda_ids)) == {"activated"}
+    site.execute("UPDATE harvester_slots SET expiration_time = clock_timestamp() - interval '1 minute'")
+    rebroker(site)
+    assert "defined" in statuses(site, panda_ids)
