@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
+
+from core.agents.apart import done_apart
 from core.agents.base import Agent
 from core.database import Database
-from core.taskengine.making.building import release_waiting_jobs
+from core.taskengine.making.building import jobs_behind_builds, release_jobs_behind_builds
 from core.taskengine.parents import follow_parents
+
+log = logging.getLogger("panda.releaser")
 
 
 class Releaser(Agent):
@@ -19,4 +25,19 @@ class Releaser(Agent):
 
     def cycle(self) -> int:
         """One look at everything that waits; returns how many jobs and tasks moved."""
-        return release_waiting_jobs(self._database) + follow_parents(self._database)
+        return self._release_waiting_jobs() + follow_parents(self._database)
+
+    def _release_waiting_jobs(self) -> int:
+        """A task whose jobs cannot be moved keeps neither others' jobs nor the children of tasks waiting."""
+        with self._database.transaction() as transaction:
+            waiting = jobs_behind_builds(transaction)
+            if not waiting:
+                return 0
+            moved, failures = done_apart(transaction, waiting, partial(release_jobs_behind_builds, transaction))
+        for jobs, error in failures:
+            task_id = jobs[0]["jedi_task_id"]
+            extra = {"component": "releaser", "jedi_task_id": task_id}
+            log.error(
+                "task %d: its jobs cannot follow their build job: %s", task_id, error, exc_info=error, extra=extra
+            )
+        return moved

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Sequence
+from functools import partial
 
 import psycopg2
 
+from core.agents.apart import done_apart
 from core.agents.base import Agent
 from core.configuration import Timeouts
 from core.database import Database, Row, Transaction
@@ -18,6 +22,8 @@ from core.taskbuffer.timeouts import RULES, TimeoutRule, older_than_limit, rule_
 log = logging.getLogger("panda.watchdog")
 
 _BATCH = 500
+_AGAIN_S = 60
+"""How long a job rests whose end meets an error."""
 
 
 def statement_of(rule: TimeoutRule) -> str:
@@ -49,10 +55,14 @@ class Watchdog(Agent):
     def __init__(self, database: Database, timeouts: Timeouts, period_s: float) -> None:
         self._database = database
         self._timeouts = timeouts
+        self._aside: dict[int, float] = {}
+        """Jobs that could not be ended, and when they are tried again: those behind them are late too."""
         self.period_s = period_s
 
     def cycle(self) -> int:
         """One pass over all rules; returns how many jobs were ended."""
+        now = time.monotonic()
+        self._aside = {panda_id: until for panda_id, until in self._aside.items() if until > now}
         return sum(self._safely(rule) for rule in RULES)
 
     def _safely(self, rule: TimeoutRule) -> int:
@@ -68,9 +78,14 @@ class Watchdog(Agent):
     def _apply(self, rule: TimeoutRule) -> int:
         values = rule_parameters(rule, self._timeouts)
         with self._database.transaction() as transaction:
-            late = transaction.fetch(_STATEMENTS[rule.name], {**values, "batch": _BATCH})
-            ended = end_jobs(transaction, [_ending(rule, row, values["limit_s"]) for row in late])
+            found = transaction.fetch(_STATEMENTS[rule.name], {**values, "batch": _BATCH + len(self._aside)})
+            late = [row for row in found if row["panda_id"] not in self._aside]
+            ended: list[int] = []
+            work = partial(_end, transaction, rule, values["limit_s"], ended)
+            failures = done_apart(transaction, late, work)[1] if late else []
             _note(transaction, rule, ended)
+        for row, error in failures:
+            self._set_aside(rule, row["panda_id"], error)
         if ended:
             log.warning(
                 "%d jobs ended: %s (limit %g s), for example PandaID %d",
@@ -81,6 +96,25 @@ class Watchdog(Agent):
                 extra={"component": "watchdog"},
             )
         return len(ended)
+
+    def _set_aside(self, rule: TimeoutRule, panda_id: int, error: Exception) -> None:
+        self._aside[panda_id] = time.monotonic() + _AGAIN_S
+        log.error(
+            "job %d cannot be ended (%s); tried again in %d s: %s",
+            panda_id,
+            rule.name,
+            _AGAIN_S,
+            error,
+            exc_info=error,
+            extra={"component": "watchdog", "panda_id": panda_id},
+        )
+
+
+def _end(transaction: Transaction, rule: TimeoutRule, limit_s: float, ended: list[int], late: Sequence[Row]) -> int:
+    """End these jobs and add them to `ended`."""
+    gone = end_jobs(transaction, [_ending(rule, row, limit_s) for row in late])
+    ended += gone
+    return len(gone)
 
 
 def _note(transaction: Transaction, rule: TimeoutRule, ended: list[int]) -> None:

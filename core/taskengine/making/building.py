@@ -7,8 +7,9 @@ job: that one holds jobs already, and locks are taken in order of PandaID.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from core.database import Database, Row, Transaction
+from core.database import Row, Transaction
 from core.states import JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 from core.taskbuffer.submission import NewFile, NewJob
@@ -124,21 +125,24 @@ RETURNING w.panda_id
 """
 
 
-def release_waiting_jobs(database: Database) -> int:
-    """Let run jobs go whose build job finished, cancel those whose build job did not; returns how many moved."""
-    with database.transaction() as transaction:
-        found = transaction.fetch(_WAITING, {"batch": _BATCH})
-        waiting = [row["panda_id"] for row in found]
-        if not waiting:
-            return 0
-        resolved = {row["panda_id"] for row in transaction.fetch(_RESOLVE, {"panda_ids": waiting})}
-        go = [panda_id for panda_id in waiting if panda_id in resolved]
-        moved = advance_jobs(transaction, go, JobStatus.DEFINED, reason="the build job made the library")
-        left = [row for row in found if row["panda_id"] not in resolved]
-        hopeless = {
-            task_id: is_build_hopeless(transaction, task_id) for task_id in {row["jedi_task_id"] for row in left}
-        }
-        ended = end_jobs(transaction, [_ending(row, hopeless[row["jedi_task_id"]]) for row in left])
+def jobs_behind_builds(transaction: Transaction) -> list[list[Row]]:
+    """Run jobs that waited for a build job that has ended, locked, task by task: panda_id, jedi_task_id."""
+    of_tasks: dict[int, list[Row]] = {}
+    for row in transaction.fetch(_WAITING, {"batch": _BATCH}):
+        of_tasks.setdefault(row["jedi_task_id"], []).append(row)
+    return list(of_tasks.values())
+
+
+def release_jobs_behind_builds(transaction: Transaction, of_tasks: Sequence[list[Row]]) -> int:
+    """Let jobs of `jobs_behind_builds` go whose build job finished, cancel the others; returns how many moved."""
+    found = sorted((row for jobs in of_tasks for row in jobs), key=lambda row: int(row["panda_id"]))
+    waiting = [row["panda_id"] for row in found]
+    resolved = {row["panda_id"] for row in transaction.fetch(_RESOLVE, {"panda_ids": waiting})}
+    go = [panda_id for panda_id in waiting if panda_id in resolved]
+    moved = advance_jobs(transaction, go, JobStatus.DEFINED, reason="the build job made the library")
+    left = [row for row in found if row["panda_id"] not in resolved]
+    hopeless = {task_id: is_build_hopeless(transaction, task_id) for task_id in {row["jedi_task_id"] for row in left}}
+    ended = end_jobs(transaction, [_ending(row, hopeless[row["jedi_task_id"]]) for row in left])
     return len(moved) + len(ended)
 
 

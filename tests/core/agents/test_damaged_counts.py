@@ -8,11 +8,15 @@ import pytest
 
 from core.agents.adder import Adder
 from core.agents.rebroker import Rebroker
+from core.agents.releaser import Releaser
 from core.agents.watchdog import Watchdog
 from core.configuration import Timeouts
 from core.database import Database
 from core.shares.usage import refresh
+from core.taskbuffer.killing import Killer, kill_jobs
 from core.workload_settings import RebrokerageSettings
+from tests.core.taskengine.rows import task_row
+from tests.core.taskengine.submitting import accept, captured, prepare
 from tests.support.builders import (
     acquire,
     activate,
@@ -48,6 +52,47 @@ def test_the_watchdog_goes_on_with_its_other_rules(database: Database, caplog: p
         assert Watchdog(database, Timeouts(), 1).cycle() == 1
     assert (status_of(database, stuck), status_of(database, silent)) == ("throttled", "failed")
     assert "throttled too long" in caplog.text
+
+
+def test_the_watchdog_ends_the_others_of_the_same_rule(database: Database, caplog: pytest.LogCaptureFixture):
+    make_queue(database)
+    stuck, others = damaged(database, 3), submit(database, 3)
+    for panda_id in (*stuck, *others):
+        put_into(database, panda_id, "throttled")
+        make_older(database, panda_id, "state_change_time", 30 * 86_400)
+    watchdog = Watchdog(database, Timeouts(), 1)
+    assert watchdog.cycle() == 3
+    assert {status_of(database, panda_id) for panda_id in others} == {"closed"}
+    assert [status_of(database, panda_id) for panda_id in stuck] == ["throttled"] * 3
+    assert f"job {stuck[0]} cannot be ended" in caplog.text
+    caplog.clear()
+    assert watchdog.cycle() == 0
+    assert caplog.text == ""
+
+
+def test_run_jobs_behind_the_build_job_of_a_damaged_task_hold_up_nobody(
+    database: Database, caplog: pytest.LogCaptureFixture
+):
+    prepare(database)
+    first, second, parent = (accept(database, captured("build", taskName=f"t{number}/")) for number in range(3))
+    child = make_task(database)
+    database.execute(
+        "INSERT INTO task_datasets (jedi_task_id, name, stream, type, status) "
+        "VALUES (%(id)s, 'parent', 'PARENT', 'parent', 'mutable')",
+        {"id": child},
+    )
+    statement = "UPDATE tasks SET parent_tid = %(parent)s, status = 'ready' WHERE jedi_task_id = %(id)s"
+    database.execute(statement, {"parent": parent, "id": child})
+    database.execute("UPDATE tasks SET status = 'aborted' WHERE jedi_task_id = %(id)s", {"id": parent})
+    database.execute(f"UPDATE tasks SET n_cancelled = {2**63 - 2} WHERE jedi_task_id = %(id)s", {"id": first})
+    builds = [jobs_of_task(database, task_id)[0] for task_id in (first, second)]
+    kill_jobs(database, builds, Killer("carol", True))
+    Releaser(database, 1).cycle()
+    waiting, gone = ([status_of(database, job) for job in jobs_of_task(database, task)[1:]] for task in (first, second))
+    assert set(waiting) == {"pending"}
+    assert set(gone) == {"cancelled"}
+    assert task_row(database, child)["status"] == "finishing"
+    assert f"task {first}: its jobs cannot follow" in caplog.text
 
 
 def test_rebrokerage_relieves_the_other_shares(database: Database):
