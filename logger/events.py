@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -67,8 +68,9 @@ class Event:
     words: tuple[str, ...] = ()
     algorithm: int = 1
     """Words and version of the fingerprint (logger/fingerprints)."""
-    legacy_fingerprint: str = ""
-    """Its key under the algorithm before, while incidents of that one are open; empty: the same."""
+    older_keys: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
+    """Its keys under the algorithms before, newest first, where they are others: asked for when its own key is new, for an
+    older incident may still be open."""
     own_fingerprint: str = ""
     """Its key before merges and splits; empty: `fingerprint`."""
     opens: bool = True

@@ -164,7 +164,7 @@ class FailureFolder:
         own = self._burst.event(job)
         if own is None:
             return None
-        taken = ("fingerprint", "legacy_fingerprint", "grouping", "words", "algorithm", "title", "step", "error_class")
+        taken = ("fingerprint", "older_keys", "grouping", "words", "algorithm", "title", "step", "error_class")
         return replace(own, culprit_line="", **{name: getattr(template, name) for name in taken})
 
     def _fold_jobs(

@@ -161,10 +161,9 @@ def _planned(
     transaction: Transaction, events: Sequence[Event], links: Links, now: datetime, settings: IncidentSettings
 ) -> _Plan:
     """Under which keys the events go as things are now; locks nothing."""
-    there = _living(
-        transaction, {key for event in events for key in (event.fingerprint, event.legacy_fingerprint) if key}
-    )
-    bridged = [_bridged(event, there) for event in events]
+    there = _living(transaction, {event.fingerprint for event in events})
+    bridged, older = _bridged(transaction, events, there)
+    there |= older
     groups = _grouped(bridged)
     missing = groups.keys() - there
     back = _just_ended(transaction, missing, now, settings)
@@ -209,12 +208,18 @@ def _locked(transaction: Transaction, plan: _Plan) -> set[str]:
     return {row["fingerprint"] for row in rows if row["state"] != IncidentState.RESOLVED}
 
 
-def _bridged(event: Event, there: set[str]) -> Event:
-    """While an incident of the algorithm before lives, its events go on under its key; nothing stored is keyed anew."""
-    legacy = event.legacy_fingerprint
-    if not legacy or event.fingerprint in there or legacy not in there:
-        return event
-    return replace(event, fingerprint=legacy, legacy_fingerprint="")
+def _bridged(transaction: Transaction, events: Sequence[Event], there: Set[str]) -> tuple[list[Event], set[str]]:
+    """While an incident of an algorithm before lives, its events go on under its key; nothing stored is keyed anew.
+
+    Returns the events, and the older keys that live.
+    """
+    keys = [() if event.fingerprint in there else event.older_keys() for event in events]
+    older = _living(transaction, {key for of_event in keys for key in of_event})
+    bridged = []
+    for event, of_event in zip(events, keys, strict=True):
+        key = next((key for key in of_event if key in older), "")
+        bridged.append(replace(event, fingerprint=key, older_keys=tuple) if key else event)
+    return bridged, older
 
 
 def _seen(group: list[Event], now: datetime) -> tuple[object, ...]:
@@ -305,7 +310,7 @@ class _Place:
         common = replace(
             event,
             fingerprint=self.key,
-            legacy_fingerprint="",
+            older_keys=tuple,
             title=short_title(f"Many different troubles of {self.words}: {event.title}"),
             grouping=f"Many new troubles of {self.words} began within ten minutes; these came after the first of them.",
             words=(),

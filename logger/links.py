@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from core.database import Row, Transaction
@@ -15,6 +16,7 @@ from core.errors import Conflict
 from core.text import clean, json_text
 from logger import life
 from logger.events import Event
+from logger.fingerprints import is_of_older_version
 from logger.life import Act
 
 DIMENSIONS = (
@@ -54,6 +56,11 @@ class Links:
 
     def __bool__(self) -> bool:
         return bool(self.merges or self.splits)
+
+    @cached_property
+    def has_older(self) -> bool:
+        """Whether a link is of a key that an older algorithm made."""
+        return any(is_of_older_version(key) for key in (*self.merges, *self.splits))
 
     def way(self, key: str, values: Mapping[str, str]) -> list[Step]:
         """The links that an event of this key and these values follows, at most eight; a split wins over a merge."""
@@ -110,17 +117,17 @@ def read_links(transaction: Transaction, without: int = 0) -> Links:
 def resolve(events: Sequence[Event], links: Links) -> list[Event]:
     """Each event under the key that people decided, with its own key beside it.
 
-    An event whose key under the algorithm before has a link follows that, as long as its present key has none.
+    An event whose key under an algorithm before has a link follows that, as long as its present key has none.
     """
     return [_resolved(event, links) for event in events] if links else list(events)
 
 
 def _resolved(event: Event, links: Links) -> Event:
     values = values_of(event)
-    for own in (event.fingerprint, event.legacy_fingerprint):
-        key = links.key(own, values) if own else own
+    for own in (event.fingerprint, *(event.older_keys() if links.has_older else ())):
+        key = links.key(own, values)
         if key != own:
-            return replace(event, fingerprint=key, own_fingerprint=own, legacy_fingerprint="")
+            return replace(event, fingerprint=key, own_fingerprint=own, older_keys=tuple)
     return event
 
 

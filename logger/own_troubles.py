@@ -68,7 +68,7 @@ def _common(event: Event, person: str) -> Event:
     return replace(
         event,
         fingerprint=f"v2:{person[:60]}/…",
-        legacy_fingerprint="",
+        older_keys=tuple,
         title=short_title(f"Many different troubles of programs of {person}: {event.title}"),
         grouping=f"Programs of {person} told of more than {MOST_OWN} different troubles within ten minutes; these came after"
         " the first of them.",

@@ -1,19 +1,13 @@
-"""The fingerprint of a trouble: the current version, and the key that the version before gives to the same facts."""
+"""The fingerprint of a trouble: the current version, and the keys that the versions before give to the same facts."""
 
 from __future__ import annotations
 
-from logger.fingerprints import v1
-from logger.fingerprints.v2 import (
-    ALGORITHM,
-    MAX_WORDS,
-    NAME_KINDS,
-    Fingerprint,
-    NameKind,
-    TroubleFacts,
-    fingerprint,
-    normalised_words,
-    plain_component,
-)
+import re
+
+from logger.fingerprints import v1, v2
+from logger.fingerprints.facts import NAME_KINDS, Fingerprint, NameKind, TroubleFacts, plain_component
+from logger.fingerprints.v3 import ALGORITHM, fingerprint, normalised_words
+from logger.fingerprints.words import MAX_WORDS
 
 __all__ = [
     "ALGORITHM",
@@ -23,13 +17,26 @@ __all__ = [
     "NameKind",
     "TroubleFacts",
     "fingerprint",
-    "legacy_key",
+    "is_of_older_version",
     "normalised_words",
+    "older_keys",
     "plain_component",
 ]
 
+_OLDER = re.compile(r"v[12]:.*:-?\d*:[0-9a-f]{16}", re.DOTALL)
 
-def legacy_key(facts: TroubleFacts) -> str:
-    """The key that version 1 gives to the same facts, under which an older incident may still be open."""
+
+def older_keys(facts: TroubleFacts) -> tuple[str, ...]:
+    """The keys that the versions before give to the same facts, newest first: an older incident may still be open.
+
+    None where the emitter gave the key: that is the same in all of them.
+    """
+    if facts.explicit:
+        return ()
     step = facts.step if facts.legacy_step is None else facts.legacy_step
-    return v1.fingerprint(facts.component, facts.code, facts.message, step, explicit=facts.explicit).key
+    return v2.fingerprint(facts).key, v1.fingerprint(facts.component, facts.code, facts.message, step).key
+
+
+def is_of_older_version(key: str) -> bool:
+    """Whether an older version computed the key. Keys of emitters and of what is measured are of no version."""
+    return _OLDER.fullmatch(key) is not None

@@ -1,6 +1,6 @@
-"""The shapes of what varies from event to event, in the order in which version 2 takes them out of a message.
+"""The shapes of what varies from event to event, in the order in which versions 2 and 3 take them out of a message.
 
-Frozen with version 2: a change here changes keys, and that is a new version. Every expression is linear: no repeated
+Frozen with them: a change here changes keys, and that is a new version. Every expression is linear: no repeated
 group holds another repetition of the same characters.
 """
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from core.error_codes import error_description, error_name
 from core.models.errors import JobError, primary_error
 from logger.culprit import Context
 from logger.events import CoveredJob, Event, Kind, Severity, short_title
-from logger.fingerprints import NameKind, TroubleFacts, fingerprint, legacy_key
+from logger.fingerprints import NameKind, TroubleFacts, fingerprint, older_keys
 from logger.nodes import node_value
 from logger.rules.base import FailedJob, JobRule
 from logger.rules.job_parameters import JobTrouble
@@ -105,12 +105,11 @@ class FailureBurst(JobRule):
         step, error_class = where_and_what(job, error)
         facts = _facts(known, error, said or error.diag)
         made = fingerprint(facts)
-        legacy = legacy_key(facts)
         return Event(
             rule=self.name,
             kind=self.kind,
             fingerprint=made.key,
-            legacy_fingerprint="" if legacy == made.key else legacy,
+            older_keys=partial(older_keys, facts),
             grouping=made.grouping,
             words=made.words,
             algorithm=made.algorithm,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from logger.culprit import Culprit, find_culprit
 from logger.events import Event, Kind, short_title
-from logger.fingerprints import NameKind, TroubleFacts, fingerprint, legacy_key
+from logger.fingerprints import NameKind, TroubleFacts, fingerprint, older_keys
 from logger.records import Record
 from logger.rules.base import RecordRule, RuleRow
 from logger.rules.parameters import RecordParameters
@@ -60,7 +61,6 @@ def _event(row: RuleRow, record: Record) -> Event:
     culprit = find_culprit(record.traceback)
     facts = _facts(record, culprit)
     made = fingerprint(facts)
-    legacy = legacy_key(facts)
     step, error_class = _where_and_what(record, culprit)
     parameters = row.limits
     is_one_enough = record.fingerprint or (isinstance(parameters, RecordParameters) and parameters.min_records == 1)
@@ -68,7 +68,7 @@ def _event(row: RuleRow, record: Record) -> Event:
         rule=row.name,
         kind=record.kind or row.kind,
         fingerprint=made.key,
-        legacy_fingerprint="" if legacy == made.key else legacy,
+        older_keys=partial(older_keys, facts),
         grouping=made.grouping,
         words=made.words,
         algorithm=made.algorithm,

@@ -6,18 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from logger.fingerprints import (
-    MAX_WORDS,
-    NAME_KINDS,
-    NameKind,
-    TroubleFacts,
-    fingerprint,
-    legacy_key,
-    normalised_words,
-    plain_component,
-    v1,
-)
-from logger.fingerprints.v2 import MAX_TOKENS
+from logger.fingerprints import NAME_KINDS, NameKind, TroubleFacts, older_keys, plain_component, v1
+from logger.fingerprints.v2 import fingerprint, normalised_words
+from logger.fingerprints.words import MAX_TOKENS, MAX_WORDS
 
 Names = tuple[tuple[NameKind, str], ...]
 
@@ -156,7 +147,8 @@ def test_a_component_is_the_same_under_its_long_and_its_short_name() -> None:
 
 def test_the_emitters_own_key_wins_and_is_the_one_of_version_one() -> None:
     made = fingerprint(TroubleFacts("pilot", 1, "one", explicit="storage  CERN\ndown"))
-    assert made.key == "v1:storage CERN down" == legacy_key(TroubleFacts("x", 2, "two", explicit="storage CERN down"))
+    assert made.key == "v1:storage CERN down" == v1.fingerprint("x", 2, "two", explicit="storage CERN down").key
+    assert older_keys(TroubleFacts("x", 2, "two", explicit="storage CERN down")) == ()
     assert "same key, 'storage CERN down'" in made.grouping and made.algorithm == 2
 
 
@@ -171,11 +163,12 @@ def test_the_grouping_says_why_and_the_parts_are_kept() -> None:
     assert (made.words, made.step, made.algorithm) == (("valueerror", "<n>"), "payload count.py:main", 2)
 
 
-def test_an_older_incident_is_found_by_the_key_that_version_one_gave() -> None:
+def test_an_older_incident_is_found_by_the_keys_that_versions_two_and_one_gave() -> None:
     facts = TroubleFacts("pilot", 1305, "KeyError: 'x' at CERN", "payload fit.py:cut", names=(("queue", "CERN"),))
-    assert legacy_key(facts) == v1.fingerprint("pilot", 1305, "KeyError: 'x' at CERN", "payload fit.py:cut").key
+    old = v1.fingerprint("pilot", 1305, "KeyError: 'x' at CERN", "payload fit.py:cut").key
+    assert older_keys(facts) == (fingerprint(facts).key, old)
     other_step = TroubleFacts("pilot", 1137, "full", "stage-out", legacy_step="")
-    assert legacy_key(other_step) == v1.fingerprint("pilot", 1137, "full", "").key
+    assert older_keys(other_step)[1] == v1.fingerprint("pilot", 1137, "full", "").key
 
 
 _FROZEN = [
@@ -197,7 +190,7 @@ _FROZEN = [
 
 @pytest.mark.parametrize(("facts", "key"), _FROZEN)
 def test_keys_of_version_two_never_change(facts: TroubleFacts, key: str) -> None:
-    """A key is stored with its incident: whoever has to change these begins version 3."""
+    """A key is stored with its incident: whoever has to change these begins a new version."""
     assert fingerprint(facts).key == key
 
 

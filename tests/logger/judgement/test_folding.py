@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ from logger import examining, folding, grouping, life
 from logger.culprit import Culprit, find_culprit
 from logger.events import CoveredJob, Event
 from logger.failures import FailureFolder
+from logger.fingerprints import TroubleFacts
 from logger.fingerprints.v1 import fingerprint as fingerprint_v1
+from logger.fingerprints.v2 import fingerprint as fingerprint_v2
 from logger.folding import fold
 from logger.store import IncidentStore
 from tests.logger.builders import end_jobs, record
@@ -232,26 +235,49 @@ def test_one_job_that_cannot_be_examined_keeps_no_other_out(
     assert store.ingest_ended_jobs() == 0
 
 
-# --- the algorithm before
+# --- the algorithms before
+
+_DIAG = "Local output file is missing: out.txt"
 
 
-def test_while_an_incident_of_the_algorithm_before_lives_it_goes_on(database: Database, store: IncidentStore) -> None:
-    diag = "Local output file is missing: out.txt"
-    old = fingerprint_v1("pilot", 1165, diag, "", code_name="NOOUTPUT").key
+@pytest.mark.parametrize(
+    ("old", "version"),
+    [
+        (fingerprint_v1("pilot", 1165, _DIAG, "", code_name="NOOUTPUT").key, 1),
+        (fingerprint_v2(TroubleFacts("pilot", 1165, _DIAG)).key, 2),
+    ],
+)
+def test_while_an_incident_of_an_algorithm_before_lives_it_goes_on(
+    database: Database, store: IncidentStore, old: str, version: int
+) -> None:
     database.execute(
-        """INSERT INTO incidents (fingerprint, state, component, code, opened_time, rule_name, job_count, change_seq)
-           VALUES (%(key)s, 'open', 'pilot', 1165, clock_timestamp(), 'failure_burst', 3, 1)""",
-        {"key": old},
+        """INSERT INTO incidents (fingerprint, state, component, code, opened_time, rule_name, job_count, change_seq,
+                                  algorithm)
+           VALUES (%(key)s, 'open', 'pilot', 1165, clock_timestamp(), 'failure_burst', 3, 1, %(version)s)""",
+        {"key": old, "version": version},
     )
-    end_jobs(database, 2, code=1165, diag=diag, exit_code=0)
+    end_jobs(database, 2, code=1165, diag=_DIAG, exit_code=0)
     store.ingest_ended_jobs()
     (incident,) = incidents(database)
-    assert (incident["fingerprint"], incident["algorithm"], incident["job_count"]) == (old, 1, 5)
+    assert (incident["fingerprint"], incident["algorithm"], incident["job_count"]) == (old, version, 5)
     store.resolve(incident["incident_id"], "ann")
-    end_jobs(database, code=1165, diag=diag, exit_code=0)
+    end_jobs(database, code=1165, diag=_DIAG, exit_code=0)
     store.ingest_ended_jobs()
     new = incidents(database)[1]
-    assert new["fingerprint"].startswith("v2:pilot:1165:") and new["algorithm"] == 2 and new["fingerprint_words"]
+    assert new["fingerprint"].startswith("v3:pilot:1165:") and new["algorithm"] == 3 and new["fingerprint_words"]
+
+
+def test_older_keys_are_asked_for_only_while_the_present_one_is_new(database: Database) -> None:
+    asked: list[str] = []
+
+    def told(key: str) -> tuple[str, ...]:
+        asked.append(key)
+        return ()
+
+    folded(database, an_event("v3:x:1:a", older_keys=partial(told, "first")))
+    assert set(asked) == {"first"}
+    folded(database, *(an_event("v3:x:1:a", older_keys=partial(told, "later")) for _ in range(50)))
+    assert "later" not in asked
 
 
 # --- living again

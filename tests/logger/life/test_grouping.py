@@ -23,6 +23,8 @@ from logger.moving import all_of, of_jobs, of_records
 from logger.store import IncidentStore
 from tests.logger.builders import record
 
+OLD = "v1:x:1:0123456789abcdef"
+"""A key that an algorithm before has computed."""
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ANN = Act("ann", "merge", "same cause", via="cli")
 _ids = itertools.count(5_000_000)
@@ -106,10 +108,22 @@ def test_a_split_wins_over_a_merge_and_chains_are_followed() -> None:
 
 
 def test_the_own_key_stays_beside_it_and_the_old_key_is_followed_when_the_new_has_no_link() -> None:
-    links = Links({"v1:a": Step(1, "b")})
-    (moved,) = resolve([event("v2:a", legacy_fingerprint="v1:a")], links)
-    assert (moved.fingerprint, moved.own_fingerprint, moved.legacy_fingerprint) == ("b", "v1:a", "")
+    links = Links({OLD: Step(1, "b")})
+    (moved,) = resolve([event("v3:a", older_keys=lambda: ("v2:a", OLD))], links)
+    assert (moved.fingerprint, moved.own_fingerprint, moved.older_keys()) == ("b", OLD, ())
     assert resolve([moved], links) == [moved]
+
+
+def test_nobody_computes_older_keys_for_links_between_keys_of_today() -> None:
+    links = Links({"v1:storage CERN down": Step(1, "b"), "v3:a:1:0123456789abcdef": Step(2, "b")})
+    asked: list[str] = []
+
+    def older() -> tuple[str, ...]:
+        asked.append("asked")
+        return (OLD,)
+
+    made = event("v3:x", older_keys=older)
+    assert resolve([made], links) == [made] and not asked
 
 
 def test_no_chain_is_followed_for_ever() -> None:
@@ -396,15 +410,16 @@ def test_records_are_split_by_what_they_name(database: Database) -> None:
 
 
 def test_jobs_that_came_under_a_key_of_another_age_come_back_too(database: Database) -> None:
-    fold_all(database, event("v1:a"), event("b"))
-    fold_all(database, event("v2:a", legacy_fingerprint="v1:a"))
-    database.execute("UPDATE incident_jobs SET own_fingerprint = 'v2:a' WHERE own_fingerprint = 'v1:a'")
-    a, b = incident_of(database, "v1:a")["incident_id"], incident_of(database, "b")["incident_id"]
+    fold_all(database, event(OLD), event("b"))
+    fold_all(database, event("v3:a", older_keys=lambda: ("v2:a", OLD)))
+    keys = {"old": OLD, "new": "v3:a"}
+    database.execute("UPDATE incident_jobs SET own_fingerprint = %(new)s WHERE own_fingerprint = %(old)s", keys)
+    a, b = incident_of(database, OLD)["incident_id"], incident_of(database, "b")["incident_id"]
     link = do(database, merge, a, b)
-    fold_all(database, event("v2:a", legacy_fingerprint="v1:a"))
+    fold_all(database, event("v3:a", older_keys=lambda: ("v2:a", OLD)))
     assert job_counts(database) == {"b": 4}
     do(database, undo_link, link["link_id"])
-    assert job_counts(database) == {"v1:a": 3, "b": 1}
+    assert job_counts(database) == {OLD: 3, "b": 1}
     assert_exact(database)
 
 

@@ -77,7 +77,7 @@ def test_an_event_says_where_and_what_as_the_emitter_or_the_text_tells() -> None
     assert told is not None and (told.step, told.error_class) == ("service", "disk")
     named = record_event((rule(),), said("No space left on device", step="stage-out", error_class="storage"))
     assert named is not None and (named.step, named.error_class) == ("stage-out", "storage")
-    assert told.opens and told.fingerprint.startswith("v2:adder:")
+    assert told.opens and told.fingerprint.startswith("v3:adder:")
 
 
 def test_the_queue_and_host_of_a_record_do_not_divide_its_trouble() -> None:
