@@ -119,6 +119,23 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("retryRamMax", prun(retryRamMax="much")),
     ("retryRamMax", run(retryRamMax=10**12)),
     (f"jobParameters.{INPUT}.ratio", changed_item(INPUT, ratio=-1)),
+    # two names of one thing
+    ("ramUnit", prun(ramUnit="MB", ramCountUnit="MBPerCore")),
+    ("encJobParams", prun(encJobParams=True, multiStepExec={"preprocess": {"command": "x"}})),
+    # what would be left out for its shape
+    ("multiStepExec", prun(multiStepExec=[1])),
+    ("multiStepExec.preproces", prun(multiStepExec={"preproces": {"command": "x"}})),
+    ("multiStepExec.preprocess", prun(multiStepExec={"preprocess": "x"})),
+    ("multiStepExec.preprocess.command", prun(multiStepExec={"preprocess": {"args": "x"}})),
+    ("multiStepExec.postprocess.args", prun(multiStepExec={"postprocess": {"command": "x", "args": 5}})),
+    ("multiStepExec.containerOptions", prun(multiStepExec={"containerOptions": "docker"})),
+    ("architecture", prun(architecture=["el9"])),
+    ("architecture", prun(architecture=True)),
+    ("transUses", prun(transUses=21.0)),
+    ("transferType", prun(transferType={"a": 1})),
+    (f"jobParameters.{OUTPUT}.hidden", changed_item(OUTPUT, hidden="perhaps")),
+    (f"jobParameters.{INPUT}.reusable", changed_item(INPUT, reusable=5)),
+    (f"jobParameters.{INPUT}.attributes", changed_item(INPUT, attributes=5)),
     # rubbish
     ("vo", run(vo="x" * 65)),
     ("processingType", run(processingType="x" * 201)),

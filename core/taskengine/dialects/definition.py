@@ -211,7 +211,8 @@ class Needs:
         """MB of scratch for a job with this input, which is counted only where the task says how much it makes."""
         if not self.counts_input_on_disk:
             return self.disk_mb
-        grown_kb = self.disk_kb_per_event * events + self.disk_kb_per_input_mb * -(-input_bytes // 10**6)
+        # numbers are no bytes: a job without input counts as one with a MB
+        grown_kb = self.disk_kb_per_event * events + self.disk_kb_per_input_mb * max(1, -(-input_bytes // 10**6))
         made_mb = max(_LEAST_OUTPUT_MB, self.disk_mb + -(-grown_kb // 1000))
         return made_mb + self.work_disk_mb + -(-input_bytes // 10**6)
 

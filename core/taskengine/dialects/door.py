@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from core.taskbuffer.submission import JOB_LIMITS
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import TaskDefinition
+from core.taskengine.dialects.execution import check_steps
 from core.taskengine.dialects.house import RUN_SHELL, ShellCommand
 from core.taskengine.dialects.panda import check_sites_agree
 from core.taskengine.dialects.split_rules import SPLIT_RULE_TAGS
@@ -74,6 +75,7 @@ def check_at_door(parameters: Mapping[str, Any], definition: TaskDefinition) -> 
     if isinstance(definition.command, ShellCommand):
         _check_house(parameters, definition, definition.command)
         return ()
+    _check_panda(parameters)
     return tuple(
         f"{name[:60]}: there is no such parameter, {meant} may be meant"
         for name, meant in _misspelt(parameters, (*_COMMON, *_PANDA))
@@ -92,6 +94,16 @@ def _check_memory(parameters: Mapping[str, Any], name: str) -> None:
     most = JOB_LIMITS["minRamCount"][1]
     if not 0 <= number <= most:
         raise InvalidInput(f"{str(value)[:50]!r} will not do", field=name, remedy=f"a number between 0 and {most}")
+
+
+_TEXTS = ("architecture", "transUses", "transHome", "transferType", "cliParams")
+"""What is compared or shown as text, and was left out if it were something else."""
+
+
+def _check_panda(parameters: Mapping[str, Any]) -> None:
+    for name in _TEXTS:
+        fields.text(parameters, name, limit=2**20)
+    check_steps(parameters)
 
 
 def _check_house(parameters: Mapping[str, Any], definition: TaskDefinition, command: ShellCommand) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.errors import InvalidInput
 from core.names import UNMERGED
+from core.taskengine.dialects import fields
 
 _STEPS = ("preprocess", "postprocess", "coprocess")
+_KNOWN = (*_STEPS, "containerOptions")
 
 
 def execution_steps(parameters: Mapping[str, Any], transformation: str = "", arguments: str = "") -> dict[str, Any]:
@@ -29,6 +32,27 @@ def execution_steps(parameters: Mapping[str, Any], transformation: str = "", arg
     if isinstance(options, dict):
         steps["containerOptions"] = options
     return steps
+
+
+def check_steps(parameters: Mapping[str, Any]) -> None:
+    """Raise InvalidInput naming what of `multiStepExec` would be left out for its shape."""
+    given = parameters.get("multiStepExec")
+    if given in (None, "", {}, False):
+        return
+    if not isinstance(given, dict):
+        raise InvalidInput("not an object", field="multiStepExec", remedy=f"some of {', '.join(_KNOWN)}")
+    for name, step in given.items():
+        where = f"multiStepExec.{str(name)[:50]}"
+        if name not in _KNOWN:
+            raise InvalidInput("there is no such step", field=where, remedy=f"one of {', '.join(_KNOWN)}")
+        if step is None:
+            continue
+        if not isinstance(step, dict):
+            raise InvalidInput("not an object", field=where, remedy="an object, or leave it out")
+        for key in ("command", "args") if name in _STEPS else ():
+            fields.text(step, key, f"{where}.{key}", limit=2**20)
+        if name in _STEPS and not step.get("command"):
+            raise InvalidInput("missing", field=f"{where}.command", remedy="what is to be run")
 
 
 def optional_outputs(parameters: Mapping[str, Any]) -> list[str]:

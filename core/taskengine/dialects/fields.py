@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,12 +24,23 @@ def text(values: Mapping[str, Any], name: str, field: str = "", *, limit: int = 
 
 
 def number(
-    values: Mapping[str, Any], name: str, limits: tuple[int, int], field: str = "", *, default: int | None = None
+    values: Mapping[str, Any],
+    name: str,
+    limits: tuple[int, int],
+    field: str = "",
+    *,
+    default: int | None = None,
+    rounds_up: bool = False,
 ) -> int | None:
-    """A whole number, numeric text allowed; `default` when absent. Raises InvalidInput naming the field."""
+    """A whole number, numeric text allowed; `default` when absent. Raises InvalidInput naming the field.
+
+    Clients that divide send 2048.0 for 2048; `rounds_up` says that a part of one more is one more.
+    """
     value, (lowest, highest) = values.get(name), limits
     if value is None or value == "":
         return default
+    if isinstance(value, float) and math.isfinite(value) and (rounds_up or value.is_integer()):
+        value = math.ceil(value)
     if isinstance(value, str) and value.strip().isdecimal() and len(value) <= 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
@@ -62,14 +74,16 @@ def gigabytes(values: Mapping[str, Any], name: str) -> int | None:
     return max(1, int(value * 2**30)) if value else None
 
 
-def flag(values: Mapping[str, Any], name: str) -> bool:
+def flag(values: Mapping[str, Any], name: str, field: str = "") -> bool:
     """A truth value; 1, 0 and their words are understood."""
     value = values.get(name)
     if isinstance(value, str) and value.lower() in ("", "true", "false", "1", "0", "none"):
         return value.lower() in ("true", "1")
     if value is None or isinstance(value, bool) or value in (0, 1):
         return bool(value)
-    raise InvalidInput(f"{str(value)[:50]!r} is neither true nor false", field=name, remedy="send true or false")
+    raise InvalidInput(
+        f"{str(value)[:50]!r} is neither true nor false", field=field or name, remedy="send true or false"
+    )
 
 
 def names(values: Mapping[str, Any], name: str, field: str = "", *, limit: int = 1000) -> tuple[str, ...]:

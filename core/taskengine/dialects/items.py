@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from core.errors import InvalidInput
@@ -17,6 +18,7 @@ MAX_ITEMS = 10_000
 _MAX_TEXT_BYTES = 2**20
 _MAX_FILES = 10**9
 _STREAM = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_OF_ONE_JOB = "#{pandaid}"
 _KNOWN_TYPES = ("", "input", "pseudo_input", "output", "log", "number")
 _READ_ELSEWHERE = ("type", "value", "param_type", "dataset", "container", "hidden", "padding")
 
@@ -29,11 +31,13 @@ class Items:
     inputs: list[InputStream] = field(default_factory=list)
     outputs: list[OutputStream] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
+    is_encoded: bool = False
+    """Whether jobs get the text in base64 (encJobParams)."""
 
     def command(self, inputs: Iterable[InputStream]) -> TemplateCommand:
         """The visible text, which may name these streams."""
         streams = frozenset(stream.name for stream in inputs if stream.kind == "input" or stream.pfns)
-        return TemplateCommand(tuple(self.segments), streams, self.offsets)
+        return TemplateCommand(tuple(self.segments), streams, self.offsets, is_encoded=self.is_encoded)
 
 
 def read_items(parameters: Mapping[str, Any]) -> Items:
@@ -41,15 +45,41 @@ def read_items(parameters: Mapping[str, Any]) -> Items:
     given = parameters["jobParameters"]
     if len(given) > MAX_ITEMS:
         raise InvalidInput(f"more than {MAX_ITEMS} items", field="jobParameters", remedy="join constants")
-    items = Items()
+    items = Items(is_encoded=_is_encoded(parameters))
     for position, item in enumerate(given):
         _read_item(items, item, f"jobParameters.{position}")
     log = parameters.get("log")
     if log is not None:
         if not isinstance(log, dict):
             raise InvalidInput("not an object", field="log", remedy="a template item with dataset and value")
-        items.outputs.append(read_output(log, "log", "LOG0", "log"))
+        items.outputs.append(read_output(_with_names_of_its_own(log, parameters), "log", "LOG0", "log"))
     return items
+
+
+def _with_names_of_its_own(log: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Of logs that stay where they are (destination local), as iDDS wants them: a number each, in one dataset of the task.
+
+    It calls every one `log.tgz`, in a dataset per job (`PandaJob_#{pandaid}`).
+    """
+    value, dataset = log.get("value"), log.get("dataset")
+    if log.get("destination") != "local":
+        return log
+    if isinstance(value, str) and value and "${SN" not in value:
+        name = PurePosixPath(value)
+        number = "${SN}" if "JEDITASKID" in value else "$JEDITASKID.${SN}"
+        log = {**log, "value": f"{value.removesuffix(name.suffix)}.{number}{name.suffix}"}
+    if isinstance(dataset, str) and _OF_ONE_JOB in dataset:
+        log = {**log, "dataset": f"{str(parameters.get('taskName', '')).rstrip('/')}.log/"}
+    return log
+
+
+def _is_encoded(parameters: Mapping[str, Any]) -> bool:
+    """encJobParams. Raises InvalidInput beside steps around the program, which would get the encoded text for theirs."""
+    if not fields.flag(parameters, "encJobParams"):
+        return False
+    if parameters.get("multiStepExec"):
+        raise InvalidInput("multiStepExec is asked for too", field="encJobParams", remedy="leave one of them out")
+    return True
 
 
 def _read_item(items: Items, item: dict[str, Any], where: str) -> None:
@@ -60,10 +90,10 @@ def _read_item(items: Items, item: dict[str, Any], where: str) -> None:
         )
     value = _value(item, where)
     check_placeholders(value, f"{where}.value")
-    if not fields.flag(item, "hidden"):
+    if not fields.flag(item, "hidden", f"{where}.hidden"):
         is_padded = item.get("padding") is not False
         items.segments.append(Segment(value + " " if is_padded else value, f"{where}.value"))
-    if kind in ("output", "log") and not fields.flag(item, "mergeOnly"):
+    if kind in ("output", "log") and not fields.flag(item, "mergeOnly", f"{where}.mergeOnly"):
         prefix = "OUTPUT" if kind == "output" else "LOG"
         number = sum(stream.kind == kind for stream in items.outputs)
         items.outputs.append(read_output(item, kind, f"{prefix}{number}", where))
@@ -96,6 +126,8 @@ def _input(item: dict[str, Any], kind: str, value: str, where: str) -> InputStre
         )
     name = found.group(1)
     is_number = kind == "pseudo_input" or item.get("dataset") == PSEUDO_DATASET
+    # production's words: every job gets all of it, and files may be used again
+    wishes = fields.names(item, "attributes", f"{where}.attributes")
     return InputStream(
         name=name,
         kind="pseudo_input" if is_number else "input",
@@ -108,8 +140,8 @@ def _input(item: dict[str, Any], kind: str, value: str, where: str) -> InputStre
         or 0,
         files_per_job=fields.positive(item, "nFilesPerJob", MAX_FILES_PER_JOB, f"{where}.nFilesPerJob"),
         ratio=fields.positive(item, "ratio", MAX_FILES_PER_JOB, f"{where}.ratio"),
-        is_reusable=fields.flag(item, "reusable"),
-        is_whole=name == "DBR",
+        is_reusable=fields.flag(item, "reusable", f"{where}.reusable") or "repeat" in wishes or "reusable" in wishes,
+        is_whole=name == "DBR" or "nosplit" in wishes,
         attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},
     )
 
@@ -147,6 +179,8 @@ def read_output(item: dict[str, Any], kind: str, name: str, where: str) -> Outpu
     """The stream `name` (OUTPUT0, LOG0) of an item that stands at `where`. Raises InvalidInput naming its key."""
     template = _value(item, where)
     check_placeholders(template, f"{where}.value")
+    if where.startswith("jobParameters.") and not fields.flag(item, "hidden", f"{where}.hidden"):
+        template = _file_name(template)
     if template.startswith("regex|"):
         raise InvalidInput(
             "outputs found by a regular expression are not built", field=f"{where}.value", remedy="name each output"
@@ -165,6 +199,12 @@ def read_output(item: dict[str, Any], kind: str, name: str, where: str) -> Outpu
         field=f"{where}.value",
         attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},
     )
+
+
+def _file_name(value: str) -> str:
+    """The name in an argument: `--outputHITSFile=HITS._${SN}.root`, as production writes its outputs, gives what follows."""
+    words = value.rpartition("=")[2].split()
+    return words[-1].strip("'\"") if words else ""
 
 
 def scope_of(dataset: str) -> str:

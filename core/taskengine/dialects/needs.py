@@ -52,11 +52,24 @@ def changed_walltime(parameters: Mapping[str, Any]) -> int:
     return fields.number(parameters, "wallTime", JOB_LIMITS["maxWalltime"], default=0) or 0
 
 
+def ram_unit(parameters: Mapping[str, Any]) -> str:
+    """The unit of ramCount: `ramUnit` for production and iDDS, `ramCountUnit` for prun. Raises InvalidInput if they differ."""
+    of_production, of_prun = (_unit(parameters, name, _RAM_UNITS) for name in ("ramUnit", "ramCountUnit"))
+    if of_production and of_prun and of_production != of_prun:
+        raise InvalidInput(f"{of_prun} is asked for too", field="ramUnit", remedy="leave out it or ramCountUnit")
+    return of_production or of_prun
+
+
+def ram_count(parameters: Mapping[str, Any]) -> int:
+    """MB in the unit of `ram_unit`; what is left of dividing by the cores is one more."""
+    return fields.number(parameters, "ramCount", JOB_LIMITS["minRamCount"], default=0, rounds_up=True) or 0
+
+
 def _memory(parameters: Mapping[str, Any], cores: int) -> dict[str, Any]:
     limits = JOB_LIMITS["minRamCount"]
-    ram_mb = fields.number(parameters, "ramCount", limits, default=0) or 0
-    base_mb = fields.number(parameters, "baseRamCount", limits, default=0) or 0
-    if _unit(parameters, "ramCountUnit", _RAM_UNITS).startswith("MBPerCore"):
+    ram_mb = ram_count(parameters)
+    base_mb = fields.number(parameters, "baseRamCount", limits, default=0, rounds_up=True) or 0
+    if ram_unit(parameters).startswith("MBPerCore"):
         ram_mb *= cores
     if ram_mb + base_mb > limits[1]:
         raise InvalidInput(f"{ram_mb + base_mb} MB in all is too much", field="ramCount", remedy="lower it")
@@ -64,7 +77,7 @@ def _memory(parameters: Mapping[str, Any], cores: int) -> dict[str, Any]:
 
 
 def _disk(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Without a unit, and in kB or MB alone, outputs are per event; `kBFixed` and `MBFixed` are of the whole job."""
+    """Outputs grow with the events where the unit says so, else with the MB of input, as prun says of outDiskCount."""
     count = fields.number(parameters, "outDiskCount", (0, _MOST), default=0) or 0
     unit = _unit(parameters, "outDiskUnit", _DISK_UNITS)
     count_kb = count * 1000 if unit.startswith("MB") else count
@@ -72,12 +85,10 @@ def _disk(parameters: Mapping[str, Any]) -> dict[str, Any]:
     work_mb = -(-work // 1000) if _unit(parameters, "workDiskUnit", _WORK_UNITS) == "kB" else work
     if work_mb > JOB_LIMITS["maxDiskCount"][1]:
         raise InvalidInput(f"{work_mb} MB is too much", field="workDiskCount", remedy="lower it")
-    scale = unit.removeprefix("kB").removeprefix("MB").removesuffix("Fixed")
-    is_of_job = unit in ("kBFixed", "MBFixed")
+    grows_with_events = not unit or "PerEvent" in unit
     return {
-        "disk_mb": -(-count_kb // 1000) if is_of_job else 0,
-        "disk_kb_per_event": count_kb if not is_of_job and scale in ("", "PerEvent") else 0,
-        "disk_kb_per_input_mb": count_kb if scale == "PerMB" else 0,
+        "disk_kb_per_event": count_kb if grows_with_events else 0,
+        "disk_kb_per_input_mb": 0 if grows_with_events else count_kb,
         "work_disk_mb": work_mb,
         "counts_input_on_disk": bool(count or work),
     }
@@ -114,8 +125,12 @@ def _rate(parameters: Mapping[str, Any], name: str) -> int:
 
 
 def _fixed(parameters: Mapping[str, Any]) -> frozenset[str]:
-    units = {"ramCount": "ramCountUnit", "cpuTime": "cpuTimeUnit", "outDiskCount": "outDiskUnit"}
-    return frozenset(name for name, unit in units.items() if str(parameters.get(unit) or "").endswith("Fixed"))
+    units = {
+        "ramCount": ram_unit(parameters),
+        "cpuTime": str(parameters.get("cpuTimeUnit") or ""),
+        "outDiskCount": str(parameters.get("outDiskUnit") or ""),
+    }
+    return frozenset(name for name, unit in units.items() if unit.endswith("Fixed"))
 
 
 def _unit(parameters: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:

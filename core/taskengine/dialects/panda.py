@@ -24,7 +24,7 @@ from core.taskengine.dialects.definition import (
 from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.merging import read_merge, write_unmerged
-from core.taskengine.dialects.needs import read_needs
+from core.taskengine.dialects.needs import ram_count, ram_unit, read_needs
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 from core.taskengine.dialects.sizes import MAX_JOBS, notes_on_sizes, read_split
 from core.taskengine.dialects.templates import check_placeholders
@@ -99,8 +99,8 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         uses_scouts=uses_scouts(parameters, by_default=True),
         scout_success_rate=scout_success_rate(parameters),
         **ending(parameters),
-        ram_count=fields.number(parameters, "ramCount", (0, 100_000_000), default=0) or 0,
-        ram_unit=fields.text(parameters, "ramCountUnit", limit=40),
+        ram_count=ram_count(parameters),
+        ram_unit=ram_unit(parameters),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),
         notes=(*notes(parameters), *notes_on_sizes(parameters, split)),
     )

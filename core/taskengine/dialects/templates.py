@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,9 +41,16 @@ class TemplateCommand:
     """Names of the input streams."""
     offsets: Mapping[str, int] = field(default_factory=dict)
     """What is added to FIRSTEVENT, RNDMSEED and their like."""
+    is_encoded: bool = False
+    """Whether the program takes its arguments in base64."""
 
     def fill(self, filling: Filling) -> str:
-        """The argument string of one job, every value written so that it survives the quotes around it."""
+        """The argument string of one job."""
+        text = self._filled(filling)
+        return base64.b64encode(text.encode()).decode("ascii") if self.is_encoded else text
+
+    def _filled(self, filling: Filling) -> str:
+        """Every value is written so that it survives the quotes around it."""
         state = QuoteState()
         parts = []
         for segment in self.segments:

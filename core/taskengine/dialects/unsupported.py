@@ -23,8 +23,15 @@ IGNORED: dict[str, str] = {
     "stayOutputOnSite": "outputs go to the storage of the queue anyway",
     "inputPreStaging": "files are not brought back from tape before",
     "putLogToOS": "logs go to the storage of the queue",
+    "walltime": "seconds per MB are not counted: say cpuTime or maxWalltime",
 }
 """Keys that may be left out: the result is complete all the same."""
+
+IGNORED_OF_ITEMS: dict[str, str] = {
+    "eventRatio": "files are counted, not their events",
+    "random": "files are taken in the order of the catalogue",
+}
+"""The same of items of jobParameters."""
 
 
 def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
@@ -36,4 +43,14 @@ def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
 
 def notes(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """What was asked for and is not done, one sentence each."""
-    return tuple(f"{name}: {what}" for name, what in IGNORED.items() if parameters.get(name))
+    items = parameters.get("jobParameters")
+    return (
+        *(f"{name}: {what}" for name, what in IGNORED.items() if parameters.get(name)),
+        *(
+            f"jobParameters.{position}.{name}: {what}"
+            for position, item in enumerate(items if isinstance(items, list) else ())
+            if isinstance(item, dict)
+            for name, what in IGNORED_OF_ITEMS.items()
+            if item.get(name)
+        ),
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from core.database import Row
 from core.taskbuffer.submission import JOB_LIMITS
 from core.taskengine.dialects.definition import Needs
+from core.taskengine.dialects.needs import ram_unit
 from core.taskengine.dialects.panda import is_panda_dialect
 from core.taskengine.dialects.reading import effective_parameters
 from core.taskengine.scouting.measuring import Measurement
@@ -39,7 +40,7 @@ def learned(task: Row, needs: Needs, measured: Measurement) -> dict[str, Any]:
 def _memory(present: dict[str, Any], needs: Needs, measured: Measurement) -> dict[str, Any]:
     if measured.ram_mb_per_core is None or "ramCount" in needs.fixed:
         return {}
-    is_per_core = str(present.get("ramCountUnit") or "").startswith("MBPerCore")
+    is_per_core = ram_unit(present).startswith("MBPerCore")
     count = measured.ram_mb_per_core * (1 if is_per_core else needs.core_count)
     return {"ramCount": _bounded(count, "minRamCount")}
 

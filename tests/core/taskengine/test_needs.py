@@ -19,22 +19,53 @@ def test_memory_is_the_base_and_what_each_core_takes():
 
 
 @pytest.mark.parametrize(
-    ("unit", "per_event", "per_mb", "of_job"),
+    ("unit", "per_event", "per_mb"),
     [
-        ("", 5, 0, 0),
-        ("kB", 5, 0, 0),
-        ("MB", 5000, 0, 0),
-        ("kBPerEvent", 5, 0, 0),
-        ("MBPerEventFixed", 5000, 0, 0),
-        ("kBPerMB", 0, 5, 0),
-        ("MBPerMBFixed", 0, 5000, 0),
-        ("MBFixed", 0, 0, 5),
+        ("", 5, 0),
+        ("kB", 0, 5),
+        ("kBFixed", 0, 5),
+        ("MB", 0, 5000),
+        ("kBPerEvent", 5, 0),
+        ("MBPerEventFixed", 5000, 0),
+        ("kBPerMB", 0, 5),
+        ("MBPerMBFixed", 0, 5000),
+        ("MBFixed", 0, 5000),
     ],
 )
-def test_outputs_are_counted_by_their_unit(unit, per_event, per_mb, of_job):
+def test_outputs_are_counted_by_their_unit(unit, per_event, per_mb):
     needs = read_needs({"outDiskCount": 5, "outDiskUnit": unit})
-    assert (needs.disk_kb_per_event, needs.disk_kb_per_input_mb, needs.disk_mb) == (per_event, per_mb, of_job)
+    assert (needs.disk_kb_per_event, needs.disk_kb_per_input_mb, needs.disk_mb) == (per_event, per_mb, 0)
     assert needs.counts_input_on_disk
+
+
+def test_what_prun_calls_the_size_of_outputs_is_per_mb_of_input():
+    # prun --outDiskCount 800: "expected output size in kB per 1 MB of input"
+    needs = read_needs({"outDiskCount": 800, "outDiskUnit": "kBFixed"})
+    assert needs.fixed == {"outDiskCount"}
+    # 2500 MB of input and 800 kB for each of them
+    assert needs.disk_for(0, 2500 * 10**6) == 2500 + 2000
+    # a job that only gets a number counts as one with a MB
+    assert read_needs({"outDiskCount": 700, "outDiskUnit": "MB"}).disk_for(0, 0) == 700
+
+
+@pytest.mark.parametrize(
+    ("parameters", "mb", "is_fixed"),
+    [
+        # as production and iDDS write it
+        ({"ramUnit": "MBPerCore"}, 8500, False),
+        ({"ramUnit": "MBPerCoreFixed"}, 8500, True),
+        ({"ramUnit": "MB"}, 1500, False),
+        ({"ramUnit": None, "ramCountUnit": "MBPerCore"}, 8500, False),
+        ({"ramUnit": "MBPerCore", "ramCountUnit": "MBPerCore"}, 8500, False),
+        # memory of a job divided by its cores
+        ({"ramUnit": "MBPerCore", "ramCount": 1000.0}, 8500, False),
+        ({"ramUnit": "MBPerCore", "ramCount": 8001 / 8}, 8508, False),
+    ],
+)
+def test_the_unit_of_memory_has_two_names(parameters, mb, is_fixed):
+    needs = read_needs({"ramCount": 1000, "baseRamCount": 500, "coreCount": 8, **parameters})
+    assert needs.ram_mb == mb
+    assert ("ramCount" in needs.fixed) is is_fixed
 
 
 def test_scratch_is_input_outputs_and_work():
@@ -87,6 +118,10 @@ def test_rates_are_kept_in_kilobytes():
         ({"ramCount": 10**8, "baseRamCount": 1}, "ramCount"),
         ({"baseRamCount": "much"}, "baseRamCount"),
         ({"ramCountUnit": "GB"}, "ramCountUnit"),
+        ({"ramUnit": "GB"}, "ramUnit"),
+        ({"ramUnit": "MB", "ramCountUnit": "MBPerCore"}, "ramUnit"),
+        ({"ramCount": float("inf")}, "ramCount"),
+        ({"ramCount": 1e300}, "ramCount"),
         ({"outDiskUnit": "GB"}, "outDiskUnit"),
         ({"outDiskCount": -5}, "outDiskCount"),
         ({"workDiskCount": 10**12, "workDiskUnit": "MB"}, "workDiskCount"),
@@ -110,7 +145,16 @@ def test_absurd_and_contradictory_needs_are_refused(parameters, field):
 
 
 _KEYS = (
-    *("coreCount", "maxCoreCount", "ramCount", "ramCountUnit", "baseRamCount", "outDiskCount", "outDiskUnit"),
+    *(
+        "coreCount",
+        "maxCoreCount",
+        "ramCount",
+        "ramCountUnit",
+        "ramUnit",
+        "baseRamCount",
+        "outDiskCount",
+        "outDiskUnit",
+    ),
     *("workDiskCount", "workDiskUnit", "cpuTime", "cpuTimeUnit", "cpuEfficiency", "minCpuEfficiency", "baseWalltime"),
     *("ioIntensity", "ioIntensityUnit", "diskIO", "diskIOUnit", "maxWalltime", "wallTime"),
 )
