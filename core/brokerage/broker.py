@@ -62,7 +62,7 @@ class Decision:
         step = self.binding_step
         if step is None or step.before == 0:
             return "there is no queue"
-        examples = "; ".join(f"{entry['queue']} {entry['reason']}" for entry in step.excluded[:3])
+        examples = "; ".join(_said(entry["queue"], entry["reason"]) for entry in step.excluded[:3])
         return f"no queue is left after '{step.sentence}': {examples}"
 
     def best(self, most: int = BEST, low_weight: float = _LOW_WEIGHT) -> list[Candidate]:
@@ -96,6 +96,11 @@ class Decision:
     def funnel(self) -> list[dict[str, object]]:
         """All steps as they are stored and shown."""
         return [step.as_dict() for step in self.steps]
+
+
+def _said(queue_name: str, reason: str) -> str:
+    """`Q has 4 cores`, but `Q: its storage is offline`."""
+    return f"{queue_name}{':' if reason.startswith('its ') else ''} {reason}"
 
 
 def broker(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion] | None = None) -> Decision:

@@ -13,6 +13,10 @@ _LEAST_RUNNING = 20
 """A queue is judged as if it ran so many jobs at least (domain.md 5.3)."""
 
 
+def _are(number: float) -> str:
+    return "is" if number == 1 else "are"
+
+
 class TransfersFlow(Criterion):
     """Outputs that pile up at a queue: it takes no further jobs until they went (domain.md 5.2)."""
 
@@ -32,7 +36,7 @@ class TransfersFlow(Criterion):
         """Compare with the limit, or twice what runs."""
         limit = max(queue.stated.transferringlimit or self._most, 2 * queue.running)
         if queue.transferring > limit:
-            return f"has {several(queue.transferring, 'job')} whose outputs are on their way, {limit} are the limit"
+            return f"has {several(queue.transferring, 'job')} whose outputs are on their way, {limit} {_are(limit)} the limit"
         return None
 
 
@@ -155,7 +159,7 @@ class UserHasRoom(Criterion):
         limit = max(self._base_of_user, self._ratio * here.user_running, total * min(part, 1.0))
         if here.user_queued > limit:
             return (
-                f"has {several(here.user_queued, 'job')} of {request.user_name} queued, {limit:.0f} are this user's part "
-                f"of {total:.0f}"
+                f"has {several(here.user_queued, 'job')} of {request.user_name} queued, {limit:.0f} {_are(limit)} this "
+                f"user's part of {total:.0f}"
             )
         return None

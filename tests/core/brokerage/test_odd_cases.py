@@ -349,7 +349,7 @@ CASES: list[Odd] = [
         ask("managed"),
         {"transferringlimit": "1"},
         {"transferring": 2},
-        "has 2 jobs whose outputs are on their way, 1 are",
+        "has 2 jobs whose outputs are on their way, 1 is the limit",
     ),
     ("transferring", ask("managed"), {"transferringlimit": 1}, {"transferring": 2, "running": 1}, None),
     (
@@ -435,7 +435,7 @@ def test_preferences_only_count_where_somebody_is_left():
     assert said["reason"] == "runs 1 core, its pledge is 0.5, and work is short"
     assert len(broker(ask("managed"), [queue("D", {"pledgedcpu": 0})], short).accepted) == 1
     assert broker(ask(), [queue("E", storage_endpoint="X", storage_is_online=False)]).explanation() == (
-        "no queue is left after 'the queue's storage endpoint is online': E its storage X is offline"
+        "no queue is left after 'the queue's storage endpoint is online': E: its storage X is offline"
     )
 
 

@@ -201,9 +201,13 @@ def test_the_usual_wait_is_of_four_days_and_halves_its_weight_every_six_hours(da
     waited(database, "OLD", 100, hours_ago=26)
     queues = candidates(database)
     # (100 x 10 + 1000 x 20 / 2) / (10 + 20 / 2)
-    assert queues["Q"].usual_wait_s == pytest.approx(550, rel=1e-6)
+    assert queues["Q"].usual_wait_s == pytest.approx(550, rel=1e-3)
     assert (queues["Q"].starts_of_day, queues["Q"].site_class) == (30, HI)
-    assert (queues["OLD"].usual_wait_s, queues["OLD"].starts_of_day, queues["OLD"].site_class) == (100, 0, MID)
+    assert (queues["OLD"].usual_wait_s, queues["OLD"].starts_of_day, queues["OLD"].site_class) == (
+        pytest.approx(100),
+        0,
+        MID,
+    )
     assert (queues["NONE"].usual_wait_s, queues["NONE"].site_class) == (None, MID)
 
 
@@ -232,7 +236,7 @@ def test_waits_are_kept_longer_than_counts_of_jobs_and_new_queues_are_unknown(da
     waited(database, "Q", 10**6, hours_ago=2, starts=10**6)
     with database.transaction() as transaction:
         assert [one.site_class for one in book.read(transaction)] == [MID, HI]
-        assert [one.usual_wait_s for one in book.read(transaction)] == [None, 100]
+        assert [one.usual_wait_s for one in book.read(transaction)] == [None, pytest.approx(100)]
 
 
 def test_a_users_job_goes_where_the_wait_is_short_and_the_decision_says_so(database):
