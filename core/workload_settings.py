@@ -89,6 +89,17 @@ class GuardSettings(Documented):
     max_over_queue_cap: float = Field(default=2.0, ge=1)
     """Users' tasks are exhausted instead of waiting while their account has more than so many times the queued jobs or cores
     it may have."""
+    max_failed_fraction: float = Field(default=0.8, gt=0, le=1)
+    """A running task more of whose ended jobs than this part have failed is stopped; 1: never."""
+    failed_fraction_least_jobs: PositiveInt = 200
+    """So many of its jobs must have failed before that is asked."""
+    max_failed_power_hours: float = Field(default=100_000.0, ge=0)
+    """A running task whose failed jobs have used more than so many normalised hours (cores x power x hours: 10 to an hour of
+    a usual core) is stopped; 0: never."""
+    pause_after_jobs: PositiveInt = 1000
+    """Tasks of production are paused instead of exhausted, once so many of their jobs have ended;"""
+    pause_least_files: PositiveInt = 100
+    """and as long as so many of their files are left."""
 
 
 class BrokerageSettings(Documented):

@@ -64,6 +64,26 @@ ON CONFLICT (day, user_name, working_group, computing_site, prod_source_label) D
     failed_power_s = u.failed_power_s + excluded.failed_power_s
 """
 
+# ix_jobs_archive_time, primary key; a table of its own, for endings wait for the rows of tasks
+_COUNT_TASKS = f"""
+WITH ended AS (
+    SELECT j.jedi_task_id, j.job_status,
+           greatest(0, coalesce(extract(epoch FROM j.end_time - j.start_time), 0))::float * j.core_count AS core_s,
+           {CORE_POWER} AS power
+    FROM jobs_archive j LEFT JOIN queues q ON q.queue_name = j.computing_site
+    WHERE j.state_change_time > %(after)s AND j.state_change_time <= %(until)s AND j.jedi_task_id IS NOT NULL
+)
+INSERT INTO task_costs AS c (jedi_task_id, wall_core_s, power_s, failed_wall_core_s, failed_power_s)
+SELECT jedi_task_id, sum(core_s), sum(core_s * power),
+       coalesce(sum(core_s) FILTER (WHERE job_status = 'failed'), 0),
+       coalesce(sum(core_s * power) FILTER (WHERE job_status = 'failed'), 0)
+FROM ended GROUP BY jedi_task_id ORDER BY jedi_task_id
+ON CONFLICT (jedi_task_id) DO UPDATE SET
+    wall_core_s = c.wall_core_s + excluded.wall_core_s, power_s = c.power_s + excluded.power_s,
+    failed_wall_core_s = c.failed_wall_core_s + excluded.failed_wall_core_s,
+    failed_power_s = c.failed_power_s + excluded.failed_power_s
+"""
+
 
 def account_usage(database: Database) -> bool:
     """Count the next page of ended jobs; whether there is more to count at once."""
@@ -76,6 +96,7 @@ def account_usage(database: Database) -> bool:
         page_end = transaction.fetch_one(_PAGE_END, {"after": after, "horizon": horizon})
         until = page_end["time"] if page_end else horizon
         transaction.execute(_COUNT, {"after": after, "until": until})
+        transaction.execute(_COUNT_TASKS, {"after": after, "until": until})
         transaction.execute(_MOVE_CURSOR, {"name": USAGE_CURSOR, "cursor": _microseconds(until)})
     return page_end is not None
 

@@ -47,7 +47,7 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         Feeder(database, settings.generation, periods.feeder_s, settings.scouts),
         Generator(database, settings.generation, settings.tasks, periods.generator_s, settings.scouts, settings.guards),
         Scouts(database, settings.scouts, periods.scouts_s),
-        TaskWatchdog(database, settings.tasks, periods.task_watchdog_s),
+        TaskWatchdog(database, settings.tasks, periods.task_watchdog_s, guards=settings.guards),
         Notices(database, settings.mail, periods.task_watchdog_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),

@@ -12,10 +12,10 @@ import psycopg2
 from core.agents.base import Agent
 from core.database import Database, Transaction
 from core.errors import PandaError
-from core.taskengine import patience, strays
+from core.taskengine import failing, patience, strays
 from core.taskengine.commands.locking import JobsCameMeanwhile
 from core.taskengine.status import wake
-from core.workload_settings import TaskTimes
+from core.workload_settings import GuardSettings, TaskTimes
 
 log = logging.getLogger("panda.task_watchdog")
 
@@ -25,14 +25,21 @@ _STRANDED_S = 600.0
 
 
 class TaskWatchdog(Agent):
-    """Pending, throttled and exhausted tasks, goals, and the net below the engine."""
+    """Pending, throttled and exhausted tasks, goals, budgets of failed work, and the net below the engine."""
 
     name = "task_watchdog"
 
     def __init__(
-        self, database: Database, times: TaskTimes, period_s: float, *, stranded_s: float = _STRANDED_S
+        self,
+        database: Database,
+        times: TaskTimes,
+        period_s: float,
+        *,
+        guards: GuardSettings | None = None,
+        stranded_s: float = _STRANDED_S,
     ) -> None:
         self._database = database
+        self._guards = guards or GuardSettings()
         self._times = times
         self._stranded_s = stranded_s
         self._goals_at = 0.0
@@ -41,6 +48,7 @@ class TaskWatchdog(Agent):
     def cycle(self) -> int:
         """One look at all of it; returns how many tasks moved."""
         moved = sum(self._end_waits(wait) for wait in patience.WAITS)
+        moved += self._stop_failing()
         return moved + self._look_now_and_then() + self._wake_sleepers() + self._rescue_stranded()
 
     def _end_waits(self, wait: patience.Wait) -> int:
@@ -49,6 +57,12 @@ class TaskWatchdog(Agent):
 
     def _end_wait(self, wait: patience.Wait, transaction: Transaction, task_id: int) -> str | None:
         return patience.end_wait(transaction, task_id, wait, self._times)
+
+    def _stop_failing(self) -> int:
+        stop = partial(failing.stop_failing, guards=self._guards)
+        return sum(
+            self._safely(task_id, stop) for task_id in failing.over_budget(self._database, self._guards, batch=_BATCH)
+        )
 
     def _look_now_and_then(self) -> int:
         """What is not urgent and takes a look at every task."""

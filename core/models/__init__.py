@@ -1,6 +1,6 @@
 """All tables. Importing this package fills `SQLModel.metadata`, which the migrations compare against."""
 
-from core.models.accounts import AccountHold, AccountLimit, QueueStatusChange, TimeoutCount, UsageDay
+from core.models.accounts import AccountHold, AccountLimit, QueueStatusChange, TaskCost, TimeoutCount, UsageDay
 from core.models.cache import CacheFile
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.deeds import AuditEntry, Deed, DeedTarget, Preview, Silence
@@ -125,6 +125,7 @@ __all__ = [
     "Silence",
     "StorageEndpoint",
     "Task",
+    "TaskCost",
     "TaskDataset",
     "TaskFile",
     "TaskHistory",

@@ -8,7 +8,7 @@ from sqlalchemy import Date, Float, Index
 from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
-from core.models.columns import TIMESTAMP, number, number_or_none, time_now, time_or_none, words
+from core.models.columns import BIGINT, TIMESTAMP, number, number_or_none, time_now, time_or_none, words
 
 
 def _sum() -> float:
@@ -57,6 +57,20 @@ class AccountHold(SQLModel, table=True):
     reason: str = words()
     covers_all_work: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     """Not only the users' own."""
+
+
+class TaskCost(SQLModel, table=True):
+    """What the jobs of a task that have ended had used; beside `tasks`, whose rows every ending needs."""
+
+    __tablename__ = "task_costs"
+
+    jedi_task_id: int = Field(primary_key=True, sa_type=BIGINT, sa_column_kwargs={"autoincrement": False})
+    wall_core_s: float = _sum()
+    """Wall time times cores, in seconds."""
+    power_s: float = _sum()
+    """The same times the power of a core: normalised (HS06 or HS23) seconds."""
+    failed_wall_core_s: float = _sum()
+    failed_power_s: float = _sum()
 
 
 class UsageDay(SQLModel, table=True):
