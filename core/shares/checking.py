@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from core.errors import Conflict, InvalidInput, UnknownObject
@@ -30,8 +31,33 @@ _MOST_COMPARED = 100
 _PLAIN = re.compile(r"[A-Za-z0-9_ -]*")
 
 
-def check_tree(nodes: Sequence[ShareNode]) -> None:
-    """Raise InvalidInput, UnknownObject or Conflict naming share and field unless the nodes make a sound tree."""
+@dataclass(frozen=True)
+class Shadow:
+    """A leaf that can never match, and the one before it that takes everything that would."""
+
+    later: ShareNode
+    earlier: ShareNode
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, for people."""
+        return (
+            f"can never match: {self.earlier.name!r} comes before it (position {self.earlier.position}, "
+            f"this one {self.later.position}) and takes everything that would"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What ends it."""
+        return f"give it a position below {self.earlier.position}, or {self.earlier.name!r} narrower expressions"
+
+
+def check_tree(nodes: Sequence[ShareNode], before: Sequence[ShareNode] = ()) -> None:
+    """Raise InvalidInput, UnknownObject or Conflict naming share and field unless the nodes make a sound tree.
+
+    `before`: the tree that they change. Leaves that could never match in it already, and whose place and expressions
+    stay, are no reason to refuse a change of others.
+    """
     if len(nodes) > MAX_NODES:
         raise InvalidInput(f"{len(nodes)} shares", field="shares", remedy=f"at most {MAX_NODES}")
     for node in nodes:
@@ -40,7 +66,7 @@ def check_tree(nodes: Sequence[ShareNode]) -> None:
     if twice:
         raise InvalidInput(f"share {twice[0]!r} twice", field=f"{twice[0]}.name", remedy="give each its own name")
     _check_parents(nodes)
-    _check_shadows(ShareTree(nodes).leaves)
+    _check_shadows(nodes, before)
 
 
 def _check_node(node: ShareNode) -> None:
@@ -100,17 +126,29 @@ def _check_parents(nodes: Sequence[ShareNode]) -> None:
             )
 
 
-def _check_shadows(leaves: Sequence[ShareNode]) -> None:
+def shadows(nodes: Sequence[ShareNode]) -> list[Shadow]:
+    """The leaves of a tree that can never match, each with the first that takes all of its work; in order of position."""
+    leaves = ShareTree(nodes).leaves
     takes_all_of = _takes_all_of if len(leaves) <= _MOST_COMPARED else _looks_like_all_of
-    for place, later in enumerate(leaves):
-        for earlier in leaves[:place]:
-            if takes_all_of(earlier, later):
-                raise Conflict(
-                    f"can never match: {earlier.name!r} comes before it (position {earlier.position}, "
-                    f"this one {later.position}) and takes everything that would",
-                    field=f"{later.name}.position",
-                    remedy=f"give it a position below {earlier.position}, or {earlier.name!r} narrower expressions",
-                )
+    firsts = (
+        (later, next((earlier for earlier in leaves[:place] if takes_all_of(earlier, later)), None))
+        for place, later in enumerate(leaves)
+    )
+    return [Shadow(later, earlier) for later, earlier in firsts if earlier is not None]
+
+
+def _check_shadows(nodes: Sequence[ShareNode], before: Sequence[ShareNode]) -> None:
+    found = shadows(nodes)
+    # an installation may have such leaves from a time when nobody looked; they bind whoever touches them, and nobody else
+    known = {_matching(shadow.later) for shadow in shadows(before)} if found and before else set()
+    for shadow in found:
+        if _matching(shadow.later) not in known:
+            raise Conflict(shadow.sentence, field=f"{shadow.later.name}.position", remedy=shadow.remedy)
+
+
+def _matching(node: ShareNode) -> tuple[object, ...]:
+    """What of a leaf decides about the work that it gets."""
+    return (node.name, node.position, *(getattr(node, name) for name in EXPRESSIONS))
 
 
 def _looks_like_all_of(earlier: ShareNode, later: ShareNode) -> bool:

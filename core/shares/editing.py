@@ -103,7 +103,7 @@ def _locked(transaction: Transaction) -> list[ShareNode]:
 
 
 def _store(transaction: Transaction, nodes: list[ShareNode], *, before: list[ShareNode], who: str) -> None:
-    check_tree(nodes)
+    check_tree(nodes, before)
     known = set(before)
     for node in nodes:
         if node not in known:

@@ -1,4 +1,7 @@
-"""Leaves that no work seen so far would count against: no proof of a mistake, so operators are told and not refused."""
+"""Leaves that no work seen so far would count against: no proof of a mistake, so operators are told and not refused.
+
+So are leaves that never can match but were there before anybody looked; a change that would add one is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.database import Row
+from core.shares.checking import shadows
 from core.shares.reading import Reader
 from core.shares.tagging import EXPRESSIONS
 from core.shares.tree import ShareNode, ShareTree
@@ -25,7 +29,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Unseen:
-    """A leaf that nothing seen so far matches. `field`: the expression that matches nothing; empty: only all together."""
+    """A leaf that nothing seen so far matches. `field`: the expression that matches nothing; empty: only all together.
+
+    `position` for a leaf that can never match, because one before it takes everything it would.
+    """
 
     share: str
     field: str
@@ -66,6 +73,7 @@ def unseen_by(reader: Reader, nodes: Sequence[ShareNode]) -> list[Unseen]:
     by_name = {leaf.name: leaf for leaf in leaves}
     values = {"leaves": names, "most": LOOKED_AT, "wants_paths": any(leaf.trans_path for leaf in leaves)}
     found = [entry for row in reader.fetch(_SEEN, values) for entry in _unmatched(by_name[row["name"]], row)]
+    found += [Unseen(shadow.later.name, "position", f"{shadow.sentence}: {shadow.remedy}") for shadow in shadows(nodes)]
     for row in reader.fetch(_KINDS, values):
         expression = by_name[row["name"]].rtype
         sentence = f"no queue's parameters.resource_type matches {expression!r}: its jobs would run nowhere"

@@ -176,3 +176,47 @@ def test_operators_who_edit_at_the_same_time_do_not_overwrite_each_other(tree):
     added: list[ShareNode] = [node for node in read_nodes(tree) if node.name.startswith("S")]
     assert len(added) == 8
     assert len({node.position for node in added}) == 8
+
+
+@pytest.fixture
+def dead_leaf(tree):
+    """A leaf `Old` behind one that takes all of its work, from a time when nobody looked; its rows by SQL, as from there."""
+    tree.execute(
+        "INSERT INTO global_shares (name, parent, value, position, prod_source_label, working_group)"
+        " VALUES ('Old', '', 3, 70, 'managed', 'phys')"
+    )
+    return tree
+
+
+def test_a_leaf_that_was_in_vain_before_keeps_nobody_from_changing_others(dead_leaf):
+    set_share(dead_leaf, "Analysis", {"value": 25}, who="olga")
+    set_share(dead_leaf, "Tests", {"value": 5, "prod_source_label": "test"}, who="olga")
+    remove_share(dead_leaf, "Tests", who="olga")
+    # its own weight and words decide about no work
+    assert set_share(dead_leaf, "Old", {"value": 0, "description": "to go"}, who="olga").value == 0
+    nodes = [{**vars(node)} for node in read_nodes(dead_leaf)]
+    nodes[0]["value"] = 70
+    assert len(replace_tree(dead_leaf, nodes, who="olga")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "field"),
+    [
+        ("Older", {"prod_source_label": "managed", "working_group": "phys"}, "Older.position"),
+        ("Analysis", {"prod_source_label": "managed"}, "Analysis.position"),
+        ("Old", {"working_group": "higgs"}, "Old.position"),
+        ("Old", {"position": 90}, "Old.position"),
+    ],
+)
+def test_beside_a_leaf_in_vain_none_is_added_and_it_is_touched_only_to_mend_it(dead_leaf, name, changes, field):
+    before = _stored(dead_leaf)
+    with pytest.raises(Conflict) as refused:
+        set_share(dead_leaf, name, changes, who="olga")
+    assert refused.value.field == field
+    assert _stored(dead_leaf) == before
+
+
+def test_a_leaf_in_vain_is_mended_by_its_position_or_taken_away(dead_leaf):
+    assert set_share(dead_leaf, "Old", {"position": 5}, who="olga").position == 5
+    remove_share(dead_leaf, "Old", who="olga")
+    assert len(read_nodes(dead_leaf)) == 4

@@ -86,3 +86,11 @@ def test_only_so_much_is_looked_at(worked):
 
 def test_a_warning_without_a_field_names_the_share():
     assert warnings_of([Unseen("S", "", "nothing")]) == ["S: nothing"]
+
+
+def test_a_leaf_that_can_never_match_is_told_with_the_one_before_it(site):
+    plant(site, {"name": "All", "value": 1})
+    site.execute("INSERT INTO global_shares (name, parent, value, position, vo) VALUES ('Old', '', 3, 70, 'atlas')")
+    assert unseen(site) == [("Old", "position")]
+    [warning] = warnings_of(unseen_by(site, read_nodes(site)))
+    assert warning.startswith("Old.position: can never match: 'All' comes before it (position 10, this one 70)")
