@@ -130,7 +130,7 @@ def estimate_start(transaction: Transaction, job: Row, as_of: datetime) -> Start
     Like are those of the same share, resource type and band of priority; if those are too few, of the same share and
     resource type; then all of the queue. The wait is the time from ready until given to a pilot.
     """
-    waited_s = (as_of - job["state_change_time"]).total_seconds()
+    waited_s = max(0.0, (as_of - job["state_change_time"]).total_seconds())
     since = as_of - timedelta(hours=WINDOW_H)
     values = {"queue": job["computing_site"], "on_node": [str(status) for status in ON_WORKER_NODE], "since": since}
     oldest = as_of - timedelta(days=_LONGEST_WAIT_D)
@@ -185,7 +185,7 @@ _NOT_READY = {
 def no_start_of(job: Row, as_of: datetime) -> StartEstimate:
     """The honest "unknown" for a job that is not ready for pilots."""
     reason = _NOT_READY.get(JobStatus(job["job_status"]), "it is not ready yet")
-    return unknown(reason, (as_of - job["state_change_time"]).total_seconds())
+    return unknown(reason, max(0.0, (as_of - job["state_change_time"]).total_seconds()))
 
 
 def duration_of_like_jobs(transaction: Transaction, job: Row) -> Durations:

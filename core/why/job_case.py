@@ -9,8 +9,11 @@ from functools import cached_property
 from core.configuration import Timeouts
 from core.database import Row, Transaction
 from core.models.job import JobColumns
+from core.why.closing import Ending, ending_of
 from core.why.queue_facts import QueueFacts
+from core.why.resting import rests_since
 from core.why.share_facts import ShareStanding, share_standing
+from core.wording import moment
 from core.workload_settings import AccountSettings
 
 NAMED_FILES = 3
@@ -24,8 +27,6 @@ UNION ALL SELECT {_COLUMNS} FROM jobs_archive WHERE panda_id = %(panda_id)s
 """
 # primary key
 _TASK = "SELECT * FROM tasks WHERE jedi_task_id = %(task)s"
-# primary key
-_AGENT = "SELECT last_run FROM agent_runs WHERE name = %(name)s"
 # job_brokerage and brokerage_decisions by primary key
 _DECISION = """
 SELECT d.* FROM job_brokerage b JOIN brokerage_decisions d USING (decision_id) WHERE b.panda_id = %(panda_id)s
@@ -36,6 +37,12 @@ SELECT f.lfn, count(*) OVER () AS count FROM job_files f
 WHERE f.panda_id = %(panda_id)s AND f.type IN ('input', 'sandbox') AND NOT EXISTS (
     SELECT 1 FROM replicas r WHERE r.file_id = f.file_id AND r.endpoint = %(endpoint)s)
 ORDER BY f.row_id LIMIT %(named)s
+"""
+# ix_harvester_worker_jobs_job; primary key
+_WORKER = """
+SELECT w.harvester_id, w.worker_id, w.status, w.end_time, w.diag_message
+FROM harvester_worker_jobs l JOIN harvester_workers w USING (harvester_id, worker_id)
+WHERE l.panda_id = %(panda_id)s ORDER BY w.last_update DESC LIMIT 1
 """
 # ix_jobs_live_task; a build job has no number
 _BUILD = """
@@ -103,8 +110,8 @@ class JobCase:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the last change of its state."""
-        return float((self.as_of - self.job["state_change_time"]).total_seconds())
+        """Seconds since the last change of its state; none when a clock is behind the database's."""
+        return max(0.0, float((self.as_of - self.job["state_change_time"]).total_seconds()))
 
     @cached_property
     def task(self) -> Row | None:
@@ -119,15 +126,35 @@ class JobCase:
         return QueueFacts(self.transaction, self.job["computing_site"], self.as_of)
 
     @cached_property
+    def worker(self) -> Row | None:
+        """The entry in a batch queue that has it, as its factory told last; None where no factory told of any."""
+        return self.transaction.fetch_one(_WORKER, {"panda_id": self.panda_id})
+
+    @cached_property
     def share(self) -> ShareStanding | None:
         """Where its global share stands; None without one."""
         return share_standing(self.transaction, self.job["gshare"]) if self.job["gshare"] else None
 
     @cached_property
-    def setupper_last_run(self) -> datetime | None:
-        """When brokerage last ran anywhere."""
-        row = self.transaction.fetch_one(_AGENT, {"name": "setupper"})
-        return row["last_run"] if row else None
+    def setupper_rests_since(self) -> datetime | None:
+        """When brokerage last ran anywhere, if it does not any more."""
+        return rests_since(self.transaction, "setupper", self.as_of)
+
+    @cached_property
+    def ending(self) -> Ending | None:
+        """How the watchdog ends it if nothing else happens, and when."""
+        return ending_of(self.transaction, self.job, self.timeouts)
+
+    @property
+    def ending_time(self) -> datetime | None:
+        """When that is; None when nothing ends it."""
+        return self.ending.time if self.ending else None
+
+    def unless(self, what: str) -> str:
+        """`unless it starts before 10:04 UTC, it is closed, ...`; empty when nothing ends it. `what`: as `it starts`."""
+        if self.ending is None:
+            return ""
+        return f"unless {what} before {moment(self.ending.time, self.as_of)}, {self.ending.words}"
 
     @cached_property
     def decision(self) -> Row | None:

@@ -11,6 +11,7 @@ from core.taskbuffer.user_caps import Load, judge, over_quota
 from core.why.holding import last_task_step
 from core.why.job_case import JobCase
 from core.why.reason import Reason, Responsible
+from core.why.resting import unless_it_rests
 from core.wording import counted, moment
 
 _MOST_OF_ACCOUNT = 50_000
@@ -99,7 +100,6 @@ class AccountIsOverLimit:
         hold = judge(limits, load, account=account, quota_reason=quota, now=case.as_of)
         said = str(case.last_step["reason"]).rstrip(".") if case.last_step else ""
         clause = hold.reason if hold else said or f"{account} had too much running"
-        expires = job["state_change_time"] + timedelta(seconds=case.timeouts.throttled_s)
         is_banned = limits.is_banned(case.as_of)
         advice: tuple[str, ...] = ("ask the operators",)
         numbers, goes_on = "", "it goes on when that is over"
@@ -118,8 +118,8 @@ class AccountIsOverLimit:
             Responsible.OPERATORS if is_banned else Responsible.USER,
             clause=clause,
             sentence=f"It is held back: {clause}.{numbers}",
-            next_step=f"{goes_on}; at the time given it is closed",
-            next_time=expires,
+            next_step="; ".join(filter(None, (goes_on, case.unless("that happens")))),
+            next_time=case.ending_time,
             advice=advice,
             numbers={
                 **{"running_jobs": load.running_jobs, "running_cores": load.running_cores},
@@ -140,7 +140,7 @@ class WaitsForBuild:
             return None
         build = case.build_job
         if build is None:
-            return Reason(
+            ended = Reason(
                 self.id,
                 Responsible.SYSTEM,
                 clause="its build job has just ended",
@@ -148,6 +148,7 @@ class WaitsForBuild:
                 next_step="an agent (releaser) looks at what the build job made",
                 numbers={"build_job": None},
             )
+            return unless_it_rests(ended, case.transaction, "releaser", case.as_of)
         where = f" at {build['computing_site']}" if build["computing_site"] else ""
         return Reason(
             self.id,
@@ -172,14 +173,13 @@ class BeingInserted:
             return None
         if case.status == JobStatus.PENDING and case.job["jedi_task_id"]:
             return None
-        limit = case.timeouts.pending_s if case.status == JobStatus.PENDING else case.timeouts.waiting_s
         is_waiting = case.status == JobStatus.WAITING
         return Reason(
             self.id,
             Responsible.DATA if is_waiting else Responsible.SYSTEM,
             clause="an input is registered nowhere yet" if is_waiting else "it is being inserted",
             sentence="An input of it is registered nowhere yet." if is_waiting else "It is being inserted.",
-            next_step="it goes on by itself, or is closed and made anew at the time given",
-            next_time=case.job["state_change_time"] + timedelta(seconds=limit),
+            next_step="; ".join(filter(None, ("it goes on by itself", case.unless("it does")))),
+            next_time=case.ending_time,
             advice=("register the input: POST /api/control/datasets",) if is_waiting else (),
         )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from core.states import JobStatus
 from core.why.job_case import NAMED_FILES, JobCase
 from core.why.reason import Reason, Responsible
-from core.wording import are, counted, duration_words, moment, named
-
-AGENT_PATIENCE_S = 60
-"""An agent that rests for longer says why nothing moves."""
+from core.why.resting import unless_it_rests
+from core.wording import are, counted, duration_words, named
 
 _RESPONSIBLE_FOR = {
     **dict.fromkeys(("input", "io", "space"), Responsible.DATA),
     **dict.fromkeys(("status", "nopilot", "inactive", "transferring", "overloaded", "closed"), Responsible.SITE),
-    **dict.fromkeys(("storage", "type", "zero_share", "processing", "over_pledged"), Responsible.OPERATORS),
+    **dict.fromkeys(
+        ("storage", "type", "opportunistic", "zero_share", "share", "processing", "over_pledged"), Responsible.OPERATORS
+    ),
 }
 """By the criterion that left nobody; what a job asks for (memory, cores, ...) is its submitter's."""
 _BROKERAGE_FAILED = 102
@@ -40,8 +39,8 @@ class BrokerageFailed:
             Responsible.OPERATORS,
             clause=said,
             sentence=f"{said[:1].upper()}{said[1:]}.",
-            next_step=f"brokerage tries again every few seconds{looked}; what never works is closed at the time given",
-            next_time=_closing_time(case),
+            next_step=_again(case, f"brokerage tries again every few seconds{looked}"),
+            next_time=case.ending_time,
             advice=("tell the operators: the incident of brokerage has the traceback (`panda incidents`)",),
         )
 
@@ -68,28 +67,37 @@ class NoQueueFits:
                 f"'{binding['sentence']}' ({examples})."
             )
         looked = f" (last at {case.job['brokerage_time']:%H:%M:%S} UTC)" if case.job["brokerage_time"] else ""
+        is_temporary = bool(case.decision["is_temporary"]) if case.decision else False
+        passes = "; what is in the way goes by itself, with load or time" if is_temporary else ""
         return Reason(
             self.id,
             _RESPONSIBLE_FOR.get(str(binding["criterion"]), Responsible.USER) if binding else Responsible.OPERATORS,
             clause=said,
             sentence=sentence,
-            next_step=f"brokerage looks again every few seconds{looked}; what never fits is closed at the time given",
-            next_time=_closing_time(case),
-            advice=("see the what-if below for the change that opens most queues",) if steps else (),
+            next_step=_again(case, f"brokerage looks again every few seconds{looked}{passes}"),
+            next_time=case.ending_time,
+            advice=_advice(binding, is_temporary=is_temporary),
             numbers={
                 "queues": n_queues,
                 "binding_step": binding["criterion"] if binding else "",
                 "left_before": binding["before"] if binding else 0,
-                "is_temporary": bool(case.decision["is_temporary"]) if case.decision else False,
+                "is_temporary": is_temporary,
             },
         )
 
 
-def _closing_time(case: JobCase) -> Any:
-    """User jobs wait until they expire; others are closed and made anew."""
-    if case.job["prod_source_label"] in ("user", "panda"):
-        return case.job["creation_time"] + timedelta(seconds=case.timeouts.unstarted_since_creation_s)
-    return case.job["state_change_time"] + timedelta(seconds=case.timeouts.defined_s)
+def _again(case: JobCase, what: str) -> str:
+    """`what`, as long as the agent of brokerage works; then what ends the wait."""
+    if case.setupper_rests_since is not None:
+        what = "nothing, until the agents run again"
+    return "; ".join(filter(None, (what, case.unless("a queue is found"))))
+
+
+def _advice(binding: dict[str, Any] | None, *, is_temporary: bool) -> tuple[str, ...]:
+    if binding is None or not binding["before"]:
+        return ("see `panda queues`: there is none yet, or none any more",)
+    wait = ("wait: what is in the way goes by itself",) if is_temporary else ()
+    return (*wait, "see the what-if below for what would open queues")
 
 
 class SetupperRests:
@@ -100,17 +108,16 @@ class SetupperRests:
 
     def reason(self, case: JobCase) -> Reason | None:
         """Look when the agent last ran."""
-        last = case.setupper_last_run
+        last = case.setupper_rests_since
         if case.status != JobStatus.DEFINED or last is None:
-            return None
-        if case.as_of - last <= timedelta(seconds=AGENT_PATIENCE_S):
             return None
         return Reason(
             self.id,
             Responsible.OPERATORS,
             clause=f"the agent that chooses queues (setupper) last ran at {last:%Y-%m-%d %H:%M} UTC",
             sentence=f"The agent that chooses queues (setupper) last ran at {last:%Y-%m-%d %H:%M} UTC.",
-            next_step="nothing, until the agents run again",
+            next_step=_again(case, ""),
+            next_time=case.ending_time,
             advice=("see `panda status`, and start the agents",),
             numbers={"last_run": last},
         )
@@ -124,14 +131,16 @@ class QueueIsBeingChosen:
 
     def reason(self, case: JobCase) -> Reason | None:
         """Look at the state alone: it comes after the statements that know more."""
-        if case.status != JobStatus.DEFINED or case.job["brokerage_error_diag"]:
+        is_looked_at = bool(case.job["brokerage_error_diag"]) or case.setupper_rests_since is not None
+        if case.status != JobStatus.DEFINED or is_looked_at:
             return None
         return Reason(
             self.id,
             Responsible.SYSTEM,
             clause="",
             sentence=f"It is defined since {duration_words(case.age_s)}; brokerage has not looked at it yet.",
-            next_step="brokerage chooses a queue within seconds",
+            next_step=_again(case, "brokerage chooses a queue within seconds"),
+            next_time=case.ending_time,
             numbers={"age_s": case.age_s},
         )
 
@@ -156,16 +165,15 @@ class InputIsMissing:
             return None
         count, endpoint = int(missing[0]["count"]), queue["storage_endpoint"]
         clause = f"{are(count, 'input file')} not at {endpoint}: {named([row['lfn'] for row in missing], count)}"
-        closes = case.job["state_change_time"] + timedelta(seconds=case.timeouts.assigned_s)
         return Reason(
             self.id,
             Responsible.DATA,
             clause=clause,
-            sentence=f"Queue {name} is chosen, but {clause}. It waits for {duration_words(case.age_s)} of at most "
-            f"{duration_words(case.timeouts.assigned_s)}.",
-            next_step="it becomes ready when the last file has arrived; at the time given it is closed, and its input "
-            "goes into another job",
-            next_time=closes,
+            sentence=f"Queue {name} is chosen, but {clause}. It waits since {duration_words(case.age_s)}.",
+            next_step="; ".join(
+                filter(None, ("it becomes ready when the last file has arrived", case.unless("that is so")))
+            ),
+            next_time=case.ending_time,
             advice=(
                 f"bring the files to {endpoint} and tell of them: POST /api/control/replicas",
                 "or leave the queue open, so that the job goes where its input is",
@@ -184,23 +192,29 @@ class InputIsComplete:
         """Look at the state alone: it comes after `InputIsMissing`."""
         if case.status != JobStatus.ASSIGNED or case.queue.row is None or case.missing_input:
             return None
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.SYSTEM,
             clause="",
             sentence=f"All its input is at {case.queue.row['storage_endpoint']}; it becomes ready next.",
-            next_step="an agent (activator) makes it ready within seconds",
+            next_step="; ".join(
+                filter(None, ("an agent (activator) makes it ready within seconds", case.unless("it does")))
+            ),
+            next_time=case.ending_time,
         )
+        return unless_it_rests(reason, case.transaction, "activator", case.as_of)
 
 
 def _unusable(identity: str, case: JobCase, clause: str) -> Reason:
-    closes = case.job["state_change_time"] + timedelta(seconds=case.timeouts.assigned_s)
     return Reason(
         identity,
         Responsible.OPERATORS,
         clause=clause,
         sentence=f"{clause[:1].upper()}{clause[1:]}.",
-        next_step=f"it is closed at {moment(closes, case.as_of)}, and its input goes into another job",
-        next_time=closes,
-        advice=("ask the operators to mend the queue, or kill the job and name another queue",),
+        next_step=case.unless("that is mended") or "nothing, until that is mended",
+        next_time=case.ending_time,
+        advice=(
+            "ask the operators to mend the queue",
+            f"or kill the job (panda kill {case.panda_id}) and submit it without naming a queue",
+        ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.database import Row
@@ -11,7 +11,7 @@ from core.states import JobStatus
 from core.why.job_case import JobCase
 from core.why.queue_facts import MOST_AHEAD, MOST_COUNTED
 from core.why.reason import Reason, Responsible
-from core.wording import are, counted, moment
+from core.wording import are, counted, duration_words, moment
 
 
 class QueueIsGone:
@@ -57,7 +57,7 @@ class QueueIsClosed:
             next_step="it comes back by itself after test jobs that succeed" if automaton else "",
             advice=(
                 f"ask who set it when queue {name} comes back",
-                "kill the job and submit it for other queues, or without naming one",
+                f"kill the job (panda kill {case.panda_id}) and submit it for other queues, or without naming one",
             ),
             queue_status=status,
         )
@@ -175,6 +175,12 @@ class PilotsAreBusy:
         )
 
 
+_PATIENCE_S = 120
+"""For so long a job is new: factories start pilots on demand, and pilots ask again after a minute."""
+_FRESH_S = 900
+"""A queue whose last pilot asked within that time has pilots."""
+
+
 class NoPilotCame:
     """Nobody asks for work at the queue."""
 
@@ -187,20 +193,25 @@ class NoPilotCame:
         if case.status != JobStatus.ACTIVATED or queue is None:
             return None
         name, asked = case.queue.name, queue["last_request_time"]
+        if asked is not None and asked >= case.job["state_change_time"]:
+            return None
+        is_new = case.age_s < _PATIENCE_S and asked is not None and (case.as_of - asked).total_seconds() < _FRESH_S
         if asked is None:
             clause, tail = f"no pilot of {name} has ever asked for a job", ""
-        elif asked < case.job["state_change_time"]:
-            clause = f"no pilot of {name} has asked for a job since it is ready"
-            tail = f"; the last one asked at {moment(asked, case.as_of)}"
         else:
-            return None
+            clause = f"no pilot of {name} has asked for a job since it is ready"
+            tail = f", for {duration_words(case.age_s)}; the last one asked at {moment(asked, case.as_of)}"
+        wait = "wait: it has only just become ready"
         return _queued(
             self.id,
             case,
-            Responsible.SITE,
+            Responsible.SYSTEM if is_new else Responsible.SITE,
             clause,
             f"{clause[:1].upper()}{clause[1:]}{tail}. {pilots_words(case)}",
-            advice=(
+            next_step="the next pilot that is free and fits takes it" if is_new else "",
+            advice=(wait,)
+            if is_new
+            else (
                 f"ask the site of {name} whether its factory starts pilots",
                 "submit to other queues too, or without naming one",
             ),
@@ -320,16 +331,16 @@ def _queued(
     **numbers: Any,
 ) -> Reason:
     """A reason of an activated job: what every one has in common is when it is taken back."""
-    closes = case.job["state_change_time"] + timedelta(seconds=case.timeouts.activated_s)
-    taken_back = f"unless it starts before {moment(closes, case.as_of)} it is closed, and given to brokerage anew"
+    taken_back = case.unless("it starts")
+    nothing = "" if next_step or taken_back else "nothing, until that is over"
     pilots = {"pilot_requests": case.queue.calls["asked"], "workers": case.queue.workers}
     return Reason(
         identity,
         responsible,
         clause=clause,
         sentence=sentence.strip(),
-        next_step="; ".join(filter(None, (next_step, taken_back))),
-        next_time=closes,
+        next_step="; ".join(filter(None, (next_step, taken_back, nothing))),
+        next_time=case.ending_time,
         advice=advice,
         numbers={**numbers, "priority": case.job["current_priority"], "gshare": case.job["gshare"], **pilots},
     )

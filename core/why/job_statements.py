@@ -23,7 +23,7 @@ from core.why.job_queued import (
     QueueIsGone,
     QueueIsInTrouble,
 )
-from core.why.job_running import IsRunning, IsStarting, OutputsAreOnTheirWay
+from core.why.job_running import IsRunning, IsStarting, OutputsAreOnTheirWay, PilotIsSilent
 from core.why.reason import Statement
 
 WAITING: list[Statement[JobCase]] = [
@@ -31,9 +31,9 @@ WAITING: list[Statement[JobCase]] = [
     AccountIsOverLimit(),
     WaitsForBuild(),
     BeingInserted(),
+    SetupperRests(),
     BrokerageFailed(),
     NoQueueFits(),
-    SetupperRests(),
     QueueIsBeingChosen(),
     InputIsMissing(),
     InputIsComplete(),
@@ -52,6 +52,7 @@ JOB_STATEMENTS: list[Statement[JobCase]] = [
     HasEnded(),
     KillRequested(),
     *WAITING,
+    PilotIsSilent(),
     IsStarting(),
     IsRunning(),
     OutputsAreOnTheirWay(),

@@ -9,7 +9,8 @@ from functools import cached_property
 from core.configuration import Settings
 from core.database import Row, Transaction
 from core.models.job import JobColumns
-from core.states import AWAITING_PILOT, ON_WORKER_NODE
+from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, ON_WORKER_NODE
+from core.taskengine.making.streams import FOLLOWS_PARENT
 from core.why.job_case import JobCase, job_row_of
 
 MOST_JOBS = 20_000
@@ -17,9 +18,14 @@ MOST_JOBS = 20_000
 MOST_FILES = 10_000
 MOST_LISTED = 1_000_000
 _PAST_JOBS = 500
+_MOST_ANCESTORS = 10
 
 # primary key
 _TASK = "SELECT * FROM tasks WHERE jedi_task_id = %(task)s"
+# ix_task_datasets_task
+_FOLLOWS_PARENT = f"""
+SELECT 1 FROM task_datasets WHERE jedi_task_id = %(task)s AND type = 'parent' AND status = '{FOLLOWS_PARENT}' LIMIT 1
+"""
 # ix_task_datasets_task
 _DATASETS = "SELECT * FROM task_datasets WHERE jedi_task_id = %(task)s ORDER BY dataset_id LIMIT 200"
 # datasets_name_key; uq_files_dataset_lfn or ix_files_dataset, index only
@@ -112,6 +118,19 @@ class TaskCase:
         """The row of its parent."""
         parent = self.task["parent_tid"]
         return self.transaction.fetch_one(_TASK, {"task": parent}) if parent not in (None, self.task_id) else None
+
+    @cached_property
+    def waiting_ancestors(self) -> list[Row]:
+        """Its parent, and on to the first ancestor that does not wait for a parent of its own, ten at most."""
+        found: list[Row] = []
+        parent = self.parent
+        while parent is not None and len(found) < _MOST_ANCESTORS and parent not in found:
+            found.append(parent)
+            values = {"task": parent["jedi_task_id"]}
+            if self.transaction.fetch_one(_FOLLOWS_PARENT, values) is None or parent["status"] in FINAL_TASK_STATUSES:
+                break
+            parent = task_row_of(self.transaction, parent["parent_tid"]) if parent["parent_tid"] else None
+        return found
 
     def catalogue_count(self, names: Sequence[str]) -> int:
         """Files that these datasets of the catalogue hold."""

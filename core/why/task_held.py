@@ -11,6 +11,7 @@ from core.brokerage.throttle import task_throttle
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TASK_STATUS_MEANING, TaskStatus
 from core.why.holding import last_task_step
 from core.why.reason import Reason, Responsible
+from core.why.resting import unless_it_rests
 from core.why.task_case import TaskCase
 from core.wording import are, counted, moment
 
@@ -167,7 +168,7 @@ class TaskIsThrottled:
         until = task["next_try_time"] or task["modification_time"] + timedelta(
             seconds=case.settings.tasks.throttled_retry_s
         )
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.USER,
             clause=f"it is throttled: {why.rstrip('.')}",
@@ -177,6 +178,7 @@ class TaskIsThrottled:
             advice=("let running work end, or kill what you do not need",),
             numbers={"jobs_under_way": case.n_active},
         )
+        return unless_it_rests(reason, case.transaction, "task_watchdog", case.as_of)
 
 
 class TaskIsPausedByPerson:
@@ -217,19 +219,29 @@ class TaskIsExhausted:
         since = step["time"] if step else case.task["modification_time"]
         why = case.task["error_dialog"] or (step["reason"] if step else "") or "no reason was written down"
         closes = case.task["next_try_time"] or since + timedelta(seconds=case.settings.tasks.exhausted_limit_s)
+        is_left_alone = _stays_exhausted(case)
         return Reason(
             self.id,
             Responsible.USER,
             clause=f"it is exhausted: {why.rstrip('.')}",
             sentence=f"It is exhausted since {moment(since, case.as_of)}: {why.rstrip('.')}.",
-            next_step="nobody decides: it is closed with what it has at the time given",
-            next_time=closes,
+            next_step="nothing, until somebody decides (disableAutoFinish)"
+            if is_left_alone
+            else f"unless somebody decides before {moment(closes, case.as_of)}, it is closed with what it has",
+            next_time=None if is_left_alone else closes,
             advice=(
                 f"retry it, with other parameters if the reason asks for that: `pbook` retry({case.task_id})",
                 f"or finish it with what it has: `pbook` finish({case.task_id})",
             ),
             numbers={"since": since},
         )
+
+
+def _stays_exhausted(case: TaskCase) -> bool:
+    """Whether its submitter wants it to be left as it is, as the task watchdog reads it."""
+    wishes = [(case.task[column] or {}).get("disableAutoFinish") for column in ("split_rule", "parameters")]
+    wish = next((value for value in wishes if value is not None), "")
+    return str(wish).lower() in ("true", "1")
 
 
 class TaskIsPending:
@@ -250,7 +262,7 @@ class TaskIsPending:
         gives_up = frozen + timedelta(seconds=case.settings.tasks.pending_limit_s) if frozen else None
         end = f"; exhausted at {moment(gives_up, case.as_of)} if nothing changes" if gives_up else ""
         until = f" until {moment(again, case.as_of)}" if again else ""
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.OPERATORS if case.decision is None else Responsible.USER,
             clause=f"it is pending: {why.rstrip('.')}",
@@ -260,3 +272,4 @@ class TaskIsPending:
             advice=("see the funnel and the what-if below for what would help",) if case.decision else (),
             numbers={"frozen_since": frozen, "gives_up": gives_up},
         )
+        return unless_it_rests(reason, case.transaction, "task_watchdog", case.as_of)

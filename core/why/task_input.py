@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
 from core.taskengine.making.streams import FOLLOWS_PARENT
+from core.taskengine.parents import PARENTS_THAT_STOP
 from core.why.reason import Reason, Responsible
+from core.why.resting import unless_it_rests
 from core.why.task_case import MOST_FILES, TaskCase
 from core.wording import are, counted, moment, named
 
+_HELD_BY_PEOPLE = (TaskStatus.PAUSED, TaskStatus.EXHAUSTED)
 _BEING_READ = (TaskStatus.REGISTERED, TaskStatus.TOINCEXEC, TaskStatus.REREFINE, TaskStatus.TORETRY)
 
 
@@ -21,7 +24,7 @@ class IsNotParsed:
         """Look at the status."""
         if case.status not in _BEING_READ:
             return None
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.SYSTEM,
             clause="its definition has not been read yet",
@@ -29,6 +32,7 @@ class IsNotParsed:
             "definition is read next.",
             next_step="an agent (feeder) reads it within seconds, then lists its input",
         )
+        return unless_it_rests(reason, case.transaction, "feeder", case.as_of)
 
 
 class WaitsForParent:
@@ -45,18 +49,30 @@ class WaitsForParent:
             return None
         parent_id, status = parent["jedi_task_id"], parent["status"]
         done = f"{parent['n_files_finished']:,} of {counted(parent['n_files'], 'file')} done"
-        return Reason(
+        root = case.waiting_ancestors[-1]
+        root_id, is_held = root["jedi_task_id"], root["status"] in _HELD_BY_PEOPLE
+        between = f" That waits in turn, at the end of the chain for task {root_id}, which is {root['status']}."
+        is_over, fails = status in FINAL_TASK_STATUSES, status in PARENTS_THAT_STOP
+        goes_on = "it goes on when the parent has ended; when the parent fails it fails too"
+        reason = Reason(
             self.id,
-            Responsible.SYSTEM if status not in FINAL_TASK_STATUSES else Responsible.DATA,
+            Responsible.USER if is_held or fails else Responsible.SYSTEM,
             clause=f"its parent, task {parent_id}, is {status}",
-            sentence=f"It waits for its parent, task {parent_id}, which is {status} ({done}).",
-            next_step="it goes on when the parent has ended; when the parent fails it fails too",
-            advice=(f"see why that one does not run: panda why {parent_id}",),
+            sentence=f"It waits for its parent, task {parent_id}, which is {status} ({done})."
+            + (between if root is not parent else ""),
+            next_step="an agent (releaser) ends it within seconds, as its parent ended badly"
+            if fails
+            else "an agent (releaser) reads within seconds what its parent made"
+            if is_over
+            else goes_on,
+            advice=(f"see why that one does not run: panda why {root_id}",),
             numbers={
                 **{"parent": parent_id, "parent_status": status, "parent_files": parent["n_files"]},
                 **{"parent_files_finished": parent["n_files_finished"]},
+                **{"root": root_id, "root_status": root["status"]},
             },
         )
+        return unless_it_rests(reason, case.transaction, "releaser", case.as_of)
 
 
 class WaitsForInput:
@@ -73,8 +89,10 @@ class WaitsForInput:
         if case.status not in (*GENERATING_TASK_STATUSES, TaskStatus.PENDING):
             return None
         done = f"{case.task['n_files_finished']:,} of {counted(case.task['n_files'], 'file')} done"
+        if case.count_files("ready"):
+            return None
         waits_for = case.task["error_dialog"] or f"waiting for further files: its dataset is open ({done})"
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.DATA,
             clause=waits_for,
@@ -86,6 +104,7 @@ class WaitsForInput:
             ),
             numbers={"files": case.task["n_files"], "files_finished": case.task["n_files_finished"]},
         )
+        return unless_it_rests(reason, case.transaction, "input_follower", case.as_of)
 
 
 class WaitsForTape:
@@ -122,7 +141,7 @@ class InputIsBeingListed:
             return None
         fed = sum(int(row["n_files"]) for row in case.inputs)
         there = case.catalogue_count([row["name"] for row in case.inputs]) if case.inputs else 0
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.SYSTEM,
             clause="its input is being listed",
@@ -130,6 +149,7 @@ class InputIsBeingListed:
             next_step="jobs are made when everything is listed",
             numbers={"listed": fed, "files": max(fed, there)},
         )
+        return unless_it_rests(reason, case.transaction, "feeder", case.as_of)
 
 
 class InputIsMissing:

@@ -22,7 +22,7 @@ from core.why.task_input import (
     WaitsForParent,
     WaitsForTape,
 )
-from core.why.task_work import IsScouting, JobsAreBeingMade, JobsFailed, JobsRun, JobsWait, LaneIsFull
+from core.why.task_work import IsScouting, JobsAreBeingMade, JobsFailed, JobsRun, JobsWait, LaneIsFull, NothingIsLeft
 
 TASK_STATEMENTS: list[Statement[TaskCase]] = [
     TaskHasEnded(),
@@ -44,5 +44,6 @@ TASK_STATEMENTS: list[Statement[TaskCase]] = [
     JobsWait(),
     JobsAreBeingMade(),
     InputIsMissing(),
+    NothingIsLeft(),
     JobsFailed(),
 ]

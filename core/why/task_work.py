@@ -12,6 +12,7 @@ from core.states import FINAL_JOB_STATUSES, FINAL_TASK_STATUSES, GENERATING_TASK
 from core.taskengine.lanes import full_lane, lane_of
 from core.why.job_statements import WAITING
 from core.why.reason import Reason, Responsible, true_reasons
+from core.why.resting import unless_it_rests
 from core.why.task_case import MOST_FILES, MOST_JOBS, TaskCase
 from core.wording import are, counted, duration_words
 
@@ -75,7 +76,7 @@ class IsScouting:
         advice = ["skip the scouts: POST /api/v1/task/avalanche"]
         if waiting is not None and not case.n_on_node:
             advice.insert(0, f"see why its scouts do not run: panda why {waiting.panda_id}")
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.SYSTEM if not failed else Responsible.USER,
             clause=f"{counted(missing, 'scout')} must still finish",
@@ -89,6 +90,7 @@ class IsScouting:
                 **{"needed": needed, "missing": missing},
             },
         )
+        return unless_it_rests(reason, case.transaction, "scouts", case.as_of)
 
 
 class JobsRun:
@@ -155,7 +157,7 @@ class JobsAreBeingMade:
         if not ready or case.task["generate_at"] is None:
             return None
         more = "+" if ready >= MOST_FILES else ""
-        return Reason(
+        reason = Reason(
             self.id,
             Responsible.SYSTEM,
             clause="jobs are being made of its input",
@@ -164,6 +166,30 @@ class JobsAreBeingMade:
             next_time=case.task["generate_at"],
             numbers={"ready": ready, "files": case.task["n_files"]},
         )
+        return unless_it_rests(reason, case.transaction, "generator", case.as_of)
+
+
+class NothingIsLeft:
+    """No input for further jobs and no jobs: its end is worked out."""
+
+    id = "nothing_left"
+    sentence = "no input is left for jobs and no job is left, so it ends next"
+
+    def reason(self, case: TaskCase) -> Reason | None:
+        """Look for jobs and for input."""
+        if case.status not in GENERATING_TASK_STATUSES or case.live_jobs or case.count_files("ready"):
+            return None
+        task = case.task
+        reason = Reason(
+            self.id,
+            Responsible.SYSTEM,
+            clause="nothing is left to do",
+            sentence=f"Of its {counted(task['n_files'], 'file')} none waits for a job and none is in one: "
+            f"{task['n_files_finished']:,} done, {task['n_files_failed']:,} failed.",
+            next_step="its end is worked out (agent task_watchdog)",
+            numbers={"files": task["n_files"], "files_failed": task["n_files_failed"]},
+        )
+        return unless_it_rests(reason, case.transaction, "task_watchdog", case.as_of)
 
 
 class JobsFailed:
