@@ -15,13 +15,23 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File
 from starlette.requests import ClientDisconnect, Request
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, PandaError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NUL_IN_JSON = b"\\u0000"
 _MOST_FIELDS = 10_000
 _DEEPEST = 64
 """Lists and objects inside each other; deeper documents could not be written or shown again."""
+
+
+_GZIP = ("gzip", "x-gzip")
+"""The Content-Encoding that is read, also when nobody says so."""
+
+
+class UnsupportedEncoding(PandaError):
+    """The body is packed in a way that is not read here: 415."""
+
+    code = "unsupported_encoding"
 
 
 class BodyTooLarge(InvalidInput):
@@ -31,7 +41,11 @@ class BodyTooLarge(InvalidInput):
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body, decompressed when it is gzip (the real pilot sends gzip without a header, pilot-wire.md 1)."""
+    """The whole body, decompressed when it is gzip (the real pilot sends gzip without a header, pilot-wire.md 1).
+
+    Raises UnsupportedEncoding, BodyTooLarge, and InvalidInput for a body that is cut short or no whole gzip.
+    """
+    _check_encoding(request.headers.get("content-encoding", ""))
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit_bytes:
         raise _too_large(limit_bytes)
@@ -163,6 +177,17 @@ def gathered(pairs: list[tuple[str, str]]) -> dict[str, Any]:
         else:
             values[key] = [values[key], value]
     return values
+
+
+def _check_encoding(said: str) -> None:
+    """Whoever packs a body otherwise hears that, instead of that the packed bytes are no JSON."""
+    packed = [name for part in said.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if len(packed) > 1 or any(name not in _GZIP for name in packed):
+        raise UnsupportedEncoding(
+            f"Content-Encoding {said[:40]!r} is not read here",
+            field="Content-Encoding",
+            remedy="pack the body with gzip, or send it as it is",
+        )
 
 
 def _gunzip(body: bytes, limit_bytes: int) -> bytes:

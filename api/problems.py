@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from api.bodies import UnsupportedEncoding
 from core.errors import Conflict, InvalidInput, NotAllowed, PandaError, TooMany, Unavailable, UnknownObject
 from core.tracing import trace_id
 
 _STATUS: list[tuple[type[PandaError], int, str]] = [
+    (UnsupportedEncoding, 415, "Unsupported media type"),
     (InvalidInput, 422, "Invalid input"),
     (UnknownObject, 404, "Not found"),
     (Conflict, 409, "Conflict"),
@@ -65,5 +67,7 @@ def problem_of(error: PandaError, *, is_anonymous: bool = False) -> Response:
             )
             if isinstance(error, TooMany):
                 answer.headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
+            if isinstance(error, UnsupportedEncoding):
+                answer.headers["Accept-Encoding"] = "gzip"  # of requests: RFC 9110 15.5.16
             return answer
     return problem(400, "Refused", code=error.code, detail=error.detail, field=error.field, remedy=error.remedy)

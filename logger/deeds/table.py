@@ -15,7 +15,7 @@ from logger.deeds.incidents import IncidentWork
 from logger.deeds.jobs import JobWork
 from logger.deeds.queues import QueueWork
 from logger.deeds.tasks import TaskWork
-from logger.deeds.until import NEVER, canonical, read_moment, read_until
+from logger.deeds.until import FIELD, NEVER, canonical, read_moment, read_until
 from logger.silences import LONGEST, next_change
 
 Needs = Literal["operator", "owner"]
@@ -108,10 +108,10 @@ class Action:
                 remedy = "say until when: 18:00 (UTC), 2h, a moment, tests:20, or never"
             raise InvalidInput(first["msg"][:200], field=f"parameters.{name}", remedy=remedy) from error
         if issubclass(self.parameters, UntilParameters):
-            until = read_until(read["until"], now)
+            until = read_until(read["until"], now, takes_tests=self.name != "offline")
             if until.kind == "tests" and self.name == "offline":
                 raise InvalidInput(
-                    "a queue that is offline gets no test jobs", field="parameters.until", remedy="drain it until then"
+                    "a queue that is offline gets no test jobs", field=FIELD, remedy="drain it until then"
                 )
             read["until"] = canonical(until)
         if self.parameters is SilenceParameters:

@@ -16,11 +16,18 @@ NEVER = "never"
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?: ?UTC)?")
 _TESTS = re.compile(r"tests:(\d{1,4})")
 _MOMENTS = "18:00 (UTC), 2h, or a moment such as 2026-12-31T12:00:00Z"
+FIELD = "parameters.until"
+"""Where it stands in what is asked for."""
+
+_REMEDY_WITHOUT_TESTS = f"{_MOMENTS}, or never"
 _REMEDY = "18:00 (UTC), 2h, a moment such as 2026-12-31T12:00:00Z, tests:20, or never"
 
 
-def read_until(words: str, now: datetime) -> Revert:
-    """Until when, from the words of a person. Raises InvalidInput for what means nothing or has passed."""
+def read_until(words: str, now: datetime, *, takes_tests: bool = True) -> Revert:
+    """Until when, from the words of a person. Raises InvalidInput for what means nothing or has passed.
+
+    `takes_tests`: whether test jobs can end it, or the remedy names other ways only.
+    """
     words = words.strip()
     if words == NEVER:
         return Revert()
@@ -28,9 +35,9 @@ def read_until(words: str, now: datetime) -> Revert:
     if tests is not None:
         count = int(tests[1])
         if not 1 <= count <= MOST_TESTS:
-            raise InvalidInput(f"{count} test jobs", field="until", remedy=f"1 to {MOST_TESTS}")
+            raise InvalidInput(f"{count} test jobs", field=FIELD, remedy=f"1 to {MOST_TESTS}")
         return Revert("tests", count=count)
-    return Revert("time", read_moment(words, now, "until", _REMEDY))
+    return Revert("time", read_moment(words, now, FIELD, _REMEDY if takes_tests else _REMEDY_WITHOUT_TESTS))
 
 
 def read_moment(words: str, now: datetime, name: str, remedy: str = _MOMENTS) -> datetime:

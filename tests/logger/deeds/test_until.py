@@ -50,10 +50,24 @@ def test_any_text_means_something_that_comes_or_is_refused_by_name(words: str) -
     try:
         read = read_until(words, NOW)
     except InvalidInput as error:
-        assert error.field == "until" and error.remedy
+        assert error.field == "parameters.until" and error.remedy
         return
     assert read.time is None or read.time > NOW
     assert read_until(canonical(read), NOW) == read
+
+
+@pytest.mark.parametrize("words", ["soon", "2020-01-01T00:00", "tests:0", "tests:20"])
+def test_what_is_no_end_is_refused_where_it_stands_and_offline_is_told_of_no_tests(words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        ACTIONS["offline"].read_parameters({"until": words}, NOW, ())
+    assert caught.value.field == "parameters.until"
+    assert "tests:" not in str(caught.value.remedy)
+
+
+def test_who_drains_is_told_of_tests() -> None:
+    with pytest.raises(InvalidInput, match=r"tests:20|understand|until|means") as caught:
+        ACTIONS["drain"].read_parameters({"until": "soon"}, NOW, ())
+    assert "tests:20" in str(caught.value.remedy)
 
 
 def test_every_action_says_what_takes_it_back_or_why_nothing_does() -> None:
