@@ -16,8 +16,9 @@ from core.text import clean
 _FILES = """
 UPDATE task_files f SET
     max_attempt = greatest(least(f.max_attempt, v.max_attempt), f.attempt_nr),
-    max_failure = CASE WHEN v.is_forgiven THEN greatest(f.max_failure, least(f.max_failure + 1, f.max_attempt))
-                       ELSE f.max_failure END,
+    max_failure = CASE WHEN v.is_forgiven
+        THEN greatest(f.max_failure, least(f.max_failure + 1, f.max_attempt, greatest(v.max_attempt, f.attempt_nr)))
+        ELSE f.max_failure END,
     ram_mb = greatest(f.ram_mb, v.ram_mb)
 FROM unnest(%(panda_ids)s::bigint[], %(max_attempts)s::bigint[], %(forgiven)s::boolean[], %(rams)s::bigint[])
      AS v (panda_id, max_attempt, is_forgiven, ram_mb)

@@ -44,11 +44,14 @@ def next_step(present: int) -> int | None:
 
 
 def next_by_task(present: int, task: TaskFacts) -> int | None:
-    """The next value by the task's own step: MB, or a factor if it is below 10; None when that is no more than before."""
+    """The next value by the task's own step: MB, or a factor if it is below 10; None when that is no more than before.
+
+    A task that states no step goes up the ladder, but not above its own maximum.
+    """
     step, most, start = (task.number(f"retryRam{name}") for name in ("Step", "Max", "Offset"))
-    if step <= 0:
-        return next_step(present)
-    grown = present * step if 1 < step < _FACTOR_BELOW and present else present + step
+    grown: float = next_step(present) or 0
+    if step > 0:
+        grown = present * step if 1 < step < _FACTOR_BELOW and present else present + step
     wanted = int(min(max(grown, start), most) if most > 0 else max(grown, start))
     return wanted if wanted > present else None
 

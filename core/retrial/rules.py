@@ -139,16 +139,22 @@ def choose(failures: Sequence[Failure], circumstances: Circumstances, rules: Ite
 def class_of(
     failures: Sequence[Failure], classes: Iterable[ErrorClass], says: Says
 ) -> tuple[ErrorClass, Failure] | None:
-    """The class of the first error that has one: an active row before a passive one, then the one that says more."""
+    """The class of the first error that has an active one, by the row that says more; else what a passive one would say.
+
+    A passive row is for trying out: it keeps no active one from acting, whichever error it is about.
+    """
     ordered = sorted(
         classes,
         key=lambda row: (not row.is_active, not row.pattern.diag, not row.pattern.code, row.class_id),
     )
+    passive = None
     for failure in failures:
-        for row in ordered:
-            if _fits(row.pattern, failure, says):
-                return row, failure
-    return None
+        row = next((row for row in ordered if _fits(row.pattern, failure, says)), None)
+        if row is not None and row.is_active:
+            return row, failure
+        if row is not None and passive is None:
+            passive = row, failure
+    return passive
 
 
 def _fits(pattern: Pattern, failure: Failure, says: Says) -> bool:
