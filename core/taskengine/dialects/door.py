@@ -51,6 +51,7 @@ _PANDA = (
 _MEANT_AS_THEY_ARE = ("maxAttemptES", "loopingCheck", "meanCoreCount")
 """Keys of PanDA that mean nothing here, for all that they look like others."""
 _ONLY_PANDA = (
+    *("respectLB", "groupBoundaryID", "tgtMaxOutputForNG", "nEventsPerInputFile"),
     *("nEventsPerJob", "nGBPerJob", "tgtNumEventsPerJob", "nMaxFilesPerJob", "maxEventsPerJob", "nEventsPerFile"),
     *("nFiles", "nEvents", "maxNumJobs", "totNumJobs", "noInput", "pfnList", "skipFilesUsedBy", "addNthFieldToLFN"),
     *(

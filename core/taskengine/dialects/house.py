@@ -17,6 +17,7 @@ from core.errors import InvalidInput
 from core.names import check_file_name
 from core.taskbuffer.submission import JOB_LIMITS, MAX_PARAMETERS_BYTES
 from core.taskengine.dialects import fields
+from core.taskengine.dialects.arrival import arrival
 from core.taskengine.dialects.definition import (
     MAX_FILES_PER_JOB,
     PSEUDO_DATASET,
@@ -113,6 +114,7 @@ def read_house_parameters(
         uses_scouts=uses_scouts(parameters, by_default=False),
         scout_success_rate=scout_success_rate(parameters),
         **ending(parameters),
+        **arrival(parameters),
         max_attempt=fields.number(parameters, "maxAttempt", (1, 50), default=3) or 3,
         # an error of the payload ends it at once; one of the system does not count as a failure
         max_failure=fields.number(parameters, "maxFailure", (1, 50), default=1) or 1,

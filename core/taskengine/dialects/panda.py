@@ -13,6 +13,7 @@ from typing import Any
 from core.errors import InvalidInput
 from core.names import ANY_QUEUE
 from core.taskengine.dialects import fields
+from core.taskengine.dialects.arrival import arrival
 from core.taskengine.dialects.definition import (
     PFN_DATASET,
     PSEUDO_DATASET,
@@ -90,10 +91,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         middle_of_file=of_file,
         reuses_on_demand=fields.flag(parameters, "reuseSecOnDemand"),
         skips_files_of=_task_ids(parameters, "skipFilesUsedBy"),
-        waits_for_input=fields.flag(parameters, "waitInput"),
-        runs_until_closed=fields.flag(parameters, "runUntilClosed"),
-        allows_empty_input=fields.flag(parameters, "allowEmptyInput"),
-        ignores_missing_datasets=fields.flag(parameters, "ignoreMissingInDS"),
+        **arrival(parameters),
         build=_build(parameters, processing_type),
         merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),

@@ -28,7 +28,7 @@ from tests.core.taskengine.submitting import (
     send,
 )
 from tests.core.taskengine.test_events import read_from
-from tests.support.builders import ADLER32
+from tests.support.builders import ADLER32, make_task
 
 GROWING = "user.testuser.growing"
 
@@ -94,6 +94,17 @@ def test_a_task_that_runs_until_its_dataset_is_closed_takes_every_file_once(site
     assert row_of_task(site, task_id)["status"] == "done"
     assert used(site, task_id) == ["a", "b", "c", "d", "e"]
     assert follow(site) == 0
+
+
+def test_so_does_a_task_of_panda_run(site):
+    register(site, "a")
+    task_id = make_task(site, inputDataset=GROWING, nFilesPerJob=1, runUntilClosed=True)
+    finish_jobs(site, task_id)
+    add(site, "b")
+    close(site)
+    follow(site)
+    finish_jobs(site, task_id)
+    assert (row_of_task(site, task_id)["status"], used(site, task_id)) == ("done", ["a", "b"])
 
 
 def test_a_closed_dataset_is_read_as_ever(site):
