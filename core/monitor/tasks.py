@@ -38,6 +38,12 @@ _ROW = f"""
 
 # primary key
 _TASK = f"SELECT {_ROW}, goal, next_try_time, parameters, measured FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
+# primary key; tasks from before it was kept have none
+_COST = """
+SELECT wall_core_s / 3600 AS core_hours, failed_wall_core_s / 3600 AS failed_core_hours,
+       power_s / 3600 AS power_hours, failed_power_s / 3600 AS failed_power_hours
+FROM task_costs WHERE jedi_task_id = %(jedi_task_id)s
+"""
 # ix_jobs_live_task, ix_jobs_archive_task
 _JOBS = """
 SELECT job_status, count(*) AS count FROM (
@@ -133,6 +139,7 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
         task=task,
         parameters=parameters,
         measured=measured_in_words(task.pop("measured")),
+        cost=database.fetch_one(_COST, key),
         jobs=jobs,
         incidents=incidents,
         datasets=read(database, _DATASETS, key),

@@ -63,7 +63,7 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
                 "Incidents", html.Ul([_incident(i, view.links) for i in answer["incidents"]], className="incident-refs")
             )
         )
-    parts.append(panels.panel("Facts", _facts(task, view.links)))
+    parts.append(panels.panel("Facts", _facts(task, answer.get("cost"), view.links)))
     needs = measured(answer.get("measured") or [])
     if needs is not None:
         parts.append(needs)
@@ -104,7 +104,15 @@ def _files(task: dict[str, Any]) -> str | None:
     return f"{done} done, {failed} failed of {wording.count(task['n_files'])}"
 
 
-def _facts(task: dict[str, Any], links: Links) -> html.Dl:
+def _used(cost: dict[str, Any] | None) -> str | None:
+    """Core-hours of the jobs that have ended, and what of it was lost."""
+    if not cost:
+        return None
+    lost = cost["failed_core_hours"]
+    return f"{cost['core_hours']:,.1f} core-hours" + (f", {lost:,.1f} of them by jobs that failed" if lost else "")
+
+
+def _facts(task: dict[str, Any], cost: dict[str, Any] | None, links: Links) -> html.Dl:
     user = task.get("user_name")
     return panels.facts(
         [
@@ -113,6 +121,7 @@ def _facts(task: dict[str, Any], links: Links) -> html.Dl:
             ("Label", task.get("prod_source_label")),
             ("Jobs", wording.count(task.get("n_jobs"))),
             ("Files", _files(task)),
+            ("Used", _used(cost)),
             ("Request", task.get("req_id") or None),
             ("Queue", task.get("site") or None),
             ("Created", wording.utc(task.get("creation_time"))),

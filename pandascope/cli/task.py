@@ -48,6 +48,7 @@ def _show(terminal: Console, document: dict[str, Any], why: str) -> None:
                 "jobs": counts(document["jobs"]),
                 "queue": task["site"],
                 "share": task["gshare"],
+                "used": _used(document.get("cost")),
                 "age": age(task["creation_time"]),
                 "message": task["error_dialog"],
                 "command": _command_of(document["parameters"]),
@@ -60,6 +61,14 @@ def _show(terminal: Console, document: dict[str, Any], why: str) -> None:
     _show_history(terminal, document["history"])
     follow = f"\nits jobs: panda jobs jedi_task_id={number}   why it stands where it does: panda why {number}"
     terminal.print(Text(follow, style="dim"))
+
+
+def _used(cost: dict[str, Any] | None) -> str:
+    """Of the jobs that have ended, a minute or so late."""
+    if not cost:
+        return ""
+    lost = cost["failed_core_hours"]
+    return f"{cost['core_hours']:,.1f} core-hours" + (f", {lost:,.1f} of them by jobs that failed" if lost else "")
 
 
 def _command_of(parameters: dict[str, Any]) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 from core.accounts.usage import account_usage
 from core.agents.task_watchdog import TaskWatchdog
+from core.clock import utc_now
 from core.database import Database, Row
+from core.monitor.tasks import task_detail
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
 from core.workload_settings import GuardSettings, TaskTimes
@@ -119,6 +121,9 @@ def test_a_task_whose_failures_cost_too_much_is_stopped(site):
     cost = cost_after(site, 7)
     assert cost["failed_wall_core_s"] == pytest.approx(12 * 3600, abs=60)
     assert cost["failed_power_s"] == pytest.approx(120 * 3600, abs=600)
+    shown = task_detail(site, task_id, utc_now())["cost"]
+    assert shown["failed_core_hours"] == pytest.approx(12, abs=0.02)
+    assert shown["core_hours"] == pytest.approx(12, abs=0.02), "what finished had run for a moment"
     assert watch(site) == 1
     assert "have used 120 normalised hours, 100 are allowed" in task_row(site, task_id)["error_dialog"]
 
