@@ -8,7 +8,7 @@ from typing import Any
 from core.taskengine.dialects import fields
 
 
-def arrival(parameters: Mapping[str, Any]) -> dict[str, bool]:
+def arrival(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of the definition: waitInput, runUntilClosed, allowEmptyInput, ignoreMissingInDS (domain.md 3.4).
 
     Raises InvalidInput naming the key that is neither true nor false.

@@ -52,7 +52,7 @@ PAGES = {
     "job/17/log": {"name", "names", "text", "first_line_number", "line_count", "truncated", "culprit"},
     "why/job/17": WHY,
     "why/task/10000000": WHY,
-    "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets", "retries", "measured"},
+    "task/10000000": {"task", "parameters", "jobs", "incidents", "history", "datasets", "retries", "measured", "cost"},
     "incident/5": {
         *("incident", "culprit", "jobs", "breakdown", "records", "activity", "grouping", "verdict", "economics"),
         *("owner_hint", "previous", "inhibits", "silences", "links", "deeds"),
