@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from core.brokerage.candidates import Candidate, Request
+from core.brokerage.requests import read_wishes
 from core.brokerage.stated import read_stated
+
+CRIC = [
+    {"arch": ["x86_64"], "instr": ["avx2"], "type": "cpu", "vendor": ["intel", "excl"]},
+    {"type": "gpu", "vendor": ["nvidia"], "model": ["kt100", "a100"]},
+]
+"""Hardware of a queue as CRIC publishes it."""
 
 
 def ask(label: str = "user", **needs: Any) -> Request:
@@ -24,3 +31,8 @@ def queue(name: str = "ANY", parameters: Any = None, **facts: Any) -> Candidate:
         **dict.fromkeys(("max_ram_mb", "max_disk_mb", "max_core_count", "max_walltime_s"), 0),
     }
     return Candidate(name, **{**known, **facts}, stated=read_stated(parameters or {}))
+
+
+def task(label: str = "user", **parameters: Any) -> Request:
+    """A job of a task of these parameters."""
+    return read_wishes(parameters).added_to(ask(label))
