@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import inspect
 import os
 import signal
-import ssl
 import threading
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
-import httpx._transports.default as default_transport
 import psycopg2
 import pytest
 from hypothesis import HealthCheck
@@ -26,6 +22,7 @@ from sqlalchemy import make_url
 
 from core.database import Database, migrate
 from core.database.embedded import EmbeddedPostgres
+from tests.support.authorities import read_authorities_once
 from tests.support.scratch import remove_leftovers, scratch_directory
 from tests.support.system import RunningSystem, running_system
 
@@ -43,23 +40,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
 _patience = inspect.signature(httpx.get).parameters["timeout"].default
 _patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
-# Reading the authorities of the whole world costs 20 ms of a processor, and httpx reads them for every client, thousands of
-# which are made here to ask a server on loopback: whatever is named as the authorities is read once.
-_make_context = httpx.create_ssl_context
-
-
-@functools.cache
-def _authorities(file: str | None, directory: str | None) -> ssl.SSLContext:
-    return _make_context()
-
-
-def _context(verify: ssl.SSLContext | str | bool = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-    if verify is True and cert is None and trust_env:
-        return _authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    return _make_context(verify=verify, cert=cert, trust_env=trust_env)
-
-
-vars(default_transport)["create_ssl_context"] = _context
+read_authorities_once()
 
 # how long an example takes says more about the machine and its neighbours than about the code; where nothing may be
 # skipped the examples are the same every time, so that a change is judged by itself, and chance finds the rest here

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from logger.agents import build_agents
 from pandascope import Client
+from tests.support.commands import PandaCommand, panda_command
 from tests.support.pilots import running_pilots
 from tests.support.system import RunningSystem, running_system
 
@@ -41,15 +41,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def command() -> Iterator[PandaCommand]:
+    """What runs `panda` commands."""
+    with panda_command() as made:
+        yield made
+
+
 @pytest.fixture
-def panda(working_system: RunningSystem) -> Callable[..., subprocess.CompletedProcess[str]]:
+def panda(working_system: RunningSystem, command: PandaCommand) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The `panda` command as a user types it, in the current directory."""
     token = working_system.token("alice", "operator")
 
     def run(*words: str, check: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "PANDA_URL": working_system.url, "PANDA_TOKEN": token, **environment}
-        program = [sys.executable, "-P", "-m", "pandascope.cli.main", *words]
-        ended = subprocess.run(program, capture_output=True, text=True, env=variables, check=False)
+        ended = command.run(words, variables)
         assert check is None or ended.returncode == check, f"{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         return ended
 
