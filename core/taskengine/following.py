@@ -37,8 +37,10 @@ SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = 'parent' AND 
 
 
 def begin_following(transaction: Transaction, task_id: int) -> None:
-    """Leave the marker: input of the task is still to come."""
-    transaction.execute(_MARKER, {"id": task_id, "type": PARENT, "status": FOLLOWS_PARENT})
+    """Leave the marker, or set it again: input of the task is still to come."""
+    values = {"id": task_id, "type": PARENT, "status": FOLLOWS_PARENT}
+    if not transaction.execute(_MARK, values):
+        transaction.execute(_MARKER, values)
 
 
 def end_following(transaction: Transaction, task_id: int) -> None:

@@ -26,6 +26,12 @@ PARENTS_THAT_WORK = frozenset(status.value for status in TaskStatus) - frozenset
     status.value for status in FINAL_TASK_STATUSES
 )
 
+# primary keys
+_PARENT_OF = """
+SELECT p.status FROM tasks t JOIN tasks p ON p.jedi_task_id = t.parent_tid
+WHERE t.jedi_task_id = %(id)s AND t.parent_tid <> t.jedi_task_id
+"""
+
 # ix_task_datasets_following, which holds those that follow now and none of former times; primary keys of tasks
 _CHILDREN = f"""
 SELECT t.jedi_task_id, p.status AS parent_status
@@ -42,6 +48,18 @@ def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> N
     if waits or not take_what_is_there(transaction, task_id, because=_CAME):
         dialog = "waiting for the parent task to make its input"
         hold_until_it_comes(transaction, task_id, reason="waits for its parent", dialog=dialog)
+
+
+def follow_again(transaction: Transaction, task_id: int) -> bool:
+    """Let a task that is taken up again follow its parent if that works again too; whether it follows now.
+
+    Else it would take what is there at that moment for all there is. The caller holds the task.
+    """
+    parent = transaction.fetch_one(_PARENT_OF, {"id": task_id})
+    if parent is None or parent["status"] not in PARENTS_THAT_WORK:
+        return False
+    begin_following(transaction, task_id)
+    return True
 
 
 def follow_parents(database: Database, *, page: int = 500) -> int:

@@ -20,6 +20,7 @@ from core.taskengine.making.contents import feed_contents, waits_for_feeder
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.progress import recount
 from core.taskengine.making.reopened import ALL, FAILED, open_again
+from core.taskengine.parents import follow_again
 from core.taskengine.status import change_status
 
 REEXECUTABLE = frozenset(
@@ -79,8 +80,10 @@ def retry(
         and fruitless.failed_retries(task) >= max_failed_retries
     ):
         return Done(note=fruitless.exhaust(task))
+    follows = follow_again(task.transaction, task.task_id)
     opened = _reopen(task, only_jobs)
-    if not opened and not waits_for_feeder(task.transaction, task.task_id) and not _was_held_back(task):
+    waits = follows or waits_for_feeder(task.transaction, task.task_id)
+    if not opened and not waits and not _was_held_back(task):
         return Done(note="nothing is left to retry")
     fruitless.begin_retry(task)
     return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
@@ -93,6 +96,7 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
     """
     definition = take_over(task, new_parameters, prefix=prefix)
     fruitless.forget_retries(task)
+    follow_again(task.transaction, task.task_id)
     feed_contents(task.transaction, task.task_id, again=True)
     _open(task, FAILED, definition.max_attempt)
     names = ", ".join(sorted(new_parameters))
@@ -106,8 +110,9 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
 
 def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
     """Look up the input datasets again; new files and what failed become jobs. Without either nothing changes."""
+    follows = follow_again(task.transaction, task.task_id)
     fed = feed_contents(task.transaction, task.task_id, again=True)
-    if not fed.rows + _reopen(task) and fed.is_complete:
+    if not fed.rows + _reopen(task) and fed.is_complete and not follows:
         return Done(note="no new input, and nothing is left to retry")
     fruitless.forget_retries(task)
     reason = f"input loaded again by {task.issuer.user_name}, {fed.rows} new files"
@@ -116,6 +121,7 @@ def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
 
 def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
+    follow_again(task.transaction, task.task_id)
     task.execute(_FORGET_MERGES)
     fruitless.forget_retries(task)
     _open(task, ALL, definition_of(task.row).max_attempt, keeps_attempts=keep_attempt_nr)

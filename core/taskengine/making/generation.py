@@ -61,7 +61,7 @@ SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
 WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
 """
 
-# ix_task_datasets_task, ix_task_files_status; once in the life of a task with a limit on its jobs
+# ix_task_datasets_task, ix_task_files_status; once for each reading of the input of a task with a limit on its jobs
 _LEAVE_OUT = """
 WITH gone AS (
     DELETE FROM task_files f USING task_datasets d
@@ -123,6 +123,7 @@ def generate_jobs(
     most = (limit or JOBS_AT_ONCE) if scouting.places is None else scouting.places
     bunch = next_bunch(transaction, task, definition, most, are_scouts=scouting.places is not None)
     if not bunch.pieces:
+        _leave_out_rest(transaction, task_id, bunch)
         merges = _merge(transaction, task, definition, most)
         if not merges:
             end_if_idle(transaction, task)
@@ -165,9 +166,7 @@ def _make(
     _give_files(transaction, panda_ids[-len(runs) :], pieces, companions)
     counts = {"serials": len(runs), "jobs": len(panda_ids), "fresh": bunch.n_fresh}
     transaction.execute(_COUNT, {"id": task_id, **counts})
-    if bunch.leaves_out_rest:
-        transaction.execute(_LEAVE_OUT, {"id": task_id})
-        transaction.execute(_COUNT_INPUT, {"id": task_id})
+    _leave_out_rest(transaction, task_id, bunch)
     # what ended jobs made is looked at too: it may be enough for a merge job
     waits_to_merge = definition.merge is not None and transaction.fetch_one(_TO_MERGE, {"id": task_id}) is not None
     if bunch.is_more or waits_to_merge:
@@ -177,6 +176,12 @@ def _make(
     if are_scouts:
         begin_scouting(transaction, task_id, len(runs))
     return panda_ids
+
+
+def _leave_out_rest(transaction: Transaction, task_id: int, bunch: Bunch) -> None:
+    if bunch.leaves_out_rest:
+        transaction.execute(_LEAVE_OUT, {"id": task_id})
+        transaction.execute(_COUNT_INPUT, {"id": task_id})
 
 
 def _merge(transaction: Transaction, task: Row, definition: TaskDefinition, most: int) -> list[int]:

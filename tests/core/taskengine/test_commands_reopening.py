@@ -12,6 +12,7 @@ from core.taskengine.commands.changing import increase_attempts
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
 from tests.core.taskengine.rows import file_statuses, history, insert_task, task_row
+from tests.core.taskengine.submitting import accept, captured, place, run
 from tests.support.builders import (
     acquire,
     activate,
@@ -254,3 +255,18 @@ def test_attempts_are_increased_where_upstream_does(site):
     for wrong in (-1, 10**9):
         with pytest.raises(InvalidInput):
             increase_attempts(site, task_id, wrong)
+
+
+def test_what_a_limit_on_jobs_leaves_out_stays_out_when_the_input_is_loaded_again(database):
+    make_queue(database)
+    make_dataset(database, "user.testuser.one", [f"f{number}" for number in range(8)], at=["Q_DISK"])
+    database.execute("UPDATE files SET size_bytes = 600000000")
+    task_id = accept(database, captured("gigabytes", nGBPerJob=1, maxNumJobs=3, skipScout=True, site="Q"))
+    place(database)
+    run(database, *jobs_of_task(database, task_id))
+    before = task_row(database, task_id)
+    assert (before["status"], before["n_files"], before["n_input_files"]) == ("done", 3, 3)
+    assert run_command(database, "incexec", task_id, CAROL).is_accepted
+    after = task_row(database, task_id)
+    assert (after["status"], after["n_files"], after["n_input_files"], after["n_jobs"]) == ("done", 3, 3, 3)
+    assert file_statuses(database, task_id) == ["finished"] * 3

@@ -8,6 +8,8 @@ from core.agents.releaser import Releaser
 from core.database import Database
 from core.errors import PandaError
 from core.taskbuffer.killing import Killer, kill_jobs
+from core.taskengine.commands.locking import Issuer
+from core.taskengine.commands.table import run_command
 from core.taskengine.making import contents
 from core.taskengine.parents import follow_parents
 from tests.core.taskengine.submitting import (
@@ -186,6 +188,30 @@ def test_a_page_at_a_time_a_child_gets_all_that_its_parent_made(site, monkeypatc
     while follow(site):
         pass
     assert len(jobs(site, child)) == 3
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, child)))
+    assert row_of_task(site, child)["status"] == "done"
+
+
+@pytest.mark.parametrize("command", ["retry", "incexec", "reactivate"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_child_that_is_taken_up_while_its_parent_works_again_follows_it_again(site, command, waits):
+    parent = accept(site, captured("njobs", maxAttempt=1))
+    child = child_of(site, parent, waits=waits)
+    place(site)
+    kill_jobs(site, [job["panda_id"] for job in jobs(site, parent)], OWNER)
+    follow(site)
+    assert (row_of_task(site, parent)["status"], row_of_task(site, child)["status"]) == ("failed", "failed")
+    assert run_command(site, "retry", parent, Issuer("Test User")).is_accepted
+    assert run_command(site, command, child, Issuer("Test User")).is_accepted
+    place(site)
+    again = [job["panda_id"] for job in jobs(site, parent) if job["job_status"] == "activated"]
+    run(site, again[0])
+    follow(site)
+    assert row_of_task(site, child)["n_files"] == (0 if waits else 1)
+    run(site, *again[1:])
+    follow(site)
+    assert row_of_task(site, child)["n_files"] == len(again) == 3
     place(site)
     run(site, *(job["panda_id"] for job in jobs(site, child)))
     assert row_of_task(site, child)["status"] == "done"
