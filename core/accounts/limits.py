@@ -240,7 +240,11 @@ def _check_values(values: Mapping[str, Any], changes: Mapping[str, Any], now: da
         raise InvalidInput("a boost is a priority and its end", field=missing, remedy="give both, or none")
     for name in ("boost_until", "banned_until"):
         end = values[name]
-        if changes.get(name) is not None and end <= now:
+        # a priority alone would change a boost that is over, and so nothing
+        is_meant = changes.get(name) is not None or (
+            name == "boost_until" and changes.get("boost_priority") is not None
+        )
+        if is_meant and end <= now:
             raise InvalidInput(f"{end:%Y-%m-%d %H:%M} is over", field=name, remedy="a time that is to come")
         if changes.get(name) is not None and end > FOREVER:
             raise InvalidInput("later than can be kept", field=name, remedy=f"before {FOREVER:%Y-%m-%d} UTC")
