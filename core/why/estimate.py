@@ -21,6 +21,10 @@ SMALLEST_SAMPLE = 5
 """Fewer like jobs than this say nothing."""
 _LOOKED_AT = 300
 _LONGEST_WAIT_D = 15
+_FEWEST_LONGER = 3
+"""Of those that waited longer than the job has."""
+_SPREAD = 1.3
+"""Nine of ten Poisson counts lie below the mean and so many times its root."""
 PRIORITY_BAND = 100
 """Priorities of one hundred are one band: 900 to 999, 1000 to 1099."""
 
@@ -29,15 +33,15 @@ PRIORITY_BAND = 100
 _STARTED = """
 WITH there AS (
     SELECT * FROM (
-        SELECT panda_id, gshare, resource_type, current_priority FROM jobs_live
+        SELECT panda_id, gshare, resource_type, current_priority, NULL::timestamptz AS ended FROM jobs_live
         WHERE job_status = ANY(%(on_node)s) AND computing_site = %(queue)s LIMIT %(most)s) live
     UNION ALL
     SELECT * FROM (
-        SELECT panda_id, gshare, resource_type, current_priority FROM jobs_archive
+        SELECT panda_id, gshare, resource_type, current_priority, state_change_time FROM jobs_archive
         WHERE computing_site = %(queue)s AND state_change_time >= %(since)s
         ORDER BY state_change_time DESC LIMIT %(most)s) ended
 )
-SELECT t.gshare, t.resource_type, t.current_priority,
+SELECT t.gshare, t.resource_type, t.current_priority, t.ended, s.modification_time AS given,
        extract(epoch FROM s.modification_time - a.modification_time)::float AS wait_s
 FROM there t CROSS JOIN LATERAL (
     SELECT modification_time FROM job_history h
@@ -124,11 +128,14 @@ def quantile(values: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def estimate_start(transaction: Transaction, job: Row, as_of: datetime) -> StartEstimate:
+def estimate_start(transaction: Transaction, job: Row, as_of: datetime, ahead: int = 0) -> StartEstimate:
     """When an activated job may start, by the waits of like jobs that started at its queue in the last 24 hours.
 
     Like are those of the same share, resource type and band of priority; if those are too few, of the same share and
-    resource type; then all of the queue. The wait is the time from ready until given to a pilot.
+    resource type; then all of the queue. The wait is the time from ready until given to a pilot. Of these count the
+    ones that waited as long as it has: those that had their turn sooner say nothing about it any more. `ahead`: jobs
+    before it in the line, which take their time at the pace of late; waits that have ended know nothing of a line that
+    grows.
     """
     waited_s = max(0.0, (as_of - job["state_change_time"]).total_seconds())
     since = as_of - timedelta(hours=WINDOW_H)
@@ -141,18 +148,46 @@ def estimate_start(transaction: Transaction, job: Row, as_of: datetime) -> Start
         return unknown(f"{started}, and fewer than {SMALLEST_SAMPLE} tell nothing", waited_s)
     p50_s, p90_s = quantile(found, 0.5), quantile(found, 0.9)
     like = f"{len(found)} jobs that started there in the last {WINDOW_H} h ({basis})"
-    if waited_s > p90_s:
-        said = f"It has waited for {duration_words(waited_s)}, longer than nine of ten of {like}"
+    longer = [wait_s for wait_s in found if wait_s > waited_s]
+    if len(longer) < max(_FEWEST_LONGER, 0.1 * len(found)):
+        than = "nine of ten" if waited_s > p90_s else f"all but {len(longer)}"
+        said = f"It has waited for {duration_words(waited_s)}, longer than {than} of {like}"
         sentence = f"{said}; when it starts is unknown."
         return StartEstimate(len(found), p50_s, p90_s, waited_s, None, None, basis, sentence)
-    ready = job["state_change_time"]
     sentence = (
         f"Half of {like} waited for {duration_words(p50_s)} or less, nine of ten for {duration_words(p90_s)} or less; "
         f"this one has waited for {duration_words(waited_s)}."
     )
-    start_p50 = max(as_of, ready + timedelta(seconds=p50_s))
-    start_p90 = ready + timedelta(seconds=p90_s)
-    return StartEstimate(len(found), p50_s, p90_s, waited_s, start_p50, start_p90, basis, sentence)
+    left_p50_s, left_p90_s = (quantile(longer, part) - waited_s for part in (0.5, 0.9))
+    line_p50_s, line_p90_s, line = _line(rows, job, as_of, ahead)
+    start_p50 = as_of + timedelta(seconds=max(left_p50_s, line_p50_s))
+    start_p90 = as_of + timedelta(seconds=max(left_p90_s, line_p90_s))
+    return StartEstimate(len(found), p50_s, p90_s, waited_s, start_p50, start_p90, basis, sentence + line)
+
+
+def _line(rows: Sequence[Row], job: Row, as_of: datetime, ahead: int) -> tuple[float, float, str]:
+    """Seconds in which those before it start at the pace of late: the median, the ninth decile; and that in words."""
+    per_s = _pace(rows, job, as_of)
+    if not ahead or not per_s:
+        return 0.0, 0.0, ""
+    line_s, per_hour = ahead / per_s, per_s * 3600
+    pace = f"{per_hour:,.0f}" if per_hour >= 10 else f"{per_hour:.2g}"
+    come = "comes" if ahead == 1 else "come"
+    words = f" {counted(ahead, 'job')} of its share {come} first; about {pace} an hour started lately."
+    return line_s, line_s * (1 + _SPREAD / math.sqrt(ahead)), words
+
+
+def _pace(rows: Sequence[Row], job: Row, as_of: datetime) -> float:
+    """Jobs of its share that start at its queue in a second, of late; 0 = unknown.
+
+    Where more ended than are looked at, by how many these are in their time: what ends makes room for what starts.
+    """
+    ended = [row for row in rows if row["ended"] is not None]
+    is_cut = len(ended) >= _LOOKED_AT
+    times = [row["ended" if is_cut else "given"] for row in (ended if is_cut else rows)]
+    count = sum(row["gshare"] == job["gshare"] for row in (ended if is_cut else rows))
+    span_s = (as_of - min(times)).total_seconds() if times else 0.0
+    return count / span_s if span_s > 0 else 0.0
 
 
 def _like(rows: Sequence[Row], job: Row) -> tuple[list[float], str]:

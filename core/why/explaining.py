@@ -98,7 +98,8 @@ class Explainer:
             return unknown(first.clause, case.age_s)
         if case.status != JobStatus.ACTIVATED:
             return no_start_of(case.job, case.as_of)
-        return estimate_start(case.transaction, case.job, case.as_of)
+        ahead = case.queue.ahead_of(case.job) if case.queue.row else 0
+        return estimate_start(case.transaction, case.job, case.as_of, ahead)
 
 
 def _told(reasons: Iterable[Reason]) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def test_the_median_and_the_ninth_decile_are_those_by_hand(database, job):
     assert (start["is_known"], start["sample"]) == (True, 10)
     assert (start["p50_s"], start["p90_s"]) == (pytest.approx(300), pytest.approx(540))
     assert start["start_p50"] > now and start["start_p90"] > start["start_p50"]
-    assert (start["start_p90"] - now).total_seconds() == pytest.approx(540 - start["waited_s"], abs=1)
+    # nine waited longer than its 100 s: 120 to 600, of which the fifth is 360 and the ninth 600
+    assert (start["start_p50"] - now).total_seconds() == pytest.approx(360 - start["waited_s"], abs=1)
+    assert (start["start_p90"] - now).total_seconds() == pytest.approx(600 - start["waited_s"], abs=1)
     assert start["basis"] == "SCORE, priority 1000 to 1099"
     assert start["sentence"].startswith(
         "Half of 10 jobs that started there in the last 24 h (SCORE, priority 1000 to 1099)"
@@ -101,6 +103,30 @@ def test_a_job_that_waits_longer_than_nearly_all_others_has_no_prediction(databa
     start = about_job(database, job)["start"]
     assert (start["is_known"], start["p90_s"]) == (False, pytest.approx(60))
     assert "longer than nine of ten of 10 jobs" in start["sentence"]
+
+
+def test_half_of_those_that_waited_as_long_still_wait(database, job):
+    # unconditioned, the median of 60 s lay in the past and "half" was everything and now
+    waited(database, [60] * 10 + [7200] * 10, first_id=9000)
+    make_older(database, job, "state_change_time", 600)
+    now = utc_now()
+    start = about_job(database, job, now)["start"]
+    assert start["p50_s"] == pytest.approx(60)
+    assert (start["start_p50"] - now).total_seconds() == pytest.approx(6600, abs=5)
+
+
+def test_a_line_that_grows_takes_its_time_at_the_pace_of_late(database, job):
+    # ten started in the last hour after a minute each; forty came since, and all but one before the last
+    waited(database, [60] * 10, first_id=9000)
+    *_, last = activate(database, 40)
+    now = utc_now()
+    start = about_job(database, last, now)["start"]
+    assert start["p90_s"] == pytest.approx(60)
+    assert (start["start_p50"] - now).total_seconds() == pytest.approx(40 * 360, rel=0.02)
+    assert (start["start_p90"] - start["start_p50"]).total_seconds() == pytest.approx(
+        40 * 360 * 1.3 / 40**0.5, rel=0.02
+    )
+    assert start["sentence"].endswith("40 jobs of its share come first; about 10 an hour started lately.")
 
 
 @given(some.lists(some.floats(0, 1e6), min_size=1, max_size=50), some.floats(0.01, 1.0))
