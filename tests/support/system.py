@@ -18,7 +18,7 @@ import uvicorn
 from api import live
 from api.app import create_app
 from api.identity.issuer import Issuer
-from core.agents import AgentFactory, run_agents
+from core.agents import Agent, AgentFactory, run_agents
 from core.configuration import Settings
 from core.database import Database
 from core.queues import ensure_local_site
@@ -84,6 +84,23 @@ def free_port() -> int:
             return port
 
 
+_AWAITED = frozenset({"incident_opener", "incident_judge", "deed_worker"})
+"""Agents whose period is no setting, and which tests wait for all the time."""
+
+
+def _quickened(factory: AgentFactory) -> AgentFactory:
+    """The same agents; those that are waited for look more often."""
+
+    def make(database: Database, settings: Settings) -> list[Agent]:
+        made = list(factory(database, settings))
+        for agent in made:
+            if agent.name in _AWAITED:
+                agent.period_s = 0.3
+        return made
+
+    return make
+
+
 @contextmanager
 def running_system(
     database_url: str,
@@ -99,7 +116,10 @@ def running_system(
 
     `make_server=pandascope.supervisor.composition.create_server` serves the web monitor too.
     """
-    periods = {"setupper_s": 0.05, "activator_s": 0.1, "adder_s": 0.05, "watchdog_s": 0.2, "emitter_s": 0.05}
+    periods = {
+        **{"setupper_s": 0.1, "activator_s": 0.1, "adder_s": 0.1, "watchdog_s": 0.2, "emitter_s": 0.1},
+        **{"feeder_s": 0.2, "generator_s": 0.2, "scouts_s": 0.5, "incidents_s": 0.2},
+    }
     settings = Settings(data=directory, database_url=database_url, **{"agents": periods, **overrides})
     storage = directory / "storage"
     storage.mkdir(parents=True, exist_ok=True)
@@ -111,7 +131,8 @@ def running_system(
     stop = threading.Event()
     threads = [threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)]
     if agents:
-        threads.append(threading.Thread(target=run_agents, args=(settings, stop, further_agents), daemon=True))
+        factory = _quickened(further_agents) if further_agents else None
+        threads.append(threading.Thread(target=run_agents, args=(settings, stop, factory), daemon=True))
     for thread in threads:
         thread.start()
     issuer = Issuer(settings.data, name=settings.issuer, audience=settings.audience)
