@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 import psycopg2
@@ -18,6 +19,8 @@ from core.workload_settings import ScoutSettings
 log = logging.getLogger("panda.scouts")
 
 _COMPONENT = {"component": "scouts"}
+_AGAIN_S = 60.0
+"""How long a task rests whose scouts cannot be judged: whoever mends its parameters ends no job of it."""
 
 # ix_tasks_status; the counts change whenever a job ends
 _SCOUTING = """
@@ -43,12 +46,17 @@ class Scouts(Agent):
         self._settings = settings
         self._seen: dict[int, tuple[int, ...]] = {}
         """Counts of jobs of the tasks in scouting when they were judged last: until one ends nothing is to be read again."""
+        self._again: dict[int, float] = {}
+        """Tasks that could not be judged, and when they are tried again."""
         self.period_s = period_s
 
     def cycle(self) -> int:
         """Look at every task in scouting and every one due for the second measuring; returns how many changed."""
         counts = {row["jedi_task_id"]: tuple(row.values()) for row in self._database.fetch(_SCOUTING)}
-        scouting = [task_id for task_id, seen in counts.items() if self._seen.get(task_id) != seen]
+        now = time.monotonic()
+        again = {task_id for task_id, at in self._again.items() if at <= now}
+        scouting = [task_id for task_id, seen in counts.items() if self._seen.get(task_id) != seen or task_id in again]
+        self._again = {task_id: at for task_id, at in self._again.items() if task_id in counts and at > now}
         late = self._database.fetch(_TO_MEASURE_AGAIN, {"count": self._settings.recompute_after_jobs})
         judged = sum(self._safely(self._judge, task_id) for task_id in scouting)
         self._seen = counts
@@ -64,6 +72,7 @@ class Scouts(Agent):
             log.warning("task %d: its scouts cannot be judged: %s", task_id, error, extra=_COMPONENT)
         except Exception:
             log.exception("task %d: its scouts cannot be judged", task_id, extra=_COMPONENT)
+        self._again[task_id] = time.monotonic() + _AGAIN_S
         return False
 
     def _judge(self, task_id: int) -> bool:

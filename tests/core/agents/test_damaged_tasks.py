@@ -7,11 +7,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from core.agents import core_agents
+from core.agents import core_agents, scouts
 from core.configuration import Settings
 from core.database import Database
+from core.workload_settings import ScoutSettings
 from tests.core.taskengine.rows import task_row
-from tests.support.builders import make_queue, make_task
+from tests.core.taskengine.submitting import run
+from tests.support.builders import jobs_of_task, make_queue, make_task
 
 DAMAGE = (
     *("parameters = '{}'", "split_rule = '{\"goal\": []}'", 'split_rule = \'{"ramCount": [1], "site": 5}\''),
@@ -43,3 +45,19 @@ def test_a_damaged_task_keeps_no_agent_from_the_others(database: Database, tmp_p
         if agent.name in names:
             agent.cycle()
     assert task_row(database, sound)["n_jobs"] == 30
+
+
+def test_scouts_are_judged_when_somebody_has_mended_their_task(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_queue(database)
+    task_id = make_task(database, nJobs=20, useScout=True)
+    run(database, *jobs_of_task(database, task_id))
+    database.execute("UPDATE tasks SET split_rule = '{\"goal\": []}'")
+    monkeypatch.setattr(scouts, "_AGAIN_S", 0.0)
+    agent = scouts.Scouts(database, ScoutSettings(), 1)
+    assert agent.cycle() == 0
+    assert task_row(database, task_id)["status"] == "scouting"
+    database.execute("UPDATE tasks SET split_rule = '{}'")
+    assert agent.cycle() == 1
+    assert task_row(database, task_id)["status"] == "running"
