@@ -15,6 +15,12 @@ from tests.support.system import RunningSystem, eventually
 CONTENT = bytes(range(256)) * 40
 
 
+@pytest.fixture(autouse=True)
+def descriptions_are_read_often(monkeypatch):
+    """What a test changed is waited for; how old a description may be is none of their statements."""
+    monkeypatch.setattr("api.cache._FRESH_S", 0.2)
+
+
 @pytest.fixture(scope="module")
 def web(shared_system: RunningSystem) -> httpx.Client:
     """A worker: no token."""

@@ -45,8 +45,10 @@ def trusting(module_database_url, tmp_path_factory, other):
         {"vo": "wlcg.example", "client_id": "w", "oidc_config_url": other.discovery_url, "jwt_profile": "wlcg"},
     ]
     directory = tmp_path_factory.mktemp("trusting")
-    with running_system(module_database_url, directory, agents=False, issuers=entries) as system:
-        yield system
+    with pytest.MonkeyPatch.context() as settings:
+        settings.setattr("api.identity.access._REFUSED_AGE_S", 0.1)  # ten seconds are long in a test
+        with running_system(module_database_url, directory, agents=False, issuers=entries) as system:
+            yield system
 
 
 def who(system: RunningSystem, token: str, origin: str = "physics") -> httpx.Response:
@@ -238,8 +240,7 @@ def test_a_missing_group_is_no_missing_token(trusting, other):
     assert (response.status_code, response.json()["field"]) == (403, "Origin")
 
 
-def test_a_banned_user_is_refused_everywhere(trusting, other, monkeypatch):
-    monkeypatch.setattr("api.identity.access._REFUSED_AGE_S", 0.1)  # ten seconds are long in a test
+def test_a_banned_user_is_refused_everywhere(trusting, other):
     token = other.token(name="Bad Boy", sub="666")
     assert who(trusting, token).status_code == 200
     admin = trusting.client("root", "admin")
