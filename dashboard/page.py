@@ -15,6 +15,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.components import panels
 from dashboard.components.attributes import attributes
+from dashboard.components.still import still
 from dashboard.context import Monitor
 from dashboard.links import Links
 from pandascope.addresses import Address
@@ -116,7 +117,7 @@ def register(app: Dash, monitor: Monitor, page: Page) -> None:
         try:
             async with monitor.client() as client:
                 view = View(address, client, monitor.links, is_signal, values)
-                return [*await page.load(view), None]
+                return [*_drawn(await page.load(view), page.regions), None]
         except ServerUnreachable as error:
             return [*nothing, panels.away(error) if is_signal else panels.problem(error)]
         except NotAuthorised as error:
@@ -126,6 +127,11 @@ def register(app: Dash, monitor: Monitor, page: Page) -> None:
 
     if page.more is not None:
         page.more(app, monitor)
+
+
+def _drawn(values: Sequence[Any], regions: Sequence[tuple[str, str]]) -> list[Any]:
+    """What a page loaded, in as few components as can be (components/still.py)."""
+    return [still(value) if prop == "children" else value for value, (_, prop) in zip(values, regions, strict=True)]
 
 
 def in_browser(app: Any, function: Any, output: Output, source: Input, *, initially: bool = True) -> None:
