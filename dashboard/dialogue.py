@@ -107,7 +107,7 @@ def _register_opening(app: Dash, monitor: Monitor) -> None:
             return [*[no_update] * 7, panels.problem(error), no_update]
         head = html.P(work.sentence, className="dim") if work.sentence else None
         drawn = [_drawn(question, request) for question in questions]
-        title = work.title.format(to=to.partition(":")[0].replace(",", ", "))  # what follows is the version seen
+        title = work.title.format(to=work.named(to))
         size = "xl" if work.is_wide else "lg"
         of = {"do": work.name, "to": to, "at": time.time()}
         return [True, title, size, head, drawn, panels.skeleton(90) if _shows(work) else None, of, None, no_update]
@@ -195,7 +195,7 @@ def _register_doing(app: Dash, monitor: Monitor) -> None:
             fresh = error.problem.get("preview") if error.code == "preview_outdated" else None
             if fresh is None:
                 return _refused(error, is_dead=error.code in _DEAD)
-            shown = shown_preview(fresh)
+            shown = shown_preview(fresh, accept_ended=work.accept_ended)
             body = [preview.difference(error.problem.get("difference") or []), shown.body]
             return _anew(body, of, values, shown, work)
         except ClientError as error:

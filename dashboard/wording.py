@@ -26,6 +26,12 @@ def plural(value: int, noun: str) -> str:
     return f"{count(value)} {many}"
 
 
+def ordinal(value: int) -> str:
+    """'1st', '2nd', '11th'."""
+    ending = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"
+
+
 def duration(seconds: float | None) -> str:
     """The two largest units: '2 d 4 h', '3 min 20 s', '0.4 s', '12 ms'."""
     if seconds is None:

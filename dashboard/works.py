@@ -68,6 +68,10 @@ class Work:
     """Done at once, with the note that the page has; for what is taken back as easily."""
     sentence: str = ""
     is_wide: bool = False
+    accept_ended: bool = False
+    """Of works with a preview: whether jobs that end meanwhile are left out; a fresh preview says it as the first one did."""
+    named: Callable[[str], str] = field(default=lambda to: to.partition(":")[0].replace(",", ", "))
+    """What the title calls what it is done to; of a button's `to` that is what stands before the version seen."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Previewed:
             _confirm,
             questions=(*self.questions, why),
             show=self._show,
+            accept_ended=self.accept_ended,
         )
 
     async def _show(self, client: AsyncClient, to: str, values: Values) -> Shown:

@@ -57,6 +57,38 @@ _LABELS = {
 }
 """Parameters whose own name says too little; of all others the name is made to words."""
 
+_SENTENCES = {
+    "for_s": "for {} without a break",
+    "limit_s": "longer than {}",
+    "limit_part": "less than {} of last week's",
+    "clear_part": "ends below {} of the limit",
+    "times_usual": "more than {} times the usual",
+    "moving_times": "{} times as long where jobs flow",
+    "min_jobs": "at least {} jobs",
+    "min_finished": "at least {} finished jobs",
+    "min_waiting": "at least {} waiting jobs",
+    "min_records": "at least {} records",
+    "min_residue_jobs": "at least {} jobs lost for good",
+    "min_lost_core_h": "at least {} core-hours lost for good",
+    "residue_part_of_ended": "at least {} of the jobs that ended",
+    "burst_jobs": "at least {} jobs at one place",
+    "burst_rate": "at least {} of the jobs there fail",
+    "window_s": "counted within {}",
+    "floor_s": "waits of at least {}",
+    "z": "{} standard deviations off",
+    "level": "of level {} or worse",
+    "classes": "errors of kind {}",
+    "queues": "at queues {}",
+    "components": "of components {}",
+    "codes": "error codes {}",
+    "limit_days": "fewer than {} days left",
+    "critical_days": "critical below {} days",
+    "token_hours": "tokens: fewer than {} hours left",
+    "limit_mb": "less than {} left",
+    "critical_mb": "critical below {}",
+}
+"""How a parameter is said in a list, with its value in its place."""
+
 _HELP = {
     "for_s": "How long a value must be beyond its limit, without a break, before it is an incident.",
     "limit_s": "What is longer than this is an incident.",
@@ -148,8 +180,22 @@ def value(name: str, given: Any) -> str:
 
 
 def sentence(name: str, given: Any) -> str:
-    """'burst jobs 10', 'lapses when quiet for 30 min'."""
-    return f"{label(name)} {value(name, given)}"
+    """'at least 10 jobs at one place', 'lapses when quiet for 30 min', 'errors of kind data or storage'."""
+    said = value(name, given)
+    if isinstance(given, str) and set(given) & set("!|"):
+        said = _choice(given)
+    words = _SENTENCES.get(name, f"{label(name)} {{}}").replace("{}", said)
+    if given == 1 and name.startswith("min_"):
+        words = words.replace(" jobs", " job").replace(" records", " record")
+    return words
+
+
+def _choice(pattern: str) -> str:
+    """The choice that a pattern of the filters makes, in words: 'data or storage', 'other than data and storage'."""
+    names = pattern.lstrip("!").split("|")
+    if pattern.startswith("!"):
+        return f"other than {' and '.join(names)}"
+    return " or ".join(names)
 
 
 def meaning(one: Mapping[str, Any]) -> str:

@@ -25,6 +25,12 @@ _IDENTITY_FIELDS = ("panda_id", "jedi_task_id", "incident")
 LABELS: dict[str, str] = {
     "job_status": "State",
     "computing_site": "Queue",
+    "queue_name": "Queue",
+    "gshare": "Share",
+    "vo": "VO",
+    "transformation": "Program",
+    "object": "Object",
+    "storage_endpoint": "Storage",
     "prod_user_name": "User",
     "jedi_task_id": "Task",
     "prod_source_label": "Label",
@@ -67,7 +73,7 @@ LABELS: dict[str, str] = {
 
 def label(field: str) -> str:
     """A field's name on screen."""
-    return LABELS.get(field, field)
+    return LABELS.get(field) or field.replace("_", " ").capitalize()
 
 
 def sentence(filters: Mapping[str, str]) -> str:
@@ -77,10 +83,16 @@ def sentence(filters: Mapping[str, str]) -> str:
     )
 
 
+def _note(warning: str) -> str:
+    """What the server says about a field, which it calls by the name in addresses."""
+    field, colon, rest = warning.partition(": ")
+    return f"{label(field)}: {rest}" if colon and field in LABELS else warning
+
+
 def chips(address: Address, links: Links, *, warnings: Sequence[str] = ()) -> html.Div:
     """The filters in force, each a link that takes it off, then what the server says about them."""
     shown = [_chip(name, value, address, links) for name, value in address.filters.items()]
-    notes = [html.Span(text, className="chip chip-warning", role="status") for text in warnings]
+    notes = [html.Span(_note(text), className="chip chip-warning", role="status") for text in warnings]
     clear = []
     if len(address.filters) > 1:
         clear = [html.A("clear all", href=links.to(bare(address)), className="chip-clear")]

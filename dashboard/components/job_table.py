@@ -29,7 +29,7 @@ def job_table(rows: Sequence[dict[str, Any]], links: Links) -> html.Div:
             ]
             for row in rows
         ],
-        class_name="jobs-table",
+        class_name="jobs-table cards",
     )
 
 

@@ -157,13 +157,13 @@ def _files(files: list[dict[str, Any]]) -> Any:
             marks.mono(file["lfn"], class_name="wrap"),
             wording.size(file.get("size_bytes")),
             file.get("status") or "",
-            file.get("endpoint") or "",
+            html.Span(file.get("endpoint") or "", className="name"),
             marks.mono(file.get("checksum") or ""),
         ]
         for file in files
     ]
     heads = ["Type", "File", "#Size", "State", "Storage", "Checksum"]
-    return panels.panel(f"Files ({len(files)})", panels.table(heads, rows), flush=True)
+    return panels.panel(f"Files ({len(files)})", panels.table(heads, rows, class_name="cards"), flush=True)
 
 
 def _parameters(parameters: str | None) -> Any:

@@ -108,14 +108,14 @@ async def _add(client: AsyncClient, to: str, values: Values) -> str:
 
 
 async def _change(client: AsyncClient, to: str, values: Values) -> str:
-    number, _, version = to.partition(":")
+    number, version, _ = to.split(":", 2)
     route = await client.change_notice_route(int(number), int(version), _route(values, is_new=False))
     return f"Route {route['name']} is changed."
 
 
 def _switch(is_active: bool) -> Any:
     async def carry_out(client: AsyncClient, to: str, values: Values) -> str:
-        number, _, version = to.partition(":")
+        number, version, _ = to.split(":", 2)
         route = await client.change_notice_route(int(number), int(version), {"is_active": is_active})
         return f"Route {route['name']} is {'on' if is_active else 'off: nothing is told there'}."
 
@@ -140,9 +140,14 @@ async def _test(client: AsyncClient, to: str, values: Values) -> html.Div:
     )
 
 
+def _named(to: str) -> str:
+    """Routes are known by their names: `to` is number, version seen and name."""
+    return to.split(":", 2)[2]
+
+
 WORKS: tuple[Work, ...] = (
     Work("add-route", "Add a route", _add, "Add", ask=_ask_new, is_wide=True),
-    Work("edit-route", "Change route {to}", _change, "Keep", ask=_ask, is_wide=True),
+    Work("edit-route", "Change route {to}", _change, "Keep", ask=_ask, is_wide=True, named=_named),
     Work("route-on", "Switch on", _switch(True), is_instant=True),
     Work("route-off", "Switch off", _switch(False), is_instant=True),
     Work(
@@ -151,6 +156,7 @@ WORKS: tuple[Work, ...] = (
         _remove,
         "Remove",
         sentence="What waits for it is told nobody; what was sent stays in the list.",
+        named=_named,
     ),
     Work("test-route", "Test", _test, is_instant=True),
 )

@@ -112,7 +112,7 @@ def _health(row: Mapping[str, Any]) -> html.Div:
 
 
 def _buttons(row: Mapping[str, Any]) -> html.Div:
-    to = f"{row['route_id']}:{row['version']}"
+    to = f"{row['route_id']}:{row['version']}:{row['name']}"  # the name is for the title of the dialogue
     turn = buttons.button("Off", "route-off", to) if row["is_active"] else buttons.button("On", "route-on", to)
     return buttons.row(
         buttons.button("Test", "test-route", to, title="send one message at once"),

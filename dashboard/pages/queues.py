@@ -116,7 +116,7 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
     running = sum(jobs.get(state, 0) for state in _RUNNING)
     silent = html.Span("silent", className="chip chip-warning") if row.get("silent") else None
     return [
-        html.Span([html.A(name, href=links.page("jobs", computing_site=name)), silent]),
+        html.Span([html.A(name, href=links.page("jobs", computing_site=name), className="name"), silent]),
         html.A(
             marks.queue_state(row.get("status")),
             href=links.page("queues", computing_site=name),
@@ -137,7 +137,7 @@ def _limits(row: dict[str, Any]) -> list[Any]:
     return [
         wording.count(row.get("max_core_count") or None),
         wording.size((row.get("max_ram_mb") or 0) * 1_000_000) if row.get("max_ram_mb") else "–",
-        row.get("storage_endpoint") or "",
+        html.Span(row.get("storage_endpoint") or "", className="name"),
     ]
 
 

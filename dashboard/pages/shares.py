@@ -77,15 +77,17 @@ def _tree(answer: Mapping[str, Any], links: Links) -> Any:
     rows += [_unlisted_row(share) for share in answer["unlisted"]]
     unit = html.Span("executing and target: cores times the power of each", className="dim")
     return panels.panel(
-        "What is due and what is used", panels.table(_HEADS, rows, class_name="shares"), aside=unit, flush=True
+        "What is due and what is used", panels.table(_HEADS, rows, class_name="shares cards"), aside=unit, flush=True
     )
 
 
 def _row(share: Mapping[str, Any], total: float, links: Links) -> list[Any]:
     has_work = share["queued_jobs"] > 0
-    name: Any = html.Span(share["name"], title=_matches(share))
+    name: Any = html.Span(share["name"], title=_matches(share), className="name")
     if share["is_leaf"]:
-        name = html.A(share["name"], href=links.page("jobs", gshare=share["name"]), title=_matches(share))
+        name = html.A(
+            share["name"], href=links.page("jobs", gshare=share["name"]), title=_matches(share), className="name"
+        )
     full = lanes(share["throttled"])
     return [
         html.Div([name, full], className=f"share-name share-level-{min(5, share['level'])}"),
@@ -98,7 +100,7 @@ def _row(share: Mapping[str, Any], total: float, links: Links) -> list[Any]:
         wording.count(share["executing_jobs"]),
         wording.count(share["queued_jobs"]),
         wording.count(share["waiting_jobs"]),
-        f"{share['rank']}." if share["is_leaf"] else "",
+        wording.ordinal(share["rank"]) if share["is_leaf"] else "",
     ]
 
 

@@ -55,7 +55,9 @@ def _agents(rows: Sequence[Mapping[str, Any]]) -> html.Section:
         sentence = "No agent ever ran here. 'panda up' starts them with the server, 'panda agents' alone."
         return panels.panel("Agents", panels.empty(sentence))
     aside = html.Span("each runs once, on whichever host took it", className="dim")
-    return panels.panel("Agents", panels.table(_AGENT_HEADS, [_agent(row) for row in rows]), aside=aside, flush=True)
+    return panels.panel(
+        "Agents", panels.table(_AGENT_HEADS, [_agent(row) for row in rows], class_name="cards"), aside=aside, flush=True
+    )
 
 
 def _agent(row: Mapping[str, Any]) -> list[Any]:

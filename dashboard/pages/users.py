@@ -15,7 +15,7 @@ from dashboard.page import Page, View
 from pandascope.addresses import Address
 
 _HEADS = (
-    *("Account", "", "#Running", "#Of at most", "#Cores", "#Queued", "#Held", "#Tasks"),
+    *("Account", "#Running", "#Of at most", "#Cores", "#Queued", "#Held", "#Tasks"),
     *("#CPU h today", "#7 days", "#30 days", "#Failed h, 30 d"),
 )
 _QUEUE_HEADS = [
@@ -86,9 +86,10 @@ def _list(answer: Mapping[str, Any], view: View) -> Any:
 def _row(row: Mapping[str, Any], links: Links) -> list[Any]:
     jobs = _jobs_link(row, links)
     label = row["name"] if row["kind"] == "user" else f"{row['name']} (group)"
+    stands = standing(row["limits"])
+    chip = html.Div(stands) if stands is not None else None
     return [
-        html.A(label, href=links.page("users", name=row["name"], kind=row["kind"]), className="clip"),
-        standing(row["limits"]),
+        html.Div([html.A(label, href=links.page("users", name=row["name"], kind=row["kind"]), className="name"), chip]),
         html.A(wording.count(row["running_jobs"]), href=jobs("running")) if row["running_jobs"] else "0",
         wording.count(row["limits"]["max_running_jobs"]),
         wording.count(row["running_cores"]),

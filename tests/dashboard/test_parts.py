@@ -140,6 +140,15 @@ def test_chips_say_what_their_values_mean():
     assert filters.sentence({"is_automatic": "false"}) == "Done by people"
     assert filters.sentence({"object_kind": "notice_route"}) == "Kind of object notice route"
     assert filters.sentence({"state": "*"}) == "State any"
+    assert filters.sentence({"queue_name": "CERN"}) == "Queue CERN"
+    assert filters.sentence({"working_group": "higgs"}) == "Working group higgs"
+
+
+def test_what_the_server_says_of_a_field_names_it_as_the_page_does():
+    told = ["prod_user_name: the 200 most frequent values of 310", "the window: cut at 48 h", "all of it"]
+    said = text(filters.chips(Address(Page("jobs"), None, {}), Links("/monitor/"), warnings=told))
+    assert "User: the 200 most frequent values of 310" in said and "prod_user_name" not in said
+    assert "the window: cut at 48 h" in said and "all of it" in said
 
 
 def test_rows_of_a_table_keep_what_is_unfolded_in_them():

@@ -7,6 +7,13 @@ import pytest
 from dashboard import wording
 
 
+def test_places_in_an_order_are_said_as_people_say_them():
+    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
+    assert [wording.ordinal(number) for number in numbers] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th")
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

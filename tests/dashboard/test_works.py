@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from dashboard import ends
+from dashboard import deeds, ends
 from dashboard.components.markdown import document
 from dashboard.components.preview import difference, go_words, preview
 from dashboard.components.silence_table import end_words, growth
 from dashboard.pages import WORKS
 from dashboard.pages.alarm_actions import parameter_questions, parameters_of
 from dashboard.pages.incident_actions import choices
-from dashboard.works import numbers_of
+from dashboard.works import numbers_of, shown_preview
 from pandascope.errors import Usage
 
 _EVALUATOR = {
@@ -44,6 +44,23 @@ def _text(component: object) -> str:
 
 def test_no_two_works_have_one_name() -> None:
     assert len({work.name for work in WORKS}) == len(WORKS)
+
+
+def test_a_fresh_preview_says_again_that_what_ends_meanwhile_is_left_out() -> None:
+    kept = {work.name: work.accept_ended for work in deeds.WORKS}
+    assert kept["kill-of-task"] and kept["kill-for"] and not kept["kill-job"] and not kept["drain-queue"]
+    sentence = "Those that end by themselves meanwhile are left out."
+    made = {**_PREVIEW, "token": "t"}
+    assert sentence in _text(shown_preview(made, accept_ended=True).body)
+    assert sentence not in _text(shown_preview(made).body)
+
+
+def test_a_dialogue_calls_a_route_by_its_name_and_others_by_their_number() -> None:
+    titles = {work.name: work for work in (*WORKS, *deeds.WORKS)}
+    assert titles["remove-route"].named("3:17:storage: on call") == "storage: on call"
+    assert titles["edit-route"].named("3:17:storage on call") == "storage on call"
+    assert titles["kill-of-task"].named("10000001") == "10000001"
+    assert titles["acknowledge-many"].named("3,5") == "3, 5"
 
 
 def test_what_was_typed_goes_before_what_was_chosen() -> None:

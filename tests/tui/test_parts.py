@@ -12,13 +12,22 @@ from tui.keys import KEYS, offered
 from tui.live import SILENCE_S, UNSEEN_S, LiveFeed, LiveState
 from tui.navigation import Trail, title_of
 from tui.palette import Palette
-from tui.render.now import agents
+from tui.render.now import agents, figures
 from tui.text import age, bar, duration, moment, number, sparkline
 from tui.widgets.ribbon import shares
 from tui.widgets.status_line import Status, status_text
 from tui.widgets.throughput_chart import Course, chart_lines
 
 PALETTE = Palette.of_theme({})
+
+
+@pytest.mark.parametrize(
+    ("silent", "words"),
+    [([], "pilots call in"), (["BNL"], "BNL"), (["BNL", "CERN", "DESY"], "BNL and 2 more")],
+)
+def test_the_tile_of_silent_queues_says_how_many_it_does_not_name(silent, words):
+    tile = figures({"silent_queues": silent}, PALETTE)[3]
+    assert tile.below.plain == words
 
 
 def test_a_feed_is_live_while_the_stream_gives_signs_of_life():

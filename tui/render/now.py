@@ -37,9 +37,14 @@ def figures(summary: dict[str, Any], palette: Palette) -> list[Tile]:
         Tile(
             "Silent queues",
             Text(f"✗ {number(len(silent))}" if silent else "✓ none", style=palette.bad if silent else palette.good),
-            Text(", ".join(silent) if silent else "pilots call in", style=palette.bad if silent else palette.muted),
+            Text(_first(silent) or "pilots call in", style=palette.bad if silent else palette.muted),
         ),
     ]  # fmt: skip
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first name and how many more: the tile has one line for it, and what is cut there is not seen to be cut."""
+    return names[0] + (f" and {number(len(names) - 1)} more" if len(names) > 1 else "") if names else ""
 
 
 def _throughput(throughput: dict[str, Any], spark: dict[str, Any], palette: Palette) -> Tile:
