@@ -31,10 +31,12 @@ def number(
     *,
     default: int | None = None,
     rounds_up: bool = False,
+    unit: str = "",
 ) -> int | None:
     """A whole number, numeric text allowed; `default` when absent. Raises InvalidInput naming the field.
 
-    Clients that divide send 2048.0 for 2048; `rounds_up` says that a part of one more is one more.
+    Clients that divide send 2048.0 for 2048; `rounds_up` says that a part of one more is one more. `unit` is
+    for the words of a refusal.
     """
     value, (lowest, highest) = values.get(name), limits
     if value is None or value == "":
@@ -47,7 +49,7 @@ def number(
         raise InvalidInput(
             f"{str(value)[:50]!r} will not do",
             field=field or name,
-            remedy=f"a whole number between {lowest} and {highest}",
+            remedy=f"a whole number between {lowest} and {highest}{unit and f' {unit}'}",
         )
     return value
 

@@ -33,7 +33,7 @@ def read_needs(parameters: Mapping[str, Any]) -> Needs:
     most = fields.positive(parameters, "maxCoreCount", JOB_LIMITS["coreCount"][1])
     if most and cores > most:
         raise InvalidInput(f"{cores} is more than maxCoreCount {most}", field="coreCount", remedy="lower it")
-    hours = fields.number(parameters, "maxWalltime", (0, _LONGEST_HOURS), default=0) or 0
+    hours = fields.number(parameters, "maxWalltime", (0, _LONGEST_HOURS), default=0, unit="hours") or 0
     return Needs(
         core_count=cores,
         walltime_s=changed_walltime(parameters) or hours * 3600,

@@ -96,6 +96,12 @@ def test_a_stated_time_wins_and_an_unknown_one_stays_unknown():
     assert read_needs({"cpuTime": 50, "cpuEfficiency": 0, "baseWalltime": 700}).walltime_for(10**6) == 700
 
 
+def test_a_time_in_seconds_is_refused_where_hours_are_meant_and_says_so():
+    with pytest.raises(InvalidInput) as caught:
+        read_needs({"maxWalltime": 90_000})
+    assert (caught.value.field, caught.value.remedy) == ("maxWalltime", "a whole number between 0 and 87600 hours")
+
+
 def test_what_is_fixed_is_known_by_its_unit():
     needs = read_needs(
         {"ramCount": 1, "ramCountUnit": "MBPerCoreFixed", "cpuTime": 1, "cpuTimeUnit": "mHS06sPerEventFixed"}
