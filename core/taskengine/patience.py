@@ -20,6 +20,7 @@ from core.workload_settings import TaskTimes
 WHO = "task watchdog"
 _HOUR_S = 3600
 _DAY_S = 24 * _HOUR_S
+_WEEK_S = 7 * _DAY_S
 URGENT_PRIORITY = 950
 HIGH_PRIORITY = 900
 """From these on pending tasks are tried again sooner (domain.md 16)."""
@@ -118,7 +119,8 @@ def due_statement(wait: Wait) -> str:
     """The ids of tasks whose wait is over or has no end yet; ix_tasks_status."""
     return f"""
 SELECT t.jedi_task_id FROM tasks t
-WHERE t.status = '{wait.status}' AND coalesce(t.next_try_time <= clock_timestamp(), true) AND {wait.condition}
+WHERE t.status = '{wait.status}' AND {wait.condition} AND (t.next_try_time IS NULL
+      OR t.next_try_time <= clock_timestamp() OR t.next_try_time > clock_timestamp() + interval '7 days')
 ORDER BY t.jedi_task_id LIMIT %(batch)s"""
 
 
@@ -127,8 +129,10 @@ def end_wait(transaction: Transaction, task_id: int, wait: Wait, times: TaskTime
     task = transaction.fetch_one(_TASK, {"id": task_id})
     if task is None or task["status"] != wait.status:
         return None
-    if task["next_try_time"] is None:
-        transaction.execute(_SCHEDULE, {"id": task_id, "after_s": wait.retry_s(task, times), "status": wait.status})
+    wait_s = wait.retry_s(task, times)
+    if task["next_try_time"] is None or task["next_try_time"] > utc_now() + timedelta(seconds=max(wait_s, _WEEK_S)):
+        # one so far away was written while the clock was wrong
+        transaction.execute(_SCHEDULE, {"id": task_id, "after_s": wait_s, "status": wait.status})
         return None
     return wait.act(transaction, task_id, times) if task["next_try_time"] <= utc_now() else None
 

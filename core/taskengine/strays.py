@@ -18,6 +18,9 @@ _CLOSING = ("aborting", "finishing")
 WORKING = frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED, TaskStatus.MERGING})
 """States in which a goal may be reached while there is more to do."""
 
+_NOBODY_LOOKS = "(t.generate_at IS NULL OR t.generate_at > clock_timestamp() + interval '1 day')"
+"""Nobody is told to look later than in a while: a time as far away as that was written while the clock was wrong."""
+
 # ix_task_datasets_task, ix_task_files_status, which the order keeps: files that go along with others are always ready
 _HAS_READY_INPUT = """EXISTS (
     SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
@@ -29,14 +32,14 @@ _HAS_READY_INPUT = """EXISTS (
 # ix_tasks_status, ix_jobs_live_task; scouts hold back the rest of their task on purpose
 _ASLEEP = f"""
 SELECT t.jedi_task_id FROM tasks t
-WHERE t.status = ANY(%(making)s) AND t.generate_at IS NULL AND {_HAS_READY_INPUT}
+WHERE t.status = ANY(%(making)s) AND {_NOBODY_LOOKS} AND {_HAS_READY_INPUT}
   AND (t.status <> 'scouting' OR NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id))
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
 # the same indexes; what is young may be on its way
-_STRANDED = """
+_STRANDED = f"""
 SELECT t.jedi_task_id FROM tasks t
-WHERE t.status = ANY(%(statuses)s) AND t.generate_at IS NULL
+WHERE t.status = ANY(%(statuses)s) AND {_NOBODY_LOOKS}
   AND t.modification_time < clock_timestamp() - make_interval(secs => %(age_s)s)
   AND NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id)
   AND NOT EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id

@@ -206,6 +206,28 @@ def test_ready_input_that_nobody_looks_at_is_found(site):
     assert watch(site) == 0
 
 
+def test_a_time_to_look_that_a_wrong_clock_wrote_keeps_no_task_waiting(site):
+    running, aborting = (insert_task(site, status=status, n_files=1) for status in ("running", "aborting"))
+    for task_id in (running, aborting):
+        insert_files(site, task_id, ["ready"])
+    site.execute("UPDATE tasks SET generate_at = clock_timestamp() + interval '10 years' WHERE generate_at IS NULL")
+    assert watch(site) == 2
+    assert task_row(site, running)["generate_at"] <= utc_now()
+    assert task_row(site, aborting)["status"] == "aborted"
+    later = insert_task(site, status="running", n_files=1)
+    insert_files(site, later, ["ready"])
+    site.execute("UPDATE tasks SET generate_at = clock_timestamp() + interval '1 minute'")
+    assert watch(site) == 0
+
+
+@pytest.mark.parametrize("status", ["pending", "throttled", "exhausted"])
+def test_a_wait_whose_end_a_wrong_clock_wrote_gets_another(site, status):
+    task_id = insert_task(site, status=status, old_status="ready", next_try_time=utc_now() + timedelta(days=3650))
+    assert watch(site) == 0
+    assert task_row(site, task_id)["next_try_time"] < utc_now() + 3 * DAY
+    assert task_row(site, task_id)["status"] == status
+
+
 def test_a_task_that_is_still_listed_is_the_feeders(site):
     task_id = insert_task(site, status="defined")
     insert_files(site, task_id, ["ready"], status="toupdate")
