@@ -36,6 +36,10 @@ SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = 'parent' AND 
 """
 
 
+_WAITING = "waiting for"
+"""How the dialog of every task begins that `hold_until_it_comes`."""
+
+
 def begin_following(transaction: Transaction, task_id: int) -> None:
     """Leave the marker, or set it again: input of the task is still to come."""
     values = {"id": task_id, "type": PARENT, "status": FOLLOWS_PARENT}
@@ -89,6 +93,8 @@ def read_to_the_end(transaction: Transaction, task: Row, *, because: str) -> boo
 def _go_on(transaction: Transaction, task: Row, because: str) -> None:
     if task["status"] == TaskStatus.PENDING:
         change_status(transaction, task["jedi_task_id"], TaskStatus.READY, who="task engine", reason=because)
+    if task["status"] == TaskStatus.PENDING or task["error_dialog"].startswith(_WAITING):
+        # commands may have taken it out of its wait before
         say(transaction, task["jedi_task_id"], "")
     generate_jobs(transaction, task["jedi_task_id"])
 

@@ -215,3 +215,15 @@ def test_a_child_that_is_taken_up_while_its_parent_works_again_follows_it_again(
     place(site)
     run(site, *(job["panda_id"] for job in jobs(site, child)))
     assert row_of_task(site, child)["status"] == "done"
+
+
+def test_a_child_that_a_person_let_go_says_no_longer_that_it_waits_when_its_input_came(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    for command in ("pause", "resume"):
+        assert run_command(site, command, child, Issuer("Test User")).is_accepted
+    assert (row_of_task(site, child)["status"], row_of_task(site, child)["error_dialog"][:7]) == ("ready", "waiting")
+    place(site)
+    run(site, *(job["panda_id"] for job in jobs(site, parent)))
+    follow(site)
+    assert (row_of_task(site, child)["n_jobs"], row_of_task(site, child)["error_dialog"]) == (3, "")
