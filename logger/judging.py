@@ -16,7 +16,8 @@ from typing import Any
 import psycopg2.errors
 
 from core.database import Database, Row, Transaction
-from logger.verdict import DIMENSIONS, Counts, Dimension
+from logger.bad_nodes import FEWEST_FAILURES, HELD, MOST_NODES
+from logger.counts import DIMENSIONS, Counts, Dimension
 from logger.whose import WHOSE_SQL
 
 LIMIT_MS = 3000
@@ -85,6 +86,23 @@ SELECT coalesce({_OF_A_JOB}, 0) AS pattern, a.computing_site, count(*) AS jobs
 FROM jobs_archive a
 WHERE a.state_change_time BETWEEN %(start)s AND %(end)s AND a.job_status IN ('finished', 'failed')
 GROUP BY 1, 2
+"""
+# ix_incident_jobs_incident: the nodes of the top queue by the incident's failures there
+_NODES_MINE = """
+SELECT c.host AS node, count(*) AS jobs FROM incident_jobs c
+WHERE c.incident_id = %(incident_id)s AND c.computing_site = %(site)s AND c.host <> ''
+  AND c.time BETWEEN %(start)s AND %(end)s
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s
+"""
+# ix_jobs_archive_time as above, once more only where a few nodes hold most of a queue's failures
+_NODES_ENDED = """
+SELECT n.name, count(*) AS jobs
+FROM jobs_archive a
+CROSS JOIN LATERAL regexp_replace(a.modification_host, '^.*@', '') AS h (host)
+JOIN unnest(%(nodes)s::text[]) AS n (name) ON h.host = n.name OR starts_with(h.host, n.name || '.')
+WHERE a.state_change_time BETWEEN %(start)s AND %(end)s AND a.job_status IN ('finished', 'failed')
+  AND a.computing_site = %(site)s
+GROUP BY 1
 """
 # the same of every k-th job, and ix_job_files_job: who read from a storage that is no queue's own
 _READERS = f"""
@@ -184,10 +202,12 @@ def _counted(database: Database, incident: Row, tops: Mapping[Dimension, str], w
         if tops.get("storage") and not values["queues_of_storage"]:
             _estimate_readers(transaction, values, patterns)
             estimated = ("storage",)
+        nodes = _nodes(transaction, values, queues[values["site"]][0]) if values["site"] else {}
     return Counts(
         dict(tops),
         {pattern: (k, b) for pattern, (k, b) in patterns.items()},
         queues={queue: (k, b) for queue, (k, b) in queues.items()},
+        nodes=nodes,
         task_count=incident["task_count"],
         user_count=incident["user_count"],
         start=window.start,
@@ -217,6 +237,19 @@ def _parameters(
         "queues_of_storage": _column(transaction.fetch(_QUEUES_OF_STORAGE, {"storage": storage}) if storage else []),
         "tasks_of_dataset": _column(transaction.fetch(_TASKS_OF_DATASET, {"dataset": dataset}) if dataset else []),
     }
+
+
+def _nodes(transaction: Transaction, values: Mapping[str, Any], there: int) -> dict[str, tuple[int, int]]:
+    """Failures and ended jobs of the few nodes of the top queue that hold most of its failures; empty when many do."""
+    rows = transaction.fetch(_NODES_MINE, {**values, "most": MOST_NODES})
+    failures = {row["node"]: row["jobs"] for row in rows if row["jobs"] >= FEWEST_FAILURES}
+    if len(failures) < 2 or sum(failures.values()) < HELD * there:
+        return {}
+    names = {node: node.partition(" ")[2] for node in failures}
+    ended = {
+        row["name"]: row["jobs"] for row in transaction.fetch(_NODES_ENDED, {**values, "nodes": [*names.values()]})
+    }
+    return {node: (k, max(k, ended.get(names[node], 0))) for node, k in failures.items()}
 
 
 def _column(rows: Sequence[Row]) -> list[Any]:

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from core.database import Row, Transaction
 from core.states import IncidentState
 from logger import life
+from logger.counts import Counts, Dimension, wilson
 from logger.rules.job_parameters import JobRuleParameters
-from logger.verdict import Counts, Dimension, wilson
 
 # throughput_totals by its primary key, which begins with bin_time
 _ENDED = """

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.database import Database, Row
+from logger.counts import Counts
 from logger.steps import owner_hint
 from logger.trust import without_number
-from logger.verdict import CENTRAL_TASKS_OR_USERS, Counts, Verdict, VerdictSettings, judge, stated
+from logger.verdict import CENTRAL_TASKS_OR_USERS, Verdict, VerdictSettings, judge, stated
 
 OUR_COMPONENTS = frozenset(
     {

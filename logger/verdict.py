@@ -8,16 +8,13 @@ decides; it only says in which order equals are named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from math import sqrt
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from logger.bad_nodes import EXPLAINED_JOBS, EXPLAINED_RATE, BadNodes, bad_nodes
+from logger.counts import DIMENSIONS, Counts, Dimension, wilson
 from logger.steps import owner_hint
-
-Dimension = Literal["node", "dataset", "task", "user", "site", "storage"]
-DIMENSIONS: tuple[Dimension, ...] = ("site", "task", "user", "node", "storage", "dataset")
-"""Each is a bit of the patterns of `Counts.cells`, in this order."""
 
 VERDICTS: Mapping[Dimension, str] = {
     "site": "site",
@@ -28,7 +25,6 @@ VERDICTS: Mapping[Dimension, str] = {
     "dataset": "data",
 }
 
-Z = 1.96
 STRONG_SCORE = 4.0
 STRONG_JOBS = 10
 WEAK_JOBS = 5
@@ -50,8 +46,6 @@ NEARLY = 0.75
 
 _EQUALS = 1.2
 """Scores that differ by less are equal; then `_ORDER` decides."""
-_EXPLAINED_RATE = 0.2
-_EXPLAINED_JOBS = 5
 _OF_DATA = frozenset({"data", "storage", "auth"})
 
 
@@ -73,49 +67,6 @@ class VerdictSettings(Protocol):
     @property
     def central_overlap(self) -> float:
         """And so much of failures and work is common."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Failures of an incident and all jobs that ended in its window, by which of the top values they have.
-
-    `values`: the top value of each dimension that has one. `cells`: pattern -> (failures of the incident, ended jobs), where
-    bit i of the pattern says that the job has the top value of DIMENSIONS[i]; the failures are among the ended jobs.
-    `queues`: queue -> the same two counts. `note`: what had to be estimated or left out, in words.
-    """
-
-    values: Mapping[Dimension, str]
-    cells: Mapping[int, tuple[int, int]]
-    queues: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    task_count: int = 0
-    user_count: int = 0
-    start: datetime | None = None
-    end: datetime | None = None
-    estimated: tuple[Dimension, ...] = ()
-    note: str = ""
-
-    @property
-    def failures(self) -> int:
-        """Failures of the incident in the window: n."""
-        return sum(k for k, _ in self.cells.values())
-
-    @property
-    def ended(self) -> int:
-        """All jobs that ended in the window: B."""
-        return max(self.failures, sum(b for _, b in self.cells.values()))
-
-    def of(self, dimension: Dimension) -> tuple[int, int]:
-        """Failures and ended jobs with the top value of a dimension: k, b."""
-        return self._sum(_bit(dimension), _bit(dimension))
-
-    def outside(self, dimension: Dimension, other: Dimension) -> tuple[int, int]:
-        """The same of those that do not have the top value of the other dimension."""
-        return self._sum(_bit(dimension) | _bit(other), _bit(dimension))
-
-    def _sum(self, mask: int, wanted: int) -> tuple[int, int]:
-        cells = [cell for pattern, cell in self.cells.items() if pattern & mask == wanted]
-        k = sum(k for k, _ in cells)
-        return k, max(k, sum(b for _, b in cells))
 
 
 @dataclass(frozen=True)
@@ -170,16 +121,6 @@ class _Standing:
         }
 
 
-def wilson(k: int, n: int, z: float = Z) -> tuple[float, float]:
-    """Bounds of a share k of n; (0, 1) for n = 0."""
-    if n <= 0:
-        return 0.0, 1.0
-    p, zz = k / n, z * z
-    centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = z * sqrt(p * (1 - p) / n + zz / (4 * n * n)) / (1 + zz / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdict:
     """Who or what it is, with every number it rests on.
 
@@ -189,11 +130,17 @@ def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdic
     n, overlap = counts.failures, _overlap(counts)
     candidates = _candidates(standings, n, settings)
     winner = _winner(candidates, error_class) if n >= FEWEST_JOBS else None
+    bad: BadNodes | None = None
     if winner is not None:
         winner = _wider(counts, winner, candidates, error_class)
         _explain(counts, winner, candidates)
+        bad = bad_nodes(counts) if winner.dimension in ("site", "node") else None
+        if bad is not None and winner.dimension == "node" and winner.value not in bad.nodes:
+            bad = None
         verdict, value, score = VERDICTS[winner.dimension], winner.value, winner.score
         sentence = _sentence(winner, candidates, n, counts.ended)
+        if bad is not None:
+            verdict, value, score, sentence = "node", bad.worst, bad.score, bad.sentence
     elif _is_central(counts, overlap, settings):
         verdict, value, score = "central", "", 0.0
         sentence = (
@@ -202,7 +149,7 @@ def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdic
         )
     else:
         verdict, value, score = "unclear", "", 0.0
-        sentence = _unclear(n)
+        sentence = _unclear(counts, overlap, settings)
     is_likely_only = winner is not None and winner.share[0] < settings.verdict_min_share
     confidence = "weak" if is_likely_only else _confidence(verdict, score, n, overlap)
     document = {
@@ -216,6 +163,7 @@ def judge(counts: Counts, error_class: str, settings: VerdictSettings) -> Verdic
         "hint": owner_hint(error_class) if verdict == "unclear" else "",
         "estimated": list(counts.estimated),
         "note": counts.note,
+        **({"nodes": bad.document()} if bad else {}),
     }
     return Verdict(verdict, value, score, confidence, sentence, document)
 
@@ -224,10 +172,6 @@ def stated(verdict: str, value: str, sentence: str, *, confidence: str = "fair",
     """A verdict that follows from what an incident is about, without counts: a measure of one queue, our own service."""
     document = {"confidence": confidence, "sentence": sentence, "hint": hint, "dimensions": []}
     return Verdict(verdict, value, 0.0, confidence, sentence, document)
-
-
-def _bit(dimension: Dimension) -> int:
-    return 1 << DIMENSIONS.index(dimension)
 
 
 def _standing(counts: Counts, dimension: Dimension, settings: VerdictSettings) -> _Standing:
@@ -292,7 +236,7 @@ def _wider(counts: Counts, winner: _Standing, candidates: Sequence[_Standing], e
         one
         for one in _able(candidates, error_class)
         if one.share[0] > winner.share[1]
-        and wilson(*counts.outside(one.dimension, winner.dimension))[0] >= _EXPLAINED_RATE
+        and wilson(*counts.outside(one.dimension, winner.dimension))[0] >= EXPLAINED_RATE
     ]
     return max(wider, key=lambda one: one.score, default=winner)
 
@@ -303,7 +247,7 @@ def _explain(counts: Counts, winner: _Standing, candidates: Sequence[_Standing])
         if one is winner:
             continue
         one.others = counts.outside(one.dimension, winner.dimension)
-        if one.others[1] >= _EXPLAINED_JOBS and wilson(*one.others)[1] < _EXPLAINED_RATE:
+        if one.others[1] >= EXPLAINED_JOBS and wilson(*one.others)[1] < EXPLAINED_RATE:
             one.explained_by = winner.dimension
 
 
@@ -359,10 +303,25 @@ def _sentence(winner: _Standing, candidates: Sequence[_Standing], n: int, ended:
     return text
 
 
-def _unclear(n: int) -> str:
+def _unclear(counts: Counts, overlap: float, settings: VerdictSettings) -> str:
+    """Why it is nobody's, and what would decide."""
+    n, hit = counts.failures, len(_hit(counts))
     if n < FEWEST_JOBS:
         return f"{n} failure{'' if n == 1 else 's'}: too few to say whose it is"
-    return "nothing holds much more of the failures than of all work"
+    if n < WEAK_JOBS or overlap < settings.central_overlap:
+        return "nothing holds much more of the failures than of all work"
+    common = f"failures are spread like the work ({_percent(overlap)} of both is common)"
+    if hit < settings.central_queues:
+        queues = "one queue" if hit == 1 else f"{hit} queues"
+        return (
+            f"{common}, but over {queues} only, and less than {settings.central_queues} are never called central: "
+            "jobs that end at another queue would tell"
+        )
+    return (
+        f"{common}, but of {counts.task_count} task{'' if counts.task_count == 1 else 's'} of {counts.user_count}"
+        f" user{'' if counts.user_count == 1 else 's'} only: the work of others there would tell whether it is the"
+        " work or everything"
+    )
 
 
 def _percent(share: float) -> str:

@@ -17,11 +17,11 @@ from typing import Any
 
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
+from logger.counts import wilson
 from logger.opening import BURST_SHARE, LOST_WITHIN, decide
 from logger.replays.base import Limit, Opening, Replay
 from logger.rules import RuleRow
 from logger.rules.job_parameters import JobRuleParameters, JobTrouble
-from logger.verdict import wilson
 
 MOST_JOBS = 1_000_000
 _PAGE = 10_000

@@ -66,6 +66,18 @@ def test_a_bad_node_whatever_its_slots_and_domain_are_called(database: Database)
     assert incident["verdict_score"] > 4 and document["confidence"] == "strong"
 
 
+def test_two_bad_nodes_of_a_queue_are_named_and_the_queue_is_not(database: Database) -> None:
+    normal_work(database)
+    for place in range(24):
+        host = ("slot1@wn42.a.org", "wn43")[place % 2]
+        end_jobs(database, site="A", user=f"user{place // 2 % 4}", task=900 + place // 2 % 4, host=host, logs=_LOGS)
+    incident = judged(database)
+    assert (incident["verdict"], incident["verdict_value"]) == ("node", "A wn42")
+    document = incident["verdict_document"]
+    assert [(one["value"], one["k"], one["b"]) for one in document["nodes"]] == [("A wn42", 12, 12), ("A wn43", 12, 12)]
+    assert "the nodes A wn42 and A wn43" in document["sentence"]
+
+
 def test_a_broken_release_is_the_site_and_a_bug_the_user(database: Database) -> None:
     normal_work(database)
     for place in range(30):

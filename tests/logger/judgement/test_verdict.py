@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.incident_settings import IncidentSettings
+from logger.counts import DIMENSIONS, Counts, Dimension, wilson
 from logger.nodes import node_name, node_value
-from logger.verdict import DIMENSIONS, Counts, Dimension, Verdict, judge, wilson
+from logger.verdict import Verdict, judge
 
 SETTINGS = IncidentSettings()
 
@@ -190,6 +191,61 @@ def test_two_bad_nodes_of_a_site_are_named_by_the_worse_one_while_the_others_wor
     assert judge(counts, "node", SETTINGS).value == "A wn1"
     two = counted({"node": "A wn1", "site": "A"}, {("node", "site"): (30, 30), ("site",): (25, 30), (): (0, 1494)})
     assert judge(two, "node", SETTINGS).value == "A"
+
+
+def _of_nodes(nodes: dict[str, tuple[int, int]], rest: tuple[int, int]) -> Verdict:
+    """Some nodes of queue A, whose other jobs are `rest`, while 1494 jobs finished elsewhere."""
+    (worst, top), *others = sorted(nodes.items(), key=lambda one: -one[1][0])
+    site = sum(k for _, (k, _) in others) + rest[0], sum(b for _, (_, b) in others) + rest[1]
+    cells: dict[tuple[Dimension, ...], tuple[int, int]] = {("node", "site"): top, ("site",): site, (): (0, 1494)}
+    return judge(counted({"node": worst, "site": "A"}, cells, nodes=nodes), "node", SETTINGS)
+
+
+def test_two_bad_nodes_are_both_named_when_the_rest_of_their_queue_is_well() -> None:
+    verdict = _of_nodes({"A wn1": (30, 30), "A wn2": (25, 26)}, (0, 430))
+    assert (verdict.verdict, verdict.value, verdict.confidence) == ("node", "A wn1", "strong")
+    assert verdict.sentence == (
+        "the nodes A wn1 and A wn2: all 55 failures are there (30, 25), 56 of 1980 jobs are; "
+        "0 of 430 other jobs of the queue A failed like this"
+    )
+    assert verdict.document["nodes"] == [{"value": "A wn1", "k": 30, "b": 30}, {"value": "A wn2", "k": 25, "b": 26}]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "rest", "wanted"),
+    [
+        ({"A wn1": (30, 30), "A wn2": (25, 26)}, (0, 4), "site"),  # nothing else ran there
+        ({"A wn1": (30, 30), "A wn2": (25, 26)}, (10, 12), "site"),  # the others fail like this, too
+        ({"A wn1": (30, 30), "A wn2": (2, 2)}, (0, 430), "node"),  # one of them, and two failures elsewhere
+        ({f"A wn{n}": (10, 10) for n in range(5)}, (0, 430), "node"),
+        ({"A wn1": (12, 300), "A wn2": (12, 300)}, (0, 40), "site"),  # they fail now and then, as machines do
+        ({"A wn1": (30, 30), "A wn2": (25, 26)}, (20, 430), "site"),  # not most of its failures
+    ],
+)
+def test_a_queue_is_the_verdict_unless_few_nodes_hold_it_all(
+    nodes: dict[str, tuple[int, int]], rest: tuple[int, int], wanted: str
+) -> None:
+    verdict = _of_nodes(nodes, rest)
+    assert verdict.verdict == wanted
+    assert verdict.document.get("nodes", []) == [] or len(verdict.document["nodes"]) >= 2
+
+
+def test_everything_failing_on_two_queues_is_unclear_and_says_what_would_tell() -> None:
+    queues = {"A": (50, 50), "B": (48, 50)}
+    values: dict[Dimension, str] = {"site": "A"}
+    cells: dict[tuple[Dimension, ...], tuple[int, int]] = {("site",): (50, 50), (): (48, 50)}
+    verdict = judge(counted(values, cells, queues=queues, task_count=9, user_count=5), "software", SETTINGS)
+    assert verdict.verdict == "unclear" and "over 2 queues only" in verdict.sentence
+    assert verdict.sentence.endswith("jobs that end at another queue would tell")
+    lone = counted({"site": "A"}, {("site",): (50, 60)}, queues={"A": (50, 60)}, task_count=9, user_count=5)
+    assert "over one queue only" in judge(lone, "software", SETTINGS).sentence
+
+
+def test_a_trouble_everywhere_of_one_users_work_says_that_others_work_would_tell() -> None:
+    queues = dict.fromkeys("ABCD", (30, 30))
+    counts = counted({"user": "ann"}, {("user",): (120, 120)}, queues=queues, task_count=1, user_count=1)
+    verdict = judge(counts, "user", SETTINGS)
+    assert verdict.verdict == "unclear" and "of 1 task of 1 user only" in verdict.sentence
 
 
 def test_a_bad_node_is_not_everywhere_because_a_few_others_fail_like_this() -> None:
