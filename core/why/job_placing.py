@@ -138,7 +138,7 @@ class QueueIsBeingChosen:
             self.id,
             Responsible.SYSTEM,
             clause="",
-            sentence=f"It is defined since {duration_words(case.age_s)}; brokerage has not looked at it yet.",
+            sentence=f"It has been defined for {duration_words(case.age_s)}; brokerage has not looked at it yet.",
             next_step=_again(case, "brokerage chooses a queue within seconds"),
             next_time=case.ending_time,
             numbers={"age_s": case.age_s},
@@ -169,7 +169,7 @@ class InputIsMissing:
             self.id,
             Responsible.DATA,
             clause=clause,
-            sentence=f"Queue {name} is chosen, but {clause}. It waits since {duration_words(case.age_s)}.",
+            sentence=f"Queue {name} is chosen, but {clause}. It has waited for {duration_words(case.age_s)}.",
             next_step="; ".join(
                 filter(None, ("it becomes ready when the last file has arrived", case.unless("that is so")))
             ),

@@ -65,7 +65,7 @@ class QueueIsClosed:
 
 def _who_set(change: Row | None, queue: Row, as_of: datetime) -> str:
     if change is not None and change["status"] == queue["status"]:
-        who = "automatically" if change["is_automatic"] else f"by {change['who']}"
+        who = "automatically" if change["is_automatic"] else f"by {change['who'] or 'a person'}"
         why = f": {change['reason']}" if change["reason"] and change["reason"] != queue["comment"] else ""
         return f", set {who} at {moment(change['time'], as_of)}{why}"
     return {"person": ", set by a person", "automaton": ", set automatically"}.get(queue["status_set_by"], "")
@@ -160,7 +160,9 @@ class PilotsAreBusy:
             self.id,
             case,
             Responsible.SYSTEM,
-            f"the pilots of {name} are busy: {are(on_node, 'job')} with them, {are(ahead, 'job')} ahead of it",
+            f"the pilots of {name} are busy: {are(on_node, 'job')} with them, {are(ahead, 'job')} ahead of it"
+            if on_node
+            else f"{are(ahead, 'job')} ahead of it at {name}",
             f"It is {place} of the jobs{of_share} that wait at {name} (priority {job['current_priority']}); "
             f"pilots of {name} have {on_node:,}{more} job{'' if on_node == 1 else 's'} in their hands. "
             f"{share_words(case)}{pilots_words(case)}",
@@ -187,12 +189,18 @@ class NoPilotCame:
     id = "no_pilot"
     sentence = "no pilot of its queue has asked for a job"
 
+    def __init__(self, *, is_idle: bool) -> None:
+        """`is_idle`: of a queue whose pilots have no job either, where no line moves; else of one where some are busy."""
+        self._is_idle = is_idle
+
     def reason(self, case: JobCase) -> Reason | None:
         """Compare the last request of a pilot with the time since when the job is ready."""
         queue = case.queue.row
         if case.status != JobStatus.ACTIVATED or queue is None:
             return None
         name, asked = case.queue.name, queue["last_request_time"]
+        if (not case.queue.on_node) is not self._is_idle:
+            return None
         if asked is not None and asked >= case.job["state_change_time"]:
             return None
         is_new = case.age_s < _PATIENCE_S and asked is not None and (case.as_of - asked).total_seconds() < _FRESH_S

@@ -37,7 +37,7 @@ class IsStarting:
             self.id,
             Responsible.SITE,
             clause=doing,
-            sentence=f"It {doing}{node}, since {duration_words(case.age_s)}.",
+            sentence=f"It {doing}{node}, for {duration_words(case.age_s)} now.",
             next_step="; ".join(filter(None, ("the payload starts", case.unless("its pilot reports")))),
             next_time=case.ending_time,
             advice=("see the pilot's log when it takes long: the job page names the worker",),
@@ -109,7 +109,7 @@ class IsRunning:
         like = duration_of_like_jobs(case.transaction, job)
         ends = started + timedelta(seconds=like.p50_s) if like.p50_s is not None else None
         node = f" on {job['modification_host']}" if job["modification_host"] else ""
-        said = [f"It runs at {job['computing_site']}{node} since {duration_words(ran_s)}"]
+        said = [f"It has run at {job['computing_site']}{node} for {duration_words(ran_s)}"]
         said.append(f"last heartbeat {duration_words(silent_s)} ago")
         if efficiency is not None:
             said.append(f"CPU efficiency {efficiency:.0%}")
@@ -158,7 +158,7 @@ class OutputsAreOnTheirWay:
             self.id,
             Responsible.DATA if case.status == JobStatus.TRANSFERRING else Responsible.SYSTEM,
             clause=doing,
-            sentence=f"It has run; {doing}, since {duration_words(case.age_s)}.",
+            sentence=f"It has run; {doing}, for {duration_words(case.age_s)} now.",
             next_step="; ".join(filter(None, ("it ends when that is done", case.unless("that is so")))),
             next_time=case.ending_time,
             numbers={"age_s": case.age_s, "limit_s": _limit_s(case)},

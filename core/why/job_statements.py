@@ -41,8 +41,9 @@ WAITING: list[Statement[JobCase]] = [
     QueueIsClosed(),
     QueueIsInTrouble(),
     OffersAreTooSmall(),
+    NoPilotCame(is_idle=True),
     PilotsAreBusy(),
-    NoPilotCame(),
+    NoPilotCame(is_idle=False),
     PilotTookAnother(),
     PilotsDoNotFit(),
 ]

@@ -118,6 +118,12 @@ def sentence_of(decision: Decision, changes: Sequence[Change]) -> str:
     """`Accepted by 2 of 120 queues; with 3000 MB by 61.` with the change that helps most for the least."""
     accepted = f"Accepted by {len(decision.accepted)} of {counted(decision.candidate_count, 'queue')}"
     best = best_of(changes)
+    if decision.kind == "pinned" and decision.accepted:
+        # it was taken as it is: neither its limits nor any other queue were looked at
+        named = f"Its submitter named queue {decision.request.pinned_queue}, so no other is asked"
+        return (
+            f"{named}; {best.words} {best.accepted_then} of {best.queue_count} would take it." if best else f"{named}."
+        )
     return f"{accepted}; {best.words} by {best.accepted_then}." if best else f"{accepted}."
 
 

@@ -148,6 +148,23 @@ def test_a_queue_without_pilots_is_the_site_s_to_mend(database):
     assert sentence == "No pilot of Q has ever asked for a job. Its factory has 0 workers running and 3 queued."
 
 
+def test_a_line_at_a_queue_without_pilots_waits_for_pilots_not_for_its_turn(database):
+    make_queue(database)
+    *_, last = activate(database, 20)
+    answer = about_job(database, last)
+    assert [answer["reason"]["id"], *(reason["id"] for reason in answer["also"])] == ["no_pilot", "in_line"]
+    assert answer["also"][0]["clause"] == "19 jobs are ahead of it at Q"
+
+
+def test_a_queue_that_was_named_is_said_to_be_named(database):
+    make_queue(database)
+    make_queue(database, "OTHER")
+    (panda_id,) = activate(database)
+    set_queue(database, "Q", {"status": "offline"})
+    sentence = about_job(database, panda_id)["brokerage"]["sentence"]
+    assert sentence == "Its submitter named queue Q, so no other is asked; without naming queue Q 1 of 2 would take it."
+
+
 def test_pilots_that_ask_and_do_not_fit(database):
     make_queue(database)
     (panda_id,) = activate(database, min_ram_mb=9000, core_count=2)
