@@ -5,6 +5,7 @@ TOML; every field is documented below, unknown ones are refused, and so are size
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -92,6 +93,12 @@ class QueueKind(Documented):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Further keys of schedconfig: type, fairsharepolicy, ..."""
     changes: list[QueueChange] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_one_power(self) -> Self:
+        if "corepower" in self.parameters:
+            raise ValueError("parameters.corepower: the power of a core has a field of its own: write it as power")
+        return self
 
     @property
     def names(self) -> list[str]:
@@ -244,7 +251,11 @@ class Description(Documented):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{table}: the name {twice[0]} stands twice: give each its own")
-        queues = {name for kind in self.queues for name in kind.names}
+        expanded = Counter(name for kind in self.queues for name in kind.names)
+        twice = sorted(name for name, count in expanded.items() if count > 1)
+        if twice:
+            raise ValueError(f"queues: two of them are called {twice[0]}, one by its number: give each its own name")
+        queues = set(expanded)
         lost = next((work for work in self.work if work.site and work.site not in queues), None)
         if lost is not None:
             raise ValueError(

@@ -6,7 +6,7 @@ They use the statements of production, for many jobs at once. Knows no share and
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from core.database import Database, Row
@@ -47,16 +47,22 @@ class Pilots:
         )
         self._contacts = ContactBook(period_s=0.0)
 
-    def ask(self, queue: SimulatedQueue, count: int) -> Iterator[Row]:
-        """So many pilots of a queue ask for a job; the jobs that they get.
+    def requests(self, free: Mapping[str, int]) -> list[str]:
+        """The queues of which pilots ask, one after the other, so that each fills as many slots as it has `free`.
+
+        Those of a queue come among those of all others: filled up one by one, the first queues would be divided by what
+        executes in a grid that is half empty, and a share whose jobs fit few queues would always have too little.
+        """
+        return [queue for queue, count in free.items() for _ in range(-(-count // self._at_once))]
+
+    def ask(self, queue: SimulatedQueue, count: int) -> tuple[list[Row], bool]:
+        """Pilots of a queue ask for so many jobs, or as many as ask at once; the jobs, and whether there may be more.
 
         A request for many is served from the share that is first just then, so they ask in small portions of the grid.
         """
-        while count > 0:
-            portion = min(count, self._at_once)
-            acquired = acquire_jobs(self._database, _offer(queue, portion), self._ranking)
-            yield from (one.job for one in acquired)
-            count = count - portion if len(acquired) == portion else 0
+        portion = min(count, self._at_once)
+        acquired = acquire_jobs(self._database, _offer(queue, portion), self._ranking) if portion > 0 else []
+        return [one.job for one in acquired], 0 < portion == len(acquired)
 
     def note_contact(self, queue: SimulatedQueue, job_count: int) -> None:
         """Pilots of a queue have called, and got so many jobs."""

@@ -25,6 +25,7 @@ def read_description(path: Path, changes: Sequence[str] = ()) -> Description:
     document = _document(path)
     for change in changes:
         _apply(document, change)
+    _check_numbers(document, path)
     try:
         description = Description.model_validate(document)
     except ValidationError as error:
@@ -44,9 +45,37 @@ def _document(path: Path) -> dict[str, Any]:
     except OSError as error:
         remedy = "name a file that you can read; docs/simulation.md describes it"
         raise InvalidInput(f"cannot be read: {error.strerror}", field=str(path), remedy=remedy) from error
+    except RecursionError as error:
+        remedy = "see docs/examples/simulation.toml for the form"
+        raise InvalidInput("has lists within lists beyond reason", field=str(path), remedy=remedy) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         remedy = "see docs/examples/simulation.toml for the form"
         raise InvalidInput(f"is not valid TOML: {error}", field=str(path), remedy=remedy) from error
+
+
+def _check_numbers(document: dict[str, Any], path: Path) -> None:
+    """No field outside `settings` and `parameters` is a truth value, and `slots = true` would pass for one slot."""
+    places: list[tuple[tuple[int | str, ...], Any]] = [
+        ((name,), value) for name, value in document.items() if name != "settings"
+    ]
+    while places:
+        location, value = places.pop()
+        if isinstance(value, bool):
+            said = f"{str(value).lower()} will not do: a number or a text is wanted"
+            raise InvalidInput(said, field=_readable(location, document), remedy=f"correct it in {path}")
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        places += [((*location, key), below) for key, below in inner if key != "parameters"]
+
+
+def check_comparable(description: Description, other: Description) -> None:
+    """Raise InvalidInput for runs of which most figures differ by their length alone."""
+    if description.days != other.days:
+        raise InvalidInput(
+            f"runs {other.days:g} days, the file that it is compared with {description.days:g}: "
+            "jobs, hours and waits would differ by that alone",
+            field="--against",
+            remedy=f"compare runs of the same length: give both days = {other.days:g}",
+        )
 
 
 def _apply(document: dict[str, Any], change: str) -> None:
@@ -90,7 +119,7 @@ def _value(text: str) -> Any:
     """A value as TOML has it; what is none is text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from core.dispatch.acquire import QUEUES_WITH_DISPATCH
 from core.simulation.grid import SimulatedQueue
+from core.simulation.reasons import ChanceBook
 from core.simulation.workload import Fate
 
 
@@ -79,6 +80,7 @@ class Recorder:
 
     def __init__(self, steady_tick: int) -> None:
         self._steady_tick = steady_tick
+        self.chances = ChanceBook()
         self.shares: dict[str, Tally] = defaultdict(Tally)
         self.users: dict[str, Tally] = defaultdict(Tally)
         self.queues: dict[str, Tally] = defaultdict(Tally)
@@ -87,6 +89,10 @@ class Recorder:
         self.failed_core_ticks = 0
         self.closed = 0
         self.given_up = 0
+
+    def is_steady(self, tick: int) -> bool:
+        """Whether slots and shares count."""
+        return tick >= self._steady_tick
 
     def submitted(self, fates: Iterable[Fate]) -> None:
         """Jobs have entered."""
@@ -113,12 +119,14 @@ class Recorder:
         self, tick: int, queues: Iterable[SimulatedQueue], shares: dict[str, ShareState], *, work_waits: bool
     ) -> None:
         """The grid and the shares as they are until the next tick."""
-        if tick < self._steady_tick:
+        if not self.is_steady(tick):
             return
+        self.chances.note_targets({name: state.target_power for name, state in shares.items()})
         for queue in queues:
             integral = self.queue_integrals[queue.name]
             integral.busy += queue.busy_cores
             if queue.status in QUEUES_WITH_DISPATCH:
+                self.chances.queue_powers[queue.name] += queue.slots * queue.kind.cores * queue.kind.power
                 integral.available += max(queue.slots, queue.running) * queue.kind.cores
                 integral.idle += queue.free_slots * queue.kind.cores if work_waits else 0
             else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.dispatch.acquire import QUEUES_WITH_DISPATCH
 from core.simulation.description import Description
+from core.simulation.reasons import Standing, reasons_of
 from core.simulation.record import ShareIntegral, Tally
 from core.simulation.run import Outcome
 from core.simulation.steps import Unmatched
@@ -37,6 +38,10 @@ class ShareResult:
     """(executing - target) / target; None without a target."""
     had_work: bool
     """Whether jobs of it waited for a slot the whole time."""
+    work_part: float
+    """Part of the time at which they did."""
+    reason: str
+    """Why it was farther from its target than `DEVIATION_LIMIT`; empty when it was not."""
     started: int
     finished: int
     failed: int
@@ -181,18 +186,23 @@ def notes_on(description: Description) -> list[str]:
 
 
 def _shares(outcome: Outcome) -> list[ShareResult]:
-    integrals = outcome.recorder.share_integrals
+    recorder = outcome.recorder
+    integrals = recorder.share_integrals
     whole = sum(integral.executing for integral in integrals.values())
+    standings = [_standing(name, integral, whole) for name, integral in integrals.items() if _is_far(integral)]
+    reasons = reasons_of(recorder.chances, standings)
     results = []
-    for name in sorted({*integrals, *outcome.recorder.shares}):
-        integral, tally = integrals.get(name, ShareIntegral()), outcome.recorder.shares.get(name, Tally())
+    for name in sorted({*integrals, *recorder.shares}):
+        integral, tally = integrals.get(name, ShareIntegral()), recorder.shares.get(name, Tally())
         results.append(
             ShareResult(
                 name=name or "(no shares)",
                 target_percent=100 * integral.target / whole if whole else 0.0,
                 executing_percent=100 * integral.executing / whole if whole else 0.0,
-                deviation=integral.executing / integral.target - 1 if integral.target else None,
+                deviation=_deviation(integral),
                 had_work=integral.samples > 0 and integral.with_work == integral.samples,
+                work_part=integral.with_work / integral.samples if integral.samples else 0.0,
+                reason=reasons.get(name, ""),
                 started=tally.started,
                 finished=tally.finished,
                 failed=tally.failed,
@@ -200,6 +210,21 @@ def _shares(outcome: Outcome) -> list[ShareResult]:
             )
         )
     return results
+
+
+def _deviation(integral: ShareIntegral) -> float | None:
+    return integral.executing / integral.target - 1 if integral.target else None
+
+
+def _is_far(integral: ShareIntegral) -> bool:
+    return abs(_deviation(integral) or 0.0) > DEVIATION_LIMIT
+
+
+def _standing(name: str, integral: ShareIntegral, whole: float) -> Standing:
+    samples = integral.samples
+    return Standing(
+        name, integral.executing / samples, integral.target / samples, whole / samples, integral.with_work / samples
+    )
 
 
 def _queues(outcome: Outcome) -> list[QueueResult]:

@@ -18,6 +18,11 @@ from core.shares.tree import Load, ShareNode, ShareTree
 from core.simulation.record import ShareState
 from core.taskbuffer.submission import NewJob
 
+# share_usage whole
+_WAITING = """
+SELECT computing_site, gshare, sum(queued_jobs)::bigint AS jobs FROM share_usage WHERE queued_jobs > 0 GROUP BY 1, 2
+"""
+
 
 class SharesInUse:
     """Power of running jobs by share, and of those that wait as last counted."""
@@ -43,6 +48,13 @@ class SharesInUse:
     def read(self) -> None:
         """Take over what was counted of waiting jobs."""
         self._queued = {name: load.queued for name, load in read_loads(self._database).items()}
+
+    def waiting(self) -> dict[str, dict[str, int]]:
+        """Jobs that wait for pilots by queue and share, as last counted."""
+        jobs: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in self._database.fetch(_WAITING):
+            jobs[row["computing_site"]][row["gshare"]] = row["jobs"]
+        return jobs
 
     def started(self, share: str, power: float) -> None:
         """A job of so much power has got a slot."""

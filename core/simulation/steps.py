@@ -229,14 +229,23 @@ class Stepper:
         """Pilots of every queue with free slots ask, in an order that changes; PandaIDs of the jobs that started."""
         activated = {row["computing_site"]: row["n"] for row in self._database.fetch(_ACTIVATED)}
         queues = [queue for queue in self.grid.queues.values() if queue.status in QUEUES_WITH_DISPATCH]
-        random.Random(f"{self.description.seed}/{tick}").shuffle(queues)
+        left = {queue.name: min(queue.free_slots, activated.get(queue.name, 0)) for queue in queues}
+        requests = self._pilots.requests(left)
+        random.Random(f"{self.description.seed}/{tick}").shuffle(requests)
         started: list[int] = []
-        for queue in queues:
-            count = min(queue.free_slots, activated.get(queue.name, 0))
-            for job in self._pilots.ask(queue, count):
+        taken: dict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
+        for name in requests:
+            queue = self.grid.queues[name]
+            found, has_more = self._pilots.ask(queue, left[name])
+            left[name] = left[name] - len(found) if has_more else 0
+            for job in found:
                 self._start(job["panda_id"], job["gshare"], queue, tick)
                 started.append(job["panda_id"])
-                self._given[queue.name] += 1
+                jobs, power = taken[name].get(job["gshare"], (0, 0.0))
+                taken[name][job["gshare"]] = (jobs + 1, power + job["core_count"] * queue.kind.power)
+                self._given[name] += 1
+        if self.recorder.is_steady(tick):
+            self.recorder.chances.note_round(self._shares.waiting(), taken)
         self._note_contacts(tick, queues)
         return started
 
@@ -247,6 +256,9 @@ class Stepper:
         self._shares.started(share, fate.work.cores * queue.kind.power)
         self.grid.start(panda_id, queue.name, fate.work.cores, tick + fate.ticks_at(queue.failure_rate))
         self.recorder.started(fate, share, queue.name, tick)
+        if self.recorder.is_steady(tick):
+            power = fate.work.cores * queue.kind.power
+            self.recorder.chances.note_start(share, power, passes=fate.passes_shares)
 
     def _note_contacts(self, tick: int, queues: list[SimulatedQueue]) -> None:
         """That pilots call is written down now and then: a queue without is avoided by brokerage."""

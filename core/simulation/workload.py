@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from core.simulation.description import Description, Walltime, Work, names_of
 from core.taskbuffer.submission import NewJob
 
+URGENT_PRIORITY = 1500
+"""From which on jobs of users come before all shares."""
+
 
 @dataclass(slots=True)
 class Fate:
@@ -29,6 +32,12 @@ class Fate:
     """Part of its time after which it fails."""
     attempt: int = 1
     first_submitted_tick: int = 0
+
+    @property
+    def passes_shares(self) -> bool:
+        """Whether dispatch serves it before all shares (domain.md 2.6)."""
+        label = self.work.prod_source_label
+        return label in ("test", "prod_test") or (label in ("user", "panda") and self.work.priority >= URGENT_PRIORITY)
 
     def fails_at(self, queue_failure_rate: float) -> bool:
         """Whether it fails at a queue with this rate of failure."""

@@ -41,12 +41,13 @@ def command(
     `panda simulate FILE --set shares.a.value=40 --against FILE` shows what a change would do.
     """
     from core.configuration import Settings
-    from core.simulation.reading import read_description
+    from core.simulation.reading import check_comparable, read_description
     from core.simulation.report import differences
 
     descriptions = [read_description(file, changes or [])]
     if against is not None:
         descriptions.insert(0, read_description(against))
+        check_comparable(descriptions[1], descriptions[0])
     server_url = Settings.load().database_url
     # its warnings are of the jobs that nobody runs, which the report counts
     logging.getLogger("panda").setLevel(logging.CRITICAL)
@@ -143,13 +144,16 @@ def _show_shares(terminal: Console, report: Report) -> None:
             f"{share.target_percent:.2f}",
             f"{share.executing_percent:.2f}",
             _deviation(share, share in report.deviating_shares),
-            "all the time" if share.had_work else "at times",
+            "all the time" if share.had_work else f"{_percent(share.work_part)} of it",
             f"{share.started:,}",
             *_waits(share.waits),
         )
         for share in report.shares
     ]
     terminal.print(table(columns, rows))
+    for share in report.shares:
+        if share.reason and share.deviation is not None:
+            terminal.print(Text(f"{plain(share.name)} is {100 * share.deviation:+.1f} % off: {plain(share.reason)}"))
 
 
 def _show_users(terminal: Console, report: Report) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.simulation.description import Description
-from core.simulation.reading import read_description
+from core.simulation.reading import check_comparable, read_description
 from tests.core.simulation.describing import SMALL, described
 
 REPOSITORY = Path(__file__).parents[3]
@@ -196,3 +196,38 @@ def test_a_file_of_an_editor_that_writes_a_mark_in_front_is_read(tmp_path: Path)
     path = tmp_path / "marked.toml"
     path.write_text(SMALL, encoding="utf-8-sig")
     assert read_description(path).title == "small"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ("queues.NORTH.slots=true", "queues.NORTH.slots", "true will not do"),
+        ("work.people.walltime.sigma=false", "work.people.walltime.sigma", "false will not do"),
+        ("days=true", "days", "true will not do"),
+        ("queues.SOUTH.name=NORTH_002", "", "two of them are called NORTH_002"),
+        ("queues.NORTH.parameters.corepower=20", "queues.NORTH", "write it as power"),
+    ],
+)
+def test_what_would_pass_for_something_else_is_refused(tmp_path: Path, change: str, field: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        described(tmp_path, changes=[change])
+    assert refused.value.field == (field or str(tmp_path / "simulation.toml"))
+    assert said in refused.value.detail and refused.value.remedy
+
+
+def test_a_truth_value_is_for_settings_and_parameters(tmp_path: Path) -> None:
+    assert described(tmp_path, changes=["queues.NORTH.parameters.direct_access=true"]).queues[0].parameters
+
+
+def test_lists_within_lists_beyond_reason_are_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="beyond reason"):
+        described(tmp_path, "a = " + "[" * 5000 + "]" * 5000)
+    with pytest.raises(InvalidInput):
+        described(tmp_path, changes=["days=" + "[" * 5000 + "]" * 5000])
+
+
+def test_runs_of_different_length_are_not_compared(tmp_path: Path) -> None:
+    check_comparable(described(tmp_path), described(tmp_path, changes=["tick_s=300"]))
+    with pytest.raises(InvalidInput, match=r"runs 0\.5 days, the file that it is compared with 1") as refused:
+        check_comparable(described(tmp_path, changes=["days=1"]), described(tmp_path))
+    assert refused.value.field == "--against" and "days = 0.5" in refused.value.remedy
