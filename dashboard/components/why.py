@@ -52,7 +52,9 @@ def _facts(reason: Mapping[str, Any], answer: Mapping[str, Any], links: Links) -
 
 def _next(reason: Mapping[str, Any]) -> Any:
     words = str(reason["next_step"])
-    time = wording.utc(reason["next_time"]) if reason["next_time"] else ""
+    # most sentences name the time themselves
+    is_said = " UTC, " in words or words.endswith(" UTC")
+    time = wording.utc(reason["next_time"]) if reason["next_time"] and not is_said else ""
     return [words[:1].upper() + words[1:], html.Span(f" ({time})", className="dim") if time else ""]
 
 

@@ -35,7 +35,9 @@ def why(answer: Mapping[str, Any], palette: Palette) -> RenderableType:
 
 def _facts(reason: Mapping[str, Any], start: Mapping[str, Any] | None) -> list[tuple[str, Text]]:
     advice = "\n".join(f"· {plain(line)}" for line in reason["advice"])
-    at = f" ({stamp(reason['next_time'])})" if reason["next_time"] else ""
+    # most sentences name the time themselves
+    is_said = " UTC, " in reason["next_step"] or reason["next_step"].endswith(" UTC")
+    at = f" ({stamp(reason['next_time'])})" if reason["next_time"] and not is_said else ""
     return [
         ("responsible", Text(f"{plain(reason['responsible'])}: {plain(reason['responsible_words'])}")),
         ("next", Text(f"{plain(reason['next_step'])}{at}")),
