@@ -16,7 +16,7 @@ from core.incident_settings import IncidentSettings
 from core.states import IncidentState
 from logger import life
 from logger.judging import counts_between
-from logger.opening import JobRuleInForce, Opened, is_burst, open_candidates, rules_of
+from logger.opening import BURST_WITHIN, JobRuleInForce, Opened, is_burst, open_candidates, rules_of
 from logger.rules.refused_pilots import REFUSED_PILOTS, refused_queue
 
 log = logging.getLogger("panda.incidents")
@@ -24,8 +24,6 @@ log = logging.getLogger("panda.incidents")
 _MOST_AT_ONCE = 200
 _SHORTEST_QUIET_S = 60.0
 """No rule lets a candidate lapse sooner (JobRuleParameters.quiet_s)."""
-_BURST_WITHIN = timedelta(hours=1)
-"""A candidate may live for days on failures here and there; a burst is what came of it lately."""
 _UNREFUSED = timedelta(minutes=10)
 """Refusals of pilots within so long are one trouble (api/panda/refused_pilots.py), also when some pilots are served."""
 _ENDS_EVERY = timedelta(seconds=30)
@@ -123,7 +121,7 @@ class JobIncidents:
         parameters = rules.get(row["rule_name"], JobRuleInForce()).parameters
         if row["job_count"] < parameters.burst_jobs:
             return False
-        start = max(row["first_seen"], row["last_seen"] - _BURST_WITHIN)
+        start = max(row["first_seen"], row["last_seen"] - BURST_WITHIN)
         try:
             reason = is_burst(counts_between(self._database, row, start, row["last_seen"]), parameters)
         except Unavailable:

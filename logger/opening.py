@@ -50,6 +50,8 @@ LOST_WITHIN = timedelta(hours=1)
 
 PLACES: tuple[Dimension, ...] = ("node", "task", "user", "site")
 """Where failures can be a burst."""
+BURST_WITHIN = timedelta(hours=1)
+"""A candidate may live for days on failures here and there; a burst is what came of it lately."""
 BURST_SHARE = 0.4
 """At least this part of a burst is at its place (lower Wilson bound)."""
 

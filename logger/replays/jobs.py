@@ -1,7 +1,8 @@
 """Replays the failed jobs of the past through the conditions that open candidates (logger/opening.py).
 
-All failures are there, those of candidates too. Bursts are judged by queue and hour only: how many jobs ended at each node,
-of each task and each user at each moment is not kept.
+All failures are there, those of candidates too. Bursts are, as live, of what failed in the hour before (BURST_WITHIN), but of
+queues only: how many jobs ended at each node, of each task and each user is not kept by the hour. Where that may matter
+the replay says so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from core.database import Row, Transaction
 from core.incident_settings import IncidentSettings
 from logger.counts import wilson
-from logger.opening import BURST_SHARE, LOST_WITHIN, decide
+from logger.opening import BURST_SHARE, BURST_WITHIN, LOST_WITHIN, decide
 from logger.replays.base import Limit, Opening, Replay
 from logger.rules import RuleRow
 from logger.rules.job_parameters import JobRuleParameters, JobTrouble
@@ -63,6 +64,24 @@ class Sums:
         return self._sums[bisect_left(self._times, end)] - self._sums[bisect_left(self._times, start)]
 
 
+class _Recent:
+    """Failures of a moving span, counted by queue."""
+
+    def __init__(self) -> None:
+        self._failures: deque[tuple[datetime, str]] = deque()
+        self.queues: Counter[str] = Counter()
+
+    def take(self, time: datetime, queue: str, since: datetime) -> None:
+        """Count a failure, and no longer those before `since`."""
+        self._failures.append((time, queue))
+        self.queues[queue] += 1
+        while self._failures[0][0] < since:
+            self.queues[self._failures.popleft()[1]] -= 1
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+
 @dataclass
 class _Trouble:
     """One fingerprint on its way."""
@@ -74,6 +93,12 @@ class _Trouble:
     """When lost jobs failed lately, and the core-seconds of each."""
     lost_core_s: int = 0
     failures: int = 0
+    within: _Recent = field(default_factory=_Recent)
+    """What failed so lately that it may be one burst."""
+    since_full_hour: _Recent = field(default_factory=_Recent)
+    """The same from the full hour on in which that began: jobs that ended are kept by the hour."""
+    is_many: bool = False
+    """Whether as many failed within an hour as make a burst somewhere."""
     queues: Counter[str] = field(default_factory=Counter)
     opened: datetime | None = None
     value: float = 0
@@ -87,6 +112,16 @@ class _Trouble:
         while self.lost and self.lost[0][0] <= row["time"] - LOST_WITHIN:
             self.lost_core_s -= self.lost.popleft()[1]
 
+    def fail(self, row: Row) -> None:
+        """Count a failed job for bursts."""
+        time, queue = row["time"], row["computing_site"]
+        self.within.take(time, queue, time - BURST_WITHIN)
+        self.since_full_hour.take(time, queue, self.full_hour(time))
+
+    def full_hour(self, time: datetime) -> datetime:
+        """In which a burst that is one at a time may have begun."""
+        return max(self.first, time - BURST_WITHIN).replace(minute=0, second=0, microsecond=0)
+
 
 class JobReplay:
     """One replay; `run` it once."""
@@ -98,6 +133,7 @@ class JobReplay:
         self._settings = IncidentSettings()
         self._troubles: dict[str, _Trouble] = {}
         self._ended_at: dict[str, Sums] | None = None
+        self._unsure = 0
         self._without_labels = rule.limits.model_copy(update={"labels": ""})
         self._spoken: dict[tuple[Any, ...], bool] = {}
         self.replay = Replay(exact_from=start)
@@ -113,6 +149,11 @@ class JobReplay:
                 self._take(row, ended)
         for fingerprint in list(self._troubles):
             self._close(fingerprint)
+        if self._unsure:
+            self.replay.cautions.append(
+                f"{self._unsure} trouble{' had' if self._unsure == 1 else 's had'} {self._parameters.burst_jobs} failures "
+                "or more within an hour, which may be a burst at a node, of a task or of a user: only queues are counted here"
+            )
         self.replay.openings.sort(key=lambda one: one.time)
         return self.replay
 
@@ -152,6 +193,7 @@ class JobReplay:
         known.incident_id = row["incident_id"] or known.incident_id
         if known.opened is None:
             known.lose(row)
+            known.fail(row)
             counts = {"residue_count": len(known.lost), "residue_lost_core_s": known.lost_core_s}
             if decide(counts, ended.between(time - _HOUR, time), self._parameters) is not None:
                 known.opened, known.value = time, len(known.lost)
@@ -163,10 +205,12 @@ class JobReplay:
         return self._parameters.quiet_s if trouble.opened is None else self._settings.quiet_s
 
     def _is_burst(self, trouble: _Trouble) -> bool:
-        if trouble.failures < self._parameters.burst_jobs:
+        within = trouble.within
+        if len(within) < self._parameters.burst_jobs:
             return False
-        [(queue, failures)] = trouble.queues.most_common(1)
-        if wilson(failures, trouble.failures)[0] < BURST_SHARE:
+        trouble.is_many = True
+        [(queue, failures)] = within.queues.most_common(1)
+        if wilson(failures, len(within))[0] < BURST_SHARE:
             return False
         if self._ended_at is None:
             if not self._limit.set(self._transaction):
@@ -176,13 +220,14 @@ class JobReplay:
             self._ended_at = {
                 site: Sums(list(of_site)) for site, of_site in groupby(rows, itemgetter("computing_site"))
             }
-        first_hour = trouble.first.replace(minute=0, second=0, microsecond=0)
+        failures = trouble.since_full_hour.queues[queue]
         known = self._ended_at.get(queue)
-        ended = max(failures, known.between(first_hour, trouble.last) if known else 0)
+        ended = max(failures, known.between(trouble.full_hour(trouble.last), trouble.last) if known else 0)
         return wilson(failures, ended)[0] >= self._parameters.burst_rate
 
     def _close(self, fingerprint: str) -> None:
         trouble = self._troubles.pop(fingerprint)
+        self._unsure += trouble.is_many and trouble.opened is None
         if trouble.opened is not None:
             self.replay.openings.append(
                 Opening(

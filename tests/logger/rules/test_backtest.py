@@ -204,6 +204,32 @@ def test_a_burst_at_a_queue_opens_and_many_failures_among_more_work_do_not(fresh
     assert tried(fresh, "failure_burst", evaluator="job").count == 0
 
 
+def test_failures_of_many_hours_are_no_burst_and_the_same_within_one_are(fresh: Database) -> None:
+    """As live: a candidate may live for days on failures here and there."""
+    failures(fresh, 40, 30, is_residue=False, every_s=400)
+    assert tried(fresh, "failure_burst", evaluator="job", burst_jobs=20).count == 0
+    failures(fresh, 40, 60, fingerprint="v2:b", is_residue=False, every_s=60)
+    found = tried(fresh, "failure_burst", evaluator="job", burst_jobs=20)
+    assert [(one.title, one.value) for one in found.openings] == [("it failed", 20)] and not found.cautions
+
+
+def test_a_late_burst_of_a_long_trouble_opens_when_it_comes(fresh: Database) -> None:
+    failures(fresh, 30, 30, is_residue=False, every_s=1000)
+    failures(fresh, 25, 20, is_residue=False, fingerprint="v2:late", every_s=10)
+    found = tried(fresh, "failure_burst", evaluator="job", burst_jobs=20)
+    assert [(one.time - NOW).total_seconds() for one in found.openings] == [-20 * 3600 + 190]
+
+
+def test_what_only_a_node_or_a_task_would_show_is_said(fresh: Database) -> None:
+    failures(fresh, 40, 30, is_residue=False)
+    ended(fresh, 30, 5000)
+    found = tried(fresh, "failure_burst", evaluator="job")
+    assert found.count == 0 and found.sentence.endswith(
+        "1 trouble had 10 failures or more within an hour, which may be a burst at a node, of a task or of a user: "
+        "only queues are counted here"
+    )
+
+
 def test_candidates_lapse_and_begin_anew(fresh: Database) -> None:
     failures(fresh, 6, 30, every_s=1200)
     assert tried(fresh, "failure_burst", evaluator="job", min_residue_jobs=3, quiet_s=600).count == 0
