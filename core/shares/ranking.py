@@ -23,6 +23,10 @@ from core.shares.tree import Load, ShareTree, Standing
 _RANK_AGAIN_AFTER = 20
 """Jobs given out after which the order is worked out anew from what is known."""
 
+_PART_BY_AGE = 0.01
+"""Of all that executes, what the shares that are due nothing get while the others have work: far below the 5 % by which a
+share may be off."""
+
 _LEAST_POWER = 1.0
 """So that an idle grid divides its first request too."""
 
@@ -68,9 +72,19 @@ def rank(tree: ShareTree, loads: Mapping[str, Load]) -> list[str]:
     return leaves + sorted(others, key=lambda name: (loads.get(name, Load()).executing, name))
 
 
-def served_shares(standings: Mapping[str, Standing]) -> list[str]:
-    """Leaves that execute more than they are due. Who is due nothing is not among them: it has age alone."""
-    return [entry.node.name for entry in standings.values() if entry.is_leaf and 0 < entry.target < entry.executing]
+def served_shares(standings: Mapping[str, Standing], loads: Mapping[str, Load]) -> list[str]:
+    """Shares that have what they are due, or more. `loads`: those of shares in no tree too.
+
+    Who is due nothing has age alone, which shall let nothing starve and give nobody a part: once all of these together
+    execute `_PART_BY_AGE` of everything, they are served.
+    """
+    leaves = {name: standing for name, standing in standings.items() if standing.is_leaf}
+    served = [name for name, standing in leaves.items() if 0 < standing.target < standing.executing]
+    undue = {name: load.executing for name, load in loads.items() if name not in standings}
+    undue |= {name: standing.executing for name, standing in leaves.items() if standing.target <= 0}
+    whole = sum(load.executing for load in loads.values())
+    is_enough = sum(undue.values()) > _PART_BY_AGE * whole
+    return served + (sorted(undue) if is_enough else [])
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class DispatchOrder:
     """Set while jobs at the queue use more memory than it wants on the average."""
     is_by_age: bool = False
     served: list[str] = field(default_factory=list)
-    """Shares that have their due, which requests by age leave out."""
+    """Shares that have their due, or are due nothing and have enough; requests by age leave them out."""
     portions: Mapping[str, int] = field(default_factory=dict)
     """For a request of several jobs, how many each share gets of them; what that leaves goes by the order."""
 
@@ -215,7 +229,7 @@ def _read(database: Database) -> _Known:
         barred_shares(database),
         {row["queue_name"]: row["mean_mb"] for row in database.fetch(_TOO_HEAVY)},
         {row["queue_name"]: row["power"] for row in database.fetch(_POWERS)},
-        served_shares(standings),
+        served_shares(standings, loads),
         standings,
         available,
     )
@@ -228,4 +242,4 @@ def _ranked_again(known: _Known, given: Mapping[str, float]) -> _Known:
         loads[share] = Load(before.executing + power, max(0.0, before.queued - power))
     standings = known.tree.standings(loads, _LEAST_POWER)
     leaves = rank(known.tree, loads)
-    return replace(known, loads=loads, leaves=leaves, served=served_shares(standings), standings=standings)
+    return replace(known, loads=loads, leaves=leaves, served=served_shares(standings, loads), standings=standings)

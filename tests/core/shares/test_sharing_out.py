@@ -129,6 +129,19 @@ def test_age_serves_even_a_share_that_has_its_due_when_there_is_nothing_else(sit
     assert [take(site, Ranking(sloppy=1.0)) for _ in over] == [[job] for job in over]
 
 
+@pytest.mark.parametrize("name", ["idle hands", "removed long ago"])
+def test_age_gives_a_share_that_is_due_nothing_a_hundredth_and_no_tenth(site, name):
+    plant(site, {"name": "due", "value": 1, "working_group": "g"}, {"name": "idle hands", "value": 0})
+    oldest = put_jobs(site, name, 60)
+    put_jobs(site, "due", 1000, status="running")
+    due = put_jobs(site, "due", 60)
+    refresh(site)
+    ranking = Ranking(sloppy=1.0, again_after=1)
+    taken = [take(site, ranking)[0] for _ in range(31)]
+    # 11 of 1011 are more than a hundredth
+    assert taken == [*oldest[:11], *due[:20]]
+
+
 def test_nothing_starves_in_a_share_that_is_always_over_its_target(site):
     plant(site, {"name": "greedy", "value": 1000, "working_group": "g"}, {"name": "poor", "value": 0})
     poor = put_jobs(site, "poor", priority=-100)[0]
