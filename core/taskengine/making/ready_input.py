@@ -11,23 +11,30 @@ from core.taskengine.making.splitting import InputFile
 MOST_WHOLE_FILES = 1000
 """Of datasets that go along with every job; the default cap of a job's input over all datasets (domain.md 3.4)."""
 
-# ix_task_datasets_task
-_MASTERS = """
-SELECT dataset_id, name FROM task_datasets WHERE jedi_task_id = %(id)s AND is_master ORDER BY dataset_id
-"""
-# ix_task_files_status: the ready ones stand there in order, so that only those that are read are looked at
+# ix_task_datasets_task; ix_task_files_status: the ready ones stand there in order, so that only those that are read are looked
+# at. One question however many datasets there are: most of them may be through. The datasets come materialized and in order,
+# so that reading ends with the last file that is taken, and none of another task's are looked at
 _READY = """
-SELECT * FROM task_files WHERE jedi_task_id = %(id)s AND status = 'ready' AND dataset_id = %(dataset)s
-ORDER BY position, file_id LIMIT %(limit)s
+WITH d AS MATERIALIZED (
+    SELECT dataset_id, name FROM task_datasets WHERE jedi_task_id = %(id)s AND is_master ORDER BY dataset_id
+)
+SELECT f.*, d.name AS dataset_name FROM d CROSS JOIN LATERAL (
+    SELECT * FROM task_files
+    WHERE jedi_task_id = %(id)s AND status = 'ready' AND dataset_id = d.dataset_id
+    ORDER BY position, file_id LIMIT %(limit)s) AS f
+ORDER BY d.dataset_id, f.position, f.file_id LIMIT %(limit)s
+"""
+# ix_task_datasets_task; ix_task_files_dataset: those used least first, in order
+_LEAST_USED = """
+SELECT f.*, d.name AS dataset_name FROM task_datasets d CROSS JOIN LATERAL (
+    SELECT * FROM task_files WHERE dataset_id = d.dataset_id ORDER BY attempt_nr, position LIMIT %(limit)s) AS f
+WHERE d.jedi_task_id = %(id)s AND d.stream = %(stream)s AND d.type = 'input'
+ORDER BY f.attempt_nr, f.position, d.dataset_id LIMIT %(limit)s
 """
 # ix_task_datasets_task
-_STREAM = """
-SELECT dataset_id, name, n_files FROM task_datasets
-WHERE jedi_task_id = %(id)s AND stream = %(stream)s AND type = 'input' ORDER BY dataset_id
-"""
-# ix_task_files_dataset: those used least first, in order
-_LEAST_USED = """
-SELECT * FROM task_files WHERE dataset_id = %(dataset)s ORDER BY attempt_nr, position LIMIT %(limit)s
+_IN_ALL = """
+SELECT coalesce(sum(n_files), 0)::bigint AS n FROM task_datasets
+WHERE jedi_task_id = %(id)s AND stream = %(stream)s AND type = 'input'
 """
 # ix_files_dataset
 _WHOLE = "SELECT * FROM files WHERE dataset_id = %(id)s ORDER BY file_id LIMIT %(limit)s"
@@ -35,24 +42,18 @@ _WHOLE = "SELECT * FROM files WHERE dataset_id = %(id)s ORDER BY file_id LIMIT %
 
 def ready_files(transaction: Transaction, task_id: int, limit: int) -> list[InputFile]:
     """The first `limit` files of the master input that are ready, in order."""
-    files: list[InputFile] = []
-    for dataset in transaction.fetch(_MASTERS, {"id": task_id}):
-        values = {"id": task_id, "dataset": dataset["dataset_id"], "limit": limit - len(files)}
-        files += [_input_file(row, dataset["name"]) for row in transaction.fetch(_READY, values)]
-        if len(files) >= limit:
-            break
-    return files
+    rows = transaction.fetch(_READY, {"id": task_id, "limit": limit})
+    return [_input_file(row, row["dataset_name"]) for row in rows]
 
 
 def least_used(transaction: Transaction, task_id: int, stream: InputStream, limit: int) -> tuple[list[InputFile], int]:
     """The `limit` files of a secondary stream that were given out least, and how many there are in all."""
-    found: list[InputFile] = []
-    total = 0
-    for dataset in transaction.fetch(_STREAM, {"id": task_id, "stream": stream.name}):
-        rows = transaction.fetch(_LEAST_USED, {"dataset": dataset["dataset_id"], "limit": limit})
-        found += [_input_file(row, dataset["name"]) for row in rows]
-        total += max(dataset["n_files"], len(rows))
-    return sorted(found, key=lambda file: (file.attempt_nr, file.position))[:limit], total
+    values = {"id": task_id, "stream": stream.name}
+    found = [
+        _input_file(row, row["dataset_name"]) for row in transaction.fetch(_LEAST_USED, {**values, "limit": limit})
+    ]
+    [total] = transaction.fetch(_IN_ALL, values)
+    return found, max(total["n"], len(found))
 
 
 def whole_datasets(transaction: Transaction, stream: InputStream) -> list[InputFile]:
