@@ -1,4 +1,4 @@
-"""Why a job went to its queue: how many queues each criterion left."""
+"""Why a job went to its queue: how many queues each criterion left, and how the best of them were weighed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import html
 
+from dashboard import wording
 from dashboard.components import marks
 
 
@@ -23,6 +24,7 @@ def funnel(decision: Mapping[str, Any], *, result: str = "Chosen") -> html.Div:
             html.P([html.Strong(said), " ", marks.age(decision.get("time"))]),
             html.Ol([_step(step, top) for step in cutting], className="funnel"),
             _silent(others),
+            _weighed(decision.get("weights") or []),
         ]
     )
 
@@ -33,6 +35,46 @@ def _silent(sentences: Sequence[str]) -> html.Details | None:
         return None
     head = html.Summary(f"Criteria that left nobody out: {len(sentences)}", className="dim")
     return html.Details([head, html.Ul([html.Li(f"{sentence}.") for sentence in sentences], className="funnel-out")])
+
+
+_PARTS: dict[str, str] = {
+    "running": "{} running",
+    "waiting": "{} waiting",
+    "many_assigned": "times {} for jobs that wait for input",
+    "nearness": "nearness of the input {}",
+    "site_class": "waits there are of class {}",
+    "expected_wait_s": "expected wait {}",
+    "task_class": "the task is of class {}",
+    "factor": "factor {}",
+}
+"""What a weight is made of, in words, by the names brokerage stores (docs/brokerage.md)."""
+
+
+def _weighed(weights: Sequence[Mapping[str, Any]]) -> html.Details | None:
+    """The best queues with their weights, best first, so that a person can work them out again."""
+    if not weights:
+        return None
+    rows = [
+        html.Li([html.Strong(entry["queue"]), f": {entry['weight']:.4g} (", ", ".join(_parts(entry)), ")"])
+        for entry in weights
+    ]
+    return html.Details(
+        [
+            html.Summary(f"Weights of the best queues: {len(rows)}", className="dim"),
+            html.Ul(rows, className="funnel-out"),
+        ]
+    )
+
+
+def _parts(entry: Mapping[str, Any]) -> list[str]:
+    """The numbers of a weight in words; what has no words yet is shown by its name."""
+    said = []
+    for name, value in entry.items():
+        if name in ("queue", "weight"):
+            continue
+        shown = wording.duration(value) if name.endswith("_s") else f"{value:g}" if isinstance(value, float) else value
+        said.append(_PARTS.get(name, name.replace("_", " ") + " {}").format(shown))
+    return said
 
 
 def _step(step: Mapping[str, Any], top: int) -> html.Li:

@@ -11,6 +11,7 @@ import pytest
 from dash import no_update
 
 from dashboard.components import filters, openings, panels
+from dashboard.components.funnel import funnel
 from dashboard.components.incident_list import incident_list, line_words
 from dashboard.components.markdown import document
 from dashboard.components.narrow_form import Field, NarrowForm
@@ -182,3 +183,23 @@ def test_a_rule_is_removed_by_its_name_at_the_version_that_was_seen():
     assert work.title.format(to="silent_cern") == "Remove rule silent_cern"
     with pytest.raises(Usage):
         asyncio.run(work.carry_out(Client(), "other:6", {}))  # type: ignore[arg-type]
+
+
+def test_a_weight_is_shown_with_what_it_is_made_of():
+    weights = [
+        {
+            "queue": "NEAR",
+            "weight": 12.34567,
+            "running": 20.0,
+            "waiting": 3,
+            "site_class": "hi",
+            "expected_wait_s": 1500,
+        },
+        {"queue": "FAR", "weight": 0.5, "running": 1.0, "waiting": 1, "moonlight": 2.5},
+    ]
+    shown = text(funnel({"funnel": [], "chosen": "NEAR", "weights": weights}))
+    assert "Weights of the best queues: 2" in shown
+    assert "12.35" in shown
+    assert "20 running, 3 waiting, waits there are of class hi, expected wait 25 min" in shown
+    assert "1 running, 1 waiting, moonlight 2.5" in shown
+    assert "Weights" not in text(funnel({"funnel": [], "chosen": "NEAR"}))
