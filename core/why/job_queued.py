@@ -186,12 +186,12 @@ _FRESH_S = 900
 class NoPilotCame:
     """Nobody asks for work at the queue."""
 
-    id = "no_pilot"
     sentence = "no pilot of its queue has asked for a job"
 
     def __init__(self, *, is_idle: bool) -> None:
         """`is_idle`: of a queue whose pilots have no job either, where no line moves; else of one where some are busy."""
         self._is_idle = is_idle
+        self.id = "no_pilot" if is_idle else "no_further_pilot"
 
     def reason(self, case: JobCase) -> Reason | None:
         """Compare the last request of a pilot with the time since when the job is ready."""

@@ -122,7 +122,7 @@ def sentence_of(decision: Decision, changes: Sequence[Change]) -> str:
         # it was taken as it is: neither its limits nor any other queue were looked at
         named = f"Its submitter named queue {decision.request.pinned_queue}, so no other is asked"
         return (
-            f"{named}; {best.words} {best.accepted_then} of {best.queue_count} would take it." if best else f"{named}."
+            f"{named}; {best.words}, {best.accepted_then} of {best.queue_count} would take it." if best else f"{named}."
         )
     return f"{accepted}; {best.words} by {best.accepted_then}." if best else f"{accepted}."
 
