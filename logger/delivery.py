@@ -1,4 +1,7 @@
-"""One HTTP call that delivers records: address, token, kept-alive connection, and what the answer means. Knows no buffer."""
+"""One HTTP call that delivers records: its body, address, token, kept-alive connection, and what the answer means.
+
+Knows no buffer.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -194,3 +199,19 @@ def say_once(text: str, key: str = "") -> None:
         _said.add(key or text)
         with contextlib.suppress(Exception):
             sys.stderr.write(f"panda logger: {text}\n")
+
+
+def made(record: Callable[[], bytes]) -> bytes:
+    """The JSON object, empty when it cannot be made."""
+    try:
+        return record()
+    except Exception:  # noqa: BLE001 - one record must not cost the others their way
+        say_once(f"a record cannot be encoded\n{traceback.format_exc()}", key="encoding")
+        return b""
+
+
+def body_of(boot: str, dropped: int, batch: Sequence[bytes]) -> bytes:
+    """What is posted: a batch of records, the process that numbered them, and how many were lost before."""
+    now = datetime.now(timezone.utc).isoformat()  # noqa: UP017 - Python 3.9 gets in, too
+    head = f'{{"source":"{boot}","sent":"{now}","dropped":{dropped},"records":['
+    return head.encode() + b",".join(batch) + b"]}"

@@ -16,15 +16,10 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeVar, Union
 
-from .delivery import (
-    Answer,
-    Collector,
-    Line,
-    say_once,
-)  # relative: these files may be copied into a package of any name
+# relative: these files may be copied into a package of any name
+from .delivery import Answer, Collector, Line, body_of, made, say_once
 
 if TYPE_CHECKING:
     from .spool import Spool, Stretch
@@ -284,7 +279,7 @@ class Shipper:
             if not batch:
                 self._settle(batch, source, stretch)
                 return True
-        body = _body(source.boot if source else self._boot, told, batch)
+        body = body_of(source.boot if source else self._boot, told, batch)
         answer = self._called(lambda: self._collector.post(body, left_s))
         with self._custody:
             if self._has_ended():
@@ -354,7 +349,7 @@ class Shipper:
         written = 0
         while self._lines and most_records > 0 and written < most_bytes:
             record, level, size = self._lines[0]
-            data = record if isinstance(record, bytes) else _made(record)
+            data = record if isinstance(record, bytes) else made(record)
             with self._lock:
                 if data:
                     self._sequence += 1
@@ -388,17 +383,8 @@ class Shipper:
         del self._pending[:count]
         if not self.waiting:
             self._bytes = (
-                0  # a signal handler that logs between two steps of its program's log call may have shifted it
+                0  # a signal handler may have shifted it, that logs between two steps of its program's log call
             )
-
-
-def _made(record: Callable[[], bytes]) -> bytes:
-    """The JSON object, empty when it cannot be made."""
-    try:
-        return record()
-    except Exception:  # noqa: BLE001 - one record must not cost the others their way
-        say_once(f"a record cannot be encoded\n{traceback.format_exc()}", key="encoding")
-        return b""
 
 
 def _spools(bounds: Bounds, component: str, boot: str) -> Spools | None:
@@ -410,9 +396,3 @@ def _spools(bounds: Bounds, component: str, boot: str) -> Spools | None:
         say_once("spool: this system knows no flock, so that records wait in memory only")
         return None
     return Spools(os.fspath(bounds.spool), component, bounds.spool_bytes, boot)
-
-
-def _body(boot: str, dropped: int, batch: Sequence[bytes]) -> bytes:
-    now = datetime.now(timezone.utc).isoformat()  # noqa: UP017 - Python 3.9 gets in, too
-    head = f'{{"source":"{boot}","sent":"{now}","dropped":{dropped},"records":['
-    return head.encode() + b",".join(batch) + b"]}"

@@ -16,6 +16,7 @@ from core.brokerage.criteria import criteria_for
 from core.brokerage.facts import LoadBook
 from core.brokerage.own_load import OwnLoad
 from core.brokerage.requests import owner_of, request_of_jobs, request_of_task
+from core.brokerage.task_classes import TaskClasses
 from core.database import Row, Transaction
 from core.errors import PandaError
 from core.taskengine.dialects.reading import definition_of
@@ -51,7 +52,10 @@ class BrokerageAsked:
             request = request_of_task(transaction, task, definition_of(task))
         except PandaError:
             return None
-        return self._answer(transaction, request, self._candidates(transaction), as_of)
+        candidates = self._candidates(transaction)
+        classes = TaskClasses().read(transaction, [request], candidates)
+        request = replace(request, task_class=classes.get(request, ""))
+        return self._answer(transaction, request, candidates, as_of)
 
     def _candidates(self, transaction: Transaction) -> list[Candidate]:
         with self._lock:

@@ -34,6 +34,7 @@ _FORM = NarrowForm(
         Field("object_id", "Object", placeholder="its name or number"),
         Field("q", "Text in the reason"),
         Field("is_automatic", "Done by", (("false", "people"), ("true", "the server by itself"))),
+        Field("outcome", "How it went", (("done", "done"), ("partly", "in part"), ("failed", "not at all"))),
         Field("via", "By way of", tuple(audit_words.WAYS.items())),
         Field("hours", "When", _HOURS),
         Field("date_from", "From (UTC)", placeholder="2026-11-27 06:00"),

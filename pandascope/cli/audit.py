@@ -23,7 +23,8 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="NAME=VALUE",
-            help="Filters: who=ann, action=resolve, object_kind=incident, object_id=17, deed_id=3, via=cli, q=TEXT.",
+            help="Filters: who=ann, action=resolve, object_kind=incident, object_id=17, deed_id=3, via=cli, outcome=failed, "
+            "q=TEXT.",
         ),
     ] = None,
     hours: Annotated[float | None, typer.Option(metavar="N", help="Look back this far; default: all.")] = None,

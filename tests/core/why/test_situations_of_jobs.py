@@ -162,7 +162,9 @@ def test_a_queue_that_was_named_is_said_to_be_named(database):
     (panda_id,) = activate(database)
     set_queue(database, "Q", {"status": "offline"})
     sentence = about_job(database, panda_id)["brokerage"]["sentence"]
-    assert sentence == "Its submitter named queue Q, so no other is asked; without naming queue Q, 1 of 2 would take it."
+    assert (
+        sentence == "Its submitter named queue Q, so no other is asked; without naming queue Q, 1 of 2 would take it."
+    )
 
 
 def test_pilots_that_ask_and_do_not_fit(database):
