@@ -77,10 +77,14 @@ def set_tree_of_shares(context: Context, body: TreeBody) -> dict[str, Any]:
 
 @operation("PUT", "/api/control/share/{name}", access=Access.OPERATOR)
 def set_share(context: Context, name: str, body: ShareBody) -> dict[str, Any]:
-    """Make a share or change some of its attributes; `warnings` says what of it no work matches that was seen so far."""
+    """Make a share or change some of its attributes; `warnings` says what of it no work matches that was seen so far.
+
+    Leaves that never can match, for one before them takes it all, are named whichever share was changed.
+    """
     node = store_share(context.database, name, body.model_dump(exclude_none=True), who=context.caller.user_name)
     context.services.ranking.forget()
-    unseen = [entry for entry in unseen_by(context.database, read_nodes(context.database)) if entry.share == name]
+    found = unseen_by(context.database, read_nodes(context.database))
+    unseen = [entry for entry in found if entry.share == name or entry.field == "position"]
     return {"share": asdict(node), "warnings": warnings_of(unseen)}
 
 

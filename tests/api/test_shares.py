@@ -42,6 +42,19 @@ def test_a_whole_tree_goes_in_and_comes_out_the_same(operator, tree):
     assert operator.put("/api/control/shares", json={"shares": tree}).json()["shares"] == tree
 
 
+def test_whoever_changes_a_share_hears_of_leaves_that_can_never_match(shared_system, operator, tree):
+    late = {"name": "Late", "value": 1, "prod_source_label": "user"}
+    operator.put("/api/control/share/Late", json={"value": 1, "prod_source_label": "test"}).raise_for_status()
+    # as a tree that was made when nobody looked
+    shared_system.database.execute(
+        "UPDATE global_shares SET prod_source_label = %(prod_source_label)s WHERE name = %(name)s", late
+    )
+    answer = operator.put("/api/control/share/MC", json={"value": 2})
+    assert answer.status_code == 200, answer.text
+    assert [warning for warning in answer.json()["warnings"] if warning.startswith("Late.position: can never match")]
+    operator.delete("/api/control/share/Late").raise_for_status()
+
+
 def test_one_share_is_made_changed_and_removed(operator, tree):
     made = operator.put("/api/control/share/Beyond%20Pledge", json={"value": 1, "working_group": "x.*"})
     assert made.json()["share"]["position"] == 40
