@@ -59,6 +59,7 @@ def test_the_audit_says_who_did_what_and_what_is_different(worked, tab: Tab):
 
 def test_the_form_narrows_the_audit_through_its_address(worked, tab: Tab):
     page = tab.open("audit/")
+    expect(rows(page).first).to_be_visible()
     field(page, "Action").fill("acknowledge")
     field(page, "Who").fill("ol*")
     field(page, "Who").press("Enter")
@@ -87,6 +88,7 @@ def test_the_form_says_what_the_address_asks_for(worked, tab: Tab):
 
 def test_a_time_that_is_none_is_refused_and_the_form_stays_to_mend_it(worked, tab: Tab):
     page = tab.open("audit/")
+    expect(rows(page).first).to_be_visible()
     field(page, "From (UTC)").fill("yesterday-ish")
     field(page, "From (UTC)").press("Enter")
     expect(page.locator("#audit-problem")).to_contain_text("date_from")
@@ -109,7 +111,7 @@ def test_rules_and_what_they_look_at_have_names_and_units(worked, tab: Tab):
     page = tab.open("alarms/?name=silent_queue")
     row = page.locator("#alarms-list tbody tr")
     expect(row).to_contain_text("silent queue")
-    expect(row.locator(".parameters > div").first).to_have_text("limit 15 min")
+    expect(row.locator(".parameters > div").first).to_have_text("longer than 15 min")
     row.locator("summary").click()
     expect(row.locator(".meanings")).to_contain_text("What is longer than this is an incident.")
     expect(page.locator("#alarms-one tbody tr").first).to_contain_text("olga")
