@@ -18,6 +18,14 @@ _USERS_OWN = frozenset({"exe", "trans"})
 """Errors of these components are the payload's."""
 
 
+_ENDED = {
+    JobStatus.FINISHED: "finished",
+    JobStatus.FAILED: "failed",
+    JobStatus.CANCELLED: "was cancelled",
+    JobStatus.CLOSED: "was closed",
+}
+
+
 class HasEnded:
     """Nothing is waited for any more."""
 
@@ -36,7 +44,9 @@ class HasEnded:
         ran = ""
         if job["start_time"] is not None and job["end_time"] is not None:
             ran = f" after running for {duration_words((job['end_time'] - job['start_time']).total_seconds())}"
-        clause = f"it is {case.status}" + (f": {said}" if said and case.status != JobStatus.FINISHED else "")
+        clause = f"it {_ENDED[JobStatus(case.status)]}" + (
+            f": {said}" if said and case.status != JobStatus.FINISHED else ""
+        )
         at = moment(job["state_change_time"], case.as_of)
         deeds = case.deeds([case.panda_id])
         return Reason(

@@ -39,16 +39,18 @@ class TaskHasEnded:
             step = last_task_step(case.transaction, case.task_id, TaskStatus.ABORTING)
             said = step["reason"] if step and step["reason"] else said
         dialog = f": {said.rstrip('.')}" if said else ""
-        since = f" since {moment(task['end_time'], case.as_of)}" if task["end_time"] else ""
+        when = f" at {moment(task['end_time'], case.as_of)}" if task["end_time"] else ""
         can_retry = case.status in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED)
         files = f"{task['n_files_finished']:,} of {counted(task['n_files'], 'file')} done, {task['n_files_failed']:,} failed"
         return Reason(
             self.id,
             Responsible.SYSTEM if case.status == TaskStatus.DONE else Responsible.USER,
             clause=f"it is {case.status}{dialog}",
-            sentence=f"It is {case.status}{since}{dialog}; {files}.",
+            sentence=f"It ended as {case.status}{when}{dialog}; {files}.",
             next_step="nothing",
-            advice=(f"try what failed again: `pbook` retry({case.task_id})",) if can_retry else (),
+            advice=(f"try what failed again: panda act retry {case.task_id}, or retry({case.task_id}) in pbook",)
+            if can_retry
+            else (),
             numbers={
                 **{"files": task["n_files"], "files_finished": task["n_files_finished"]},
                 **{"files_failed": task["n_files_failed"]},
@@ -224,7 +226,7 @@ class TaskIsExhausted:
             self.id,
             Responsible.USER,
             clause=f"it is exhausted: {why.rstrip('.')}",
-            sentence=f"It is exhausted since {moment(since, case.as_of)}: {why.rstrip('.')}.",
+            sentence=f"It has been exhausted since {moment(since, case.as_of)}: {why.rstrip('.')}.",
             next_step="nothing, until somebody decides (disableAutoFinish)"
             if is_left_alone
             else f"unless somebody decides before {moment(closes, case.as_of)}, it is closed with what it has",

@@ -267,7 +267,7 @@ def test_a_child_that_was_killed_with_its_parent_says_so(site):
     )
     assert run_command(site, "kill", parent, Issuer("alice")).is_accepted
     sentence = about_task(site, child)["reason"]["sentence"]
-    assert sentence.startswith("It is aborted since ")
+    assert sentence.startswith("It ended as aborted at ")
     assert f"its parent, task {parent}, was killed by alice" in sentence and "waiting" not in sentence
     assert "killed by alice" in about_task(site, parent)["reason"]["sentence"]
 
