@@ -24,6 +24,9 @@ log = logging.getLogger("panda.taskengine")
 Look = Callable[[Transaction, Row], bool]
 """Looks at a task that follows (its row is locked) and says whether anything changed."""
 
+_WAITING = "waiting for"
+"""How the dialog of every task begins that `hold_until_it_comes`."""
+
 _MARKER = """
 INSERT INTO task_datasets (jedi_task_id, name, stream, type, status)
 VALUES (%(id)s, %(type)s, 'PARENT', %(type)s, %(status)s)
@@ -34,10 +37,6 @@ _MARK = "UPDATE task_datasets SET status = %(status)s WHERE jedi_task_id = %(id)
 _IS_LAST_READING = """
 SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = 'parent' AND status = %(status)s
 """
-
-
-_WAITING = "waiting for"
-"""How the dialog of every task begins that `hold_until_it_comes`."""
 
 
 def begin_following(transaction: Transaction, task_id: int) -> None:

@@ -27,7 +27,7 @@ RESPONSIBLE_WORDS: dict[Responsible, str] = {
     Responsible.SITE: "the site that runs the queue",
     Responsible.OPERATORS: "the operators of this installation",
     Responsible.DATA: "whoever provides and moves the data",
-    Responsible.SYSTEM: "nobody: the system goes on by itself",
+    Responsible.SYSTEM: "nobody has to do anything",
 }
 
 

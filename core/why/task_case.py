@@ -10,7 +10,7 @@ from core.configuration import Settings
 from core.database import Row, Transaction
 from core.models.job import JobColumns
 from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, ON_WORKER_NODE
-from core.taskengine.making.streams import FOLLOWS_PARENT
+from core.taskengine.making.streams import FOLLOWS_PARENT, PARENT
 from core.why.job_case import JobCase, job_row_of
 
 MOST_JOBS = 20_000
@@ -107,6 +107,11 @@ class TaskCase:
     def datasets(self) -> list[Row]:
         """Its datasets, two hundred at most."""
         return self.transaction.fetch(_DATASETS, {"task": self.task_id})
+
+    @property
+    def is_following(self) -> bool:
+        """Whether input is still to come, from a parent or into a dataset that is open."""
+        return any(row["type"] == PARENT and row["status"] == FOLLOWS_PARENT for row in self.datasets)
 
     @property
     def inputs(self) -> list[Row]:

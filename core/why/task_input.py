@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
-from core.taskengine.making.streams import FOLLOWS_PARENT
 from core.taskengine.parents import PARENTS_THAT_STOP
 from core.why.reason import Reason, Responsible
 from core.why.resting import unless_it_rests
@@ -43,9 +42,8 @@ class WaitsForParent:
 
     def reason(self, case: TaskCase) -> Reason | None:
         """Look for the marker of a parent that works, and whether anything came from it."""
-        follows = any(row["type"] == "parent" and row["status"] == FOLLOWS_PARENT for row in case.datasets)
         parent = case.parent
-        if not follows or parent is None or case.n_active or case.status in FINAL_TASK_STATUSES:
+        if not case.is_following or parent is None or case.n_active or case.status in FINAL_TASK_STATUSES:
             return None
         parent_id, status = parent["jedi_task_id"], parent["status"]
         done = f"{parent['n_files_finished']:,} of {counted(parent['n_files'], 'file')} done"
@@ -83,8 +81,7 @@ class WaitsForInput:
 
     def reason(self, case: TaskCase) -> Reason | None:
         """Look for the marker that a parent would have too."""
-        follows = any(row["type"] == "parent" and row["status"] == FOLLOWS_PARENT for row in case.datasets)
-        if not follows or case.task["parent_tid"] is not None or case.n_active or case.status in FINAL_TASK_STATUSES:
+        if not case.is_following or case.task["parent_tid"] is not None or case.n_active:
             return None
         if case.status not in (*GENERATING_TASK_STATUSES, TaskStatus.PENDING):
             return None
