@@ -15,6 +15,7 @@ from core.queue_status import AUTOMATON, PERSON, record_status
 
 QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "paused")
 MOVERS = ("cp", "symlink")
+ENDPOINT_KINDS = ("disk", "tape")
 LOCAL_QUEUE = "LOCAL"
 LOCAL_ENDPOINT = "LOCAL_DISK"
 _MAX_KIND = 255
@@ -49,11 +50,18 @@ RETURNING *
 # primary key
 _LOCK_ENDPOINT = "SELECT * FROM storage_endpoints WHERE name = %(name)s FOR UPDATE"
 _SET_ENDPOINT = """
-INSERT INTO storage_endpoints (name, mover, path, state, is_deterministic)
-VALUES (%(name)s, %(mover)s, %(path)s, %(state)s, %(is_deterministic)s)
+INSERT INTO storage_endpoints (name, mover, path, state, is_deterministic, kind, is_nucleus, free_mb, total_mb)
+VALUES (%(name)s, %(mover)s, %(path)s, %(state)s, %(is_deterministic)s, %(kind)s, %(is_nucleus)s, %(free_mb)s,
+        %(total_mb)s)
 ON CONFLICT (name) DO UPDATE SET
-    mover = excluded.mover, path = excluded.path, state = excluded.state, is_deterministic = excluded.is_deterministic
+    mover = excluded.mover, path = excluded.path, state = excluded.state, is_deterministic = excluded.is_deterministic,
+    kind = excluded.kind, is_nucleus = excluded.is_nucleus, free_mb = excluded.free_mb, total_mb = excluded.total_mb
 RETURNING *
+"""
+
+# a short table
+_ENDPOINTS = """
+SELECT name, mover, path, state, is_deterministic, kind, is_nucleus, free_mb, total_mb FROM storage_endpoints ORDER BY name
 """
 
 
@@ -152,23 +160,37 @@ def set_endpoint(
     path: str,
     state: str = "online",
     is_deterministic: bool = False,
+    kind: str = "disk",
+    is_nucleus: bool = False,
+    free_mb: int | None = None,
+    total_mb: int | None = None,
     who: str = "",
 ) -> Row:
-    """Create or change a storage endpoint. `path` is absolute.
+    """Create or change a storage endpoint. `path` is absolute, room is in MB, None where nobody reports it.
 
     At a deterministic one scope and name of a file say where it lies below `path` (core.dataservice.places); the
     production pilot of PanDA can write to no other. `who`: the person whose word it is, for the audit.
     """
     _check_name(name, "name")
+    if kind not in ENDPOINT_KINDS:
+        raise InvalidInput(f"unknown kind {kind!r}", field="kind", remedy="one of " + ", ".join(ENDPOINT_KINDS))
+    if kind == "tape" and is_nucleus:
+        raise InvalidInput("jobs cannot write to tape", field="is_nucleus", remedy="collect outputs on a disk")
+    if free_mb is not None and total_mb is not None and free_mb > total_mb:
+        raise InvalidInput("more than there is", field="free_mb", remedy="at most total_mb")
     if mover not in MOVERS:
         raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
     if not path.startswith("/") or ".." in path.split("/"):
         raise InvalidInput("not an absolute path", field="path", remedy="begin with '/', without '..'")
     check_line(path, "path")
-    values = {"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state}
+    values: dict[str, Any] = {
+        **{"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state},
+        **{"is_deterministic": is_deterministic, "kind": kind, "is_nucleus": is_nucleus},
+        **{"free_mb": free_mb, "total_mb": total_mb},
+    }
     with database.transaction() as transaction:
         present = transaction.fetch_one(_LOCK_ENDPOINT, {"name": name}) or {}
-        row = transaction.fetch_one(_SET_ENDPOINT, {**values, "is_deterministic": is_deterministic})
+        row = transaction.fetch_one(_SET_ENDPOINT, values)
         assert row is not None
         if who:
             audit.note_rows(transaction, who, "set endpoint", "endpoint", name, present, row)
@@ -177,7 +199,7 @@ def set_endpoint(
 
 def endpoints(database: Database) -> list[Row]:
     """All storage endpoints by name."""
-    return database.fetch("SELECT name, mover, path, state, is_deterministic FROM storage_endpoints ORDER BY name")
+    return database.fetch(_ENDPOINTS)
 
 
 def check_queue_exists(database: Any, name: str, field: str) -> None:

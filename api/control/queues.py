@@ -37,6 +37,12 @@ class EndpointBody(StrictBody):
     path: str = Field(min_length=1, max_length=4096)
     state: Literal["online", "offline"] = "online"
     is_deterministic: bool = False
+    kind: Literal["disk", "tape"] = "disk"
+    is_nucleus: bool = False
+    """Whether outputs of whole production tasks may be collected here."""
+    free_mb: int | None = Field(None, ge=0, lt=2**62)
+    total_mb: int | None = Field(None, ge=0, lt=2**62)
+    """Room, where somebody reports it."""
 
 
 @operation("PUT", "/api/control/queue/{queue_name}", access=Access.OPERATOR)

@@ -20,6 +20,13 @@ class StorageEndpoint(SQLModel, table=True):
     mover: str = words("cp")
     path: str = words()
     state: str = words("online")
+    kind: str = words("disk")
+    """disk, or tape: what lies on tape must be brought to a disk before a job can read it."""
+    is_nucleus: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
+    """Whether the outputs of whole tasks may be collected here (domain.md 5.1)."""
+    free_mb: int | None = number_or_none()
+    total_mb: int | None = number_or_none()
+    """Room as its operator reports it; none when nobody does."""
     is_deterministic: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
     """Whether scope and name of a file alone say where it lies (core.dataservice.places), as the real pilot needs it."""
 

@@ -64,6 +64,8 @@ class Task(SQLModel, table=True):
     cpu_time_unit: str = words()
     site: str = words()
     """The queue the submitter asked for."""
+    nucleus: str = words()
+    """The storage endpoint where its outputs are collected; empty: they stay at the storage of each job's queue."""
     parameters: dict[str, object] = document()
     """The dictionary as submitted, with what was changed at later resubmissions merged into it."""
     split_rule: dict[str, object] = document()

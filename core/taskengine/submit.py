@@ -14,6 +14,7 @@ from core.names import ANY_QUEUE
 from core.queues import check_queue_exists
 from core.shares.tagging import ShareFacts, share_of
 from core.states import TaskStatus
+from core.taskengine.beginning import Beginner, begin
 from core.taskengine.commands.reopening import REEXECUTABLE
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import TaskDefinition
@@ -21,10 +22,6 @@ from core.taskengine.dialects.door import check_at_door
 from core.taskengine.dialects.panda import is_panda_dialect
 from core.taskengine.dialects.reading import read_definition
 from core.taskengine.duplicates import find_duplicate, reexecute
-from core.taskengine.making.contents import feed_contents
-from core.taskengine.making.generation import generate_jobs
-from core.taskengine.open_input import is_input_to_come, wait_for_input
-from core.taskengine.parents import PARENTS_THAT_STOP, PARENTS_THAT_WORK, wait_for_parent
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import log_status
 from core.text import clean
@@ -90,12 +87,13 @@ def submit_task(
             offset = group_offset(transaction, definition.working_group, definition.label)
             definition = replace(definition, priority=definition.priority + offset)
         _check_sites(transaction, parameters, definition)
-        parent = _parent(transaction, parent_tid)
-        if parent_tid is not None and parent is None:
+        if parent_tid is not None and _parent(transaction, parent_tid) is None:
             return Submission(NO_PARENT, f"parent task jediTaskID={parent_tid} not found")
         submitted = _Submitted(task_id, parameters, definition, user_name, definition.vo or vo, base_url)
         _insert_task(transaction, submitted, parent_tid)
-        _start(transaction, submitted, parent, scouts)
+        log_status(transaction, task_id, "", TaskStatus.REGISTERED, who=user_name, reason="submitted")
+        waits = not fields.flag(parameters, "noWaitParent")
+        begin(transaction, Beginner(task_id, definition, user_name, parent_tid, waits_for_parent=waits), scouts)
     return Submission(NEW_TASK, f"succeeded. new jediTaskID={task_id}", task_id)
 
 
@@ -194,7 +192,7 @@ INSERT INTO tasks (jedi_task_id, req_id, parent_tid, task_name, task_type, statu
                    prod_source_label, processing_type, task_priority, current_priority, core_count, ram_count, ram_unit,
                    wall_time_s, cpu_time, cpu_time_unit, site, parameters, split_rule, error_dialog, goal, campaign,
                    gshare)
-VALUES (%(task_id)s, nextval('request_id_seq'), %(parent_tid)s, %(name)s, %(task_type)s, 'ready', %(user_name)s, %(vo)s,
+VALUES (%(task_id)s, nextval('request_id_seq'), %(parent_tid)s, %(name)s, %(task_type)s, 'registered', %(user_name)s, %(vo)s,
         %(working_group)s, %(label)s, %(processing_type)s, %(priority)s, %(priority)s, %(core_count)s, %(ram_count)s,
         %(ram_unit)s, %(walltime_s)s, %(cpu_time)s, %(cpu_time_unit)s, %(site)s, %(parameters)s, %(split_rule)s,
         %(error_dialog)s, %(goal)s, %(campaign)s, %(gshare)s)
@@ -245,35 +243,3 @@ def _share_facts(submitted: _Submitted) -> ShareFacts:
         processing_type=definition.processing_type,
         trans_path=fields.text(submitted.parameters, "transPath"),
     )
-
-
-# primary key; before anybody has seen the task
-_BE_LISTED_LATER = "UPDATE tasks SET status = 'defined' WHERE jedi_task_id = %(id)s"
-
-
-def _start(transaction: Transaction, submitted: _Submitted, parent: Row | None, scouts: ScoutSettings) -> None:
-    """Look up the input and make the first jobs, unless a parent must make that input first.
-
-    Of a large task that is the beginning: the feeder goes on with its input, the generator with its jobs.
-    """
-    task_id, user_name = submitted.task_id, submitted.user_name
-    if parent is not None and parent["status"] in PARENTS_THAT_STOP:
-        raise Conflict(
-            f"the parent {parent['jedi_task_id']} is {parent['status']}", field="parent_tid", remedy="retry it first"
-        )
-    if parent is not None and parent["status"] in PARENTS_THAT_WORK:
-        log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
-        waits = not fields.flag(submitted.parameters, "noWaitParent")
-        wait_for_parent(transaction, task_id, waits=waits)
-        return
-    if parent is None and is_input_to_come(transaction, submitted.definition):
-        log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
-        wait_for_input(transaction, task_id, submitted.definition)
-        return
-    fed = feed_contents(transaction, task_id)
-    if not fed.is_complete:
-        transaction.execute(_BE_LISTED_LATER, {"id": task_id})
-        log_status(transaction, task_id, "", TaskStatus.DEFINED, who=user_name, reason="submitted; its input is listed")
-        return
-    log_status(transaction, task_id, "", TaskStatus.READY, who=user_name, reason="submitted")
-    generate_jobs(transaction, task_id, scouts=scouts)

@@ -93,7 +93,7 @@ def test_a_large_task_is_listed_page_by_page_and_made_bunch_by_bunch(site):
     assert [file["position"] for file in rows] == list(range(1, 34))
     assert len({file["panda_id"] for file in rows}) == 33 == len(live(site, task_id))
     assert {file["attempt_nr"] for file in rows} == {1}
-    assert history(site, task_id) == ["defined", "ready"]
+    assert history(site, task_id) == ["registered", "defined", "ready"]
 
 
 def test_input_that_just_fits_needs_no_agent(site):
@@ -160,7 +160,7 @@ def test_what_goes_wrong_later_breaks_the_task_and_no_agent(site, lost, caplog):
     row = row_of_task(site, task_id)
     assert row["status"] == "broken"
     assert ("inputDataset:" if lost == "dataset" else "coreCount:") in row["error_dialog"]
-    assert history(site, task_id) == ["defined", "tobroken", "broken"]
+    assert history(site, task_id) == ["registered", "defined", "tobroken", "broken"]
     assert row_of_task(site, other)["status"] == "ready"
     assert f"task {task_id} is broken" in caplog.text
 

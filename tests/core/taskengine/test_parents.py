@@ -59,7 +59,7 @@ def test_a_child_waits_for_its_parent(site):
     run(site, *(job["panda_id"] for job in jobs(site, parent)[1:]))
     assert follow(site) == 1
     assert len(jobs(site, child)) == 3
-    assert history(site, child)[:3] == ["ready", "pending", "ready"]
+    assert history(site, child)[:4] == ["registered", "ready", "pending", "ready"]
     assert row_of_task(site, child)["error_dialog"] == ""
     place(site)
     run(site, *(job["panda_id"] for job in jobs(site, child)))
