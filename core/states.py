@@ -241,7 +241,7 @@ TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.REREFINE: _CLOSING
     | {TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.PENDING, TaskStatus.TOBROKEN, TaskStatus.BROKEN},
     TaskStatus.TOREASSIGN: _UNDER_WAY | _CLOSING | {TaskStatus.REASSIGNING, TaskStatus.PAUSED},
-    TaskStatus.REASSIGNING: _CLOSING | {TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.PENDING},
+    TaskStatus.REASSIGNING: _UNDER_WAY | _CLOSING | {TaskStatus.PAUSED},
     TaskStatus.TOBROKEN: _CLOSING | {TaskStatus.BROKEN},
     TaskStatus.DONE: frozenset({TaskStatus.TOINCEXEC, TaskStatus.READY}),
     TaskStatus.FINISHED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
@@ -249,6 +249,25 @@ TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.ABORTED: frozenset({TaskStatus.TORETRY, TaskStatus.TOINCEXEC, TaskStatus.READY}),
     TaskStatus.BROKEN: frozenset(),
 }
+
+
+def way_of_task(current: TaskStatus, target: TaskStatus) -> tuple[TaskStatus, ...]:
+    """The states a task takes on its way from `current` to `target`, that last: what upstream's agents do one after the
+    other happens in one transaction here, so nobody finds a task at the stops between, and its history names them.
+
+    prepared before an end, passed before one by command, toabort before aborted, reassigning after toreassign
+    (server-api.md 5.7).
+    """
+    if current is TaskStatus.TOREASSIGN and target not in _CLOSING | {TaskStatus.REASSIGNING}:
+        return TaskStatus.REASSIGNING, target
+    if current is TaskStatus.ABORTING and target is TaskStatus.ABORTED:
+        return TaskStatus.TOABORT, target
+    if target in _TASK_ENDS and current not in _ON_ITS_WAY_OUT:
+        return TaskStatus.PASSED if current is TaskStatus.FINISHING else TaskStatus.PREPARED, target
+    return (target,)
+
+
+_ON_ITS_WAY_OUT = FINAL_TASK_STATUSES | {TaskStatus.PREPARED, TaskStatus.PASSED}
 
 
 class FileStatus(StrEnum):

@@ -5,13 +5,14 @@ Runs in the transaction that moves or ends the jobs, set by set: a few statement
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from core.database import Row, Transaction
 from core.names import UNMERGED
 from core.retrial.applying import apply_rules
-from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, JobStatus, TaskStatus
+from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, JobStatus, TaskStatus, way_of_task
 from core.task_ends import final_status_of
 
 # Tasks are locked in order of their number, after the jobs.
@@ -138,15 +139,14 @@ WITH changed AS (
                        start_time = CASE WHEN c.status = 'running' THEN coalesce(t.start_time, clock_timestamp())
                                          ELSE t.start_time END,
                        end_time = CASE WHEN c.is_final THEN clock_timestamp() ELSE t.end_time END
-    FROM unnest(%(task)s::bigint[], %(before)s::text[], %(status)s::text[], %(is_final)s::boolean[])
-         AS c (jedi_task_id, before, status, is_final)
+    FROM unnest(%(task)s::bigint[], %(status)s::text[], %(is_final)s::boolean[]) AS c (jedi_task_id, status, is_final)
     WHERE t.jedi_task_id = c.jedi_task_id
-    RETURNING t.jedi_task_id, c.before, t.status
 )
 INSERT INTO task_history (jedi_task_id, previous_status, status, who, reason)
-SELECT jedi_task_id, before, status, 'task engine',
-       CASE WHEN status = 'running' THEN 'its first job has ended' ELSE 'its last job has ended' END
-FROM changed
+SELECT jedi_task_id, before, after, 'task engine',
+       CASE WHEN after = 'running' THEN 'its first job has ended' ELSE 'its last job has ended' END
+FROM unnest(%(stepping)s::bigint[], %(before)s::text[], %(after)s::text[])
+     WITH ORDINALITY AS s (jedi_task_id, before, after, step) ORDER BY step
 """
 _LOOK_AT = "UPDATE tasks SET generate_at = clock_timestamp() WHERE jedi_task_id = ANY(%(ids)s)"
 
@@ -232,7 +232,7 @@ def _counted(ended: list[Row], files: list[Row], without_files: set[int]) -> dic
 def _settle(transaction: Transaction, counted: list[Row]) -> None:
     """Tasks whose first job ended run; tasks whose last one did end, unless there is input for more."""
     changes = {
-        row["jedi_task_id"]: (row["status"], TaskStatus.RUNNING)
+        row["jedi_task_id"]: (TaskStatus(row["status"]), TaskStatus.RUNNING)
         for row in counted
         if not row["is_idle"] and row["status"] in (TaskStatus.REGISTERED, TaskStatus.READY)
     }
@@ -241,25 +241,37 @@ def _settle(transaction: Transaction, counted: list[Row]) -> None:
     for task in transaction.fetch(_IDLE, {"ids": idle}) if idle else []:
         target = _end_of(task)
         if target is not None:
-            changes[task["jedi_task_id"]] = (task["status"], target)
+            changes[task["jedi_task_id"]] = (TaskStatus(task["status"]), target)
             continue
         if task["is_ready"]:
             to_look_at.append(task["jedi_task_id"])
         if task["status"] == TaskStatus.READY:
-            changes[task["jedi_task_id"]] = (task["status"], TaskStatus.RUNNING)
+            changes[task["jedi_task_id"]] = (TaskStatus(task["status"]), TaskStatus.RUNNING)
     if to_look_at:
         transaction.execute(_LOOK_AT, {"ids": to_look_at})
     if changes:
-        ordered = sorted(changes)
-        transaction.execute(
-            _CHANGE,
-            {
-                "task": ordered,
-                "before": [changes[task][0] for task in ordered],
-                "status": [changes[task][1].value for task in ordered],
-                "is_final": [changes[task][1] in FINAL_TASK_STATUSES for task in ordered],
-            },
-        )
+        _change(transaction, changes)
+
+
+def _change(transaction: Transaction, changes: Mapping[int, tuple[TaskStatus, TaskStatus]]) -> None:
+    """Bring tasks from one status to another, with every stop between in their history."""
+    ordered = sorted(changes)
+    steps = [
+        (task, before, after)
+        for task in ordered
+        for before, after in pairwise((changes[task][0], *way_of_task(*changes[task])))
+    ]
+    transaction.execute(
+        _CHANGE,
+        {
+            "task": ordered,
+            "status": [changes[task][1].value for task in ordered],
+            "is_final": [changes[task][1] in FINAL_TASK_STATUSES for task in ordered],
+            "stepping": [task for task, _, _ in steps],
+            "before": [before.value for _, before, _ in steps],
+            "after": [after.value for _, _, after in steps],
+        },
+    )
 
 
 def _end_of(task: Row) -> TaskStatus | None:

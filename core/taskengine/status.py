@@ -6,6 +6,8 @@ write the same history (the end of jobs, which counts and ends in one statement)
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from core.database import Row, Transaction
 from core.errors import UnknownObject
 from core.states import (
@@ -15,6 +17,7 @@ from core.states import (
     TASK_TRANSITIONS,
     TaskStatus,
     check_transition,
+    way_of_task,
 )
 from core.task_ends import final_status
 from core.text import clean
@@ -73,11 +76,14 @@ def change_status(transaction: Transaction, task_id: int, target: TaskStatus, *,
 
     `who`: the user or the agent that wants it. Raises UnknownObject, and IllegalTransition when the table
     (server-api.md 5.7) does not know the step; nothing is changed then. A task that is there already stays as it is.
+    Stops on the way, as upstream has them, stand in the history.
     """
     current = TaskStatus(lock_task(transaction, task_id)["status"])
     if current is target:
         return current
-    check_transition(TASK_TRANSITIONS, current, target)
+    steps = (current, *way_of_task(current, target))
+    for before, after in pairwise(steps):
+        check_transition(TASK_TRANSITIONS, before, after)
     transaction.execute(
         _CHANGE,
         {
@@ -90,7 +96,8 @@ def change_status(transaction: Transaction, task_id: int, target: TaskStatus, *,
             "is_generating": target in GENERATING_TASK_STATUSES,
         },
     )
-    log_status(transaction, task_id, current.value, target.value, who=who, reason=reason)
+    for before, after in pairwise(steps):
+        log_status(transaction, task_id, before.value, after.value, who=who, reason=reason)
     return current
 
 

@@ -157,7 +157,7 @@ def test_an_exhausted_task_waits_two_days_for_a_person_and_is_finished_then(site
     assert due_in(site, task_id) == pytest.approx(48 * 3600, abs=60)
     site.execute("UPDATE tasks SET next_try_time = clock_timestamp() WHERE jedi_task_id = %(id)s", {"id": task_id})
     assert watch(site) == 1
-    assert history(site, task_id) == [("exhausted", "finishing"), ("finishing", "finished")]
+    assert history(site, task_id) == [("exhausted", "finishing"), ("finishing", "passed"), ("passed", "finished")]
     assert file_statuses(site, task_id) == ["finished", "cancelled"]
 
 

@@ -62,7 +62,7 @@ def test_a_kill_ends_what_waits_at_once_and_what_runs_with_its_pilots_report(sit
     add_up(site)
     row = task_row(site, task_id)
     assert (row["status"], row["n_cancelled"], row["end_time"] is not None) == ("aborted", 4, True)
-    assert history(site, task_id)[-2:] == [("running", "aborting"), ("aborting", "aborted")]
+    assert history(site, task_id)[-3:] == [("running", "aborting"), ("aborting", "toabort"), ("toabort", "aborted")]
     assert set(file_statuses(site, task_id)) == {"cancelled"}
 
 
@@ -97,7 +97,7 @@ def test_a_hard_finish_ends_everything_at_once_by_what_is_there(site, finished, 
     assert (row["status"], row["n_files"], row["n_files_finished"]) == (end, 4, finished)
     assert all(live(site, panda_id) is None for panda_id in panda_ids)
     assert file_statuses(site, task_id) == ["finished"] * finished + ["cancelled"] * (4 - finished)
-    assert history(site, task_id)[-2:] == [("running", "finishing"), ("finishing", end)]
+    assert history(site, task_id)[-3:] == [("running", "finishing"), ("finishing", "passed"), ("passed", end)]
     if finished < 2:
         # the pilot hears it with its next report
         assert report(site, panda_ids[1], "running") == "tobekilled"

@@ -111,7 +111,7 @@ def test_a_closed_dataset_is_read_as_ever(site):
     register(site, "a", is_open=False)
     task_id = reader(site, runUntilClosed=True, waitInput=True)
     finish_jobs(site, task_id)
-    assert history(site, task_id) == ["registered", "ready", "running", "done"]
+    assert history(site, task_id) == ["registered", "ready", "running", "prepared", "done"]
 
 
 def test_a_task_without_the_rule_takes_what_an_open_dataset_has_now(site):
@@ -135,7 +135,7 @@ def test_a_task_waits_for_a_dataset_to_be_registered_and_to_get_its_first_file(s
     assert (row_of_task(site, task_id)["error_dialog"], len(jobs(site, task_id))) == ("", 2)
     finish_jobs(site, task_id)
     assert row_of_task(site, task_id)["status"] == "done", "it does not run until the dataset is closed"
-    assert history(site, task_id) == ["registered", "ready", "pending", "ready", "running", "done"]
+    assert history(site, task_id) == ["registered", "ready", "pending", "ready", "running", "prepared", "done"]
 
 
 def test_an_open_dataset_may_be_empty_at_first(site):

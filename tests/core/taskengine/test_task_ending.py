@@ -58,7 +58,7 @@ def test_the_last_job_decides(site, ends, status):
     assert (row["n_finished"], row["n_failed"], row["n_cancelled"]) == tuple(ends.count(end) for end in "fxc")
     assert (row["n_files"], row["n_files_finished"], row["n_files_failed"]) == (3, ends.count("f"), ends.count("x"))
     assert row["end_time"] is not None
-    assert history(site, task_id) == ["registered", "ready", "running", status]
+    assert history(site, task_id) == ["registered", "ready", "running", "prepared", status]
     words = {"f": "finished", "x": "failed", "c": "cancelled"}
     rows = task_files(site, task_id)
     assert [file["status"] for file in rows] == [words[end] for end in ends]
