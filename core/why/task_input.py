@@ -6,6 +6,7 @@ from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatu
 from core.taskengine.parents import PARENTS_THAT_STOP
 from core.why.reason import Reason, Responsible
 from core.why.resting import unless_it_rests
+from core.why.tape import staging_words
 from core.why.task_case import MOST_FILES, TaskCase
 from core.wording import are, counted, moment, named
 
@@ -105,25 +106,48 @@ class WaitsForInput:
 
 
 class WaitsForTape:
-    """Its input is being staged."""
+    """Its input is being staged: all of it, or what no job was made of yet."""
 
     id = "waits_for_tape"
     sentence = "its input is being brought from tape"
 
     def reason(self, case: TaskCase) -> Reason | None:
-        """Count the files that have a copy on a storage that is online."""
-        if case.status != TaskStatus.STAGING:
+        """Look at the status, or for files that are held while no job is active; then at who brings them."""
+        held = 0 if case.status == TaskStatus.STAGING else case.count_files("staging")
+        if case.status != TaskStatus.STAGING and (not held or case.n_active or case.status in FINAL_TASK_STATUSES):
             return None
-        files, staged = int(case.staged["files"]), int(case.staged["staged"])
-        return Reason(
+        if case.status in _HELD_BY_PEOPLE:
+            return None
+        requests = case.staging_requests
+        files = sum(row["n_files"] for row in requests)
+        staged = sum(row["n_staged"] for row in requests)
+        failed = sum(row["n_failed"] for row in requests)
+        told = [staging_words(row, case.as_of) for row in requests]
+        trouble = [row["trouble"] for row in requests if row["trouble"]]
+        first = requests[0]["request_id"] if requests else 0
+        reason = Reason(
             self.id,
-            Responsible.DATA,
-            clause="its input is being brought from tape",
-            sentence=f"Its input is being brought from tape: {staged:,} of {counted(files, 'file')} have arrived.",
-            next_step="jobs are made when it is there",
-            advice=("retry it with `staged` to go on with what has arrived",),
-            numbers={"files": files, "staged": staged},
+            Responsible.OPERATORS if trouble else Responsible.DATA,
+            clause=f"its input is being brought from tape{f': {trouble[0]}' if trouble else ''}",
+            sentence=f"Its input is being brought from tape: {staged:,} of {counted(files, 'file')} have arrived"
+            + (f", {failed:,} could not be brought" if failed else "")
+            + ("; " if told else "")
+            + "; ".join(told)
+            + ".",
+            next_step="an agent (data_carousel) brings the files; jobs are made of the first ones as soon as they are on disk",
+            advice=(
+                "see `panda staging` for all that is brought, and what is slow",
+                f"operators: another tape, another disk, or at once: POST /api/v1/data_carousel/... (request {first})",
+                "resume it to go on at once with what has arrived",
+            ),
+            numbers={
+                "files": files,
+                "staged": staged,
+                "failed": failed,
+                "requests": [row["request_id"] for row in requests],
+            },
         )
+        return unless_it_rests(reason, case.transaction, "data_carousel", case.as_of)
 
 
 class InputIsBeingListed:
@@ -134,7 +158,7 @@ class InputIsBeingListed:
 
     def reason(self, case: TaskCase) -> Reason | None:
         """Compare what was fed with what the catalogue holds, of a task that is not beyond it."""
-        if case.status not in (TaskStatus.DEFINED, TaskStatus.ASSIGNING):
+        if case.status != TaskStatus.DEFINED:
             return None
         fed = sum(int(row["n_files"]) for row in case.inputs)
         there = case.catalogue_count([row["name"] for row in case.inputs]) if case.inputs else 0
