@@ -43,7 +43,10 @@ def _member(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-_NAMES = ("runGen-00-00-02", "runcontainer", "buildGen-00-00-01", "buildJob-00-00-03", "runMerge-00-00-02")
+_NAMES = (
+    *("runGen-00-00-02", "runcontainer", "buildGen-00-00-01", "buildJob-00-00-03", "runMerge-00-00-02"),
+    *("runPrepro-00-00-01", "preGoodRunList-00-00-01", "preEvtPick-00-00-01"),
+)
 
 TRANSFORMATIONS: dict[str, Callable[[], bytes]] = {name: partial(_assembled, name) for name in _NAMES}
 """Name in the URL -> what makes the file; the names are PanDA's (client-wire.md 4.6)."""

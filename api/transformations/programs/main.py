@@ -10,6 +10,7 @@ from .build import build
 from .failing import CANNOT_CREATE, INTERNAL, Failure, complain
 from .merge import merge
 from .options import Arguments, parse
+from .preprocess import preprocess
 from .run import run
 
 PROGRAMS: Mapping[str, Callable[[str, Arguments], int]] = {
@@ -18,6 +19,9 @@ PROGRAMS: Mapping[str, Callable[[str, Arguments], int]] = {
     "buildGen-00-00-01": build,
     "buildJob-00-00-03": build,
     "runMerge-00-00-02": merge,
+    "runPrepro-00-00-01": preprocess,
+    "preGoodRunList-00-00-01": preprocess,
+    "preEvtPick-00-00-01": preprocess,
 }
 
 
