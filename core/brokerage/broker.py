@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from core.brokerage.candidates import ANALYSIS, Candidate, Request, Step
 from core.brokerage.criteria import criteria_for
+from core.brokerage.criteria.storage import NucleusIsInReach
 from core.brokerage.criterion import Criterion
 from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
@@ -106,9 +107,10 @@ def _said(queue_name: str, reason: str) -> str:
 def broker(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion] | None = None) -> Decision:
     """Choose among `candidates` by the list for the kind of request, or by `criteria`.
 
-    A pinned queue is taken as it is: the submitter decided (relocationFlag=1). Included queues with AUTO among them
-    come first, and others only if none of them can take the jobs. The queue that jobs were cut for is asked before all
-    others. Users' jobs that only lack their input everywhere may then be read from elsewhere (domain.md 5.3).
+    A pinned queue is taken as it is: the submitter decided (relocationFlag=1); all that is asked is whether it can store
+    the outputs. Included queues with AUTO among them come first, and others only if none of them can take the jobs. The
+    queue that jobs were cut for is asked before all others. Jobs of users, and of tasks that collect their outputs at one
+    storage, which only lack their input everywhere may then read it from elsewhere (domain.md 5.3).
     """
     if request.pinned_queue:
         return _pinned(request, candidates)
@@ -123,14 +125,15 @@ def broker(request: Request, candidates: list[Candidate], criteria: Sequence[Cri
         wanted = broker(replace(request, included=named), candidates, rules)
         return wanted if wanted.accepted or not named else broker(replace(request, included=()), candidates, rules)
     decision = _judged(request, candidates, rules)
-    if decision.accepted or decision.is_temporary or request.kind != ANALYSIS or not _may_read_elsewhere(request):
+    if decision.accepted or decision.is_temporary or not _may_read_elsewhere(request):
         return decision
     wider = _judged(replace(request, ignores_locality=True), candidates, rules)
     return replace(wider, is_without_locality=True) if wider.accepted else decision
 
 
 def _may_read_elsewhere(request: Request) -> bool:
-    return request.has_input and request.is_everywhere and request.allows_wan and not request.ignores_locality
+    is_possible = request.has_input and request.is_everywhere and request.allows_wan
+    return is_possible and request.may_lack_locality and not request.ignores_locality
 
 
 def _pinned(request: Request, candidates: list[Candidate]) -> Decision:
@@ -140,7 +143,9 @@ def _pinned(request: Request, candidates: list[Candidate]) -> Decision:
         for queue in [queue for queue in candidates if queue not in pinned][:_SHOWN_EXCLUSIONS]
     ]
     step = Step("pinned", "the submitter chose this queue", len(candidates), len(pinned), others)
-    return Decision(pinned, [step], request, "pinned", len(candidates))
+    accepted, is_stored = _passed(NucleusIsInReach(), request, pinned)
+    steps = [step] if len(accepted) == len(pinned) else [step, is_stored]
+    return Decision(accepted, steps, request, "pinned", len(candidates))
 
 
 def _judged(request: Request, candidates: list[Candidate], criteria: Sequence[Criterion]) -> Decision:

@@ -77,6 +77,10 @@ class Request:
     needs_container: bool = False
     gpu: str = ""
     """A model, or any; empty = none is needed."""
+    nucleus: str = ""
+    """The storage endpoint where the outputs of the whole task are collected; empty: at the storage of the queue."""
+    nucleus_is_online: bool = True
+    """Whether that endpoint exists and is online."""
     first_queue: str = ""
     """A queue that the jobs were cut for: it is asked before all others."""
     input_count: int = field(default=0, compare=False)
@@ -90,6 +94,12 @@ class Request:
     def kind(self) -> str:
         """Which list of criteria decides: production or analysis."""
         return ANALYSIS if self.prod_source_label in _ANALYSIS_LABELS else PRODUCTION
+
+    @property
+    def may_lack_locality(self) -> bool:
+        """Whether queues that read from elsewhere will do where no other is left: of users, and of tasks whose outputs
+        are collected at one storage, where few queues may be."""
+        return self.kind == ANALYSIS or bool(self.nucleus)
 
     @property
     def cores(self) -> int:
@@ -155,7 +165,14 @@ class Candidate:
     """Shares whose jobs its pilots are never given (`rtype` of the share)."""
     free_storage_mb: int | None = None
     """What the endpoint reports; None = nothing."""
+    site: str = ""
+    site_endpoints: frozenset[str] = frozenset()
+    """Storage endpoints of its site: those of all queues there, and those that these name."""
     stated: Stated = _UNSTATED
+
+    def writes_to(self, endpoint: str) -> bool:
+        """Whether its jobs may store outputs there: at its own storage and those of its site, elsewhere if it says so."""
+        return endpoint == self.storage_endpoint or endpoint in self.site_endpoints or bool(self.stated.writes_wan)
 
     @property
     def waiting(self) -> int:

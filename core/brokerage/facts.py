@@ -7,6 +7,7 @@ what brokerage itself adds in between stays counted.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from typing import Any
 
 from core.brokerage.candidates import Candidate
@@ -19,8 +20,8 @@ log = logging.getLogger("panda.brokerage")
 
 # short tables whole; per queue one step into ix_jobs_live_oldest (9 ms for 300 queues and a million jobs)
 _QUEUES = """
-SELECT q.queue_name, q.status, q.storage_endpoint, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
-       q.parameters, q.modification_time, coalesce(e.state = 'online', false) AS storage_is_online,
+SELECT q.queue_name, q.site, q.status, q.storage_endpoint, q.max_ram_mb, q.max_disk_mb, q.max_core_count, q.max_walltime_s,
+       q.parameters, q.modification_time, coalesce(e.state = 'online' AND e.kind = 'disk', false) AS storage_is_online,
        extract(epoch FROM clock_timestamp() - c.last_request_time)::float AS pilot_age_s,
        extract(epoch FROM clock_timestamp() - coalesce(c.last_job_time, q.creation_time))::float AS job_age_s,
        extract(epoch FROM clock_timestamp() - o.state_change_time)::float AS oldest_activated_s,
@@ -97,7 +98,7 @@ _MB_OF_GB = 1000
 
 def read_candidates(transaction: Transaction) -> list[Candidate]:
     """All queues as they are now, by name."""
-    candidates = _queues(transaction)
+    candidates = read_queues(transaction)
     _count(transaction, candidates)
     _add_waits(transaction, candidates)
     classify(candidates)
@@ -118,7 +119,7 @@ class LoadBook:
 
     def read(self, transaction: Transaction) -> list[Candidate]:
         """The candidates; changes made to their counts stay until these are counted anew."""
-        candidates = _queues(transaction)
+        candidates = read_queues(transaction)
         now = database_time(transaction)
         if not self._counted_at <= now < self._counted_at + self._load_s:
             _count(transaction, candidates)
@@ -147,12 +148,22 @@ def database_time(transaction: Transaction) -> float:
     return float(row["now"])
 
 
-def _queues(transaction: Transaction) -> list[Candidate]:
+def read_queues(transaction: Transaction) -> list[Candidate]:
+    """All queues with what they state, by name; their jobs are not counted."""
     candidates = [_candidate(row) for row in transaction.fetch(_QUEUES)]
+    _add_endpoints_of_sites(candidates)
     barred = barred_shares(transaction)
     for queue in candidates if barred else ():
         queue.barred_shares = frozenset(barred.get(queue.queue_name, ()))
     return candidates
+
+
+def _add_endpoints_of_sites(candidates: list[Candidate]) -> None:
+    by_site: dict[str, set[str]] = defaultdict(set)
+    for queue in candidates:
+        by_site[queue.site or queue.queue_name] |= {queue.storage_endpoint, *queue.stated.endpoints} - {""}
+    for queue in candidates:
+        queue.site_endpoints = frozenset(by_site[queue.site or queue.queue_name])
 
 
 def _candidate(row: Row) -> Candidate:

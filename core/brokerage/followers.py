@@ -22,7 +22,8 @@ WITH waiting AS (
 ), total AS (
     SELECT jedi_task_id, count(*) AS n FROM input GROUP BY jedi_task_id
 ), held AS (
-    SELECT i.jedi_task_id, r.endpoint, count(*) AS n FROM input i JOIN replicas r USING (file_id) GROUP BY 1, 2
+    SELECT i.jedi_task_id, r.endpoint, count(*) AS n FROM input i JOIN replicas r USING (file_id)
+    JOIN storage_endpoints e ON e.name = r.endpoint WHERE e.kind = 'disk' GROUP BY 1, 2
 ), complete AS (
     SELECT t.jedi_task_id, array_agg(h.endpoint) AS endpoints FROM total t
     JOIN held h ON h.jedi_task_id = t.jedi_task_id AND h.n = t.n GROUP BY t.jedi_task_id

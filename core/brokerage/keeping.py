@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.brokerage.broker import Decision
-from core.brokerage.candidates import Candidate
+from core.brokerage.candidates import Candidate, Step
 from core.brokerage.weighing import Weight
 from core.database import Row, Transaction
 
@@ -61,3 +61,31 @@ def keep_decisions(transaction: Transaction, outcomes: Sequence[Outcome]) -> Non
     transaction.insert_many(_KEEP_DECISIONS, [outcome.row(decision_id) for decision_id, outcome in numbered])
     jobs = [(job["panda_id"], decision_id) for decision_id, outcome in numbered for job in outcome.jobs]
     transaction.insert_many(_KEEP_JOBS, sorted(jobs))
+
+
+def keep_for_task(
+    transaction: Transaction,
+    jedi_task_id: int,
+    kind: str,
+    *,
+    chosen: str,
+    steps: Sequence[Step],
+    candidate_count: int,
+    weights: Sequence[Weight],
+) -> None:
+    """Store a decision about a task, without jobs. `chosen`: empty when nobody was left after the last of `steps`."""
+    [number] = transaction.fetch(_NEXT_IDS, {"count": 1})
+    binding = None if chosen else next((step for step in steps if step.after == 0), None)
+    row = (
+        number["decision_id"],
+        jedi_task_id,
+        chosen,
+        0,
+        json.dumps([step.as_dict() for step in steps]),
+        kind,
+        candidate_count,
+        binding.criterion if binding is not None else "",
+        binding is not None and binding.is_temporary,
+        json.dumps([weight.as_dict() for weight in weights]),
+    )
+    transaction.insert_many(_KEEP_DECISIONS, [row])

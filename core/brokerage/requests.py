@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from core.brokerage.candidates import ANALYSIS, Candidate, Request
 from core.brokerage.criteria.shares import priority_limits
 from core.brokerage.followers import is_build_job, needs_of_waiting
+from core.brokerage.operating_system import platforms_of
 from core.brokerage.own_load import Owner
 from core.brokerage.task_classes import TaskClasses
 from core.brokerage.weighing import BOOTSTRAP_PRIORITY
@@ -37,22 +38,26 @@ _MERGE = "merge"
 
 # primary key; what was changed since the submission wins
 _TASKS = """
-SELECT jedi_task_id, parameters, split_rule FROM tasks WHERE jedi_task_id = ANY(%(ids)s)
+SELECT t.jedi_task_id, t.parameters, t.split_rule, t.nucleus,
+       t.nucleus = '' OR EXISTS (SELECT 1 FROM storage_endpoints e WHERE e.name = t.nucleus AND e.state = 'online')
+           AS nucleus_is_online
+FROM tasks t WHERE t.jedi_task_id = ANY(%(ids)s)
 """
 
 # ix_job_files_job, primary keys of replicas and endpoints: for each job its number of inputs, the endpoints that hold
-# them all, and whether each of them is at some endpoint that is online
+# them all, and whether each of them is at some endpoint that is online; what lies on tape is nowhere
 _INPUT_PLACES = """
 WITH input AS (
     SELECT panda_id, file_id FROM job_files WHERE panda_id = ANY(%(panda_ids)s) AND type IN ('input', 'sandbox')
 ), total AS (
     SELECT panda_id, count(*) AS n FROM input GROUP BY panda_id
 ), held AS (
-    SELECT i.panda_id, r.endpoint, count(*) AS n FROM input i JOIN replicas r USING (file_id) GROUP BY 1, 2
+    SELECT i.panda_id, r.endpoint, count(*) AS n FROM input i JOIN replicas r USING (file_id)
+    JOIN storage_endpoints e ON e.name = r.endpoint WHERE e.kind = 'disk' GROUP BY 1, 2
 ), reachable AS (
     SELECT i.panda_id, count(*) AS n FROM input i
     WHERE EXISTS (SELECT 1 FROM replicas r JOIN storage_endpoints e ON e.name = r.endpoint
-                  WHERE r.file_id = i.file_id AND e.state = 'online')
+                  WHERE r.file_id = i.file_id AND e.state = 'online' AND e.kind = 'disk')
     GROUP BY 1
 )
 SELECT t.panda_id, t.n, coalesce(a.n, 0) = t.n AS is_everywhere,
@@ -77,6 +82,8 @@ class TaskWishes:
     architecture: str = ""
     gpu: str = ""
     needs_container: bool = False
+    nucleus: str = ""
+    nucleus_is_online: bool = True
 
     def added_to(self, request: Request) -> Request:
         """The request of jobs of this task."""
@@ -200,8 +207,13 @@ def wishes_of_tasks(transaction: Transaction, task_ids: Iterable[int]) -> dict[i
     """The wishes of those of the tasks that have any, by jediTaskID."""
     ids = sorted(task_ids)
     rows = transaction.fetch(_TASKS, {"ids": ids}) if ids else []
-    found = {row["jedi_task_id"]: read_wishes({**row["parameters"], **row["split_rule"]}) for row in rows}
+    found = {row["jedi_task_id"]: _wishes(row) for row in rows}
     return {task_id: wishes for task_id, wishes in found.items() if wishes != _NO_WISHES}
+
+
+def _wishes(task: Row) -> TaskWishes:
+    said = read_wishes({**task["parameters"], **task["split_rule"]})
+    return replace(said, nucleus=task["nucleus"], nucleus_is_online=task["nucleus_is_online"])
 
 
 def read_wishes(parameters: Mapping[str, Any]) -> TaskWishes:
@@ -222,10 +234,17 @@ def read_wishes(parameters: Mapping[str, Any]) -> TaskWishes:
         network=reach.lower() if reach.lower() in ("full", "http") else "",
         ip_version={"ipv4": "IPv4", "ipv6": "IPv6"}.get(version.lower(), ""),
         release=_text(parameters.get("transUses")) or _text(parameters.get("transHome")),
-        architecture=cpu.strip() or before_cpu.partition("@")[0].strip(),
+        architecture=cpu.strip() or before_cpu.partition("@")[0].strip() or _own_platforms(parameters),
         gpu=gpu.strip(),
         needs_container=bool(_text(parameters.get("container_name"))),
     )
+
+
+def _own_platforms(parameters: Mapping[str, Any]) -> str:
+    """Of the submitter's machine, where they must match (osMatching); what runs in a container brings its own."""
+    if parameters.get("osMatching") in (None, False, 0, "") or _text(parameters.get("container_name")):
+        return ""
+    return platforms_of(parameters.get("osInfo"))
 
 
 def _names(value: Any) -> tuple[str, ...]:

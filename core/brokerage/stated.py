@@ -53,6 +53,10 @@ class Stated:
     """direct_access_lan: files are opened where they lie in the storage of the site."""
     reads_wan: bool | None = None
     """direct_access_wan or allow_wan: inputs are read from storages elsewhere."""
+    writes_wan: bool | None = None
+    """write_wan: jobs may write their outputs to storages elsewhere."""
+    endpoints: frozenset[str] = frozenset()
+    """ddm and astorages: storage endpoints of its site, besides its own."""
     releases: frozenset[str] = frozenset()
     architectures: frozenset[str] = frozenset()
     runs_containers: bool | None = None
@@ -98,6 +102,8 @@ def read_stated(parameters: object) -> Stated:
         ip_version=ip_version,
         reads_lan=lan,
         reads_wan=wan or wide if wan is not None or wide is not None else None,
+        writes_wan=reader.flag("write_wan"),
+        endpoints=reader.names("ddm") | reader.storages(),
         releases=reader.names("releases", drops=_ANY_VERSION),
         architectures=hardware.architectures,
         runs_containers=reader.containers(),
@@ -181,6 +187,16 @@ class _Reader:
                 return frozenset()
             found.update(name for name in names if name.lower() not in drops and len(name) <= 200)
         return frozenset(found)
+
+    def storages(self) -> frozenset[str]:
+        """All names in CRIC's astorages, which lists storage endpoints for each activity."""
+        value = self._values.get("astorages")
+        if value is None or value == "":
+            return frozenset()
+        if not isinstance(value, Mapping):
+            self.unreadable.append("astorages")
+            return frozenset()
+        return frozenset(name for listed in value.values() for name in _texts(listed))
 
     def hardware(self) -> _Hardware:
         """Processors, platforms and accelerators: names, or what CRIC publishes (type cpu or gpu, lists of strings)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.brokerage.broker import Decision, broker
-from core.brokerage.candidates import ANALYSIS, Candidate, Request
+from core.brokerage.candidates import Candidate, Request
 from core.brokerage.criterion import Criterion
 from core.names import ANY_QUEUE
 from core.resource_types import resource_type
@@ -113,7 +113,9 @@ def passes(request: Request, queue: Candidate, criteria: Sequence[Criterion]) ->
 
 def loosened(request: Request) -> Request:
     """The request after brokerage has given up whatever it gives up by itself."""
-    may_read_elsewhere = request.kind == ANALYSIS and request.has_input and request.is_everywhere and request.allows_wan
+    may_read_elsewhere = (
+        request.may_lack_locality and request.has_input and request.is_everywhere and request.allows_wan
+    )
     included = () if ANY_QUEUE in request.included else request.included
     return replace(request, ignores_locality=request.ignores_locality or may_read_elsewhere, included=included)
 

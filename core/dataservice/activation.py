@@ -26,7 +26,8 @@ WHERE j.job_status = 'assigned' AND (%(panda_ids)s::bigint[] IS NULL OR j.panda_
   AND NOT EXISTS (
     SELECT 1 FROM job_files f
     WHERE f.panda_id = j.panda_id AND f.type IN ('input', 'sandbox') AND NOT EXISTS (
-        SELECT 1 FROM replicas r WHERE r.file_id = f.file_id AND r.endpoint = q.storage_endpoint))
+        SELECT 1 FROM replicas r JOIN storage_endpoints e ON e.name = r.endpoint
+        WHERE r.file_id = f.file_id AND r.endpoint = q.storage_endpoint AND e.kind = 'disk'))
   AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.jedi_task_id = j.jedi_task_id AND t.status = 'paused')
 ORDER BY j.panda_id LIMIT 2000 FOR UPDATE OF j SKIP LOCKED
 """
@@ -40,21 +41,26 @@ FROM (
     FROM job_files i JOIN jobs_live j ON j.panda_id = i.panda_id JOIN queues q ON q.queue_name = j.computing_site
     JOIN replicas r ON r.file_id = i.file_id JOIN storage_endpoints e ON e.name = r.endpoint
     WHERE i.panda_id = ANY(%(panda_ids)s) AND i.type IN ('input', 'sandbox')
-      AND (r.endpoint = q.storage_endpoint OR e.state = 'online')
+      AND e.kind = 'disk' AND (r.endpoint = q.storage_endpoint OR e.state = 'online')
     ORDER BY i.row_id, (r.endpoint = q.storage_endpoint) DESC, r.endpoint
 ) p WHERE f.row_id = p.row_id
 """
 
 # A job writes under its own PandaID, so that a lost attempt that wakes up can never overwrite a later one; at a
-# deterministic endpoint the names themselves must differ, as those of tasks do.
-# ix_job_files_job; per file the primary keys of its job, queue and endpoint
+# deterministic endpoint the names themselves must differ, as those of tasks do. Outputs of a task with a nucleus are
+# collected there; a library stays where the run jobs that follow it find it.
+# ix_job_files_job; per file the primary keys of its job, task, queue and endpoint
 _PLACE_OUTPUTS = f"""
 UPDATE job_files f SET endpoint = e.name, pfn = rtrim(e.path, '/') || '/' || CASE
     WHEN e.is_deterministic THEN {SQL_DETERMINISTIC_PATH.format(scope="f.scope", lfn="f.lfn")}
     ELSE replace(f.dataset, '/', '_') || '/' || f.panda_id || '/' || f.lfn END
-FROM jobs_live j, queues q, storage_endpoints e
+FROM jobs_live j
+JOIN queues q ON q.queue_name = j.computing_site
+LEFT JOIN tasks t ON t.jedi_task_id = j.jedi_task_id
+LEFT JOIN storage_endpoints n ON n.name = t.nucleus
+CROSS JOIN storage_endpoints e
 WHERE f.panda_id = ANY(%(panda_ids)s) AND f.type IN ('output', 'log', 'lib') AND j.panda_id = f.panda_id
-  AND q.queue_name = j.computing_site AND e.name = q.storage_endpoint
+  AND e.name = CASE WHEN f.type = 'lib' THEN q.storage_endpoint ELSE coalesce(n.name, q.storage_endpoint) END
 """
 
 
@@ -127,12 +133,18 @@ def register_arrivals(database: Database, arrivals: list[Arrival]) -> Row:
     """Record replicas and activate, in the same transaction, the jobs that waited for nothing else."""
     with database.transaction() as transaction:
         rows = _replicas(transaction, arrivals)
-        transaction.insert_many(_ADD_REPLICA, sorted(rows.values()))
-        file_ids = [file_id for file_id, _ in rows]
-        waiting = [row["panda_id"] for row in transaction.fetch(_WAITING_JOBS, {"file_ids": file_ids})]
-        activated = activate_ready_jobs(transaction, waiting) if waiting else 0
-        transaction.execute(_ASK_BROKERAGE_AGAIN, {"panda_ids": waiting})
+        activated = record_replicas(transaction, sorted(rows.values()))
     return {"registered": len(rows), "activated": activated}
+
+
+def record_replicas(transaction: Transaction, rows: Sequence[tuple[int, str, str]]) -> int:
+    """Write down copies (file, endpoint, place), whose places were checked; how many jobs that activated."""
+    transaction.insert_many(_ADD_REPLICA, rows)
+    file_ids = sorted({file_id for file_id, _, _ in rows})
+    waiting = [row["panda_id"] for row in transaction.fetch(_WAITING_JOBS, {"file_ids": file_ids})]
+    activated = activate_ready_jobs(transaction, waiting) if waiting else 0
+    transaction.execute(_ASK_BROKERAGE_AGAIN, {"panda_ids": waiting})
+    return activated
 
 
 def _replicas(transaction: Transaction, arrivals: list[Arrival]) -> dict[tuple[int, str], tuple[int, str, str]]:

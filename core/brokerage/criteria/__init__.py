@@ -32,6 +32,7 @@ from core.brokerage.criteria.storage import (
     HeavyInputIsThere,
     InputIsThere,
     InputRateFits,
+    NucleusIsInReach,
     StorageHasSpace,
     StorageIsOnline,
 )
@@ -51,6 +52,7 @@ def production_criteria(settings: BrokerageSettings) -> list[Criterion]:
         QueueIsIncluded(),
         QueueIsNotExcluded(),
         StorageIsOnline(),
+        NucleusIsInReach(),
         QueueIsPledged(settings.urgent_priority),
         ShareIsNotZero(),
         ShareMayRun(),

@@ -19,6 +19,24 @@ class StorageIsOnline(Criterion):
         return None if queue.storage_is_online else f"its storage {queue.storage_endpoint} is offline"
 
 
+class NucleusIsInReach(Criterion):
+    """Outputs of a task that collects them at one storage must be written there: at the queue's own site, or over the
+    network where the queue allows that (`write_wan`)."""
+
+    name = "nucleus"
+    sentence = "the queue can write to the storage where the task collects its outputs"
+
+    def reason(self, request: Request, queue: Candidate) -> str | None:
+        """Look the endpoint up among those the queue may write to."""
+        if not request.nucleus:
+            return None
+        if not request.nucleus_is_online:
+            return f"cannot write to {request.nucleus}, where the outputs are collected: it is offline"
+        if queue.writes_to(request.nucleus):
+            return None
+        return f"does not write to {request.nucleus}, where the outputs are collected"
+
+
 class StorageHasSpace(Criterion):
     """Outputs need room; storages that report nothing are taken to have it."""
 
@@ -36,6 +54,8 @@ class StorageHasSpace(Criterion):
 
     def reason(self, request: Request, queue: Candidate) -> str | None:
         """Compare in MB."""
+        if request.nucleus and request.nucleus != queue.storage_endpoint:
+            return None
         free = queue.free_storage_mb
         if free is not None and free < self._reserve_mb:
             return f"its storage {queue.storage_endpoint} has {free} MB left, {self._reserve_mb} MB must stay free"
