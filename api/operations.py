@@ -18,7 +18,7 @@ from starlette.responses import Response
 from api.identity.access import Access, Caller
 from api.live import ChangeHub
 from api.refusals import refusal_of
-from api.strict import StrictBody
+from api.strict import StrictBody, Whole
 from core.clock import Clock
 from core.configuration import Settings
 from core.database import Database
@@ -155,7 +155,7 @@ def operation(
             summary=(inspect.getdoc(handler) or "").split("\n")[0],
             query_model=hints.get("query") if "query" in names else None,
             body_model=body,
-            path_types={name: TypeAdapter(hints[name]) for name in names if name not in ("query", "body", "request")},
+            path_types={name: _in_path(hints[name]) for name in names if name not in ("query", "body", "request")},
             raw_types=takes_raw,
             answer_model=answers,
         )
@@ -163,6 +163,11 @@ def operation(
         return handler
 
     return mark
+
+
+def _in_path(hint: Any) -> TypeAdapter[Any]:
+    """What a name in a path is read as: no number is larger than the database can compare."""
+    return TypeAdapter(Whole if hint is int else hint)
 
 
 def operations_of(handlers: list[Handler]) -> list[Operation]:

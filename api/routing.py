@@ -18,6 +18,7 @@ from api.bodies import gathered, parse_json, read_body, refuse_nul
 from api.identity.access import NOBODY, Access, Forbidden, Gate
 from api.operations import Answer, Context, Created, Operation, RawBody, Services
 from api.problems import json_response, problem, problem_of
+from core.audit import asked_from
 from core.errors import PandaError
 
 log = logging.getLogger("panda.api")
@@ -25,6 +26,8 @@ log = logging.getLogger("panda.api")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _RAW_THREADS = 16
+_VIA_HEADER = "x-panda-via"
+"""What programs of people say of themselves: cli, console or web (`core.audit.asked_from`)."""
 
 
 def route_of(operation: Operation, services: Services, gate: Gate, readers: anyio.CapacityLimiter) -> Route:
@@ -55,7 +58,8 @@ def _answer(operation: Operation, services: Services, gate: Gate, request: Reque
         gate.admit(caller, operation.access)
         context = Context(services, caller, request.query_params.multi_items())
         arguments = operation.arguments(*_address(request, context), _said(operation, request, body))
-        return _response(operation.handler(context, **arguments))
+        with asked_from(request.headers.get(_VIA_HEADER, "")):
+            return _response(operation.handler(context, **arguments))
     except PandaError as error:
         return problem_of(error, is_anonymous=not (caller.is_known or isinstance(error, Forbidden)))
     except Exception:  # the last door: whatever it was, the caller gets a sentence and the log the traceback

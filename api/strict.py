@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from core.accounts.limits import FOREVER
 
@@ -42,5 +42,9 @@ def _read_end(given: object) -> datetime:
 
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema(_TIME)]
 """ISO 8601; without a zone it is UTC."""
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that the database can hold. No operation reads a number without a bound: a test looks at all of them."""
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+"""The number of an object, in a body, a query or a path."""
 End = Annotated[datetime, BeforeValidator(_read_end), WithJsonSchema({"anyOf": [_TIME, {"const": _FOREVER_WORD}]})]
 """The same, or the word `forever`."""

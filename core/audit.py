@@ -5,7 +5,9 @@ Rows are never changed: a trigger refuses it. Secrets and tokens have no place i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
@@ -14,12 +16,15 @@ from core.text import clean, json_text
 
 OBJECT_KINDS = (
     *("incident", "silence", "link", "deed", "shift", "job", "task", "queue", "endpoint", "user", "group", "share"),
-    *("rule", "notice_route", "retry rule", "retry action", "retry class"),
+    *("rule", "notice_route", "retry rule", "retry action", "retry class", "staging request"),
 )
 """What things are done to; a test holds every `note` against it."""
 
-VIAS = ("api", "cli", "console", "web", "server", "")
+PEOPLES_VIAS = ("api", "cli", "console", "web")
+VIAS = (*PEOPLES_VIAS, "server", "")
 """From where things are done; `server` for what the system does by itself, nothing where nobody says it."""
+
+_via: ContextVar[str] = ContextVar("via", default="api")
 
 _NOTE = """
 INSERT INTO audit (who, roles, via, action, object_kind, object_id, before, after, reason, deed_id, is_automatic)
@@ -98,6 +103,21 @@ def note_many(
     )
 
 
+@contextmanager
+def asked_from(via: str) -> Iterator[None]:
+    """What is changed in this block was asked for from `via`; from the API itself if it is none of PEOPLES_VIAS."""
+    token = _via.set(via if via in PEOPLES_VIAS else "api")
+    try:
+        yield
+    finally:
+        _via.reset(token)
+
+
+def via_now() -> str:
+    """From where the present request came."""
+    return _via.get()
+
+
 _BESIDE = frozenset({"modification_time", "modified_by", "last_seen", "n_matched", "n_acted", "last_matched"})
 """Columns that say who and when, or count: they change with everything, or without anybody."""
 
@@ -114,11 +134,11 @@ def note_rows(
 ) -> None:
     """`note` of a row as it was and as it is, of which only what differs is kept; nothing when nothing does.
 
-    People change rows through the API alone: that is `via` where the caller says nothing else.
+    People change rows through the API alone: what its caller said of itself is `via` (`asked_from`).
     """
     names = [name for name in {**before, **after} if name not in _BESIDE and before.get(name) != after.get(name)]
     if names:
         was = {name: before[name] for name in names if name in before}
         now = {name: after[name] for name in names if name in after}
-        said: Circumstances = {"via": "api", **how}
+        said: Circumstances = {"via": via_now(), **how}
         note(transaction, who, action, kind, key, was, now, **said)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from core import audit
 from core.brokerage.stated import read_stated
@@ -30,6 +31,11 @@ _DEFAULTS: dict[str, Any] = {
     "max_walltime_s": 0,
     "storage_endpoint": "",
     "parameters": {},
+}
+
+_ENDPOINT_DEFAULTS: dict[str, Any] = {
+    **{"mover": "cp", "path": "", "state": "online", "is_deterministic": False},
+    **{"kind": "disk", "is_nucleus": False, "free_mb": None, "total_mb": None},
 }
 
 # primary key
@@ -121,13 +127,19 @@ def _check_values(transaction: Transaction, values: dict[str, Any]) -> None:
         )
     if values["storage_endpoint"]:
         found = transaction.fetch_one(
-            "SELECT 1 FROM storage_endpoints WHERE name = %(name)s", {"name": values["storage_endpoint"]}
+            "SELECT kind FROM storage_endpoints WHERE name = %(name)s FOR SHARE", {"name": values["storage_endpoint"]}
         )
         if found is None:
             raise UnknownObject(
                 f"there is no storage endpoint {values['storage_endpoint']!r}",
                 field="storage_endpoint",
                 remedy="create it with PUT /api/control/endpoint/NAME",
+            )
+        if found["kind"] == "tape":
+            raise InvalidInput(
+                f"{values['storage_endpoint']} is on tape: jobs can neither read nor write there",
+                field="storage_endpoint",
+                remedy="name a storage on disk",
             )
 
 
@@ -152,49 +164,69 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         )
 
 
-def set_endpoint(
-    database: Database,
-    name: str,
-    *,
-    mover: str,
-    path: str,
-    state: str = "online",
-    is_deterministic: bool = False,
-    kind: str = "disk",
-    is_nucleus: bool = False,
-    free_mb: int | None = None,
-    total_mb: int | None = None,
-    who: str = "",
-) -> Row:
-    """Create or change a storage endpoint. `path` is absolute, room is in MB, None where nobody reports it.
+class EndpointChanges(TypedDict, total=False):
+    """Attributes of a storage endpoint. Room is in MB, None where nobody reports it."""
 
-    At a deterministic one scope and name of a file say where it lies below `path` (core.dataservice.places); the
-    production pilot of PanDA can write to no other. `who`: the person whose word it is, for the audit.
+    mover: str
+    path: str
+    """Absolute."""
+    state: str
+    is_deterministic: bool
+    """Whether scope and name of a file say where it lies below `path` (core.dataservice.places); the production pilot of
+    PanDA can write to no other."""
+    kind: str
+    is_nucleus: bool
+    free_mb: int | None
+    total_mb: int | None
+
+
+def set_endpoint(database: Database, name: str, *, who: str = "", **changes: Unpack[EndpointChanges]) -> Row:
+    """Create a storage endpoint, or change what is given of one. `who`: the person whose word it is, for the audit.
+
+    Raises InvalidInput naming the attribute; a new one needs a path.
     """
     _check_name(name, "name")
-    if kind not in ENDPOINT_KINDS:
-        raise InvalidInput(f"unknown kind {kind!r}", field="kind", remedy="one of " + ", ".join(ENDPOINT_KINDS))
-    if kind == "tape" and is_nucleus:
-        raise InvalidInput("jobs cannot write to tape", field="is_nucleus", remedy="collect outputs on a disk")
-    if free_mb is not None and total_mb is not None and free_mb > total_mb:
-        raise InvalidInput("more than there is", field="free_mb", remedy="at most total_mb")
-    if mover not in MOVERS:
-        raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise InvalidInput("not an absolute path", field="path", remedy="begin with '/', without '..'")
-    check_line(path, "path")
-    values: dict[str, Any] = {
-        **{"name": name, "mover": mover, "path": path.rstrip("/") or "/", "state": state},
-        **{"is_deterministic": is_deterministic, "kind": kind, "is_nucleus": is_nucleus},
-        **{"free_mb": free_mb, "total_mb": total_mb},
-    }
     with database.transaction() as transaction:
         present = transaction.fetch_one(_LOCK_ENDPOINT, {"name": name}) or {}
+        values: dict[str, Any] = {**_ENDPOINT_DEFAULTS, **present, **changes, "name": name}
+        _check_endpoint(values)
+        values["path"] = values["path"].rstrip("/") or "/"
+        if values["kind"] == "tape":
+            _check_no_queue_uses(transaction, name)
         row = transaction.fetch_one(_SET_ENDPOINT, values)
         assert row is not None
         if who:
             audit.note_rows(transaction, who, "set endpoint", "endpoint", name, present, row)
     return row
+
+
+def _check_endpoint(values: Mapping[str, Any]) -> None:
+    kind, mover, path, free_mb, total_mb = (values[name] for name in ("kind", "mover", "path", "free_mb", "total_mb"))
+    if kind not in ENDPOINT_KINDS:
+        raise InvalidInput(f"unknown kind {kind!r}", field="kind", remedy="one of " + ", ".join(ENDPOINT_KINDS))
+    if kind == "tape" and values["is_nucleus"]:
+        raise InvalidInput("jobs cannot write to tape", field="is_nucleus", remedy="collect outputs on a disk")
+    if free_mb is not None and total_mb is not None and free_mb > total_mb:
+        raise InvalidInput("more than there is", field="free_mb", remedy="at most total_mb")
+    if mover not in MOVERS:
+        raise InvalidInput(f"unknown mover {mover!r}", field="mover", remedy="one of " + ", ".join(MOVERS))
+    if not path:
+        raise InvalidInput("missing", field="path", remedy="the directory where its files lie")
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise InvalidInput("not an absolute path", field="path", remedy="begin with '/', without '..'")
+    check_line(path, "path")
+
+
+def _check_no_queue_uses(transaction: Transaction, name: str) -> None:
+    used = transaction.fetch_one(
+        "SELECT queue_name FROM queues WHERE storage_endpoint = %(name)s ORDER BY queue_name LIMIT 1", {"name": name}
+    )
+    if used is not None:
+        raise InvalidInput(
+            f"{name} is the storage of queue {used['queue_name']}: jobs can neither read nor write on tape",
+            field="kind",
+            remedy="give the queue another storage first",
+        )
 
 
 def endpoints(database: Database) -> list[Row]:
@@ -211,6 +243,8 @@ def check_queue_exists(database: Any, name: str, field: str) -> None:
 def ensure_local_site(database: Database, storage: str) -> None:
     """The queue and the storage of `panda up`'s own site, made on first start and left alone after."""
     if not any(row["name"] == LOCAL_ENDPOINT for row in endpoints(database)):
+        # who copies there himself must find it: a directory that is not there is a disk that is not mounted
+        Path(storage).mkdir(parents=True, exist_ok=True)
         set_endpoint(database, LOCAL_ENDPOINT, mover="cp", path=storage)
     if database.fetch_one("SELECT 1 FROM queues WHERE queue_name = %(name)s", {"name": LOCAL_QUEUE}) is None:
         set_queue(database, LOCAL_QUEUE, {"site": "local", "storage_endpoint": LOCAL_ENDPOINT})

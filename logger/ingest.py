@@ -42,7 +42,8 @@ _MOST_REASONS = 20
 _BATCHES_TOGETHER = 64
 _RECORDS_TOGETHER = MAX_BATCH
 _MOST_SOURCES = 10_000
-_DEADLOCKS_IN_A_ROW = 3
+_UNDONE_IN_A_ROW = 3
+_UNDONE = (psycopg2.errors.DeadlockDetected, psycopg2.errors.CheckViolation)
 
 OURSELVES = Sender("logger", roles=frozenset({"admin"}))
 """Who sends the records that the store itself writes."""
@@ -248,14 +249,17 @@ class RecordIngest:
             return error
 
     def _store_at_last(self, group: Sequence[_Prepared]) -> list[Ingested]:
-        """PostgreSQL ends one of two transactions that wait for each other; what it undid is done again, from the start."""
-        for _ in range(_DEADLOCKS_IN_A_ROW):
+        """PostgreSQL ends one of two transactions that wait for each other, and one that waited while the partition of its day
+        was made; what it undid is done again, from the start."""
+        for _ in range(_UNDONE_IN_A_ROW):
             try:
                 return self._store_together(group)
             except Unavailable as error:
-                if not isinstance(error.__cause__, psycopg2.errors.DeadlockDetected):
+                if not isinstance(error.__cause__, _UNDONE):
                     raise
-                log.info("two processes waited for each other's incidents; the records are stored again")
+                log.info(
+                    "PostgreSQL undid what others were in the way of; the records are stored again: %s", error.detail
+                )
         return self._store_together(group)
 
     def _store_together(self, group: Sequence[_Prepared]) -> list[Ingested]:

@@ -15,11 +15,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import takewhile
 
-import psycopg2.errors
-
 from core.clock import Clock
 from core.database import Database, Transaction
-from core.errors import Unavailable
+from core.database.patience import in_patience
 from core.incident_settings import IngestSettings
 
 log = logging.getLogger("panda.logger")
@@ -43,9 +41,6 @@ _LATE = timedelta(minutes=5)
 _NAME = re.compile(r"log_records_(\d{4})(\d\d)(\d\d)")
 
 _PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'log_records'::regclass"
-
-# a lock that is not free soon would hold up everybody who logs: better to try again in the next round
-_PATIENCE = "SELECT set_config('lock_timeout', '2s', true)"
 
 # a day is counted and written in one statement, which takes longer than anything that somebody waits for
 _LONG = "SELECT set_config('statement_timeout', '30min', true)"
@@ -255,14 +250,7 @@ def _as_far_as_patience_goes(database: Database, steps: list[Step]) -> int:
 
 
 def _in_patience(database: Database, step: Step) -> bool:
-    """Do a step unless somebody holds the table for long; returns whether it was done."""
-    try:
-        with database.transaction() as transaction:
-            transaction.execute(_PATIENCE)
-            step(transaction)
-    except Unavailable as error:
-        if not isinstance(error.__cause__, psycopg2.errors.LockNotAvailable):
-            raise
+    is_done = in_patience(database, step)
+    if not is_done:
         log.info("log_records is busy; its days wait for the next round")
-        return False
-    return True
+    return is_done

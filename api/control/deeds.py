@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from starlette.responses import Response
@@ -10,14 +10,13 @@ from starlette.responses import Response
 from api.identity.access import Access
 from api.operations import Context, Created, operation
 from api.problems import json_response
-from api.strict import StrictBody
+from api.strict import Id, StrictBody
 from logger import deeds
 from logger.deeds import Actor, PreviewOutdated, PreviewRequest, PreviewRules, Selector
 from logger.deeds.previews import MAX_REASON
 from logger.reading.deeds import shown_deed
 
 _MOST_GIVEN = 100_000
-_Id = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class ViaBody(StrictBody):
@@ -31,10 +30,10 @@ class PreviewBody(ViaBody):
 
     action: str = Field(max_length=40)
     """acknowledge, assign, silence, resolve, reopen, kill, retry, drain, undrain, online, test or offline."""
-    incidents: list[_Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
+    incidents: list[Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
     """Of an action on jobs, tasks or queues: those that these incidents are about."""
-    jobs: list[_Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
-    tasks: list[_Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
+    jobs: list[Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
+    tasks: list[Id] = Field(default_factory=list, max_length=_MOST_GIVEN)
     queues: list[str] = Field(default_factory=list, max_length=_MOST_GIVEN)
     filter: dict[str, str] = Field(default_factory=dict)
     """Filters of the list of such objects; they hold together, and with the ids."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
-from api.strict import StrictBody
+from api.strict import Id, StrictBody, Whole
 from core.models.incident import ONE_OF
 from core.monitor.closed import check_values
 from core.monitor.filters import ANY
@@ -28,7 +28,7 @@ class RouteBody(StrictBody):
     """A route, or what of it changes."""
 
     name: str | None = Field(None, max_length=80)
-    position: int | None = Field(None, description="routes are asked in this order")
+    position: Whole | None = Field(None, description="routes are asked in this order")
     matcher: dict[str, str] | None = Field(
         None, description="severity (at least), kind, queue, owner, assigned_to, verdict, class, component: as filters"
     )
@@ -38,8 +38,8 @@ class RouteBody(StrictBody):
     options: dict[str, bool] | None = Field(None, description="may_repeat")
     changes: list[str] | None = Field(None, description="empty: opened, reopened, worse, resolved")
     group_by: list[str] | None = Field(None, description="kind, severity, computing_site, verdict, component")
-    group_wait_s: int | None = Field(None, description="how long a change waits for others, in seconds")
-    max_per_hour: int | None = Field(None, description="messages; what comes beyond is joined")
+    group_wait_s: Whole | None = Field(None, description="how long a change waits for others, in seconds")
+    max_per_hour: Whole | None = Field(None, description="messages; what comes beyond is joined")
     is_active: bool | None = None
     is_final: bool | None = Field(None, description="later routes hear nothing of what this one tells")
     via: Via = Field("api", description="from where it is done, for the audit")
@@ -56,7 +56,7 @@ class RouteBody(StrictBody):
 class RouteChangeBody(RouteBody):
     """What of a route changes, and the version that its editor saw."""
 
-    version: int = Field(ge=1, lt=2**63, description="version of the route as it was read")
+    version: Id = Field(description="version of the route as it was read")
 
 
 @operation("POST", "/api/control/notice-routes", access=Access.OPERATOR)

@@ -8,13 +8,11 @@ from pydantic import BaseModel, Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
-from api.strict import StrictBody
+from api.strict import Id, StrictBody
 from core.errors import InvalidInput, UnknownObject
 from logger import rule_rows
 from logger.backtest import MAX_DAYS, back_test
 from logger.rule_rows import Editor, RuleDraft
-
-_MAX_ID = 2**63
 
 
 class RuleBody(StrictBody):
@@ -46,23 +44,23 @@ class NewRuleBody(RuleBody):
 class ChangedRuleBody(RuleBody):
     """What of a rule changes."""
 
-    version: int = Field(ge=1, lt=_MAX_ID)
+    version: Id
     """The version that its editor saw."""
-    restore: int | None = Field(None, ge=1, lt=_MAX_ID)
+    restore: Id | None = None
     """The version that it shall be as again, instead of single changes."""
 
 
 class RemovedRuleQuery(BaseModel):
     """Which version is taken away."""
 
-    version: int | None = Field(None, ge=1, lt=_MAX_ID, description="as it was seen; else whichever is in force")
+    version: Id | None = Field(None, description="as it was seen; else whichever is in force")
     via: Literal["api", "cli", "console", "web"] = "api"
 
 
 class TriedRuleBody(RuleBody):
     """A rule to be, or a present one with what would change, and how far back to look."""
 
-    rule_id: int | None = Field(None, ge=1, lt=_MAX_ID)
+    rule_id: Id | None = None
     """A present rule: what is left out is as it says."""
     name: str | None = Field(None, max_length=100)
     evaluator: str | None = Field(None, max_length=100)

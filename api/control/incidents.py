@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
-from api.strict import StrictBody
+from api.strict import Id, StrictBody
 from logger.decisions import MOST_LINKS, Ending
 from logger.events import Severity
 from logger.life import Act
 from logger.manual import MOST_JOBS, ManualIncident
 from logger.store import MAX_COMMENT_CHARACTERS, IncidentStore
-
-_LARGEST = 2**63 - 1
-Number = Annotated[int, Field(ge=1, le=_LARGEST)]
-
 
 Via = Literal["api", "cli", "console", "web"]
 
@@ -73,16 +69,16 @@ class OpenBody(StrictBody):
     title: str = Field(max_length=500)
     severity: Severity = "error"
     queue: str = Field("", max_length=200)
-    task: Number | None = None
+    task: Id | None = None
     text: str = Field("", max_length=MAX_COMMENT_CHARACTERS)
-    panda_ids: list[Number] = Field(default_factory=list, max_length=MOST_JOBS, description="jobs that it covers")
+    panda_ids: list[Id] = Field(default_factory=list, max_length=MOST_JOBS, description="jobs that it covers")
     via: Via = "api"
 
 
 class MergeBody(CommentBody):
     """The incident that stays."""
 
-    into: Number
+    into: Id
 
 
 class SplitBody(CommentBody):

@@ -31,10 +31,13 @@ class QueueBody(StrictBody):
 
 
 class EndpointBody(StrictBody):
-    """A storage endpoint: the mover that reads and writes it, its directory, and whether files lie there by rule."""
+    """A storage endpoint: the mover that reads and writes it, its directory, and whether files lie there by rule.
+
+    Of one that is there, what is left out stays as it is; a new one needs a path.
+    """
 
     mover: Literal["cp", "symlink"] = "cp"
-    path: str = Field(min_length=1, max_length=4096)
+    path: str = Field("", min_length=1, max_length=4096)
     state: Literal["online", "offline"] = "online"
     is_deterministic: bool = False
     kind: Literal["disk", "tape"] = "disk"
@@ -60,9 +63,8 @@ def set_queue(context: Context, queue_name: str, body: QueueBody) -> dict[str, A
 @operation("PUT", "/api/control/endpoint/{name}", access=Access.OPERATOR)
 def set_endpoint(context: Context, name: str, body: EndpointBody) -> dict[str, Any]:
     """Create or change a storage endpoint."""
-    return {
-        "endpoint": core.queues.set_endpoint(context.database, name, **body.model_dump(), who=context.caller.user_name)
-    }
+    changes = body.model_dump(exclude_unset=True)
+    return {"endpoint": core.queues.set_endpoint(context.database, name, who=context.caller.user_name, **changes)}
 
 
 @operation("GET", "/api/control/endpoints", access=Access.USER)

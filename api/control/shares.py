@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, operation
-from api.strict import StrictBody
+from api.strict import StrictBody, Whole
 from core.shares.checking import MAX_NODES
 from core.shares.editing import remove_share, replace_tree
 from core.shares.editing import set_share as store_share
@@ -25,7 +25,7 @@ class ShareBody(StrictBody):
     """Empty for the top."""
     value: float | None = None
     """Weight among its siblings."""
-    position: int | None = None
+    position: Whole | None = None
     """Work goes to the first leaf that matches, in this order."""
     vo: str | None = None
     prod_source_label: str | None = None
@@ -35,7 +35,7 @@ class ShareBody(StrictBody):
     trans_path: str | None = None
     rtype: str | None = None
     """Kind of resource (`parameters.resource_type` of a queue) at which alone it runs."""
-    max_queued_jobs: int | None = None
+    max_queued_jobs: Whole | None = None
     """Jobs of a resource type that may wait; 0: as the installation says."""
     description: str | None = None
 

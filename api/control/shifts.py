@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.identity.access import Access
 from api.operations import Context, Created, operation
-from api.strict import Moment, StrictBody
+from api.strict import Id, Moment, StrictBody
 from core.errors import Conflict
 from logger.life import Act
 from logger.shifts import signing
@@ -20,7 +20,7 @@ _NAME = Field("shift", max_length=100)
 class WhichBody(StrictBody):
     """Which shift; without a number the running one of that name."""
 
-    shift_id: int | None = Field(None, ge=1, lt=2**63)
+    shift_id: Id | None = None
     name: str = _NAME
     via: Literal["api", "cli", "console", "web"] = "api"
 
@@ -37,7 +37,7 @@ class NoteBody(WhichBody):
     """What those who come should know."""
 
     text: str = Field(min_length=1, max_length=signing.MAX_NOTE)
-    incident_id: int | None = Field(None, ge=1, lt=2**63)
+    incident_id: Id | None = None
 
 
 class DraftBody(WhichBody):

@@ -5,14 +5,19 @@ What is forgotten is in core.retention. The incident store keeps its own days.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 from core.agents.base import Agent
 from core.clock import Clock
 from core.database import Database, Transaction
+from core.database.patience import in_patience
 from core.retention import forget_old_records
 from core.workload_settings import RetentionSettings
+
+log = logging.getLogger("panda.partitions")
 
 _TABLES = ("jobs_archive", "job_history")
 _MONTHS_AHEAD = 3
@@ -45,23 +50,32 @@ class PartitionKeeper(Agent):
         return forget_old_records(self._database, self._retention)
 
     def make_partitions(self) -> None:
-        """Create what is missing."""
-        with self._database.transaction() as transaction:
-            for table in _TABLES:
-                for start, end in _months(self._clock(), _MONTHS_AHEAD):
-                    _ensure(transaction, table, start, end)
+        """Create what is missing; of a table that is busy later."""
+        for table in _TABLES:
+            for start, end in _months(self._clock(), _MONTHS_AHEAD):
+                if not _is_wanted(self._database, table, start, end):
+                    continue
+                # one table in a transaction: who ends jobs writes into both, and neither waits for the other
+                if not in_patience(self._database, partial(_make, table=table, start=start, end=end)):
+                    log.info("%s is busy; the partition of its month waits for the next round", table)
 
 
-def _ensure(transaction: Transaction, table: str, start: datetime, end: datetime) -> None:
-    name = f"{table}_{start:%Y_%m}"
-    if transaction.fetch_one("SELECT to_regclass(%(name)s) IS NOT NULL AS there", {"name": name}) == {"there": True}:
-        return
-    if transaction.fetch_one(_IS_OCCUPIED[table], {"start": start, "end": end}) is not None:
-        return
+def _is_wanted(database: Database | Transaction, table: str, start: datetime, end: datetime) -> bool:
+    there = database.fetch("SELECT to_regclass(%(name)s) IS NOT NULL AS there", {"name": _name(table, start)})
+    return not there[0]["there"] and not database.fetch(_IS_OCCUPIED[table], {"start": start, "end": end})
+
+
+def _make(transaction: Transaction, table: str, start: datetime, end: datetime) -> None:
+    """Rows that are on their way into the default partition are waited for, and looked for again."""
     # names and bounds come from the calendar, never from input
-    transaction.execute(
-        f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
-    )
+    transaction.execute(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
+    if _is_wanted(transaction, table, start, end):
+        bounds = f"FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+        transaction.execute(f"CREATE TABLE {_name(table, start)} PARTITION OF {table} FOR VALUES {bounds}")
+
+
+def _name(table: str, start: datetime) -> str:
+    return f"{table}_{start:%Y_%m}"
 
 
 def _months(now: datetime, ahead: int) -> list[tuple[datetime, datetime]]:

@@ -38,6 +38,8 @@ _SERVER_IS_GOING = ("08", "57P", "58")
 """The connection is lost, the server stops or starts, its files cannot be read: the pool is thrown away."""
 _TRY_AGAIN = ("40", "53", "55P03")
 """Deadlock, no space or connections left, lock not got: rolled back, and the connection is sound."""
+_CHECK_FAILED = "23514"
+_PARTITION_CHECK = "ExecPartitionCheckEmitError"
 _COPY_CHUNK_BYTES = 262_144
 
 
@@ -176,6 +178,12 @@ class Database:
             if (error.pgcode or "").startswith(_TRY_AGAIN):
                 raise self._trouble(error) from error
             raise
+        except psycopg2.IntegrityError as error:
+            if _is_between_partitions(error):
+                raise Unavailable(
+                    f"a partition was made meanwhile: {error.diag.message_primary}", remedy="try again"
+                ) from error
+            raise
         finally:
             pooled.close()
 
@@ -279,6 +287,12 @@ def server_of(url: str) -> str:
     address = make_url(url)
     server = address.host or str(address.query.get("host") or "the local socket")
     return f"{server}{f':{address.port}' if address.port else ''}, database {address.database or '(none)'}"
+
+
+def _is_between_partitions(error: psycopg2.Error) -> bool:
+    """A row waited for the default partition while one of its own was made beside it: it goes there the next time. Other
+    checks, those that a table declares or a trigger makes, have the same code; the place in PostgreSQL tells them apart."""
+    return error.pgcode == _CHECK_FAILED and error.diag.source_function == _PARTITION_CHECK
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -42,6 +42,10 @@ class SlotOffer:
     jedi_task_id: int | None = None
     user_name: str = ""
     working_group: str = ""
+    country_groups: tuple[str, ...] = ()
+    """Countries whose jobs are asked for."""
+    takes_other_countries: bool = False
+    """Whether jobs of other countries, and of none, will do when those have nothing."""
     node: str = ""
     worker_id: str = ""
     batch_id: str = ""
@@ -71,6 +75,7 @@ _WISHES = """
     AND (%(task)s = 0 OR j.jedi_task_id = %(task)s)
     AND (%(user)s = '' OR j.prod_user_name = %(user)s)
     AND (%(group)s = '' OR j.working_group = %(group)s)
+    AND (%(countries)s::text[] = '{}' OR j.country_group = ANY(%(countries)s::text[]))
 """
 _OLDEST = 200
 """Jobs of a queue among which a request that goes by age chooses."""
@@ -200,10 +205,21 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
     Test work comes first, then urgent jobs of users, then the shares as `ranking` orders them (by default the one this
     process keeps for the database), within a share by priority and age. A part of the requests is served by age alone,
     from the shares that do not have their due; when these have nothing old, as all others. Several jobs for one request
-    are divided among the shares as if they were asked for one by one.
+    are divided among the shares as if they were asked for one by one. Resources that are kept for countries get jobs of these,
+    and others only with `takes_other_countries` and when there are none.
     Raises UnknownObject when the queue does not exist.
     """
     ranking = ranking or ranking_of(database)
+    taken = _acquire(database, offer, ranking)
+    missing = offer.job_count - len(taken)
+    if missing > 0 and offer.country_groups and offer.takes_other_countries:
+        taken += _acquire(database, replace(offer, country_groups=(), job_count=missing), ranking)
+    if not taken:
+        _check_queue(database, offer.site_name)
+    return taken
+
+
+def _acquire(database: Database, offer: SlotOffer, ranking: Ranking) -> list[AcquiredJob]:
     order = ranking.order_at(database, offer.site_name, offer.job_count)
     rows = _take_portions(database, offer, order)
     if not rows:
@@ -213,7 +229,6 @@ def acquire_jobs(database: Database, offer: SlotOffer, ranking: Ranking | None =
     if order.is_by_age and not rows:
         rows = _take(database, offer, replace(order, is_by_age=False))
     if not rows:
-        _check_queue(database, offer.site_name)
         return []
     ranking.note_given(offer.site_name, [(row["job"]["gshare"], row["job"]["core_count"]) for row in rows])
     return [AcquiredJob(row["job"], row["job_parameters"] or "", row["files"]) for row in rows]
@@ -229,7 +244,9 @@ def _take_portions(database: Database, offer: SlotOffer, order: DispatchOrder) -
 
 
 def _has_wishes(offer: SlotOffer) -> bool:
-    return bool(offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group)
+    return bool(
+        offer.resource_type or offer.jedi_task_id or offer.user_name or offer.working_group or offer.country_groups
+    )
 
 
 def _take(database: Database, offer: SlotOffer, order: DispatchOrder) -> list[Row]:
@@ -259,6 +276,7 @@ def acquire_parameters(offer: SlotOffer, order: DispatchOrder = DispatchOrder())
         "task": offer.jedi_task_id or 0,
         "user": offer.user_name,
         "group": offer.working_group,
+        "countries": list(offer.country_groups),
         "node": offer.node,
         "worker_id": offer.worker_id,
         "batch_id": offer.batch_id,

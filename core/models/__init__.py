@@ -2,6 +2,7 @@
 
 from core.models.accounts import AccountHold, AccountLimit, QueueStatusChange, TaskCost, TimeoutCount, UsageDay
 from core.models.cache import CacheFile
+from core.models.carousel import DataCarouselFile, DataCarouselRelation, DataCarouselRequest
 from core.models.data import CatalogueFile, Dataset, Replica, StorageEndpoint
 from core.models.deeds import AuditEntry, Deed, DeedTarget, Preview, Silence
 from core.models.harvester import (
@@ -66,6 +67,9 @@ __all__ = [
     "CatalogueFile",
     "ChangeSignal",
     "CulpritContext",
+    "DataCarouselFile",
+    "DataCarouselRelation",
+    "DataCarouselRequest",
     "Dataset",
     "Deed",
     "DeedTarget",

@@ -93,6 +93,8 @@ class JobColumns(SQLModel):
     gshare: str = words()
     """The global share it counts against."""
     n_input_data_files: int = number(0)
+    country_group: str = words()
+    """Whose resources may be kept for it: what pilots with a `countryGroup` ask for."""
     metrics: dict[str, object] = document()
     """What a pilot measured beyond the columns, by the names of the v1 API (server-api.md 1.15: max_vmem, tot_rbytes, ...)."""
 

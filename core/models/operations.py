@@ -88,7 +88,7 @@ class BrokerageDecision(SQLModel, table=True):
     job_count: int = number(1)
     funnel: list[dict[str, object]] = document("[]")
     kind: str = words("job")
-    """The list of criteria that ran: production, analysis, pinned."""
+    """The list of criteria that ran: production, analysis, pinned; nucleus: of a task, where its outputs are collected."""
     candidate_count: int = number(0)
     binding_step: str = words()
     """The criterion that left nobody; empty when somebody is left."""

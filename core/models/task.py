@@ -183,7 +183,7 @@ class TaskFile(SQLModel, table=True):
     start_event: int | None = number_or_none()
     end_event: int | None = number_or_none()
     status: str = words("ready")
-    """ready, running, finished, failed, missing or cancelled."""
+    """ready, running, finished, failed, missing, cancelled, or staging while it comes from tape."""
     attempt_nr: int = number(0)
     """Jobs that have had it."""
     failed_attempt: int = number(0)

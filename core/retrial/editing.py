@@ -104,11 +104,14 @@ def check_rule(database: Database, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _EVERY_VALUE = frozenset(_NEW_RULE)
+_SAYS_WHICH = frozenset({"error_source", "error_code", "error_diag", "is_active"})
 
 
 def _checked_rule(database: Database, values: dict[str, Any], *, new: frozenset[str] = _EVERY_VALUE) -> dict[str, Any]:
     """`new`: what was given now; what a rule kept may have been overtaken, and must not keep it from being switched off."""
     checked = {**_checked_pattern(database, values)}
+    if values["is_active"] and new & _SAYS_WHICH:
+        _check_says_which(database, checked)
     for name in ("architecture", "release", "gshare"):
         checked[name] = _text(values, name, 200)
         if name in new:
@@ -159,6 +162,18 @@ def _checked_pattern(database: Database, values: Mapping[str, Any]) -> dict[str,
                 "the expression matches every message", field="error_diag", remedy="say more, or give error_source"
             )
     return {"error_source": source, "error_code": abs(code) if source == "pilot" else code, "error_diag": diag}
+
+
+def _check_says_which(database: Database, values: Mapping[str, Any]) -> None:
+    """A source alone is half of all errors: such a rule may watch, it may not act."""
+    diag = values["error_diag"]
+    if values["error_code"] or (diag and not matches_everything(database, diag)):
+        return
+    raise InvalidInput(
+        f"it would act on every error of {values['error_source']}",
+        field="error_diag" if diag else "error_code",
+        remedy="give error_code, or an error_diag that says more; with is_active false it is only logged",
+    )
 
 
 def _expiration(value: datetime | None, *, is_new: bool) -> datetime | None:

@@ -57,7 +57,7 @@ def retag(database: Database, *, who: str = "", running_too: bool) -> Retagged:
     if who:
         with database.transaction() as transaction:
             after = {"tasks": tasks, "jobs": jobs, "running_too": running_too}
-            audit.note(transaction, who, "retag", "share", "*", {}, after)
+            audit.note(transaction, who, "retag", "share", "*", {}, after, via=audit.via_now())
     return Retagged(tasks, jobs)
 
 

@@ -82,11 +82,8 @@ def unseen_by(reader: Reader, nodes: Sequence[ShareNode]) -> list[Unseen]:
 
 
 def warnings_of(unseen: Sequence[Unseen]) -> list[str]:
-    """As one line each, with the place where refusals name theirs."""
-    return [
-        f"{entry.share}.{entry.field}: {entry.sentence}" if entry.field else f"{entry.share}: {entry.sentence}"
-        for entry in unseen
-    ]
+    """As one line each, for people: the share, and what it waits for in vain."""
+    return [f"{entry.share}: {entry.sentence}" for entry in unseen]
 
 
 def _unmatched(leaf: ShareNode, row: Row) -> list[Unseen]:

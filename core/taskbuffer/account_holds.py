@@ -17,6 +17,8 @@ from core.taskbuffer.transitions import advance_jobs
 
 USER_CAP = "userCap"
 """Sub status of a job that is throttled because of its account."""
+PERSON = "person"
+"""Kind of an account that is all work of a user, also what counts for working groups: that of whoever is banned."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ WHERE (account_holds.reason, account_holds.covers_all_work) IS DISTINCT FROM (ex
 """
 # primary keys of both
 _OF_HELD_ACCOUNTS = f"""
-SELECT j.panda_id, h.reason
-FROM jobs_live j JOIN account_holds h ON h.kind = {ACCOUNT_OF_JOB} AND h.name = {NAME_OF_JOB}
+SELECT DISTINCT ON (j.panda_id) j.panda_id, h.reason
+FROM jobs_live j JOIN account_holds h
+    ON (h.kind, h.name) IN (({ACCOUNT_OF_JOB}, {NAME_OF_JOB}), ('{PERSON}', j.prod_user_name))
 WHERE j.panda_id = ANY(%(panda_ids)s) AND (h.covers_all_work OR j.prod_source_label = ANY(%(labels)s))
-ORDER BY j.panda_id
+ORDER BY j.panda_id, h.kind
 """
 # primary key
 _MARK = """

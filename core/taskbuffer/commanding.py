@@ -68,10 +68,9 @@ def _store(transaction: Transaction, job: Row, command: str, handling: str) -> N
 
 
 # primary key; jobs that were brokered lately would otherwise rest for a while
-_MINE = """
-SELECT panda_id, job_status FROM jobs_live
-WHERE panda_id = ANY(%(ids)s) AND job_status = ANY(%(statuses)s) AND (%(is_manager)s OR prod_user_name = %(user)s)
-ORDER BY panda_id FOR UPDATE
+_FOUND = """
+SELECT panda_id, prod_user_name, working_group, prod_source_label FROM jobs_live
+WHERE panda_id = ANY(%(ids)s) AND job_status = ANY(%(statuses)s) ORDER BY panda_id FOR UPDATE
 """
 _AT_ONCE = "UPDATE jobs_live SET brokerage_time = NULL WHERE panda_id = ANY(%(ids)s)"
 
@@ -83,8 +82,8 @@ def reassign_jobs(database: Database, panda_ids: list[int], who: Killer) -> list
     """
     statuses = [JobStatus.DEFINED, JobStatus.WAITING, JobStatus.ASSIGNED, *([JobStatus.PENDING] * who.is_manager)]
     with database.transaction() as transaction:
-        asked = {"ids": panda_ids, "statuses": statuses, "is_manager": who.is_manager, "user": who.user_name}
-        mine = [row["panda_id"] for row in transaction.fetch(_MINE, asked)]
+        found = transaction.fetch(_FOUND, {"ids": panda_ids, "statuses": statuses})
+        mine = [row["panda_id"] for row in found if who.may(row)]
         advance_jobs(transaction, mine, JobStatus.DEFINED, reason=f"reassigned by {who.user_name}")
         transaction.execute(_AT_ONCE, {"ids": mine})
     return mine

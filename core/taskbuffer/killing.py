@@ -9,6 +9,8 @@ from core.states import ON_WORKER_NODE, JobStatus
 from core.taskbuffer.endings import Ending, JobError, end_jobs
 
 TO_BE_KILLED = "tobekilled"
+GROUP_LABELS = frozenset({"managed", "test"})
+"""Work of a group that its production role answers for; analysis stays its user's (server-api.md 5.4)."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,18 @@ class Killer:
     user_name: str
     is_manager: bool
     """Holds the production, operator or admin role, and may end jobs of others."""
+    groups: frozenset[str] = frozenset()
+    """Working groups whose production role it holds: their jobs of production are its own to end (domain.md 2.4)."""
+
+    def may(self, job: Row) -> bool:
+        """Whether the jobs with this prod_user_name, working_group and prod_source_label are the killer's to end."""
+        if self.is_manager or job["prod_user_name"] == self.user_name:
+            return True
+        return job["working_group"] in self.groups and job["prod_source_label"] in GROUP_LABELS
 
 
 _FIND = """
-SELECT panda_id, job_status, prod_user_name, command_to_pilot FROM jobs_live
+SELECT panda_id, job_status, prod_user_name, working_group, prod_source_label, command_to_pilot FROM jobs_live
 WHERE panda_id = ANY(%(panda_ids)s) ORDER BY panda_id FOR UPDATE
 """
 
@@ -91,7 +101,7 @@ def kill_in(
     diag = f"{kill.meaning} by {killer.user_name}" if kill is USER_KILL else f"{kill.meaning} (code {code})"
     diag = f"{diag}: {because}" if because else diag
     found = transaction.fetch(_FIND, {"panda_ids": panda_ids})
-    mine = [row for row in found if killer.is_manager or row["prod_user_name"] == killer.user_name]
+    mine = [row for row in found if killer.may(row)]
     here = [row for row in mine if is_forced or not _is_with_pilot(row)]
     by_pilot = [row["panda_id"] for row in mine if not is_forced and _is_with_pilot(row)]
     error = JobError("task_buffer", kill.task_buffer_code, diag)

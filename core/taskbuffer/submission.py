@@ -62,6 +62,7 @@ class NewJob:
     prod_source_label: str = "user"
     processing_type: str = ""
     working_group: str = ""
+    country_group: str = ""
     vo: str = ""
     prod_user_name: str = ""
     current_priority: int = 1000
@@ -89,7 +90,8 @@ _JOB_COLUMNS = (
     "panda_id, jedi_task_id, job_index, job_definition_id, parent_id, job_name, job_status, computing_site, "
     "site_is_pinned, prod_source_label, processing_type, working_group, vo, prod_user_name, current_priority, "
     "attempt_nr, max_attempt, core_count, min_ram_mb, max_disk_mb, max_walltime_s, max_cpu_s, looping_limit_s, "
-    "resource_type, transformation, destination_dataset, container_name, special_handling, gshare, n_input_data_files"
+    "resource_type, transformation, destination_dataset, container_name, special_handling, gshare, n_input_data_files, "
+    "country_group"
 )
 _FILE_COLUMNS = (
     "panda_id, jedi_task_id, file_id, type, lfn, local_name, scope, dataset, guid, size_bytes, checksum, status"
@@ -214,6 +216,7 @@ def _job_row(panda_id: int, job: NewJob, priority: int) -> tuple[object, ...]:
         clean(job.special_handling, 255),
         clean(job.gshare, 100),
         job.n_input_data_files,
+        clean(job.country_group, 64),
     )
 
 

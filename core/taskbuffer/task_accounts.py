@@ -109,13 +109,15 @@ WHERE t.jedi_task_id = c.jedi_task_id
 RETURNING t.jedi_task_id, t.status, t.n_finished + t.n_failed + t.n_cancelled >= t.n_jobs AS is_idle
 """
 
-# Of tasks without a live job: whether there is input for more, now (`is_ready`) or later (`is_open`: it is not all fed, or a
-# parent still adds to it). ix_task_datasets_task, ix_task_files_status, which the order keeps even of a task with most rows
+# Of tasks without a live job: whether there is input for more, now (`is_ready`) or later (`is_open`: it is not all fed, a
+# parent still adds to it, or it comes from tape). ix_task_datasets_task, ix_task_files_status, which the order keeps even of a
+# task with most rows
 _IDLE = """
 SELECT t.jedi_task_id, t.status, t.goal, t.parameters, t.split_rule, t.n_files_finished,
        CASE WHEN t.n_files > 0 THEN t.n_files ELSE t.n_jobs END AS n_files, coalesce(p.status, '') AS parent_status,
        EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
-               AND d.status IN ('mutable', 'toupdate')) AS is_open,
+               AND d.status IN ('mutable', 'toupdate'))
+           OR EXISTS (SELECT 1 FROM task_files f WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'staging') AS is_open,
        EXISTS (SELECT 1 FROM task_datasets d CROSS JOIN LATERAL (
                    SELECT 1 FROM task_files f
                    WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'ready' AND f.dataset_id = d.dataset_id

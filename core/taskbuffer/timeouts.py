@@ -57,8 +57,10 @@ _HAS_PILOT_ERROR = "(j.pilot_error_code <> 0 OR j.exe_error_code <> 0)"
 _NO_REPORT = "NOT EXISTS (SELECT 1 FROM job_output_reports r WHERE r.panda_id = j.panda_id)"
 # ix_jobs_live_task; a build job has no number, and limits of its own
 _NO_BUILD_RUNS = "NOT EXISTS (SELECT 1 FROM jobs_live b WHERE b.jedi_task_id = j.jedi_task_id AND b.job_index = 0)"
-_MAKES_NO_NEW_JOB = "(j.jedi_task_id IS NULL OR j.job_index = 0)"
-"""Direct jobs and build jobs: nothing takes their place."""
+_MAKES_NO_NEW_JOB = (
+    "(j.jedi_task_id IS NULL OR (j.job_index = 0 AND NOT 'preprocess' = ANY(string_to_array(j.special_handling, ','))))"
+)
+"""Direct jobs and build jobs: nothing takes their place, unlike that of one that works out the definition of its task."""
 _IS_RECOVERABLE = f"(j.job_status = 'holding' AND {_HAS_PILOT_ERROR} AND {_NO_REPORT})"
 """The pilot could not store the outputs, said so and left them on the node (domain.md 7.6)."""
 # ix_job_files_job; replicas by primary key

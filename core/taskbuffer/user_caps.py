@@ -16,6 +16,7 @@ from core.accounts.limits import (
     ACCOUNT_OF_JOB,
     FOREVER,
     NAME_OF_JOB,
+    USER,
     USER_LABELS,
     Account,
     Limits,
@@ -25,7 +26,7 @@ from core.accounts.limits import (
 from core.accounts.quotas import cpu_by_day, quotas_of, used_up
 from core.database import Database, Row, Transaction
 from core.states import ON_WORKER_NODE, JobStatus
-from core.taskbuffer.account_holds import USER_CAP, Hold, hold_jobs, mark, note_holds
+from core.taskbuffer.account_holds import PERSON, USER_CAP, Hold, hold_jobs, mark, note_holds
 from core.taskbuffer.transitions import advance_jobs
 
 _BATCH = 500
@@ -66,8 +67,9 @@ def judge(limits: Limits, load: Load, *, account: Account, quota_reason: str, no
     """Whether jobs of an account that wait must be held now, and why; None when they may run."""
     covers = limits.covers_all_work
     if limits.is_banned(now):
-        until = until_words(limits.banned_until or FOREVER)
-        return Hold(account, f"{account} is banned {until}: {limits.reason}", covers)
+        reason = f"{account} is banned {until_words(limits.banned_until or FOREVER)}: {limits.reason}"
+        # whichever account a banned user's jobs count for
+        return Hold(Account(PERSON, account.name) if account.kind == USER else account, reason, covers)
     if quota_reason:
         return Hold(account, quota_reason, covers)
     for number, limit, what in (
@@ -104,11 +106,13 @@ FROM jobs_live j WHERE j.job_status = ANY(%(statuses)s) GROUP BY 1, 2, 3
 # ix_jobs_live_status
 _HOLDING = f"""
 SELECT {ACCOUNT_OF_JOB} AS kind, {NAME_OF_JOB} AS name, count(*) AS jobs FROM jobs_live j
-WHERE j.job_status = 'throttled' AND j.job_sub_status = 'userCap' GROUP BY 1, 2
+WHERE j.job_status = 'throttled' AND j.job_sub_status = 'userCap' AND j.prod_user_name <> ALL(%(banned)s) GROUP BY 1, 2
 """
-_IS_OF_ACCOUNT = """
-(%(kind)s = 'user' AND j.prod_user_name = %(name)s AND j.working_group = '' OR %(kind)s = 'group' AND
- j.working_group = %(name)s AND j.working_group <> '') AND (%(all)s OR j.prod_source_label = ANY(%(labels)s))
+_IS_OF_ACCOUNT = f"""
+(%(kind)s = '{PERSON}' AND j.prod_user_name = %(name)s
+ OR %(kind)s = 'user' AND j.prod_user_name = %(name)s AND j.working_group = ''
+ OR %(kind)s = 'group' AND j.working_group = %(name)s AND j.working_group <> '')
+AND (%(all)s OR j.prod_source_label = ANY(%(labels)s))
 """
 # ix_jobs_live_user or ix_jobs_live_group; the best first, which pilots would take meanwhile
 _WAITING = f"""
@@ -124,7 +128,8 @@ SELECT panda_id, core_count FROM (
                               ORDER BY j.job_status = 'activated' DESC, j.current_priority DESC, j.panda_id) AS place
     FROM jobs_live j
     WHERE (j.job_status = 'activated' AND (%(covers)s OR j.prod_source_label = ANY(%(labels)s))
-           OR j.job_status = 'throttled' AND j.job_sub_status = 'userCap') AND {_IS_OF_ACCOUNT}
+           OR j.job_status = 'throttled' AND j.job_sub_status = 'userCap' AND j.prod_user_name <> ALL(%(banned)s))
+          AND {_IS_OF_ACCOUNT}
 ) w WHERE job_status = 'throttled' AND place <= %(room)s ORDER BY current_priority DESC, panda_id LIMIT %(limit)s
 """
 _LOCK_HELD = """
@@ -150,7 +155,9 @@ class Holder:
         """Hold what is beyond its limits, let go what fits again."""
         limits = read_limits(self._database)
         loads = self._loads(limits)
-        holding = {Account(row["kind"], row["name"]) for row in self._database.fetch(_HOLDING)}
+        banned = sorted(a.name for a, own in limits.decided.items() if a.kind == USER and own.is_banned(now))
+        rows = self._database.fetch(_HOLDING, {"banned": banned})
+        holding = {Account(row["kind"], row["name"]) for row in rows}
         concerned = holding | set(loads) | set(limits.decided)
         beyond = over_quota(self._database, limits, concerned, now)
         holds = {
@@ -164,14 +171,10 @@ class Holder:
         for account, hold in holds.items():
             own, load = limits.of(account), loads.get(account, Load())
             if hold is not None:
-                waiting = self._waiting(account, own)
-                done.has_more |= len(waiting) == _MOST_AT_ONCE
-                number = self._hold(waiting, hold.reason)
-                if number:
-                    done.held[account] = (number, hold.reason)
+                self._keep_back(done, account, hold)
                 continue
             done.is_close |= is_close(own, load)
-            number = self._release(account, own, load) if account in holding else 0
+            number = self._release(account, own, load, banned) if account in holding else 0
             if number:
                 done.released[account] = number
         return done
@@ -187,8 +190,14 @@ class Holder:
                 loads[account] = Load(before.running_jobs + row["jobs"], before.running_cores + int(row["cores"]))
         return loads
 
-    def _waiting(self, account: Account, limits: Limits) -> list[int]:
-        return _ids(self._database.fetch(_WAITING, {**_values(account, limits), "limit": _MOST_AT_ONCE}))
+    def _keep_back(self, done: Held, account: Account, hold: Hold) -> None:
+        """Hold what waits of whom `hold` is about, and note it under `account`."""
+        values = _values(hold.account, covers_all_work=hold.covers_all_work)
+        waiting = _ids(self._database.fetch(_WAITING, {**values, "limit": _MOST_AT_ONCE}))
+        done.has_more |= len(waiting) == _MOST_AT_ONCE
+        number = self._hold(waiting, hold.reason)
+        if number:
+            done.held[account] = (number, hold.reason)
 
     def _hold(self, panda_ids: Sequence[int], reason: str) -> int:
         total = 0
@@ -197,9 +206,9 @@ class Holder:
                 total += len(hold_jobs(transaction, batch, reason))
         return total
 
-    def _release(self, account: Account, limits: Limits, load: Load) -> int:
+    def _release(self, account: Account, limits: Limits, load: Load, banned: list[str]) -> int:
         number = room(limits, load, self._release_below)
-        values = {**_values(account, limits), "all": True, "covers": limits.covers_all_work}
+        values = {**_values(account, covers_all_work=True), "covers": limits.covers_all_work, "banned": banned}
         limit = min(number, _MOST_AT_ONCE)
         found = self._database.fetch(_RELEASABLE, {**values, "room": number, "limit": limit}) if number else []
         chosen = _within_cores(found, limits.max_running_cores - load.running_cores)
@@ -261,9 +270,9 @@ def over_quota(
     return reasons
 
 
-def _values(account: Account, limits: Limits) -> dict[str, object]:
+def _values(account: Account, *, covers_all_work: bool) -> dict[str, object]:
     labels = list(USER_LABELS)
-    return {"kind": account.kind, "name": account.name, "all": limits.covers_all_work, "labels": labels}
+    return {"kind": account.kind, "name": account.name, "all": covers_all_work, "labels": labels}
 
 
 def _ids(rows: Sequence[Row]) -> list[int]:

@@ -14,8 +14,8 @@ from core.errors import PandaError, Unavailable
 from core.monitor.reading import read
 from core.monitor.tasks import TASK_GRAMMAR
 from core.states import TaskStatus
+from core.taskengine.commands.going_on import REEXECUTABLE
 from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, LockedTask, lock_task_with_jobs
-from core.taskengine.commands.reopening import REEXECUTABLE
 from core.taskengine.commands.table import COMMANDS
 from core.wording import are, counted
 from logger.deeds.base import (
@@ -65,6 +65,16 @@ _STILL_OPEN = """
 SELECT count(DISTINCT i.incident_id) AS count FROM incident_jobs j JOIN incidents i USING (incident_id)
 WHERE j.jedi_task_id = ANY(%(ids)s) AND i.state NOT IN ('resolved', 'candidate')
 """
+# ix_tasks_parent
+_CHILDREN = """
+WITH RECURSIVE family AS (
+    SELECT jedi_task_id, status, user_name FROM tasks WHERE parent_tid = ANY(%(ids)s)
+    UNION
+    SELECT t.jedi_task_id, t.status, t.user_name FROM tasks t JOIN family f ON t.parent_tid = f.jedi_task_id
+)
+SELECT count(*) AS count FROM family WHERE status IN ('finished', 'failed', 'done') AND NOT jedi_task_id = ANY(%(ids)s)
+  AND (%(everybodys)s OR user_name = %(user_name)s)
+"""
 
 _CHOICES = {"tasks": "jedi_task_id = ANY(%(tasks)s::bigint[])", "incidents": _OF_INCIDENTS}
 
@@ -108,6 +118,11 @@ class TaskWork:
         if still:
             words = f"{are(still, 'incident')} still open for these tasks: they may fail again"
             said.append(Consequence("open_incidents", still, words))
+        who = {"user_name": around.actor.user_name, "everybodys": around.actor.is_manager}
+        [children] = read(around.database, _CHILDREN, {"ids": mine, **who}, limit_s=_LIMIT_S)
+        if children["count"]:
+            words = f"{counted(children['count'], 'child task')} taken up again, as they read what is made"
+            said.append(Consequence("children", children["count"], words))
         for reason, count in _counted_refusals(targets).items():
             said.append(Consequence("refused", count, f"{counted(count, 'task')} left alone: {reason}"))
         return said
@@ -130,7 +145,7 @@ class TaskWork:
         only = [row["panda_id"] for row in lost_by] if incident is not None else None
         try:
             with transaction.savepoint():
-                done = _RETRY.effect(task, only_jobs=only)
+                done = _RETRY.effect(task, only_jobs=only, keep=True)
         except Unavailable:
             raise
         except PandaError as error:
@@ -159,7 +174,7 @@ def _locked(transaction: Transaction, task_id: int, issuer: Issuer) -> LockedTas
     for _ in range(_TRIES):
         try:
             with transaction.savepoint():
-                return lock_task_with_jobs(transaction, task_id, issuer)
+                return lock_task_with_jobs(transaction, task_id, issuer, with_descendants=True)
         except JobsCameMeanwhile:
             continue
     raise Unavailable(f"task {task_id} makes jobs faster than it can be locked", remedy="it is tried again")

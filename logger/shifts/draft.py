@@ -86,6 +86,18 @@ def _change(row: Row) -> str:
     return f"{row['time']:%H:%M} {_incident(row)} {row['what']}{by}{_because(why)}"
 
 
+_FIELDS = {
+    "matcher": "all with",
+    "until_time": "until",
+    "is_active": "switched on",
+    "is_final": "later routes hear nothing",
+    "prod_source_label": "label",
+}
+"""Columns whose names are no words."""
+_ASIDE = frozenset({"until_kind", "rule_id", "version"})
+"""What the sentence or the number of the object says already."""
+
+
 def _done(row: Row) -> str:
     return _deed(row) if "deed_id" in row else _direct(row)
 
@@ -104,10 +116,16 @@ def _deed(row: Row) -> str:
 
 
 def _direct(row: Row) -> str:
-    told = [(name, value) for name, value in row["after"].items() if value not in (None, "", [], {})]
-    after = ", ".join(f"{_say(name.replace('_', ' '))} {_say(_short(value))}" for name, value in told[:4])
+    told = [
+        (name, value)
+        for name, value in row["after"].items()
+        if name not in _ASIDE and value not in (None, "", [], {}) and (name, value) != ("is_final", False)
+    ]
+    after = ", ".join(
+        f"{_say(_FIELDS.get(name, name.replace('_', ' ')))} {_say(_short(value))}" for name, value in told[:4]
+    )
     # `set queue BNL`, not `set queue queue BNL`
-    kind = "" if row["object_kind"] in row["action"].split() else f" {_say(row['object_kind'])}"
+    kind = "" if row["object_kind"] in row["action"].split() else f" {_say(row['object_kind'].replace('_', ' '))}"
     what = f"{_say(row['action'])}{kind} {_say(row['object_id'])}"
     return f"{row['time']:%H:%M} {_say(row['who'])}: {what}{f' ({after})' if after else ''}{_because(row['reason'])}"
 
@@ -164,6 +182,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)")
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{name}={_short(one)}" for name, one in list(value.items())[:5])
     if isinstance(value, list):

@@ -169,6 +169,10 @@ def test_a_queue_is_made_and_changed_attribute_by_attribute(operator):
         "path": "/pool",
         "state": "online",
         "is_deterministic": False,
+        "kind": "disk",
+        "is_nucleus": False,
+        "free_mb": None,
+        "total_mb": None,
     }
     made = operator.put("/api/control/queue/T2", json={"max_ram_mb": 4000, "storage_endpoint": "T2_DISK"}).json()[
         "queue"
@@ -179,6 +183,54 @@ def test_a_queue_is_made_and_changed_attribute_by_attribute(operator):
     assert changed["storage_endpoint"] == "T2_DISK"
     names = [entry["name"] for entry in operator.get("/api/control/endpoints").json()["endpoints"]]
     assert {"LOCAL_DISK", "T2_DISK"} <= set(names)
+
+
+CHANGES = [
+    ("PUT", "queue/VIA", {"max_ram_mb": 1}, "queue", "VIA"),
+    ("PUT", "endpoint/VIA_DISK", {"path": "/via"}, "endpoint", "VIA_DISK"),
+    ("PUT", "account/group/via", {"max_running_jobs": 5}, "group", "via"),
+    ("PUT", "share/Via", {"value": 1}, "share", "Via"),
+    ("POST", "shares/retag", {}, "share", "*"),
+    ("DELETE", "share/Via", None, "share", "Via"),
+    ("PUT", "retry-action/limit_retry", {"description": "seen"}, "retry action", "limit_retry"),
+]
+
+
+def test_a_storage_endpoint_is_made_and_changed_attribute_by_attribute(operator):
+    where = "/api/control/endpoint/GROWING"
+    refused(operator.put(where, json={"is_nucleus": True}), 422, "path")
+    made = {"path": "/storage/growing", "is_nucleus": True, "free_mb": 10, "total_mb": 20}
+    assert operator.put(where, json=made).status_code == 200
+    changed = operator.put(where, json={"free_mb": 5, "state": "offline"}).json()["endpoint"]
+    assert {name: changed[name] for name in (*made, "state")} == {**made, "free_mb": 5, "state": "offline"}
+    assert operator.put(where, json={"free_mb": None}).json()["endpoint"]["free_mb"] is None
+    refused(operator.put(where, json={"free_mb": 21}), 422, "free_mb")
+    refused(operator.put(where, json={"kind": "tape"}), 422, "is_nucleus")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "kind", "key"), CHANGES, ids=[f"{row[0]} {row[1]}" for row in CHANGES]
+)
+@pytest.mark.parametrize(("said", "kept"), [("web", "web"), ("cli", "cli"), ("server", "api"), ("", "api")])
+def test_a_change_says_from_where_it_came(operator, shared_system, method, path, body, kind, key, said, kept):
+    operator.put("/api/control/share/Via", json={"value": 2})
+    changed = (
+        body if body is None or "retag" in path else {**body, **dict.fromkeys(_NEW[kind], f"/by {said or 'none'}")}
+    )
+    headers = {"X-Panda-Via": said} if said else {}
+    response = operator.request(method, f"/api/control/{path}", headers=headers, json=changed)
+    assert response.status_code == 200, response.text
+    statement = (
+        "SELECT via FROM audit WHERE object_kind = %(kind)s AND object_id = %(key)s ORDER BY audit_id DESC LIMIT 1"
+    )
+    assert shared_system.database.fetch(statement, {"kind": kind, "key": key}) == [{"via": kept}]
+
+
+_NEW = {
+    **{"queue": ["comment"], "endpoint": ["path"], "group": ["reason"], "share": ["description"]},
+    "retry action": ["description"],
+}
+"""What of each is another thing every time, so that something changes."""
 
 
 def test_numbers_of_any_size_in_a_document_can_be_read_again(operator, shared_system):

@@ -135,6 +135,41 @@ def test_a_ban_holds_what_waits_until_it_ends(site):
     assert statuses(site, waiting) == ["activated"] * 2
 
 
+def test_a_ban_holds_what_the_user_submitted_for_a_group_and_nobody_else_s(site):
+    for_group = activate(site, 2, working_group="higgs", prod_source_label="managed")
+    of_bob = activate(site, 1, user="bob", working_group="higgs", prod_source_label="managed")
+    alone, defined = activate(site, 1), submit(site, 1, working_group="higgs")
+    decide(site, ALICE, banned_until=NOW + timedelta(hours=1), reason="mines coins")
+    keep(site)
+    assert statuses(site, for_group + alone) == ["throttled"] * 3
+    assert statuses(site, of_bob) == ["activated"]
+    reason = site.fetch_one("SELECT reason FROM job_history ORDER BY history_id DESC LIMIT 1") or {}
+    assert reason["reason"].startswith("userCap: user alice is banned until")
+    while broker(site):
+        pass
+    assert statuses(site, defined) == ["throttled"], "what becomes ready meanwhile is held at once"
+    keep(site)
+    assert statuses(site, for_group + alone + defined) == ["throttled"] * 4, (
+        "the group lets nothing go that the ban holds"
+    )
+    keep(site, now=NOW + timedelta(hours=2))
+    assert statuses(site, for_group + alone + defined) == ["activated"] * 4
+    assert not site.fetch("SELECT 1 FROM account_holds")
+
+
+def test_the_end_of_a_ban_leaves_what_the_group_s_cap_holds(site):
+    decide(site, HIGGS, max_running_jobs=1)
+    running = start(site, 1, user="bob", working_group="higgs", prod_source_label="managed")
+    waiting = activate(site, 1, working_group="higgs", prod_source_label="managed")
+    decide(site, ALICE, banned_until=NOW + timedelta(hours=1), reason="mines coins")
+    keep(site)
+    keep(site, now=NOW + timedelta(hours=2))
+    assert statuses(site, waiting) == ["throttled"]
+    end(site, running)
+    keep(site, now=NOW + timedelta(hours=2))
+    assert statuses(site, waiting) == ["activated"]
+
+
 def test_a_used_quota_in_mode_hold_holds_until_midnight(site):
     waiting = activate(site, 1)
     use(site, NOW, hours=5)
@@ -217,7 +252,7 @@ def test_all_work_is_held_at_once_of_whom_somebody_decided_about(site):
     keep(site)
     while broker(site):
         pass
-    assert statuses(site, defined) == ["throttled", "activated"], "the second is the group's"
+    assert statuses(site, defined) == ["throttled", "throttled"], "also what counts for a group"
 
 
 def test_a_task_that_is_resumed_while_its_owner_is_held_stays_held(site, capped_task):

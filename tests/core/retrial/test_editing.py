@@ -49,6 +49,8 @@ GOOD = {"error_source": "pilot", "error_code": 1305, "action": "no_retry"}
         ("error_diag", {"error_source": "", "error_code": 0, "error_diag": "."}),
         ("error_diag", {"error_source": "", "error_code": 0, "error_diag": "(?i)[^q]|q"}),
         ("error_diag", {"error_source": "", "error_code": 0, "error_diag": r"[\s\S]+"}),
+        ("error_code", {"error_code": 0}),
+        ("error_diag", {"error_code": 0, "error_diag": ".*"}),
         ("error_diag", {"error_diag": "no space^left"}),
         ("error_diag", {"error_diag": "$disk"}),
         ("error_diag", {"error_diag": "(?=disk)tape"}),
@@ -87,6 +89,22 @@ def test_what_cannot_be_a_rule_is_refused_with_its_field_and_nothing_changes(sit
     assert refused.value.field == field
     editing.remove_rule(site, rule_id, "olga")
     assert everything(site)[:3] == before[:3]
+
+
+def test_a_rule_about_all_errors_of_a_source_may_watch_and_not_act(site):
+    watching = editing.add_rule(site, {**GOOD, "error_code": 0, "is_active": False}, "olga")["rule_id"]
+    with pytest.raises(InvalidInput, match="every error of pilot") as refused:
+        editing.change_rule(site, watching, {"is_active": True}, "olga")
+    assert refused.value.field == "error_code"
+    assert editing.change_rule(site, watching, {"is_active": True, "error_diag": "no space"}, "olga")["is_active"]
+    editing.remove_rule(site, watching, "olga")
+
+
+def test_a_rule_about_all_errors_of_a_source_that_is_there_stays_and_can_be_switched_off(site):
+    rule_id = insert_rule(site, "no_retry", code=0)
+    assert editing.change_rule(site, rule_id, {"description": "older"}, "olga")["is_active"] is True
+    assert editing.change_rule(site, rule_id, {"is_active": False}, "olga")["is_active"] is False
+    editing.remove_rule(site, rule_id, "olga")
 
 
 def test_a_rule_names_a_leaf_of_the_tree_or_the_work_in_none(site):

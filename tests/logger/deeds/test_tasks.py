@@ -144,3 +144,16 @@ def test_a_task_that_cannot_be_retried_is_named(shared_database: Database, clock
     shared_database.execute("UPDATE tasks SET status = 'paused' WHERE jedi_task_id = %(id)s", {"id": task})
     with pytest.raises(InvalidInput, match="is paused"):
         look(shared_database, "retry", BOB, clock, tasks=[task])
+
+
+def test_children_that_ended_are_counted_and_taken_up_with_their_parent(
+    shared_database: Database, clock: HeldClock, site: str
+) -> None:
+    parent, child = failed_task(shared_database, site), failed_task(shared_database, site)
+    add_up(shared_database)
+    family = {"parent": parent, "child": child}
+    shared_database.execute("UPDATE tasks SET parent_tid = %(parent)s WHERE jedi_task_id = %(child)s", family)
+    made = look(shared_database, "retry", ALICE, clock, tasks=[parent])
+    assert counts_of(made)["children"] == 1
+    assert confirm(shared_database, made.token, ALICE, clock)["state"] == "done"
+    assert [status_of_task(shared_database, task) for task in (parent, child)] == ["ready", "ready"]

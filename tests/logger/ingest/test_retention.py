@@ -14,6 +14,7 @@ from logger.agents import Retention, build_agents
 from logger.retention import DAYS_AHEAD, count_hours, keep_days, kept_from, partition_name
 from logger.store import IncidentStore
 from tests.logger.builders import record
+from tests.support.races import waiting
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -203,3 +204,24 @@ def test_the_agent_of_the_store_keeps_the_days(database: Database) -> None:
     [retention] = [agent for agent in agents if isinstance(agent, Retention)]
     assert retention.cycle() == 0
     assert exists(database, datetime.now(UTC).date())
+
+
+def test_a_record_that_waits_while_its_day_is_made_is_stored_once(database: Database) -> None:
+    store = IncidentStore(database, lambda: NOON)
+    batch = [{**record(time=NOON.isoformat()), "seq": 1}]
+
+    def send_one() -> tuple[int, int]:
+        done = store.ingest_records({"records": batch, "source": "p-1"}, "x")
+        return done.accepted, done.duplicate
+
+    days = Database(database.url)
+    with days.transaction() as reader:
+        # the keeper waits for the reader of the default partition, and the record for the keeper
+        reader.fetch("SELECT count(*) FROM log_records_default")
+        keeper = waiting(database, lambda: keep_days(days, lambda: NOON), "LOCK TABLE log_records_default")
+        with keeper, waiting(database, send_one, "COPY"):
+            reader.execute("COMMIT")
+    days.close()
+    assert sum(partitions(database).values()) == 1
+    assert send_one() == (0, 1), "numbered records that come again are known"
+    assert sum(partitions(database).values()) == 1

@@ -124,6 +124,8 @@ def test_opening_by_hand_over_http(olga: httpx.Client) -> None:
         ("incident/1/silence", {"until_kind": "time"}, 422, "until"),
         ("incident/1/split", {"dimension": "colour", "value": "red"}, 422, "dimension"),
         ("incident/1/merge", {"into": 1}, 422, "into"),
+        ("incident/1/merge", {"into": 2**70}, 422, "into"),
+        (f"incident/{2**70}/merge", {"into": 1}, 422, "incident_id"),
         ("incidents", {"title": " "}, 422, "title"),
         ("incidents", {"title": "x", "panda_ids": [17]}, 422, "panda_ids"),
     ],
