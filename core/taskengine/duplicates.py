@@ -7,8 +7,9 @@ from typing import Any
 
 from core.database import Row, Transaction
 from core.errors import Unavailable
+from core.taskengine.commands.going_on import REEXECUTABLE
 from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
-from core.taskengine.commands.reopening import REEXECUTABLE, resubmit
+from core.taskengine.commands.reopening import resubmit
 from core.taskengine.dialects.panda import task_name
 
 TAKEN_OVER = frozenset(

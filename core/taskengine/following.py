@@ -13,6 +13,7 @@ import psycopg2
 from core.database import Database, Row, Transaction
 from core.errors import PandaError, Unavailable
 from core.states import FINAL_TASK_STATUSES, GENERATING_TASK_STATUSES, TaskStatus
+from core.taskengine.destination import listed
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.streams import COMPLETE, FOLLOWS_PARENT, PARENT, TO_BE_FED
@@ -91,7 +92,7 @@ def read_to_the_end(transaction: Transaction, task: Row, *, because: str) -> boo
 
 def _go_on(transaction: Transaction, task: Row, because: str) -> None:
     if task["status"] == TaskStatus.PENDING:
-        change_status(transaction, task["jedi_task_id"], TaskStatus.READY, who="task engine", reason=because)
+        listed(transaction, task["jedi_task_id"], who="task engine", reason=because)
     if task["status"] == TaskStatus.PENDING or task["error_dialog"].startswith(_WAITING):
         # commands may have taken it out of its wait before
         say(transaction, task["jedi_task_id"], "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.database import Database, Row, Transaction
+from core.errors import UnknownObject
 from core.states import FINAL_TASK_STATUSES, TaskStatus
 from core.taskengine.dialects.reading import effective_parameters
 from core.taskengine.following import (
@@ -45,7 +46,7 @@ ORDER BY d.jedi_task_id LIMIT %(page)s
 def wait_for_parent(transaction: Transaction, task_id: int, *, waits: bool) -> None:
     """Let a new task follow its parent: `waits` until that has ended, or take what is there already."""
     begin_following(transaction, task_id)
-    if waits or not take_what_is_there(transaction, task_id, because=_CAME):
+    if waits or not _take_what_it_made(transaction, task_id):
         dialog = "waiting for the parent task to make its input"
         hold_until_it_comes(transaction, task_id, reason="waits for its parent", dialog=dialog)
 
@@ -74,10 +75,19 @@ def _look_at(parent_status: str) -> Look:
         if parent_status in PARENTS_THAT_WORK:
             if not effective_parameters(task).get("noWaitParent"):
                 return False
-            return take_what_is_there(transaction, task["jedi_task_id"], because=_CAME)
+            return _take_what_it_made(transaction, task["jedi_task_id"])
         return read_to_the_end(transaction, task, because=_CAME)
 
     return look
+
+
+def _take_what_it_made(transaction: Transaction, task_id: int) -> bool:
+    """Whether anything of a parent that works came; one that waits itself has not registered yet what it will make."""
+    try:
+        with transaction.savepoint():
+            return take_what_is_there(transaction, task_id, because=_CAME)
+    except UnknownObject:
+        return False
 
 
 def _stop(transaction: Transaction, task: Row, parent_status: str) -> bool:

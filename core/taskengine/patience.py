@@ -48,10 +48,11 @@ WHERE t.status = ANY(%(statuses)s) AND (%(id)s::bigint IS NULL OR t.jedi_task_id
   AND NOT EXISTS (SELECT 1 FROM task_history h WHERE h.jedi_task_id = t.jedi_task_id
                   AND h.time > clock_timestamp() - make_interval(secs => %(limit_s)s))
   AND NOT EXISTS (SELECT 1 FROM brokerage_decisions d WHERE d.jedi_task_id = t.jedi_task_id AND d.chosen <> ''
+                  AND d.kind <> 'nucleus'
                   AND d.time > clock_timestamp() - make_interval(secs => %(limit_s)s))
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
-_HAVE_JOBS = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED})
+_HAVE_JOBS = sorted((GENERATING_TASK_STATUSES - {TaskStatus.DEFINED}) | {TaskStatus.PREPROCESSING})
 
 
 @dataclass(frozen=True)

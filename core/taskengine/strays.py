@@ -11,9 +11,10 @@ from core.taskengine.making.closing import end_if_idle, settle
 from core.taskengine.status import lock_task, wake
 from core.wording import counted
 
-_UNDER_WAY = sorted(status.value for status in GENERATING_TASK_STATUSES)
-_MAKING = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED})
-"""Input that is still being listed is not cut: the feeder has such a task in its hands."""
+_UNDER_WAY = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.ASSIGNING})
+_MAKING = sorted(status.value for status in GENERATING_TASK_STATUSES - {TaskStatus.DEFINED, TaskStatus.ASSIGNING})
+"""Input that is still being listed is not cut: the feeder has such a task in its hands, and task brokerage one that is
+being assigned."""
 _CLOSING = ("aborting", "finishing")
 WORKING = frozenset({TaskStatus.RUNNING, TaskStatus.THROTTLED, TaskStatus.MERGING})
 """States in which a goal may be reached while there is more to do."""
@@ -29,11 +30,15 @@ _HAS_READY_INPUT = """EXISTS (
         ORDER BY f.position LIMIT 1) AS first
     WHERE d.jedi_task_id = t.jedi_task_id AND (d.is_master OR d.type = 'merge_input'))"""
 
-# ix_tasks_status, ix_jobs_live_task; scouts hold back the rest of their task on purpose
+# ix_tasks_status, ix_jobs_live_task, ix_task_files_status, ix_task_datasets_task; scouts hold back the rest of their task on
+# purpose, and the beginning of a piece waits for the rest of it: whatever comes from tape or a parent, or never will, wakes it
 _ASLEEP = f"""
 SELECT t.jedi_task_id FROM tasks t
 WHERE t.status = ANY(%(making)s) AND {_NOBODY_LOOKS} AND {_HAS_READY_INPUT}
   AND (t.status <> 'scouting' OR NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id))
+  AND NOT EXISTS (SELECT 1 FROM task_files f WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'staging')
+  AND NOT EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
+                  AND d.type = 'parent' AND d.status <> 'ready')
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
 # the same indexes; what is young may be on its way
@@ -44,6 +49,8 @@ WHERE t.status = ANY(%(statuses)s) AND {_NOBODY_LOOKS}
   AND NOT EXISTS (SELECT 1 FROM jobs_live j WHERE j.jedi_task_id = t.jedi_task_id)
   AND NOT EXISTS (SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = t.jedi_task_id
                   AND d.status IN ('mutable', 'toupdate'))
+  AND NOT (t.status = ANY(%(waiting)s)
+           AND EXISTS (SELECT 1 FROM task_files f WHERE f.jedi_task_id = t.jedi_task_id AND f.status = 'staging'))
 ORDER BY t.jedi_task_id LIMIT %(batch)s
 """
 # ix_task_files_status, ix_jobs_live_task
@@ -73,7 +80,7 @@ def asleep(database: Database, *, batch: int) -> list[int]:
 
 def stranded(database: Database, *, age_s: float, batch: int) -> list[int]:
     """Tasks unchanged for `age_s` that have no live job, nothing to wait for, and have not ended."""
-    values = {"statuses": [*_UNDER_WAY, *_CLOSING], "age_s": age_s, "batch": batch}
+    values = {"statuses": [*_UNDER_WAY, *_CLOSING], "waiting": _UNDER_WAY, "age_s": age_s, "batch": batch}
     return [row["jedi_task_id"] for row in database.fetch(_STRANDED, values)]
 
 

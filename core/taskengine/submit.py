@@ -9,19 +9,19 @@ from typing import Any
 from core.accounts.admission import check_active_tasks, check_submission
 from core.accounts.priorities import group_offset
 from core.database import Database, Row, Transaction
-from core.errors import Conflict, InvalidInput, UnknownObject
-from core.names import ANY_QUEUE
-from core.queues import check_queue_exists
+from core.errors import Conflict, InvalidInput
 from core.shares.tagging import ShareFacts, share_of
 from core.states import TaskStatus
 from core.taskengine.beginning import Beginner, begin
-from core.taskengine.commands.reopening import REEXECUTABLE
+from core.taskengine.commands.going_on import REEXECUTABLE
+from core.taskengine.destination import named_nucleus, set_nucleus
 from core.taskengine.dialects import fields
 from core.taskengine.dialects.definition import TaskDefinition
 from core.taskengine.dialects.door import check_at_door
 from core.taskengine.dialects.panda import is_panda_dialect
 from core.taskengine.dialects.reading import read_definition
 from core.taskengine.duplicates import find_duplicate, reexecute
+from core.taskengine.named_queues import check_named_queues
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
 from core.taskengine.status import log_status
 from core.text import clean
@@ -86,11 +86,12 @@ def submit_task(
         if has_group_role:
             offset = group_offset(transaction, definition.working_group, definition.label)
             definition = replace(definition, priority=definition.priority + offset)
-        _check_sites(transaction, parameters, definition)
+        check_named_queues(transaction, parameters, definition)
         if parent_tid is not None and _parent(transaction, parent_tid) is None:
             return Submission(NO_PARENT, f"parent task jediTaskID={parent_tid} not found")
         submitted = _Submitted(task_id, parameters, definition, user_name, definition.vo or vo, base_url)
         _insert_task(transaction, submitted, parent_tid)
+        set_nucleus(transaction, task_id, named_nucleus(transaction, parameters, definition.label))
         log_status(transaction, task_id, "", TaskStatus.REGISTERED, who=user_name, reason="submitted")
         waits = not fields.flag(parameters, "noWaitParent")
         begin(transaction, Beginner(task_id, definition, user_name, parent_tid, waits_for_parent=waits), scouts)
@@ -125,28 +126,6 @@ def _again(
 def _check_account(transaction: Transaction, user_name: str, working_group: str, label: str) -> None:
     check_submission(transaction, user_name=user_name, working_group=working_group, label=label)
     check_active_tasks(transaction, user_name=user_name, working_group=working_group, label=label)
-
-
-def _check_sites(transaction: Transaction, parameters: dict[str, Any], definition: TaskDefinition) -> None:
-    if definition.site:
-        check_queue_exists(transaction, definition.site, "site")
-    for name in ("includedSite", "site"):
-        _check_one_exists(transaction, fields.names(parameters, name), name)
-
-
-def _check_one_exists(transaction: Transaction, sites: tuple[str, ...], name: str) -> None:
-    """Of several queues one must be there: lists that users keep outlive queues. Patterns and AUTO are no names."""
-    if any(site == ANY_QUEUE or any(sign in site for sign in "*?[") for site in sites):
-        return
-    refusals = []
-    for site in sites:
-        try:
-            check_queue_exists(transaction, site, name)
-            return
-        except UnknownObject as refusal:
-            refusals.append(refusal)
-    if refusals:
-        raise refusals[0]
 
 
 # primary key

@@ -55,7 +55,8 @@ def _on_task(database: Database, task_id: int, work: Callable[[LockedTask], obje
 
 # primary keys throughout: the task that is locked, and its live jobs
 _PRIORITY = """
-UPDATE tasks SET current_priority = %(priority)s, task_priority = %(priority)s,
+UPDATE tasks SET current_priority = %(priority)s,
+                 task_priority = CASE WHEN %(for_good)s THEN %(priority)s ELSE task_priority END,
                  modification_time = clock_timestamp()
 WHERE jedi_task_id = %(task_id)s
 """
@@ -66,11 +67,13 @@ def change_priority(database: Database, task_id: int, priority: int) -> int:
     """Set the priority of a task and of its live jobs. Raises InvalidInput."""
     _check_range("priority", priority, JOB_LIMITS["currentPriority"])
 
-    def change(task: LockedTask) -> None:
-        task.execute(_PRIORITY, priority=priority)
-        task.execute(_PRIORITY_OF_JOBS, priority=priority, panda_ids=task.panda_ids)
+    return _on_task(database, task_id, lambda task: set_priority(task, priority))
 
-    return _on_task(database, task_id, change)
+
+def set_priority(task: LockedTask, priority: int, *, for_good: bool = True) -> None:
+    """The same for a task that is locked; not `for_good`: a retry gives it back what it had before."""
+    task.execute(_PRIORITY, priority=priority, for_good=for_good)
+    task.execute(_PRIORITY_OF_JOBS, priority=priority, panda_ids=task.panda_ids)
 
 
 _ATTRIBUTE = """
@@ -185,13 +188,17 @@ def reassign_global_share(database: Database, task_ids: list[int], share: str, *
     if not share or clean(share, _MAX_SHARE) != share:
         raise InvalidInput("empty or not the name of a share", field="share", remedy=f"at most {_MAX_SHARE} characters")
     check_share_exists(database, share, "share")
+    return sum(
+        _on_task(database, task_id, lambda task: put_into_share(task, share, running_too=running_too))
+        for task_id in sorted(set(task_ids))
+    )
 
-    def change(task: LockedTask) -> None:
-        task.execute(_SHARE, share=share)
-        panda_ids = task.panda_ids if running_too else task.jobs_in(AWAITING_PILOT)
-        task.execute(_SHARE_OF_JOBS, share=share, panda_ids=panda_ids)
 
-    return sum(_on_task(database, task_id, change) for task_id in sorted(set(task_ids)))
+def put_into_share(task: LockedTask, share: str, *, running_too: bool) -> None:
+    """The same for a task that is locked, and a share that is there."""
+    task.execute(_SHARE, share=share)
+    panda_ids = task.panda_ids if running_too else task.jobs_in(AWAITING_PILOT)
+    task.execute(_SHARE_OF_JOBS, share=share, panda_ids=panda_ids)
 
 
 def increase_attempts(database: Database, task_id: int, increase: int) -> tuple[int, str]:

@@ -14,8 +14,8 @@ from core.taskengine.dialects.reading import read_definition
 _KEPT = frozenset(
     {
         *("taskName", "userName", "vo", "prodSourceLabel", "jobParameters", "buildSpec", "log", "uniqueTaskName"),
-        # whose limits, priority and share it has: who may work for a group was asked when the task came
-        "workingGroup",
+        # whose limits, priority, share and resources it has: who may work for a group was asked when the task came
+        *("workingGroup", "countryGroup"),
     }
 )
 """What makes a task this task (client-wire.md 4.3, 5.3)."""

@@ -10,11 +10,12 @@ from core.database import Database
 from core.dataservice.lost_files import Output
 from core.states import TaskStatus
 from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands.going_on import REEXECUTABLE
 from core.taskengine.commands.locking import Issuer, LockedTask
-from core.taskengine.commands.reopening import REEXECUTABLE
 from core.taskengine.commands.table import Command, Outcome, run
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.progress import recount
+from core.taskengine.on_tape import hold_opened
 from core.taskengine.status import change_status
 
 # ix_task_files_job; only what a job finished can have been lost
@@ -55,6 +56,7 @@ def _make_again(task: LockedTask, lost: list[Output]) -> Done:
     again = sorted({row["panda_id"] for row in reopened})
     if not again:
         return Done(message="nothing can be made again: the input of the jobs that made the files is not on record")
+    hold_opened(transaction, task.row)
     withdrawn = transaction.fetch(_WITHDRAW, {"panda_ids": again})
     transaction.execute(_FORGET, {"file_ids": [row["file_id"] for row in withdrawn]})
     reason = f"{counted(len(lost), 'lost file', 'made again')} for {task.issuer.user_name}"

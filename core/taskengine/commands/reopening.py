@@ -9,24 +9,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.states import TaskStatus
-from core.taskengine.commands import fruitless
-from core.taskengine.commands.answers import Done, counted
+from core.taskengine.commands import fruitless, share_and_priority
+from core.taskengine.commands.answers import Done
+from core.taskengine.commands.children import retry_children
 from core.taskengine.commands.fruitless import MAX_FAILED_RETRIES
+from core.taskengine.commands.going_on import go_on, list_what_was_not, reopen, reopen_failed
 from core.taskengine.commands.holding import release_jobs
 from core.taskengine.commands.locking import LockedTask
 from core.taskengine.commands.new_parameters import take_over
+from core.taskengine.commands.preprocess_first import preprocess_first
 from core.taskengine.dialects.reading import definition_of
 from core.taskengine.making.contents import feed_contents, waits_for_feeder
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.making.progress import recount
-from core.taskengine.making.reopened import ALL, FAILED, open_again
+from core.taskengine.making.reopened import ALL, FAILED
+from core.taskengine.on_tape import hold_opened
 from core.taskengine.parents import follow_again
-from core.taskengine.status import change_status
+from core.taskengine.status import wake
+from core.taskengine.tape import leave_out
 
-REEXECUTABLE = frozenset(
-    {TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.ABORTED, TaskStatus.DONE, TaskStatus.EXHAUSTED}
-)
-"""Where input that is through may be taken up again, under other parameters too."""
 MORE_ATTEMPTS_IN = frozenset({TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.PENDING})
 """Where a retry gives what failed more attempts instead (client-wire.md 5.3)."""
 RETRY_ATTEMPTS = 5
@@ -63,15 +64,19 @@ def retry(
     max_failed_retries: int = MAX_FAILED_RETRIES,
     ignores_limits: bool = False,
     only_jobs: Sequence[int] | None = None,
-    **_qualifiers: bool,
+    sole: bool = False,
+    keep: bool = False,
+    staged: bool = False,
 ) -> Done:
     """Open failed and cancelled files again and make jobs of them; with `only_jobs` those that one of these jobs had last.
 
     Of a task under way the failed files get more attempts. A task that `max_failed_retries` retries in a row did not help
-    is exhausted instead, unless `ignores_limits`. The other qualifiers of upstream concern children, events, tape and
-    shares, which the retry of one task does not touch here.
+    is exhausted instead, unless `ignores_limits`. Children that wait for a person or have ended are taken up again too,
+    unless the task alone is meant (`sole`); share and priority are those of the submission again, unless `keep`. `staged`:
+    what is still on tape is not waited for, and left out.
     """
     if task.status in MORE_ATTEMPTS_IN:
+        _leave_out_tape(task, staged)
         more_attempts(task, RETRY_ATTEMPTS, tried_only=True, only_jobs=only_jobs)
         return Done(message=f"retry has been triggered for failed jobs while the task is still {task.status}")
     if (
@@ -80,13 +85,33 @@ def retry(
         and fruitless.failed_retries(task) >= max_failed_retries
     ):
         return Done(note=fruitless.exhaust(task))
-    follows = follow_again(task.transaction, task.task_id)
-    opened = _reopen(task, only_jobs)
-    waits = follows or waits_for_feeder(task.transaction, task.task_id)
-    if not opened and not waits and not _was_held_back(task):
+    reason = f"retried by {task.issuer.user_name}"
+    first = preprocess_first(task, reason)
+    if first is None and not _opens_anything(task, only_jobs, staged):
         return Done(note="nothing is left to retry")
     fruitless.begin_retry(task)
-    return _go_on(task, (TaskStatus.TORETRY,), f"retried by {task.issuer.user_name}")
+    if not keep:
+        share_and_priority.reset(task)
+    done = first or go_on(task, (TaskStatus.TORETRY,), reason)
+    children = "" if sole else retry_children(task, keeps_share=keep)
+    return Done("; ".join(filter(None, (done.note, children))))
+
+
+def _opens_anything(task: LockedTask, only_jobs: Sequence[int] | None, staged: bool) -> bool:
+    """Open what failed; whether there is something to go on with."""
+    follows = follow_again(task.transaction, task.task_id)
+    opened = reopen_failed(task, only_jobs) or (0 if follows else list_what_was_not(task))
+    opened -= _leave_out_tape(task, staged)
+    waits = follows or waits_for_feeder(task.transaction, task.task_id)
+    return bool(opened or waits) or _was_held_back(task)
+
+
+def _leave_out_tape(task: LockedTask, staged: bool) -> int:
+    count = leave_out(task.transaction, task.task_id) if staged else 0
+    if count:
+        recount(task.transaction, task.task_id)
+        wake(task.transaction, task.task_id)
+    return count
 
 
 def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = "") -> Done:
@@ -96,38 +121,45 @@ def resubmit(task: LockedTask, new_parameters: dict[str, Any], *, prefix: str = 
     """
     definition = take_over(task, new_parameters, prefix=prefix)
     fruitless.forget_retries(task)
-    follow_again(task.transaction, task.task_id)
-    feed_contents(task.transaction, task.task_id, again=True)
-    _open(task, FAILED, definition.max_attempt)
     names = ", ".join(sorted(new_parameters))
     reason = f"resubmitted by {task.issuer.user_name} with {names}"
-    _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
+    if preprocess_first(task, reason) is None:
+        follow_again(task.transaction, task.task_id)
+        feed_contents(task.transaction, task.task_id, again=True)
+        reopen(task, FAILED, definition.max_attempt)
+        go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
     return Done(
         message=f"reactivation accepted. jediTaskID={task.task_id} (currently in {task.status} state) "
         "will be re-executed with old and/or new input"
     )
 
 
-def incexec(task: LockedTask, **_qualifiers: bool) -> Done:
+def incexec(task: LockedTask) -> Done:
     """Look up the input datasets again; new files and what failed become jobs. Without either nothing changes."""
+    if (first := preprocess_first(task, f"input loaded again by {task.issuer.user_name}")) is not None:
+        return first
     follows = follow_again(task.transaction, task.task_id)
     fed = feed_contents(task.transaction, task.task_id, again=True)
-    if not fed.rows + _reopen(task) and fed.is_complete and not follows:
+    if not fed.rows + reopen_failed(task) and fed.is_complete and not follows:
         return Done(note="no new input, and nothing is left to retry")
     fruitless.forget_retries(task)
     reason = f"input loaded again by {task.issuer.user_name}, {fed.rows} new files"
-    return _go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
+    return go_on(task, (TaskStatus.TOINCEXEC, TaskStatus.REREFINE), reason)
 
 
-def reactivate(task: LockedTask, keep_attempt_nr: bool = False, **_hints: bool) -> Done:
+def reactivate(task: LockedTask, keep_attempt_nr: bool = False) -> Done:
     """Process all input once more, as if nothing had been done; what live jobs have goes on."""
+    if (first := preprocess_first(task, f"reactivated by {task.issuer.user_name}")) is not None:
+        release_jobs(task)
+        return first
     follow_again(task.transaction, task.task_id)
     task.execute(_FORGET_MERGES)
     fruitless.forget_retries(task)
-    _open(task, ALL, definition_of(task.row).max_attempt, keeps_attempts=keep_attempt_nr)
+    if not reopen(task, ALL, definition_of(task.row).max_attempt, keeps_attempts=keep_attempt_nr):
+        list_what_was_not(task)
     if not keep_attempt_nr:
         task.execute(_FROM_BEGINNING)
-    done = _go_on(task, (), f"reactivated by {task.issuer.user_name}")
+    done = go_on(task, (), f"reactivated by {task.issuer.user_name}")
     release_jobs(task)
     return done
 
@@ -141,54 +173,14 @@ def more_attempts(
     """
     only = None if only_jobs is None else list(only_jobs)
     count = task.execute(_MORE_ATTEMPTS, increase=increase, tried_only=tried_only, only_jobs=only)
+    hold_opened(task.transaction, task.row)
     recount(task.transaction, task.task_id)
     if task.status is not TaskStatus.PENDING:
         generate_jobs(task.transaction, task.task_id)
     return count
 
 
-def _reopen(task: LockedTask, only_jobs: Sequence[int] | None = None) -> int:
-    return _open(task, FAILED, definition_of(task.row).max_attempt, only_jobs=only_jobs)
-
-
-def _open(
-    task: LockedTask,
-    what: str,
-    attempts: int,
-    *,
-    keeps_attempts: bool = True,
-    only_jobs: Sequence[int] | None = None,
-) -> int:
-    """How many files; of a task with live jobs at once: these go on, and what they bring is not to be done once more."""
-    return open_again(
-        task.transaction,
-        task.task_id,
-        what,
-        attempts=attempts,
-        keeps_attempts=keeps_attempts,
-        at_once=bool(task.jobs),
-        only_jobs=only_jobs,
-    )
-
-
 def _was_held_back(task: LockedTask) -> bool:
     """Whether an exhausted task has input that the system only did not go on with: a retry accepts what it objected to."""
     found = task.transaction.fetch_one(_READY, {"task_id": task.task_id})
     return task.status is TaskStatus.EXHAUSTED and (found is not None or bool(task.jobs))
-
-
-def _way(task: LockedTask, via: tuple[TaskStatus, ...]) -> tuple[TaskStatus, ...]:
-    """To where jobs are made; first to where input is listed, when that was not done to its end."""
-    if not waits_for_feeder(task.transaction, task.task_id):
-        return (*via, TaskStatus.READY)
-    if task.status in REEXECUTABLE:
-        return TaskStatus.TOINCEXEC, TaskStatus.REREFINE, TaskStatus.DEFINED
-    return (TaskStatus.DEFINED,)
-
-
-def _go_on(task: LockedTask, via: tuple[TaskStatus, ...], reason: str) -> Done:
-    for status in _way(task, via):
-        change_status(task.transaction, task.task_id, status, who=task.issuer.user_name, reason=reason)
-    recount(task.transaction, task.task_id)
-    jobs = generate_jobs(task.transaction, task.task_id)
-    return Done(counted(len(jobs), "job", "made"))

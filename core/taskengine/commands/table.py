@@ -14,6 +14,7 @@ from core.errors import Unavailable
 from core.states import TaskStatus
 from core.taskengine.commands import reopening, steering, stopping
 from core.taskengine.commands.answers import Done
+from core.taskengine.commands.going_on import REEXECUTABLE
 from core.taskengine.commands.locking import Issuer, JobsCameMeanwhile, lock_task_with_jobs
 
 REGISTERED = 0
@@ -70,6 +71,8 @@ _MOVABLE = frozenset(
         *(TaskStatus.SCOUTING, TaskStatus.SCOUTED, TaskStatus.RUNNING),
     }
 )
+_MOVABLE_HELD = frozenset({TaskStatus.PAUSED, TaskStatus.THROTTLED, TaskStatus.MERGING, TaskStatus.EXHAUSTED})
+"""Upstream takes a site in any state, as the task returns to where it was; here in those where jobs are or may come."""
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -82,27 +85,26 @@ COMMANDS: dict[str, Command] = {
             frozenset({TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.EXHAUSTED}) | reopening.MORE_ATTEMPTS_IN,
             reopening.retry,
             production_only_in=frozenset({TaskStatus.EXHAUSTED}),
+            for_descendants_too=True,
         ),
         Command(
             "resubmit",
             "open again what failed, with other parameters",
-            reopening.REEXECUTABLE,
+            REEXECUTABLE,
             reopening.resubmit,
             accepted_code=REEXECUTED,
             refused_code=STILL_ACTIVE,
             refused="jediTaskID={task_id} is in the {status} state for outDS={task_name}. You can re-submit the task with "
             "new parameters for the same or another input once it goes into finished/failed/done status. ",
         ),
-        Command(
-            "incexec", "look up the input again, go on with old and new", reopening.REEXECUTABLE, reopening.incexec
-        ),
+        Command("incexec", "look up the input again, go on with old and new", REEXECUTABLE, reopening.incexec),
         Command(
             "reactivate",
             "do all of it once more",
             _HOLDABLE | {TaskStatus.PAUSED} | (_ENDED - {TaskStatus.BROKEN}),
             reopening.reactivate,
         ),
-        Command("reassign", "move it elsewhere", _MOVABLE | {TaskStatus.EXHAUSTED}, steering.reassign),
+        Command("reassign", "move it elsewhere", _MOVABLE | _MOVABLE_HELD, steering.reassign),
         Command("pause", "hold it", _HOLDABLE, steering.pause),
         Command(
             "resume",

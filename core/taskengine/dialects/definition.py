@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from core.core_power import DEFAULT_CORE_POWER
@@ -49,6 +50,17 @@ class Command(Protocol):
         ...
 
 
+class InputOrder(StrEnum):
+    """By what the files of a dataset are taken one after the other; of those that are alike, the one registered first."""
+
+    NAME = "name"
+    SIZE = "size"
+    EVENTS = "events"
+    RANDOM = "random"
+    """The same for the same task, whoever looks and when."""
+    REGISTRATION = "registration"
+
+
 @dataclass(frozen=True)
 class InputStream:
     """What jobs read under one name (IN, IN2, SEQNUMBER): datasets, given PFNs, or mere numbers."""
@@ -68,6 +80,10 @@ class InputStream:
     files_per_job: int | None = None
     ratio: int | None = None
     """Files per file of the master."""
+    event_ratio: float | None = None
+    """Events per event of the master; instead of a number of files."""
+    order: InputOrder = InputOrder.REGISTRATION
+    is_descending: bool = False
     is_reusable: bool = False
     is_whole: bool = False
     """Every job gets all of it."""
@@ -228,6 +244,18 @@ class BuildStep:
 
 
 @dataclass(frozen=True)
+class PreprocessStep:
+    """The job that works out the definition of the real work before anything else is done."""
+
+    label: str
+    archive: str
+    text: str
+    transformation: str
+    is_shell: bool = False
+    """Whether `text` is a command of `panda run`, with %OUT, instead of arguments with ${SURL}."""
+
+
+@dataclass(frozen=True)
 class MergedStream:
     """A stream of the run jobs, by name (OUTPUT0, LOG0), and the stream that its files are merged into."""
 
@@ -263,6 +291,7 @@ class TaskDefinition:
     needs: Needs
     processing_type: str = ""
     working_group: str = ""
+    country_group: str = ""
     priority: int = 1000
     site: str = ""
     max_attempt: int = 1
@@ -284,6 +313,8 @@ class TaskDefinition:
     """Whether a task without input is done, where others are refused or broken."""
     ignores_missing_datasets: bool = False
     """Whether datasets that do not exist are left out, as long as another one does."""
+    preprocess: PreprocessStep | None = None
+    """Stays when it was done: what it worked out is in the parameters then."""
     build: BuildStep | None = None
     merge: MergeStep | None = None
     uses_scouts: bool = False

@@ -28,9 +28,28 @@ _COMMON = (
     *("taskName", "jobParameters", "vo", "prodSourceLabel", "processingType", "workingGroup", "site", "transPath"),
     *("ramCount", "ramCountUnit", "coreCount", "maxWalltime", "maxAttempt", "maxFailure", "taskPriority", "goal"),
     *("skipScout", "useScout", "scoutSuccessRate", "includedSite", "excludedSite", "campaign", "uniqueTaskName"),
-    *("disableAutoFinish", "noEmail", "allowPartialFinish", "failWhenGoalUnreached", "useExhausted", "architecture"),
+    *(
+        "preproSpec",
+        "disableAutoFinish",
+        "noEmail",
+        "allowPartialFinish",
+        "failWhenGoalUnreached",
+        "useExhausted",
+        "architecture",
+        "nucleus",
+        "countryGroup",
+    ),
 )
-_HOUSE = ("inputDataset", "sandboxDataset", "outputs", "nJobs", "nFilesPerJob", "maxDiskCount", "loopingLimit")
+_HOUSE = (
+    "inputDataset",
+    "inputFiles",
+    "sandboxDataset",
+    "outputs",
+    "nJobs",
+    "nFilesPerJob",
+    "maxDiskCount",
+    "loopingLimit",
+)
 _PANDA = (
     *(
         "nFiles",
@@ -66,6 +85,23 @@ _ONLY_PANDA = (
     ),
 )
 """Of these `panda run` would make other jobs than they say."""
+KNOWN_PARAMETERS = frozenset(
+    {
+        *_COMMON,
+        *_HOUSE,
+        *_PANDA,
+        *(
+            "skipEmptyInput",
+            "noWaitParent",
+            "reuseSecOnDemand",
+            "useFileAsSourceLFN",
+            "addNthFieldToLFN",
+            "noLoopingCheck",
+        ),
+        *("allowEmptyInput", "waitInput", "runUntilClosed", "ignoreMissingInDS", "disableAutoRetry", "debugMode"),
+    }
+)
+"""Every parameter that means something here."""
 
 
 def check_at_door(parameters: Mapping[str, Any], definition: TaskDefinition) -> tuple[str, ...]:

@@ -31,10 +31,12 @@ from core.taskengine.dialects.definition import (
 from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.needs import changed_walltime
 from core.taskengine.dialects.panda import HIGHEST_USER_PRIORITY, task_name
+from core.taskengine.dialects.preprocessing import read_house_preprocessing
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 from core.taskengine.dialects.sizes import MAX_JOBS
 
 RUN_SHELL = "runShell"
+MAX_CHOSEN_FILES = 100_000
 _WORD = re.compile(r"%%(IN|OUT[0-9]{0,4}|JOB)\b|%(IN|OUT[0-9]{0,4}|JOB)\b")
 
 
@@ -103,14 +105,16 @@ def read_house_parameters(
         label=fields.text(parameters, "prodSourceLabel") or "user",
         command=ShellCommand(_command_text(parameters.get("jobParameters", ""))),
         transformation=fields.text(parameters, "transPath") or RUN_SHELL,
-        inputs=_inputs(input_dataset, sandbox, jobs),
+        inputs=_inputs(parameters, input_dataset, sandbox, jobs),
         outputs=_outputs(parameters, name, task_id, f"user.{user_name}"),
         split=SplitRule(files_per_job=per_job if input_dataset else None, max_files_per_job=per_job),
         needs=_needs(parameters),
         processing_type=fields.text(parameters, "processingType"),
         working_group=fields.text(parameters, "workingGroup"),
+        country_group=fields.text(parameters, "countryGroup", limit=64),
         priority=_priority(parameters, is_production=is_production),
         site=fields.text(parameters, "site"),
+        preprocess=read_house_preprocessing(parameters, RUN_SHELL),
         uses_scouts=uses_scouts(parameters, by_default=False),
         scout_success_rate=scout_success_rate(parameters),
         **ending(parameters),
@@ -121,9 +125,12 @@ def read_house_parameters(
     )
 
 
-def _inputs(input_dataset: str, sandbox: str, jobs: int) -> tuple[InputStream, ...]:
+def _inputs(parameters: Mapping[str, Any], input_dataset: str, sandbox: str, jobs: int) -> tuple[InputStream, ...]:
+    chosen = fields.names(parameters, "inputFiles", limit=MAX_CHOSEN_FILES)
+    if chosen and not input_dataset:
+        raise InvalidInput("there is no dataset", field="inputFiles", remedy="name the inputDataset that they are in")
     if input_dataset:
-        master = InputStream("IN", "input", (input_dataset,), "inputDataset")
+        master = InputStream("IN", "input", (input_dataset,), "inputDataset", files=chosen)
     else:
         master = InputStream("SEQNUMBER", "pseudo_input", (PSEUDO_DATASET,), "nJobs", offset=1, numbers=jobs)
     if not sandbox:

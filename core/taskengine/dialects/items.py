@@ -11,12 +11,13 @@ from typing import Any
 from core.errors import InvalidInput
 from core.names import MAX_NAME_BYTES
 from core.taskengine.dialects import fields
-from core.taskengine.dialects.definition import MAX_FILES_PER_JOB, PSEUDO_DATASET, InputStream, OutputStream
+from core.taskengine.dialects.definition import MAX_FILES_PER_JOB, PSEUDO_DATASET, InputOrder, InputStream, OutputStream
 from core.taskengine.dialects.templates import Segment, TemplateCommand, check_placeholders
 
 MAX_ITEMS = 10_000
 _MAX_TEXT_BYTES = 2**20
 _MAX_FILES = 10**9
+_MAX_EVENT_RATIO = 1_000_000
 _STREAM = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _OF_ONE_JOB = "#{pandaid}"
 _KNOWN_TYPES = ("", "input", "pseudo_input", "output", "log", "number")
@@ -140,10 +141,34 @@ def _input(item: dict[str, Any], kind: str, value: str, where: str) -> InputStre
         or 0,
         files_per_job=fields.positive(item, "nFilesPerJob", MAX_FILES_PER_JOB, f"{where}.nFilesPerJob"),
         ratio=fields.positive(item, "ratio", MAX_FILES_PER_JOB, f"{where}.ratio"),
+        event_ratio=_event_ratio(item, where),
+        order=_order(item, where),
         is_reusable=fields.flag(item, "reusable", f"{where}.reusable") or "repeat" in wishes or "reusable" in wishes,
         is_whole=name == "DBR" or "nosplit" in wishes,
         attributes={key: entry for key, entry in item.items() if key not in _READ_ELSEWHERE},
     )
+
+
+def _order(item: dict[str, Any], where: str) -> InputOrder:
+    return InputOrder.RANDOM if fields.flag(item, "random", f"{where}.random") else InputOrder.REGISTRATION
+
+
+def _event_ratio(item: dict[str, Any], where: str) -> float | None:
+    """Events of this stream per event of the master; 0 and absence both mean that nothing is stated."""
+    value = item.get("eventRatio")
+    if value is None or value == "":
+        return None
+    try:
+        ratio = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= _MAX_EVENT_RATIO:
+        raise InvalidInput(
+            f"{str(value)[:50]!r} will not do",
+            field=f"{where}.eventRatio",
+            remedy=f"events per event of the first input, at most {_MAX_EVENT_RATIO}",
+        )
+    return ratio or None
 
 
 def _files(item: dict[str, Any], where: str) -> tuple[str, ...]:

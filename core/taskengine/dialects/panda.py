@@ -26,6 +26,8 @@ from core.taskengine.dialects.goals import ending
 from core.taskengine.dialects.items import Items, read_items
 from core.taskengine.dialects.merging import read_merge, write_unmerged
 from core.taskengine.dialects.needs import ram_count, ram_unit, read_needs
+from core.taskengine.dialects.ordering import notes_on_order, ordered
+from core.taskengine.dialects.preprocessing import notes_on_preprocessing, read_preprocessing
 from core.taskengine.dialects.scouting import scout_success_rate, uses_scouts
 from core.taskengine.dialects.sizes import MAX_JOBS, notes_on_sizes, read_split
 from core.taskengine.dialects.templates import check_placeholders
@@ -64,7 +66,9 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
     split = read_split(parameters, needs)
     inputs = _inputs(parameters, items, split)
     split = replace(split, crosses_datasets="consolidate" in inputs[0].attributes)
+    inputs = (ordered(parameters, inputs[0], split), *inputs[1:])
     processing_type = fields.text(parameters, "processingType", limit=200)
+    preprocess = read_preprocessing(parameters, processing_type)
     fields_of_name, of_file = _middle_name(parameters)
     retries_by_itself = not fields.flag(parameters, "disableAutoRetry")
     attempts = fields.number(parameters, "maxAttempt", (1, 50), default=10) or 10
@@ -80,6 +84,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         needs=needs,
         processing_type=processing_type,
         working_group=fields.text(parameters, "workingGroup", limit=64),
+        country_group=fields.text(parameters, "countryGroup", limit=64),
         priority=priority_of(parameters, is_production=is_production),
         site=_site(parameters),
         max_attempt=attempts if retries_by_itself else 1,
@@ -92,6 +97,7 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         reuses_on_demand=fields.flag(parameters, "reuseSecOnDemand"),
         skips_files_of=_task_ids(parameters, "skipFilesUsedBy"),
         **arrival(parameters),
+        preprocess=preprocess,
         build=_build(parameters, processing_type),
         merge=merge,
         uses_scouts=uses_scouts(parameters, by_default=True),
@@ -100,7 +106,12 @@ def read_parameters(parameters: Mapping[str, Any], *, is_production: bool = Fals
         ram_count=ram_count(parameters),
         ram_unit=ram_unit(parameters),
         cpu_time_unit=fields.text(parameters, "cpuTimeUnit", limit=40),
-        notes=(*notes(parameters), *notes_on_sizes(parameters, split)),
+        notes=(
+            *notes(parameters),
+            *notes_on_sizes(parameters, split),
+            *notes_on_order(parameters, inputs),
+            *notes_on_preprocessing(preprocess),
+        ),
     )
 
 

@@ -12,6 +12,9 @@ RUN_ATHENA = "runAthena-00-00-12"
 BUILD_GEN = "buildGen-00-00-01"
 BUILD_ATHENA = "buildJob-00-00-03"
 RUN_MERGE = "runMerge-00-00-02"
+RUN_PREPROCESSING = "runPrepro-00-00-01"
+PICK_EVENTS = "preEvtPick-00-00-01"
+GOOD_RUN_LIST = "preGoodRunList-00-00-01"
 
 _SERVED = (RUN_GEN, RUN_CONTAINER)
 _SCRIPT = re.compile(r"[A-Za-z][\w+-]{0,199}\.(?:py|sh)")
@@ -40,6 +43,18 @@ def run_transformation(processing_type: str, given: str) -> str:
 def merge_transformation(given: str) -> str:
     """The transformation of a merge job: runMerge, or the URL or script `given` as transPath of the mergeSpec."""
     return _fetchable(given, (RUN_MERGE,), "mergeSpec.transPath") if given else RUN_MERGE
+
+
+def preprocessing_transformation(processing_type: str, given: str) -> str:
+    """The transformation of a preprocessing job: the URL or script `given` as transPath of the preproSpec, else one of ours.
+
+    The last part of the processing type says which step a client wants: `-evp` event picking, `-grl` a good run list.
+    """
+    ours = (RUN_PREPROCESSING, PICK_EVENTS, GOOD_RUN_LIST)
+    if given:
+        return _fetchable(given, ours, "preproSpec.transPath")
+    words = processing_type.split("-")
+    return PICK_EVENTS if "evp" in words else GOOD_RUN_LIST if "grl" in words else RUN_PREPROCESSING
 
 
 def _fetchable(given: str, ours: tuple[str, ...], field: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.brokerage.operating_system import platforms_of
 from core.errors import InvalidInput
 
 REFUSED: dict[str, str] = {
     "hpoWorkflow": "hyperparameter search is not built",
     "segmentedWork": "segments of hyperparameter search are not built",
-    "preproSpec": "preprocessing jobs (good run lists) are not built",
     "tarBallViaDDM": "sandboxes travel through the cache only",
     "nEventsPerWorker": "the event service is not built",
     "useJobCloning": "job cloning is not built",
@@ -18,20 +18,11 @@ REFUSED: dict[str, str] = {
 """Keys without which the jobs of a task would do something else than the user means."""
 
 IGNORED: dict[str, str] = {
-    "osMatching": "operating systems of queues are not known: any may run it",
-    "orderInputBy": "files are taken in the order of the catalogue",
     "stayOutputOnSite": "outputs go to the storage of the queue anyway",
-    "inputPreStaging": "files are not brought back from tape before",
     "putLogToOS": "logs go to the storage of the queue",
     "walltime": "seconds per MB are not counted: say cpuTime or maxWalltime",
 }
 """Keys that may be left out: the result is complete all the same."""
-
-IGNORED_OF_ITEMS: dict[str, str] = {
-    "eventRatio": "files are counted, not their events",
-    "random": "files are taken in the order of the catalogue",
-}
-"""The same of items of jobParameters."""
 
 
 def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
@@ -43,14 +34,11 @@ def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
 
 def notes(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """What was asked for and is not done, one sentence each."""
-    items = parameters.get("jobParameters")
-    return (
-        *(f"{name}: {what}" for name, what in IGNORED.items() if parameters.get(name)),
-        *(
-            f"jobParameters.{position}.{name}: {what}"
-            for position, item in enumerate(items if isinstance(items, list) else ())
-            if isinstance(item, dict)
-            for name, what in IGNORED_OF_ITEMS.items()
-            if item.get(name)
-        ),
-    )
+    said = [f"{name}: {what}" for name, what in IGNORED.items() if parameters.get(name)]
+    if (
+        parameters.get("osMatching")
+        and not parameters.get("container_name")
+        and not platforms_of(parameters.get("osInfo"))
+    ):
+        said.append("osMatching: osInfo names no operating system as queues state theirs: any may run it")
+    return tuple(said)

@@ -6,6 +6,7 @@ Whoever ends the last job of a task ends it in that statement (core.taskbuffer.t
 from __future__ import annotations
 
 from core.database import Row, Transaction
+from core.dataservice.staging import HELD
 from core.states import GENERATING_TASK_STATUSES, TaskStatus
 from core.task_ends import final_status_of
 from core.taskengine.making.progress import recount
@@ -15,10 +16,11 @@ from core.taskengine.status import change_status, lock_task, wake
 FILES_PER_PAGE = 50_000
 """Files that are closed in one transaction: a task may have millions."""
 
-# ix_jobs_live_task; ix_task_datasets_task
+# ix_jobs_live_task; ix_task_datasets_task; ix_task_files_status
 _IS_IDLE = """
 SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s)
   AND NOT EXISTS (SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND status = ANY(%(open)s))
+  AND NOT EXISTS (SELECT 1 FROM task_files WHERE jedi_task_id = %(id)s AND status = 'staging')
 """
 _LIVE_JOB = "SELECT 1 FROM jobs_live WHERE jedi_task_id = %(id)s LIMIT 1"
 
@@ -69,7 +71,7 @@ def settle(transaction: Transaction, task_id: int) -> TaskStatus:
         return status
     is_live = transaction.fetch_one(_LIVE_JOB, {"id": task_id}) is not None
     # without live jobs nothing can be running: such files would be left over from a defect
-    statuses = ["ready"] if is_live else ["ready", "running"]
+    statuses = ["ready", HELD] if is_live else ["ready", HELD, "running"]
     closed = transaction.execute(_CLOSE_FILES, {"id": task_id, "statuses": statuses, "page": FILES_PER_PAGE})
     if closed >= FILES_PER_PAGE:
         wake(transaction, task_id)

@@ -13,11 +13,13 @@ from core.errors import InvalidInput
 from core.taskengine.dialects.definition import InputStream, TaskDefinition
 from core.taskengine.dialects.reading import definition_of
 from core.taskengine.making import input_pages
-from core.taskengine.making.event_ranges import check_events_are_known, count_ranges, ranges_of
+from core.taskengine.making.event_ranges import check_events_are_known, count_ranges, events_not_known, ranges_of
 from core.taskengine.making.input_pages import Source
 from core.taskengine.making.pieces import largest_piece
+from core.taskengine.making.progress import recount
 from core.taskengine.making.reopened import go_on_opening
 from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED, register_streams
+from core.taskengine.on_tape import TapeHold
 from core.taskengine.status import lock_task
 from core.wording import are
 from core.workload_settings import GenerationSettings
@@ -28,7 +30,7 @@ _ROWS_PER_INSERT = 2000
 
 _INSERT = """
 INSERT INTO task_files (jedi_task_id, dataset_id, position, catalogue_file_id, lfn, scope, guid, size_bytes, checksum,
-                        n_events, start_event, end_event, boundary_id, first_event, max_attempt, max_failure)
+                        n_events, start_event, end_event, boundary_id, first_event, max_attempt, max_failure, status)
 VALUES %s
 """
 
@@ -74,9 +76,12 @@ class _Feed:
     task: Row
     definition: TaskDefinition
     limit: int
+    hold: TapeHold
     is_partial: bool = False
     """Whether more is to come: nothing so far is no mistake then."""
     came: int = 0
+    n_lost: int = 0
+    """Rows that failed before any job had them: their files could not be brought from tape."""
     master_rows: int = 0
     master_files: int = 0
     waiting: list[tuple[object, ...]] = field(default_factory=list)
@@ -110,7 +115,10 @@ class _Feed:
 
     def flush(self) -> None:
         """Write what waits."""
-        self.transaction.insert_many(_INSERT, self.waiting)
+        statuses = self.hold.statuses(self.waiting)
+        rows = [(*row, status) for row, status in zip(self.waiting, statuses, strict=True)]
+        self.transaction.insert_many(_INSERT, rows)
+        self.n_lost += statuses.count("failed")
         self.waiting.clear()
 
     def move(self, dataset: Row, cursor: int, *, is_complete: bool) -> None:
@@ -132,7 +140,8 @@ def too_many_pieces(definition: TaskDefinition) -> InvalidInput:
 def feed_contents(
     transaction: Transaction, task_id: int, *, limit: int = FILES_AT_ONCE, again: bool = False, further: bool = False
 ) -> Fed:
-    """Add what is in the input of a task and not in `task_files` yet, as `ready`: about `limit` files of each stream.
+    """Add what is in the input of a task and not in `task_files` yet, as `ready`, or as `staging` where it must come from
+    tape: about `limit` files of each stream.
 
     What a command began to open again is gone on with. Datasets that the parameters name by now are added too. `again`:
     read all of it once more from the beginning, as input may have come since; `further`: only what came behind. Raises
@@ -141,10 +150,12 @@ def feed_contents(
     task = lock_task(transaction, task_id)
     definition = definition_of(task)
     if again or further:
-        values = {"id": task_id, "to_be_fed": TO_BE_FED, "from_beginning": again}
+        # in an order of its own, what came since is not behind what was read
+        from_beginning = again or any(input_pages.is_ordered(stream) for stream in definition.inputs)
+        values = {"id": task_id, "to_be_fed": TO_BE_FED, "from_beginning": from_beginning}
         transaction.execute(_READ_AGAIN, values)
     datasets = register_streams(transaction, task, definition)
-    feed = _Feed(transaction, task, definition, limit, is_partial=further)
+    feed = _Feed(transaction, task, definition, limit, TapeHold(transaction, task, datasets), is_partial=further)
     is_complete = go_on_opening(transaction, task_id)
     for stream in definition.inputs:
         own = [row for row in datasets if row["stream"] == stream.name and row["type"] == stream.kind]
@@ -152,6 +163,8 @@ def feed_contents(
     if feed.master_rows:
         values = {"id": task_id, "rows": feed.master_rows, "files": feed.master_files}
         transaction.execute(_COUNT, values)
+    if feed.n_lost:
+        recount(transaction, task_id)
     return Fed(feed.came, is_complete)
 
 
@@ -243,7 +256,8 @@ class _FilesOfStream:
         if limit <= 0:
             return False
         known = self._feed.definition
-        page = input_pages.read_page(self._feed.transaction, known, self._stream, self._sources, at, limit)
+        seed = self._feed.task["jedi_task_id"]
+        page = input_pages.read_page(self._feed.transaction, known, self._stream, self._sources, at, limit, seed=seed)
         self._budget -= page.n_read
         cursor, is_end = page.last_file_id, page.n_read < limit
         for file in self._fresh(source, page.chosen):
@@ -293,7 +307,10 @@ class _FilesOfStream:
         facts = (file["file_id"], file["lfn"], source.scope, file["guid"], file["size_bytes"], file["checksum"])
         position = sum(other.row["n_files"] for other in self._sources) + 1
         if not self._is_master:
-            self._feed.add(source.row, self._stream, (position, *facts, 0, None, None), 0)
+            events = file["n_events"] or 0
+            if self._stream.event_ratio and file["n_events"] is None:
+                raise events_not_known(file["lfn"], self._stream.field.removesuffix(".dataset") + ".eventRatio")
+            self._feed.add(source.row, self._stream, (position, *facts, events, None, None), events)
             return
         self._feed.master_files += 1
         boundary_id = file["boundary_id"]

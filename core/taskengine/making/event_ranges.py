@@ -36,8 +36,13 @@ def check_events_are_known(rule: SplitRule, lfn: str) -> None:
         ("nEvents", rule.max_events),
     ):
         if value:
-            raise InvalidInput(
-                f"the number of events in {lfn[:200]!r} is not known",
-                field=name,
-                remedy="give nEventsPerFile too, or register the dataset with n_events of every file",
-            )
+            raise events_not_known(lfn, name)
+
+
+def events_not_known(lfn: str, field: str) -> InvalidInput:
+    """The refusal of a rule that counts events where nobody said how many a file holds."""
+    return InvalidInput(
+        f"the number of events in {lfn[:200]!r} is not known",
+        field=field,
+        remedy="give nEventsPerFile too, or register the dataset with n_events of every file",
+    )

@@ -22,8 +22,8 @@ from core.taskengine.making.closing import end_if_idle, settle
 from core.taskengine.making.job import Library, Piece, make_job
 from core.taskengine.making.merging import is_all_run, merge_jobs
 from core.taskengine.making.pieces import Bunch, next_bunch
-from core.taskengine.making.ready_input import least_used, whole_datasets
-from core.taskengine.making.splitting import Companions, InputFile
+from core.taskengine.making.ready_input import enough_events, least_used, whole_datasets
+from core.taskengine.making.splitting import Companions, InputFile, events_wanted
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS, as_scouts, begin_scouting, jobs_allowed
 from core.taskengine.status import change_status, lock_task
 from core.workload_settings import GenerationSettings, ScoutSettings
@@ -31,8 +31,9 @@ from core.workload_settings import GenerationSettings, ScoutSettings
 JOBS_AT_ONCE = GenerationSettings().jobs_per_cycle
 GATE_RETRY_S = 60.0
 """When a task whose scouts are out is looked at again, should nobody have woken it."""
-MAKING_TASK_STATUSES = GENERATING_TASK_STATUSES - {TaskStatus.DEFINED}
-"""States in which jobs are made: input that is still being listed is not cut."""
+MAKING_TASK_STATUSES = GENERATING_TASK_STATUSES - {TaskStatus.DEFINED, TaskStatus.ASSIGNING}
+"""States in which jobs are made: input that is still being listed is not cut, nor that of a task whose destination is being
+chosen."""
 
 # primary key
 _GIVE = """
@@ -65,7 +66,7 @@ WHERE d.jedi_task_id = %(id)s AND d.type = 'merge_input'
 _LEAVE_OUT = """
 WITH gone AS (
     DELETE FROM task_files f USING task_datasets d
-    WHERE f.jedi_task_id = %(id)s AND f.status = 'ready' AND f.attempt_nr = 0
+    WHERE f.jedi_task_id = %(id)s AND f.status IN ('ready', 'staging') AND f.attempt_nr = 0
       AND d.dataset_id = f.dataset_id AND d.jedi_task_id = %(id)s AND d.is_master
     RETURNING f.dataset_id, f.n_events
 ), of_datasets AS (
@@ -150,7 +151,7 @@ def _make(
     task_id = task["jedi_task_id"]
     companions = _companions(transaction, task_id, definition, bunch.pieces)
     pieces = [
-        Piece(serial, chunk, {name: group.take(len(chunk)) for name, group in companions.items()})
+        Piece(serial, chunk, {name: group.take(chunk) for name, group in companions.items()})
         for serial, chunk in enumerate(bunch.pieces, start=task["next_serial"])
     ]
     if task["next_serial"] == 1:
@@ -241,6 +242,9 @@ def _companions(
         if stream.is_whole:
             files = whole_datasets(transaction, stream)
             total = len(files)
+        elif stream.event_ratio and not stream.files_per_job:
+            events = sum(events_wanted(stream, piece) for piece in pieces)
+            files, total = enough_events(transaction, task_id, stream, events, len(pieces))
         else:
             wanted = sum(stream.files_per_job or (stream.ratio or 1) * len(piece) for piece in pieces)
             files, total = least_used(transaction, task_id, stream, wanted)

@@ -12,21 +12,48 @@ from core.database import Row, Transaction
 from core.dataservice.catalogue import find_dataset
 from core.errors import InvalidInput, UnknownObject
 from core.patterns import users_patterns
-from core.taskengine.dialects.definition import InputStream, TaskDefinition
+from core.taskengine.dialects.definition import InputOrder, InputStream, TaskDefinition
 
 _PATTERN_LIMIT_S = 5.0
 
 # ix_files_dataset gives the page; names are looked at in it only. A name that an earlier dataset of the stream has stands
 # for that one (uq_files_dataset_lfn): patterns look at names alone, so that file was chosen as well.
-_PAGE = """
+_CHOSEN = """
 SELECT p.file_id, p.lfn, p.guid, p.size_bytes, p.checksum, p.n_events, p.boundary_id,
-       (%(wanted)s::text[] = '{}' OR p.lfn = ANY(%(wanted)s))
+       (%(wanted)s::text[] = '{{}}' OR p.lfn = ANY(%(wanted)s))
        AND NOT EXISTS (SELECT 1 FROM files o WHERE o.dataset_id = ANY(%(earlier)s::bigint[]) AND o.lfn = p.lfn)
            AS is_chosen
-FROM (
-    SELECT * FROM files WHERE dataset_id = %(dataset_id)s AND file_id > %(after)s ORDER BY file_id LIMIT %(limit)s
-) p ORDER BY p.file_id
+FROM ({page}) p ORDER BY p.place
 """
+_PAGE = """
+SELECT *, file_id AS place FROM files
+WHERE dataset_id = %(dataset_id)s AND file_id > %(after)s ORDER BY file_id LIMIT %(limit)s
+"""
+# uq_files_dataset_lfn gives the page by name; by anything else the rows of the dataset are sorted for each page, which takes
+# 0.4 s for a million of them and the memory of one page: no index for it is kept with every file that is registered
+_PAGE_IN_ORDER = """
+SELECT *, row_number() OVER () AS place FROM (
+    SELECT * FROM files
+    WHERE dataset_id = %(dataset_id)s AND (%(after)s = 0 OR ({key}, file_id) {behind} (%(after_key)s, %(after)s))
+    ORDER BY {key} {way}, file_id {way} LIMIT %(limit)s
+) f
+"""
+_PAGE_BY_NAME = """
+SELECT *, row_number() OVER () AS place FROM (
+    SELECT * FROM files
+    WHERE dataset_id = %(dataset_id)s AND (%(after)s = 0 OR lfn {behind} %(after_key)s) ORDER BY lfn {way} LIMIT %(limit)s
+) f
+"""
+_KEYS: dict[InputOrder, str] = {
+    InputOrder.NAME: "lfn",
+    InputOrder.SIZE: "size_bytes",
+    InputOrder.EVENTS: "coalesce(n_events, -1)",
+    InputOrder.RANDOM: "hashtextextended(lfn, %(seed)s)",
+    InputOrder.REGISTRATION: "file_id",
+}
+"""Files whose events are not known come first. What stands for chance depends on name and task alone."""
+# primary key
+_KEY_OF = "SELECT {key} AS key FROM files WHERE file_id = %(after)s AND dataset_id = %(dataset_id)s"
 # no table: what takes long here is the patterns, and not a database that is busy
 _MATCHING = """
 SELECT n.lfn FROM unnest(%(lfns)s::text[]) AS n (lfn)
@@ -89,7 +116,7 @@ def sources_of(
 
 @dataclass(frozen=True)
 class Page:
-    """Files in order of registration: all that were read, and those of them that a task takes."""
+    """Files in the order of their stream: all that were read, and those of them that a task takes."""
 
     last_file_id: int
     n_read: int
@@ -103,18 +130,50 @@ def read_page(
     sources: list[Source],
     at: int,
     limit: int,
+    *,
+    seed: int = 0,
 ) -> Page:
-    """The next `limit` files of `sources[at]` behind its cursor; chosen are those that fit and are not used elsewhere."""
+    """The next `limit` files of `sources[at]` behind its cursor; chosen are those that fit and are not used elsewhere.
+
+    `seed`: what chance depends on where files are taken at random. An order is one of what is there at the moment.
+    """
     source = sources[at]
     is_master = stream is definition.master
     earlier = [] if is_master else [before.catalogue_id for before in sources[:at]]
     values = {"dataset_id": source.catalogue_id, "after": source.row["feed_cursor"], "limit": limit, "earlier": earlier}
-    rows = transaction.fetch(_PAGE, {**values, "wanted": list(stream.files)})
+    page = _PAGE
+    if is_ordered(stream):
+        values = {**values, "seed": seed, **_place_in_order(transaction, stream, source, seed)}
+        page = _page_in_order(stream)
+    rows = transaction.fetch(_CHOSEN.format(page=page), {**values, "wanted": list(stream.files)})
     chosen = _matching(transaction, stream, [row for row in rows if row["is_chosen"]])
     if definition.skips_files_of and is_master and chosen:
         used = _used_elsewhere(transaction, definition.skips_files_of, chosen)
         chosen = [row for row in chosen if row["file_id"] not in used]
     return Page(rows[-1]["file_id"] if rows else source.row["feed_cursor"], len(rows), chosen)
+
+
+def is_ordered(stream: InputStream) -> bool:
+    """Whether files are taken in another order than they were registered in, so that new ones are not the last."""
+    return stream.order is not InputOrder.REGISTRATION or stream.is_descending
+
+
+def _page_in_order(stream: InputStream) -> str:
+    behind, way = ("<", "DESC") if stream.is_descending else (">", "ASC")
+    page = _PAGE_BY_NAME if stream.order is InputOrder.NAME else _PAGE_IN_ORDER
+    return page.format(key=_KEYS[stream.order], behind=behind, way=way)
+
+
+def _place_in_order(transaction: Transaction, stream: InputStream, source: Source, seed: int) -> dict[str, object]:
+    """The file behind which a page begins; from the first one on when that file is gone: what a task has is not added again."""
+    values = {"after": source.row["feed_cursor"], "dataset_id": source.catalogue_id, "seed": seed}
+    if not source.row["feed_cursor"]:
+        return {"after": 0, "after_key": None}
+    last = transaction.fetch_one(_KEY_OF.format(key=_KEYS[stream.order]), values)
+    if last is None:
+        source.row.update(feed_cursor=0, n_skipped=0)
+        return {"after": 0, "after_key": None}
+    return {"after": source.row["feed_cursor"], "after_key": last["key"]}
 
 
 def known_names(transaction: Transaction, dataset_id: int, files: list[Row]) -> set[str]:

@@ -73,6 +73,7 @@ def common(task: Row, definition: TaskDefinition) -> dict[str, Any]:
         "prod_source_label": definition.label,
         "processing_type": definition.processing_type,
         "working_group": definition.working_group,
+        "country_group": definition.country_group,
         "vo": definition.vo or task["vo"],
         "prod_user_name": task["user_name"],
         "current_priority": task["current_priority"],

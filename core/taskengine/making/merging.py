@@ -41,7 +41,7 @@ ORDER BY panda_id, row_id
 # ix_task_datasets_task, ix_task_files_status
 _TO_RUN = """
 SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = %(id)s AND (d.status IN ('mutable', 'toupdate') OR d.is_master AND
-    (SELECT count(*) FROM unnest(ARRAY['ready', 'running']) AS s (status) CROSS JOIN LATERAL (
+    (SELECT count(*) FROM unnest(ARRAY['ready', 'running', 'staging']) AS s (status) CROSS JOIN LATERAL (
          SELECT 1 FROM task_files f
          WHERE f.jedi_task_id = %(id)s AND f.status = s.status AND f.dataset_id = d.dataset_id
          ORDER BY f.position LIMIT 1) AS first) > 0)

@@ -22,9 +22,11 @@ MOST_FILES_IN_ALL = 1000
 MOST_BYTES, MOST_BYTES_OF_SCOUTS = 500 * 10**9, 50 * 10**9
 """The same of the size of its input."""
 
-# ix_task_datasets_task
+# ix_task_datasets_task, ix_task_files_status
 _IS_OPEN = """
-SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = %(parent)s AND status <> %(complete)s LIMIT 1
+SELECT 1 WHERE EXISTS (
+    SELECT 1 FROM task_datasets WHERE jedi_task_id = %(id)s AND type = %(parent)s AND status <> %(complete)s)
+  OR EXISTS (SELECT 1 FROM task_files WHERE jedi_task_id = %(id)s AND status = 'staging')
 """
 
 
@@ -36,7 +38,7 @@ class Bunch:
     is_more: bool
     """Whether ready input is left that further jobs can be made of at once."""
     is_open: bool = False
-    """Whether a parent still adds input."""
+    """Whether a parent still adds input, or some comes from tape."""
     n_fresh: int = 0
     """Pieces with input that no job has had."""
     leaves_out_rest: bool = False

@@ -16,19 +16,23 @@ class Progress:
     n_failed: int
 
 
-# ix_task_datasets_task, ix_task_files_status, primary key of tasks
+# ix_task_datasets_task, ix_task_files_status, primary key of tasks; a job that only works out the definition is no file
 _RECOUNT = """
 WITH counted AS (
     SELECT count(*) AS files, count(*) FILTER (WHERE f.status = 'finished') AS finished,
            count(*) FILTER (WHERE f.status = 'failed') AS failed
     FROM task_files f JOIN task_datasets d USING (dataset_id)
     WHERE f.jedi_task_id = %(id)s AND d.jedi_task_id = %(id)s AND d.is_master
+), known AS (
+    SELECT c.*, c.files > 0 OR EXISTS (
+        SELECT 1 FROM task_datasets d WHERE d.jedi_task_id = %(id)s AND d.type = 'pp_input') AS by_files
+    FROM counted c
 )
 UPDATE tasks t SET
-    n_files = CASE WHEN c.files > 0 THEN c.files ELSE t.n_jobs END,
-    n_files_finished = CASE WHEN c.files > 0 THEN c.finished ELSE t.n_finished END,
-    n_files_failed = CASE WHEN c.files > 0 THEN c.failed ELSE t.n_failed + t.n_cancelled END
-FROM counted c WHERE t.jedi_task_id = %(id)s
+    n_files = CASE WHEN c.by_files THEN c.files ELSE t.n_jobs END,
+    n_files_finished = CASE WHEN c.by_files THEN c.finished ELSE t.n_finished END,
+    n_files_failed = CASE WHEN c.by_files THEN c.failed ELSE t.n_failed + t.n_cancelled END
+FROM known c WHERE t.jedi_task_id = %(id)s
 RETURNING t.n_files, t.n_files_finished, t.n_files_failed
 """
 

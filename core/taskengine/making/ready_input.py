@@ -56,6 +56,20 @@ def least_used(transaction: Transaction, task_id: int, stream: InputStream, limi
     return found, max(total["n"], len(found))
 
 
+def enough_events(
+    transaction: Transaction, task_id: int, stream: InputStream, events: int, pieces: int
+) -> tuple[list[InputFile], int]:
+    """As `least_used`: files that give `pieces` jobs so many events together, whole files each, however they are dealt."""
+    limit = 2 * pieces
+    while True:
+        found, total = least_used(transaction, task_id, stream, limit)
+        counts = sorted((file.n_events for file in found), reverse=True)
+        # of the last file that each job gets it may need one event only
+        if len(found) >= total or len(found) < limit or sum(counts[pieces:]) >= events:
+            return found, total
+        limit *= 4
+
+
 def whole_datasets(transaction: Transaction, stream: InputStream) -> list[InputFile]:
     """Datasets that go along with every job as they are at the moment. Raises InvalidInput, UnknownObject."""
     files: list[InputFile] = []

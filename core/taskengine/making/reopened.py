@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from core.database import Row, Transaction
 from core.taskengine.making.progress import recount
 from core.taskengine.making.streams import COMPLETE, PARENT, TO_BE_FED
+from core.taskengine.on_tape import hold_opened
+from core.taskengine.status import lock_task
 
 FAILED, ALL = "failed", "all"
 """What is opened: files that failed or were not reached; or those that are through as well."""
@@ -111,3 +113,4 @@ def _open(transaction: Transaction, task_id: int, rule: Row, after: int, upto: i
         "only_jobs": rule.get("only_jobs"),
     }
     transaction.execute(_OPEN, {**rule, **selected, "after": after, "upto": upto})
+    hold_opened(transaction, lock_task(transaction, task_id), after, upto)

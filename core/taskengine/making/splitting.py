@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,6 +119,19 @@ def _is_too_many(piece: list[InputFile], file: InputFile) -> bool:
     )
 
 
+def events_wanted(stream: InputStream, piece: Sequence[InputFile]) -> int:
+    """Events of a second stream that go with these files of the master. Raises InvalidInput where theirs are not known."""
+    events = sum(file.n_events for file in piece)
+    if not events:
+        raise InvalidInput(
+            "the number of events of the first input is not known",
+            field=stream.field.removesuffix(".dataset") + ".eventRatio",
+            remedy="give nEventsPerFile, or register the dataset with n_events of every file",
+        )
+    # a third of three is one, however it is written in binary
+    return math.ceil(round(events * (stream.event_ratio or 0), 6))
+
+
 class Companions:
     """Deals the files of a second stream out to jobs: those used least first, so that none is used twice early."""
 
@@ -134,12 +148,18 @@ class Companions:
         self.used: dict[int, int] = {}
         """How often each file was given out, by file id."""
 
-    def take(self, master_files: int) -> list[InputFile]:
-        """The files for a job with so many files of the master. Raises InvalidInput when there are not enough."""
-        taken = self._files if self._stream.is_whole else self._deal(self._wanted(master_files))
+    def take(self, piece: Sequence[InputFile]) -> list[InputFile]:
+        """The files for a job with these files of the master. Raises InvalidInput when there are not enough."""
+        stream = self._stream
+        if stream.is_whole:
+            taken = list(self._files)
+        elif stream.event_ratio and not stream.files_per_job:
+            taken = self._deal_events(events_wanted(stream, piece))
+        else:
+            taken = self._deal(self._wanted(len(piece)))
         for file in taken:
             self.used[file.file_id] = self.used.get(file.file_id, 0) + 1
-        return list(taken)
+        return taken
 
     def _wanted(self, master_files: int) -> int:
         """A number that was stated must be met; one that follows from the master may end where the files end."""
@@ -147,6 +167,26 @@ class Companions:
             return self._stream.files_per_job
         wanted = (self._stream.ratio or 1) * master_files
         return min(wanted, max(1, len(self._files))) if self._may_repeat else wanted
+
+    def _deal_events(self, wanted: int) -> list[InputFile]:
+        """Whole files until there are so many events; where files may be used again, all of them at most."""
+        taken: list[InputFile] = []
+        left = wanted
+        while left > 0:
+            is_used_up = not self._may_repeat and self._next >= self._fresh
+            if is_used_up or len(taken) >= min(len(self._files), MAX_FILES_PER_JOB):
+                if taken and self._may_repeat:
+                    break
+                raise InvalidInput(
+                    f"{counted(self._total, 'file')} of ${{{self._stream.name}}} will not do: a job takes {wanted} events",
+                    field=self._stream.field,
+                    remedy="add files, ask for fewer events, or let them be used again (reusable)",
+                )
+            file = self._files[self._next % len(self._files)]
+            taken.append(file)
+            left -= file.n_events
+            self._next += 1
+        return taken
 
     def _deal(self, wanted: int) -> list[InputFile]:
         total = len(self._files)

@@ -6,8 +6,8 @@ import json
 
 from core.database import Row, Transaction
 from core.dataservice.catalogue import ensure_dataset
-from core.errors import Conflict
-from core.names import UNMERGED
+from core.errors import Conflict, InvalidInput
+from core.names import MAX_NAME_BYTES, UNMERGED
 from core.taskengine.dialects.definition import InputStream, OutputStream, TaskDefinition
 from core.taskengine.dialects.items import scope_of
 
@@ -47,6 +47,7 @@ def register_streams(transaction: Transaction, task: Row, definition: TaskDefini
     Raises NotAllowed or Conflict when an output dataset is somebody else's, holds input, or is read by the task itself.
     """
     task_id = task["jedi_task_id"]
+    _check_names(definition)
     _check_no_circle(definition)
     present = {(row["stream"], row["name"]) for row in transaction.fetch(_PRESENT, {"id": task_id})}
     rows: list[tuple[object, ...]] = []
@@ -83,6 +84,18 @@ def _output_row(task_id: int, output: OutputStream) -> tuple[object, ...]:
     kind = "trn_output" if output.dataset.startswith(UNMERGED) else output.kind
     container, attributes = output.container or output.dataset, json.dumps(dict(output.attributes))
     return task_id, output.dataset, container, output.name, kind, False, "defined", output.template, attributes
+
+
+def _check_names(definition: TaskDefinition) -> None:
+    """Raise InvalidInput for input that no index could hold the name of: there is no such dataset either."""
+    for stream in definition.inputs:
+        for name in stream.datasets:
+            if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+                raise InvalidInput(
+                    f"{name[:40]!r}... is too long for a dataset",
+                    field=stream.field,
+                    remedy=f"at most {MAX_NAME_BYTES} bytes",
+                )
 
 
 def _check_no_circle(definition: TaskDefinition) -> None:

@@ -51,6 +51,7 @@ TASK_COLUMNS: dict[str, TaskColumn] = {
     "currentPriority": _stored("current_priority", int),
     "gshare": _stored("gshare"),
     "site": _stored("site"),
+    "nucleus": _stored("nucleus"),
     "coreCount": _stored("core_count", int),
     "ramCount": _stored("ram_count", int),
     "ramUnit": _stored("ram_unit"),
@@ -63,7 +64,7 @@ TASK_COLUMNS: dict[str, TaskColumn] = {
     **{
         name: _submitted(name)
         for name in (
-            *("cloud", "nucleus", "campaign", "framework", "architecture", "transUses", "transHome", "transPath"),
+            *("cloud", "campaign", "framework", "architecture", "transUses", "transHome", "transPath"),
             *("container_name", "goal", "termCondition", "ttcRequested", "outDiskCount", "outDiskUnit"),
             *("workDiskCount", "workDiskUnit", "ioIntensity", "ioIntensityUnit", "diskIO", "diskIOUnit"),
             *("baseRamCount", "baseWalltime", "cpuEfficiency", "eventService", "ticketID", "countryGroup"),

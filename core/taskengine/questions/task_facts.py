@@ -17,8 +17,11 @@ _MOST = 10_000
 
 # primary key
 _FACTS = """
-SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') AS facts FROM tasks t, jsonb_each(t.parameters) AS p
-WHERE t.jedi_task_id = %(id)s AND jsonb_typeof(t.parameters) = 'object' AND p.key = ANY(%(names)s)
+SELECT t.nucleus, (
+    SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}')
+    FROM jsonb_each(CASE WHEN jsonb_typeof(t.parameters) = 'object' THEN t.parameters ELSE '{}' END) AS p
+    WHERE p.key = ANY(%(names)s)) AS facts
+FROM tasks t WHERE t.jedi_task_id = %(id)s
 """
 NAMES = ("multiStepExec", "useSecrets", "noLoopingCheck", "loopingCheck", "transferType", "jobParameters")
 """The keys of the task parameter dictionary that reach the pilot (client-wire.md 4.4)."""
@@ -36,7 +39,8 @@ class TaskFacts:
     def of(self, task_id: int | None) -> dict[str, Any]:
         """Those of `NAMES` that the task sets; nothing for jobs without a task. Changes show within a minute.
 
-        In the place of jobParameters: `optional_outputs`, the datasets whose files a job may leave out.
+        In the place of jobParameters: `optional_outputs`, the datasets whose files a job may leave out. With them
+        `nucleus`, where its outputs are collected.
         """
         if task_id is None:
             return {}
@@ -47,6 +51,7 @@ class TaskFacts:
         row = self._database.fetch_one(_FACTS, {"id": task_id, "names": list(NAMES)})
         facts: dict[str, Any] = row["facts"] if row else {}
         facts["optional_outputs"] = optional_outputs(facts)
+        facts["nucleus"] = row["nucleus"] if row else ""
         facts.pop("jobParameters", None)
         with self._lock:
             if len(self._known) >= _MOST:

@@ -82,6 +82,26 @@ CASES = [
     Case("storage", ask(), [queue()], of(({}, {"storage_endpoint": ""}, "has no storage endpoint"))),
     Case("storage", ask(), [queue()], of(({}, {"storage_is_online": False}, "its storage DISK is offline"))),
     Case(
+        "nucleus",
+        ask("managed", nucleus="NUC"),
+        [
+            queue(storage_endpoint="NUC"),
+            queue(parameters={"write_wan": True}),
+            queue(site_endpoints=frozenset({"DISK", "NUC"})),
+        ],
+        of(
+            ({}, {}, "does not write to NUC, where the outputs are collected"),
+            ({"write_wan": "no", "allow_wan": True}, {}, "does not write to NUC"),
+        ),
+    ),
+    Case(
+        "nucleus",
+        ask("managed", nucleus="NUC", nucleus_is_online=False),
+        [],
+        of(({"write_wan": True}, {}, "cannot write to NUC, where the outputs are collected: it is offline")),
+    ),
+    Case("nucleus", ask("managed"), [queue()]),
+    Case(
         "opportunistic",
         ask("managed", priority=800),
         [queue(), queue(parameters={"pledgedcpu": 100}), queue(parameters={"pledgedcpu": 0})],

@@ -43,6 +43,11 @@ CASES: list[Odd] = [
     ("type", ask("install"), {"type": "analysis"}, {}, "is for analysis, this is production"),
     ("type", ask("prod_test"), {"type": "special"}, {}, None),
     ("storage", ask(), {}, {"storage_endpoint": "", "storage_is_online": True}, "has no storage endpoint"),
+    ("nucleus", ask("managed", nucleus="NUC"), {"write_wan": "1"}, {}, None),
+    ("nucleus", ask("managed", nucleus="NUC"), {"write_wan": "maybe"}, {}, "does not write to NUC"),
+    ("nucleus", ask("managed", nucleus="NUC"), {"catchall": "write_wan"}, {}, None),
+    # a user's jobs collect nothing
+    ("nucleus", ask("user", nucleus="NUC"), {}, {}, None),
     (
         "opportunistic",
         ask("managed", priority=799, is_scout=True),

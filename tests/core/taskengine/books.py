@@ -10,11 +10,15 @@ from core.database import Database, Row
 from core.states import FINAL_TASK_STATUSES, TASK_TRANSITIONS, TaskStatus
 from core.taskengine import strays
 
-_FILES = "SELECT f.*, d.is_master FROM task_files f JOIN task_datasets d USING (dataset_id) ORDER BY f.file_id"
+_FILES = "SELECT f.*, d.is_master, d.type FROM task_files f JOIN task_datasets d USING (dataset_id) ORDER BY f.file_id"
+_FOLLOWING = "SELECT jedi_task_id FROM task_datasets WHERE type = 'parent' AND status <> 'ready'"
 _LIVE = "SELECT * FROM jobs_live ORDER BY panda_id"
 _ENDED = "SELECT panda_id, jedi_task_id, job_status, processing_type FROM jobs_archive"
-_WAITS_FOR_SOMEBODY = ("exhausted", "paused", "pending", "defined", "scouting")
-"""Without jobs: for a person, a watch, the feeder, the verdict on its scouts."""
+_WAITS_FOR_SOMEBODY = (
+    *("exhausted", "paused", "pending", "defined", "scouting"),
+    *("staging", "assigning", "topreprocess", "preprocessing"),
+)
+"""Without jobs: for a person, a watch, the feeder, the verdict on its scouts; for tape, its destination, its definition."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,13 @@ class Books:
     tasks: dict[int, Row]
     history: dict[int, list[Row]]
     files: dict[int, list[Row]]
-    """Input, and what jobs made to be merged: there `is_master` is false."""
+    """Input; what jobs made to be merged; the pseudo file of a first job: of these `is_master` is false."""
     live: dict[int, list[Row]]
     ended: dict[int, list[Row]]
     lost: set[int]
     """Tasks that the net below the engine would catch."""
+    following: set[int]
+    """Tasks that take input as their parent makes it."""
 
     def check(self, *, scouts: int) -> None:
         """Every invariant; `scouts`: how many jobs go first."""
@@ -60,9 +66,12 @@ class Books:
         assert not (has_ended and live), self.story(task)
         assert has_ended is (task["end_time"] is not None), self.story(task)
         assert task["n_jobs"] == len(live) + len(self.ended[task["jedi_task_id"]]), self.story(task)
-        if not (has_ended or live or task["status"] in _WAITS_FOR_SOMEBODY):
-            assert "ready" in {file["status"] for file in self.files[task["jedi_task_id"]]}, self.story(task)
-            assert task["generate_at"] is not None, self.story(task)
+        waits = task["status"] in _WAITS_FOR_SOMEBODY or task["jedi_task_id"] in self.following
+        if not (has_ended or live or waits):
+            statuses = {file["status"] for file in self.files[task["jedi_task_id"]]}
+            assert statuses & {"ready", "staging"}, self.story(task)
+            # what comes from tape wakes the generator
+            assert task["generate_at"] is not None or "staging" in statuses, self.story(task)
 
     def _counts_are_those_of_the_files(self, task: Row) -> None:
         """Progress is what the files say, each is in one state, and a running file has a live job of its own."""
@@ -71,7 +80,7 @@ class Books:
         names = {file["lfn"] for file in files if file["is_master"]}
         assert len(names) == len(master) == task["n_files"] == task["n_input_files"], self.story(task)
         statuses = {file["status"] for file in files}
-        assert statuses <= {"ready", "running", "finished", "failed", "cancelled"}, self.story(task)
+        assert statuses <= {"staging", "ready", "running", "finished", "failed", "cancelled"}, self.story(task)
         counted = (task["n_files_finished"], task["n_files_failed"])
         assert counted == (master.count("finished"), master.count("failed")), self.story(task)
         live = {job["panda_id"] for job in self.live[task["jedi_task_id"]]}
@@ -79,8 +88,10 @@ class Books:
         if task["status"] == TaskStatus.DONE:
             assert statuses == {"finished"}, self.story(task)
         if task["status"] in FINAL_TASK_STATUSES - {TaskStatus.BROKEN}:
-            # of a broken one nothing is ever taken up again: what it did not reach stays as it is
-            assert "ready" not in statuses, self.story(task)
+            # of a broken one nothing is ever taken up again: what it did not reach stays as it is; a first job that was not
+            # made is made when the task is taken up again
+            statuses = {file["status"] for file in files if file["type"] != "pp_input"}
+            assert not statuses & {"ready", "staging"}, self.story(task)
 
     def _what_is_paused_is_held(self, task: Row) -> None:
         """Nothing of a paused task waits for a pilot, and only paused tasks hold jobs back."""
@@ -89,7 +100,7 @@ class Books:
 
     def _what_finished_is_merged_once(self, task: Row) -> None:
         """What was made waits once for each run job that finished, and is merged by merge jobs that finished."""
-        waiting = [file for file in self.files[task["jedi_task_id"]] if not file["is_master"]]
+        waiting = [file for file in self.files[task["jedi_task_id"]] if file["type"] == "merge_input"]
         finished = [job for job in self.ended[task["jedi_task_id"]] if job["job_status"] == "finished"]
         merges = {job["panda_id"] for job in finished if job["processing_type"] == "pmerge"}
         runs = {job["panda_id"] for job in finished} - merges
@@ -117,6 +128,7 @@ def read_books(database: Database) -> Books:
         live=_by_task(database.fetch(_LIVE)),
         ended=_by_task(database.fetch(_ENDED)),
         lost={*asleep, *stranded},
+        following={row["jedi_task_id"] for row in database.fetch(_FOLLOWING)},
     )
 
 

@@ -247,7 +247,7 @@ def test_without_a_log_there_is_none(site):
 
 def test_what_is_left_out_without_harm_is_said(site):
     row = row_of_task(site, accept(site, captured("merge", osMatching=True)))
-    assert "osMatching: operating systems of queues are not known" in row["error_dialog"]
+    assert "osMatching: osInfo names no operating system as queues state theirs" in row["error_dialog"]
     assert row["n_jobs"] == 2
     assert row_of_task(site, accept(site, captured("secrets")))["error_dialog"] == ""
 

@@ -19,7 +19,7 @@ ACCEPTED_IN = {
     "retry": "finished failed running scouting pending",
     "incexec": "finished failed aborted done exhausted",
     "resubmit": "finished failed aborted done exhausted",
-    "reassign": "defined ready running scouting scouted pending assigning exhausted",
+    "reassign": "defined ready running scouting scouted pending assigning exhausted paused throttled merging",
     "resume": "paused throttled staging",
     "avalanche": "scouting",
     "release": "scouting pending running ready assigning defined",

@@ -57,6 +57,7 @@ TABLES = (
     *("storage_endpoints", "brokerage_decisions", "job_brokerage"),
 )
 OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "retry": st.fixed_dictionaries({"sole": st.booleans(), "keep": st.booleans(), "staged": st.booleans()}),
     "finish": st.fixed_dictionaries({"soft": st.booleans()}),
     "reassign": st.fixed_dictionaries(
         {"site": st.sampled_from(["Q", "R"]), "mode": st.sampled_from([None, "soft", "nokill"])}
@@ -87,6 +88,8 @@ MERGING: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 """Of a task of the real client whose outputs are merged, a few into one."""
 MOST_TASKS = 4
 AGENTS = ("feeder", "generator", "scouts")
+FOUND = '{"nFilesPerJob": 2}'
+"""What a job that works out the definition of its task says."""
 ALICE, BOB, CAROL = Issuer("alice"), Issuer("bob"), Issuer("carol", is_production=True)
 
 _UNENDED = "SELECT 1 FROM tasks WHERE NOT status = ANY(%(rest)s)"
@@ -96,11 +99,18 @@ class Tasks(RuleBasedStateMachine):
     """Tasks of a few files each at two queues of one storage."""
 
     database: Database
+    working: tuple[str, ...] = AGENTS
+    """Agents that move tasks on, in the order of their turns."""
     tasks = Bundle("tasks")
 
     @initialize(target=tasks, ordinary=ORDINARY, merging=MERGING)
     def begin(self, ordinary: dict[str, Any], merging: dict[str, Any]) -> MultipleResults[int]:
         """A fresh house with a task of each kind."""
+        self.build()
+        return multiple(self.submit(ordinary), self.submit_merging(merging))
+
+    def build(self) -> None:
+        """Two queues, two datasets and the agents."""
         self.database.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE")
         make_queue(self.database, "Q")
         make_queue(self.database, "R", endpoint="Q_DISK")
@@ -114,7 +124,6 @@ class Tasks(RuleBasedStateMachine):
             "scouts": Scouts(self.database, SCOUTS, 1),
             "watchdog": TaskWatchdog(self.database, TaskTimes(), 1),
         }
-        return multiple(self.submit(ordinary), self.submit_merging(merging))
 
     @precondition(lambda self: self.n_tasks < MOST_TASKS)
     @rule(target=tasks, known=ORDINARY)
@@ -208,17 +217,21 @@ class Tasks(RuleBasedStateMachine):
     @rule(queue=st.sampled_from(["Q", "R"]), count=st.integers(1, 3))
     def pilots_take(self, queue: str, count: int) -> None:
         """Jobs begin to run."""
-        for entry in acquire(self.database, queue, job_count=count):
+        for entry in acquire(self.database, queue, label="unified", job_count=count):
             report(self.database, entry.job["panda_id"], "running")
 
     @rule(results=st.lists(st.sampled_from(["finished", "failed"]), min_size=1, max_size=4))
     def pilots_report(self, results: list[str]) -> None:
         """The first of the running jobs end, one per result."""
-        running = self.database.fetch("SELECT panda_id FROM jobs_live WHERE job_status = 'running' ORDER BY panda_id")
+        running = self.database.fetch(
+            "SELECT panda_id, special_handling FROM jobs_live WHERE job_status = 'running' ORDER BY panda_id"
+        )
         for row, said in zip(running, results, strict=False):
             lfns = outputs_of(self.database, row["panda_id"])
             code = 1305 if said == "failed" else None
-            report(self.database, row["panda_id"], said, pilot_error_code=code, output_report=stored(lfns))
+            found = FOUND if row["special_handling"] == "preprocess" else None
+            known = {"pilot_error_code": code, "output_report": stored(lfns), "meta_data": found}
+            report(self.database, row["panda_id"], said, **known)
         add_up(self.database)
 
     @rule(results=st.lists(st.sampled_from(["finished", "failed"]), min_size=3, max_size=6), rounds=st.integers(1, 3))
@@ -235,7 +248,7 @@ class Tasks(RuleBasedStateMachine):
 
     def everybody_works(self, results: list[str]) -> int:
         """One round; returns what the agents did."""
-        done = sum(self.agents[name].cycle() for name in AGENTS)
+        done = sum(self.agents[name].cycle() for name in self.working)
         self.brokerage()
         self.pilots_take("Q", 3)
         self.pilots_take("R", 3)
@@ -271,17 +284,17 @@ class Tasks(RuleBasedStateMachine):
         raise AssertionError([books.story(task) for task in books.tasks.values() if task["status"] not in ended])
 
 
-@pytest.mark.timeout(280)
-def test_commands_on_tasks(shared_database: Database, monkeypatch: pytest.MonkeyPatch):
-    Tasks.database = shared_database
+def live_through(machine_class: type[Tasks], database: Database, monkeypatch: pytest.MonkeyPatch, lives: int) -> None:
+    """So many lives of a machine, with small pages and bunches everywhere."""
+    machine_class.database = database
     monkeypatch.setitem(contents.feed_contents.__kwdefaults__, "limit", PAGE)
     monkeypatch.setattr(generation, "JOBS_AT_ONCE", BUNCH)
     monkeypatch.setitem(generation.generate_jobs.__kwdefaults__, "scouts", SCOUTS)
     monkeypatch.setitem(submit.submit_task.__kwdefaults__, "scouts", SCOUTS)
     monkeypatch.setattr(pieces, "FILES_AT_ONCE", PAGE)
-    machine = Tasks.TestCase
+    machine = machine_class.TestCase
     machine.settings = settings(
-        max_examples=16,
+        max_examples=lives,
         stateful_step_count=20,
         deadline=None,
         # a long failing life is read faster than a short one is found
@@ -289,3 +302,8 @@ def test_commands_on_tasks(shared_database: Database, monkeypatch: pytest.Monkey
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     machine("runTest").runTest()
+
+
+@pytest.mark.timeout(280)
+def test_commands_on_tasks(shared_database: Database, monkeypatch: pytest.MonkeyPatch):
+    live_through(Tasks, shared_database, monkeypatch, 16)

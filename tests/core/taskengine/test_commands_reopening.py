@@ -11,7 +11,7 @@ from core.errors import InvalidInput, PandaError
 from core.taskengine.commands.changing import increase_attempts
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
-from tests.core.taskengine.rows import file_statuses, history, insert_task, task_row
+from tests.core.taskengine.rows import file_statuses, history, insert_files, insert_task, task_row
 from tests.core.taskengine.submitting import accept, captured, place, run
 from tests.support.builders import (
     acquire,
@@ -125,6 +125,7 @@ def test_a_retry_of_a_running_task_gives_what_failed_more_attempts(site):
 
 def test_a_retry_with_nothing_left_changes_nothing(site):
     task_id = insert_task(site, status="finished", parameters={"taskName": "t"})
+    insert_files(site, task_id, ["finished"])
     before = everything(site)
     outcome = run_command(site, "retry", task_id, ALICE)
     assert (outcome.code, outcome.message.endswith("(nothing is left to retry)")) == (0, True)
@@ -163,6 +164,7 @@ def test_new_parameters_move_a_task_to_another_queue(site):
         ({"taskName": "other"}, "new_parameters.taskName"),
         ({"userName": "bob"}, "new_parameters.userName"),
         ({"workingGroup": "higgs"}, "new_parameters.workingGroup"),
+        ({"countryGroup": "us"}, "new_parameters.countryGroup"),
         ({"loopingCheck": "perhaps"}, "loopingCheck"),
     ],
     ids=str,

@@ -100,6 +100,21 @@ def test_brokerage_and_activation_leave_a_paused_task_alone(site):
     assert task_row(site, waiting)["status"] == "running"
 
 
+@pytest.mark.parametrize("held", ["paused", "throttled"])
+def test_a_task_that_is_held_is_moved_and_stays_held(site, held):
+    task_id, panda_ids = started(site, running=1)
+    with site.transaction() as transaction:
+        change_status(transaction, task_id, TaskStatus(held), who="test", reason="a hold")
+    assert run_command(site, "reassign", task_id, CAROL, site="R").message.endswith("(3 jobs are made again)")
+    row = task_row(site, task_id)
+    assert (row["status"], row["old_status"], row["site"]) == (held, "running", "R")
+    assert states(site, panda_ids) == ["closed"] * 3
+    assert jobs_of_task(site, task_id) == panda_ids
+    run_command(site, "resume", task_id, CAROL)
+    fresh = sorted(set(jobs_of_task(site, task_id)) - set(panda_ids))
+    assert [row_of(site, panda_id)["computing_site"] for panda_id in fresh] == ["R"] * 3
+
+
 def test_a_paused_task_ends_when_its_last_jobs_do(site):
     task_id, panda_ids = started(site, running=3)
     run_command(site, "pause", task_id, CAROL)
@@ -159,7 +174,7 @@ def test_a_reassigned_task_has_its_jobs_made_again_at_the_new_queue(site, mode, 
     assert [row_of(site, panda_id)["computing_site"] for panda_id in fresh] == ["R"] * moved
     row = task_row(site, task_id)
     assert (row["status"], row["site"], row["parameters"]["site"], row["end_time"]) == ("running", "R", "R", None)
-    assert [step[1] for step in history(site, task_id)[-2:]] == ["toreassign", "running"]
+    assert [step[1] for step in history(site, task_id)[-3:]] == ["toreassign", "reassigning", "running"]
     if mode in (None, "kill"):
         assert report(site, panda_ids[0], "running") == "tobekilled"
 

@@ -12,6 +12,7 @@ from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
 from core.taskengine.making import contents
 from core.taskengine.parents import follow_parents
+from core.taskengine.strays import asleep
 from tests.core.taskengine.submitting import (
     accept,
     captured,
@@ -36,7 +37,8 @@ def site(database: Database) -> Database:
 
 def child_of(database: Database, parent: int, *, waits: bool, **changes: object) -> int:
     """A task that reads the outputs of `parent`."""
-    parameters = captured("child", noWaitParent=not waits, nFilesPerJob=1, skipScout=True, **changes)
+    wanted = {"noWaitParent": not waits, "nFilesPerJob": 1, "skipScout": True, **changes}
+    parameters = captured("child", **wanted)
     for item in parameters["jobParameters"]:
         if item.get("param_type") == "input":
             item["dataset"] = parameters["dsForIN"] = "user.testuser.njobs_out.txt/"
@@ -88,6 +90,31 @@ def test_a_child_that_does_not_wait_takes_files_as_they_come(site):
     assert len({name for piece in files(site, child, "input") for name in piece}) == 3
 
 
+def test_a_child_need_not_wait_for_a_parent_that_waits_itself(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True)
+    parameters = captured(
+        "child", noWaitParent=True, nFilesPerJob=1, skipScout=True, taskName="user.testuser.grandchild/"
+    )
+    made = next(
+        item for item in row_of_task(site, child)["parameters"]["jobParameters"] if item.get("param_type") == "output"
+    )
+    for item in parameters["jobParameters"]:
+        if item.get("param_type") == "input":
+            item["dataset"] = parameters["dsForIN"] = made["dataset"]
+        elif item.get("param_type") == "output":
+            item["dataset"] = item["container"] = "user.testuser.grandchild_out.txt/"
+    parameters["log"]["dataset"] = parameters["log"]["container"] = "user.testuser.grandchild.log/"
+    grandchild = accept(site, parameters, parent_tid=child)
+    follow(site)
+    assert row_of_task(site, grandchild)["status"] == "pending"
+    for task_id in (parent, child):
+        place(site)
+        run(site, *(job["panda_id"] for job in jobs(site, task_id)))
+        follow(site)
+    assert len(jobs(site, grandchild)) == 3
+
+
 def test_a_child_whose_parent_fails_fails(site):
     parent = accept(site, captured("njobs"))
     child = child_of(site, parent, waits=True)
@@ -98,6 +125,35 @@ def test_a_child_whose_parent_fails_fails(site):
     assert row["status"] == "failed"
     assert f"task {parent}, is failed" in row["error_dialog"]
     assert follow(site) == 0
+
+
+@pytest.mark.parametrize(("killed", "end"), [(3, "failed"), (1, "finished"), (0, "done")])
+def test_a_child_without_input_of_its_own_ends_as_its_parent_lets_it(site, killed, end):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=True, allowEmptyInput=True)
+    place(site)
+    panda_ids = [job["panda_id"] for job in jobs(site, parent)]
+    kill_jobs(site, panda_ids[:killed], OWNER)
+    run(site, *panda_ids[killed:])
+    site.execute("DELETE FROM replicas")
+    site.execute("DELETE FROM files")
+    follow(site)
+    row = row_of_task(site, child)
+    assert (row["status"], row["n_files"]) == (end, 0)
+
+
+def test_the_beginning_of_a_piece_is_not_lost_sight_of_while_the_rest_is_to_come(site):
+    parent = accept(site, captured("njobs"))
+    child = child_of(site, parent, waits=False, nFilesPerJob=2)
+    place(site)
+    run(site, jobs(site, parent)[0]["panda_id"])
+    follow(site)
+    row = row_of_task(site, child)
+    assert (row["n_files"], row["n_jobs"], row["generate_at"]) == (1, 0, None)
+    assert asleep(site, batch=10) == []
+    run(site, *(job["panda_id"] for job in jobs(site, parent)[1:]))
+    follow(site)
+    assert [len(names) for names in files(site, child, "input")] == [2, 1]
 
 
 def test_a_child_of_half_a_parent_is_never_quite_done(site):
@@ -202,7 +258,7 @@ def test_a_child_that_is_taken_up_while_its_parent_works_again_follows_it_again(
     kill_jobs(site, [job["panda_id"] for job in jobs(site, parent)], OWNER)
     follow(site)
     assert (row_of_task(site, parent)["status"], row_of_task(site, child)["status"]) == ("failed", "failed")
-    assert run_command(site, "retry", parent, Issuer("Test User")).is_accepted
+    assert run_command(site, "retry", parent, Issuer("Test User"), sole=True).is_accepted
     assert run_command(site, command, child, Issuer("Test User")).is_accepted
     place(site)
     again = [job["panda_id"] for job in jobs(site, parent) if job["job_status"] == "activated"]

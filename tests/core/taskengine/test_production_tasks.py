@@ -144,19 +144,13 @@ def test_a_stream_that_is_not_split_goes_to_every_job(site):
     assert all("--filterFile=a.filter,b.filter" in text for text in texts(site, task_id))
 
 
-def test_what_is_left_out_of_an_item_is_told(site):
-    second = {
-        **INPUT,
-        "value": "--low=${IN_LOW/L}",
-        "dataset": "user.testuser.two",
-        "ratio": 1,
-        "eventRatio": 0.5,
-        "random": True,
-    }
-    task_id = accept(site, of_production("mc.pile", [INPUT, second, output()]), is_production=True)
+def test_what_means_nothing_of_an_item_is_told(site):
+    first = {**INPUT, "eventRatio": 0.5}
+    numbers = {**INPUT, "param_type": "pseudo_input", "value": "${SEQNUMBER}", "dataset": "seq_number", "random": True}
+    task_id = accept(site, of_production("mc.pile", [first, numbers, output()]), is_production=True)
     said = row_of_task(site, task_id)["error_dialog"]
-    assert "jobParameters.1.eventRatio: " in said
-    assert "jobParameters.1.random: " in said
+    assert "jobParameters.0.eventRatio: means something of a second input of files only" in said
+    assert "jobParameters.1.random: numbers are taken in their order" in said
 
 
 @pytest.mark.parametrize("unit", ["ramUnit", "ramCountUnit"])

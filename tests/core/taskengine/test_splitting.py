@@ -71,19 +71,40 @@ def stream(**rules: object) -> InputStream:
     return InputStream("IN2", "input", ("d",), "jobParameters.7.dataset", **rules)
 
 
+ONE = [InputFile(0, "master", n_events=10)]
+
+
 def test_companions_that_were_used_least_come_first():
     files = [InputFile(number, f"s{number}", position=number, attempt_nr=number % 2) for number in range(4)]
     group = Companions(stream(files_per_job=1), files, may_repeat=True)
-    assert [group.take(1)[0].file_id for _ in range(6)] == [0, 2, 1, 3, 0, 2]
+    assert [group.take(ONE)[0].file_id for _ in range(6)] == [0, 2, 1, 3, 0, 2]
     assert group.used == {0: 2, 1: 1, 2: 2, 3: 1}
 
 
 def test_companions_that_may_not_repeat_run_out():
     group = Companions(stream(files_per_job=2), some_files([1, 1, 1]), may_repeat=False)
-    assert len(group.take(1)) == 2
+    assert len(group.take(ONE)) == 2
     with pytest.raises(InvalidInput) as refused:
-        group.take(1)
+        group.take(ONE)
     assert refused.value.field == "jobParameters.7.dataset"
+
+
+@given(sizes=SIZES, ratio=st.floats(0.01, 3), jobs=st.integers(1, 8))
+def test_companions_by_events_are_as_many_as_are_needed_and_none_goes_to_two_jobs(sizes, ratio, jobs):
+    files = some_files(sizes)
+    group = Companions(stream(event_ratio=ratio), files, may_repeat=False)
+    wanted, taken = 10 * ratio, []
+    try:
+        for _ in range(jobs):
+            taken.append(group.take(ONE))
+    except InvalidInput:
+        # what is left is not enough
+        left = [file for file in files if file not in [one for found in taken for one in found]]
+        assert sum(file.n_events for file in left) < wanted + 1
+    for found in taken:
+        assert sum(file.n_events for file in found) >= wanted - 1e-6
+        assert sum(file.n_events for file in found[:-1]) < wanted + 1
+    assert [file for found in taken for file in found] == files[: sum(map(len, taken))]
 
 
 @given(sizes=SIZES, most_bytes=st.none() | st.integers(0, 100), most_events=st.none() | st.integers(0, 100))
