@@ -47,21 +47,37 @@ ENDED = ("finished", "failed", "cancelled", "closed")
 
 TASK_STATES: dict[str, Look] = {
     "broken": Look(_BAD, "cross", 0),
-    "failed": Look(_BAD, "cross", 1),
-    "exhausted": Look(_BAD, "square", 2),
-    "running": Look(_RUNNING, "play", 3),
-    "scouting": Look(_RUNNING, "half", 4),
-    "ready": Look(_READY, "ring", 5),
-    "registered": Look(_WAITING, "dot", 6),
-    "defined": Look(_WAITING, "dot", 7),
-    "pending": Look(_WAITING, "ring", 8),
-    "paused": Look(_WAITING, "pause", 9),
-    "throttled": Look(_WAITING, "pause", 10),
-    "finishing": Look(_CLOSING, "right", 11),
-    "aborting": Look(_STOPPED, "slash", 12),
-    "aborted": Look(_STOPPED, "slash", 13),
-    "finished": Look(_CLOSING, "half", 14),
-    "done": Look(_GOOD, "check", 15),
+    "tobroken": Look(_BAD, "half", 1),
+    "failed": Look(_BAD, "cross", 2),
+    "exhausted": Look(_BAD, "square", 3),
+    "running": Look(_RUNNING, "play", 4),
+    "scouting": Look(_RUNNING, "half", 5),
+    "scouted": Look(_RUNNING, "ring", 6),
+    "staging": Look(_STARTING, "down", 7),
+    "staged": Look(_STARTING, "dot", 8),
+    "preprocessing": Look(_STARTING, "play", 9),
+    "topreprocess": Look(_STARTING, "half", 10),
+    "assigning": Look(_STARTING, "right", 11),
+    "ready": Look(_READY, "ring", 12),
+    "registered": Look(_WAITING, "dot", 13),
+    "defined": Look(_WAITING, "dot", 14),
+    "pending": Look(_WAITING, "ring", 15),
+    "paused": Look(_WAITING, "pause", 16),
+    "throttled": Look(_WAITING, "pause", 17),
+    "toretry": Look(_WAITING, "up", 18),
+    "toincexec": Look(_WAITING, "up", 19),
+    "rerefine": Look(_WAITING, "up", 20),
+    "toreassign": Look(_WAITING, "right", 21),
+    "reassigning": Look(_WAITING, "right", 22),
+    "merging": Look(_CLOSING, "play", 23),
+    "prepared": Look(_CLOSING, "ring", 24),
+    "passed": Look(_CLOSING, "ring", 25),
+    "finishing": Look(_CLOSING, "right", 26),
+    "toabort": Look(_STOPPED, "slash", 27),
+    "aborting": Look(_STOPPED, "slash", 28),
+    "aborted": Look(_STOPPED, "slash", 29),
+    "finished": Look(_CLOSING, "half", 30),
+    "done": Look(_GOOD, "check", 31),
 }
 
 SEVERITIES: dict[str, Look] = {
@@ -85,6 +101,15 @@ QUEUE_STATES: dict[str, Look] = {
     "brokeroff": Look(_STOPPED, "pause", 2),
     "offline": Look(_STOPPED, "slash", 3),
 }
+
+STAGING_STATES: dict[str, Look] = {
+    "staging": Look(_STARTING, "down", 0),
+    "queued": Look(_WAITING, "ring", 1),
+    "done": Look(_GOOD, "check", 2),
+    "cancelled": Look(_STOPPED, "slash", 3),
+    "retired": Look(_STOPPED, "square", 4),
+}
+"""Requests of the data carousel: datasets that are brought from tape."""
 
 UNKNOWN = Look(_WAITING, "dot", 99)
 

@@ -24,7 +24,7 @@ _NAVIGATION = (
     ("shifts", "Shift", ("shifts", "shift")),
     ("jobs", "Jobs", ("jobs", "job", "log")),
     ("tasks", "Tasks", ("tasks", "task")),
-    ("queues", "Queues", ("queues",)),
+    ("queues", "Queues", ("queues", "staging")),
     ("shares", "Shares", ("shares",)),
     ("users", "Users", ("users",)),
     ("rules", "Rules", ("rules",)),

@@ -1,7 +1,8 @@
 """One grammar for the addresses of pages, shared by the web monitor, the console and links in a terminal.
 
     /   /jobs/?job_status=failed&hours=6   /job/17/   /job/17/log/?name=payload.stderr&line=12
-    /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /shares/   /users/
+    /incidents/   /incident/5/   /tasks/   /task/10000000/   /queues/   /staging/
+    /shares/   /users/
     /rules/   /system/   /silences/   /alarms/   /shift/   /shift/3/   /notices/   /audit/
 
 Knows nothing of what a page shows. A full URL, with or without the monitor's prefix, means the same page.
@@ -34,6 +35,7 @@ class Page(StrEnum):
     TASKS = "tasks"
     TASK = "task"
     QUEUES = "queues"
+    STAGING = "staging"
     SHARES = "shares"
     USERS = "users"
     RULES = "rules"
@@ -57,6 +59,7 @@ PATHS: dict[Page, str] = {
     Page.TASKS: "/tasks/",
     Page.TASK: "/task/{number}/",
     Page.QUEUES: "/queues/",
+    Page.STAGING: "/staging/",
     Page.SHARES: "/shares/",
     Page.USERS: "/users/",
     Page.RULES: "/rules/",

@@ -39,7 +39,7 @@ class AsyncClient(IncidentCalls[Coroutine[Any, Any, Document]]):
     ) -> None:
         found = find_credentials(url, token, data)
         self.url, self.via = found.url, via
-        self.transport = AsyncTransport(found.url, found.token, manners=manners, transport=transport)
+        self.transport = AsyncTransport(found.url, found.token, manners=manners, via=via, transport=transport)
 
     async def summary(self, **filters: Any) -> Document:
         """The state of everything, worst incidents first."""
@@ -80,6 +80,10 @@ class AsyncClient(IncidentCalls[Coroutine[Any, Any, Document]]):
     async def agents(self) -> Document:
         """Every agent: last and next run, duration, last error."""
         return await self._document(calls.agents())
+
+    async def staging(self, **filters: Any) -> Document:
+        """Datasets that are brought from tape: progress, places, tasks, what is slow; newest first."""
+        return await self._document(calls.staging(**filters))
 
     async def shares(self) -> Document:
         """The tree of global shares: value, target, use and deviation of each."""

@@ -67,6 +67,11 @@ def agents() -> Call:
     return monitor_call("agents")
 
 
+def staging(**filters: Any) -> Call:
+    """Datasets that are brought from tape, newest first."""
+    return monitor_call("staging", filters)
+
+
 def shares() -> Call:
     """The tree of global shares as it stands."""
     return monitor_call("shares")

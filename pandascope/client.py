@@ -49,7 +49,7 @@ class Client(IncidentCalls[Document]):
     ) -> None:
         found = find_credentials(url, token, data)
         self.url, self.via = found.url, via
-        self.transport = Transport(found.url, found.token, manners=manners, transport=transport)
+        self.transport = Transport(found.url, found.token, manners=manners, via=via, transport=transport)
 
     # what is there
 
@@ -92,6 +92,10 @@ class Client(IncidentCalls[Document]):
     def agents(self) -> Document:
         """Every agent: last and next run, duration, last error."""
         return self._document(calls.agents())
+
+    def staging(self, **filters: Any) -> Document:
+        """Datasets that are brought from tape: progress, places, tasks, what is slow; newest first."""
+        return self._document(calls.staging(**filters))
 
     def shares(self) -> Document:
         """The tree of global shares: value, target, use and deviation of each."""

@@ -50,7 +50,8 @@ def collect(jedi_task_id: int, folder: Path, merge: bool, on_file: Progress | No
     """
     task = (yield calls.task(jedi_task_id))["task"]
     outputs = [row for row in (yield calls.outputs(jedi_task_id)) if row["type"] == "output"]
-    n_jobs = int(task["n_jobs"] or 0)
+    # a piece that was tried again, and a job that only prepared the others, made no part of its own
+    n_jobs = int(task.get("n_pieces") or task["n_jobs"] or 0)
     folder = Path(os.fspath(folder))
     collected: Collected = yield Work(lambda: _fetch_all(outputs, n_jobs, folder, merge, on_file))
     return collected

@@ -48,6 +48,8 @@ class RunRequest:
     attempts: int | None = None
     scouts: bool = False
     """Whether ten jobs go first and measure what the others need."""
+    preprocess: str | None = None
+    """The command of a first job, which writes parameters of the task to %OUT as JSON: its inputFiles, say, or nJobs."""
     name: str | None = None
     priority: int | None = None
 
@@ -91,6 +93,7 @@ def task_parameters(request: RunRequest, name: str, datasets: dict[str, str]) ->
         "sandboxDataset": datasets.get("sandbox"),
         "nFilesPerJob": (request.files_per_job or 1) if request.inputs else None,
         "nJobs": None if request.inputs else request.n_jobs or 1,
+        "preproSpec": {"command": request.preprocess} if request.preprocess else None,
         "outputs": list(request.outputs),
         "site": request.site,
         "ramCount": request.memory_mb,
@@ -128,7 +131,11 @@ def _register(
 
 def local_endpoint(endpoints: Sequence[dict[str, Any]]) -> str:
     """The endpoint whose files are paths of this machine. Raises ClientError when the server knows none that is usable."""
-    usable = [row["name"] for row in endpoints if row.get("mover") in _SHARED_MOVERS and row.get("state") == "online"]
+    usable = [
+        row["name"]
+        for row in endpoints
+        if row.get("mover") in _SHARED_MOVERS and row.get("state") == "online" and row.get("kind", "disk") == "disk"
+    ]
     if not usable:
         raise ClientError(
             "no storage endpoint of the server reads files of this machine",
@@ -172,6 +179,10 @@ def _check(request: RunRequest) -> None:
     words = _PLACEHOLDER.findall(request.command)
     if "IN" in words and not request.inputs:
         raise Usage("%IN stands for input files, but there are none", field="--exec", remedy="name some with --in")
+    if request.preprocess is not None and "OUT" not in _PLACEHOLDER.findall(request.preprocess):
+        raise Usage(
+            "the first job is to write what it finds to %OUT", field="--preprocess", remedy="as in './find.py > %OUT'"
+        )
     if any(word.startswith("OUT") for word in words) and not request.outputs:
         raise Usage("%OUT stands for an output, but there is none", field="--exec", remedy="name it with --out")
 

@@ -76,6 +76,8 @@ class _Wire:
     token: str = ""
     origin: str = ""
     manners: Manners = field(default_factory=Manners)
+    via: str = ""
+    """What asks on behalf of people, for the audit: cli, console or web."""
 
     def client_options(self) -> dict[str, Any]:
         headers = {"Accept": "application/json", "User-Agent": "pandascope"}
@@ -84,6 +86,8 @@ class _Wire:
         origin = self.origin or virtual_organisation(self.token)
         if origin:
             headers["Origin"] = origin
+        if self.via:
+            headers["X-Panda-Via"] = self.via
         return {"base_url": self.url, "headers": headers}
 
     def request_options(self, request: Request) -> dict[str, Any]:
@@ -119,9 +123,10 @@ class Transport:
         *,
         origin: str = "",
         manners: Manners | None = None,
+        via: str = "",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._wire = _Wire(url.rstrip("/"), token, origin, manners or Manners())
+        self._wire = _Wire(url.rstrip("/"), token, origin, manners or Manners(), via)
         self.url = self._wire.url
         self._http = httpx.Client(transport=transport, **self._wire.client_options())
 
@@ -197,9 +202,10 @@ class AsyncTransport:
         *,
         origin: str = "",
         manners: Manners | None = None,
+        via: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._wire = _Wire(url.rstrip("/"), token, origin, manners or Manners())
+        self._wire = _Wire(url.rstrip("/"), token, origin, manners or Manners(), via)
         self.url = self._wire.url
         self._http = httpx.AsyncClient(transport=transport, **self._wire.client_options())
 

@@ -24,6 +24,8 @@ LISTS: dict[str, Page] = {
     "queues": Page.QUEUES,
     "sites": Page.QUEUES,
     "tasks": Page.TASKS,
+    "staging": Page.STAGING,
+    "tape": Page.STAGING,
     "shares": Page.SHARES,
     "users": Page.USERS,
     "rules": Page.RULES,
@@ -52,6 +54,7 @@ WORDS = (
     "queues",
     "tasks",
     "task",
+    "staging",
     "shares",
     "users",
     "rules",
@@ -70,6 +73,15 @@ JOB_STATUSES = (
     "pending", "defined", "waiting", "assigned", "throttled", "activated", "sent", "starting", "stagein", "running",
     "stageout", "holding", "merging", "transferring", "finished", "failed", "cancelled", "closed",
 )  # fmt: skip
+_STATUSES: dict[Page, tuple[str, ...]] = {
+    Page.JOBS: JOB_STATUSES,
+    Page.TASKS: (
+        "registered", "staging", "staged", "defined", "assigning", "topreprocess", "preprocessing", "ready", "pending",
+        "scouting", "running", "throttled", "paused", "exhausted", "done", "finished", "failed", "aborted", "broken",
+    ),
+    Page.STAGING: ("queued", "staging", "done", "cancelled", "retired", "*"),
+}  # fmt: skip
+"""Values of `status` that are offered for completion."""
 _SHORT_FIELDS = {
     "status": {Page.JOBS: "job_status", Page.TASKS: "status", Page.INCIDENTS: "state"},
     "site": {Page.JOBS: "computing_site", Page.INCIDENTS: "computing_site"},
@@ -90,6 +102,7 @@ FIELDS: dict[Page, tuple[str, ...]] = {
     ),
     Page.TASKS: ("status", "user_name", "q", "hours", "days"),
     Page.QUEUES: (),
+    Page.STAGING: ("status", "dataset"),
     Page.SHARES: (),
     Page.USERS: ("kind", "name"),
     Page.RULES: (),
@@ -229,14 +242,14 @@ def completions(text: str) -> list[str]:
         if page is Page.JOBS:
             offers += [status for status in JOB_STATUSES if status.startswith(name)]
     else:
-        offers = [f"{name}={candidate}" for candidate in _values(name) if candidate.startswith(value)]
+        offers = [f"{name}={candidate}" for candidate in _values(name, page) if candidate.startswith(value)]
     return [f"{head} {offer}" for offer in offers if offer != last]
 
 
-def _values(field: str) -> Iterable[str]:
+def _values(field: str, page: Page) -> Iterable[str]:
     return {
         "job_status": JOB_STATUSES,
-        "status": JOB_STATUSES,
+        "status": _STATUSES.get(page, ()),
         "state": ("open", "reopened", "acknowledged", "silenced", "resolved", "*"),
         "severity": ("critical", "error", "warning"),
         "verdict": ("site", "task", "user", "node", "data", "central", "unclear"),

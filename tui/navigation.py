@@ -18,6 +18,7 @@ _TITLES: dict[Page, str] = {
     Page.TASKS: "Tasks",
     Page.TASK: "Task {number}",
     Page.QUEUES: "Queues",
+    Page.STAGING: "Staging",
     Page.SHARES: "Shares",
     Page.USERS: "Users",
     Page.RULES: "Rules",

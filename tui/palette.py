@@ -71,14 +71,30 @@ _JOB_STATUSES: dict[str, tuple[str, str]] = {
 _TASK_STATUSES: dict[str, tuple[str, str]] = {
     "registered": ("·", "muted"),
     "defined": ("·", "muted"),
+    "staging": ("⇣", "active"),
+    "staged": ("○", "active"),
+    "assigning": ("→", "active"),
+    "topreprocess": ("◔", "waiting"),
+    "preprocessing": ("◑", "active"),
     "pending": ("◌", "waiting"),
     "paused": ("◌", "waiting"),
     "throttled": ("◌", "waiting"),
     "ready": ("○", "waiting"),
     "scouting": ("◔", "active"),
+    "scouted": ("◔", "active"),
     "running": ("◑", "active"),
+    "merging": ("◕", "active"),
+    "toretry": ("↻", "waiting"),
+    "toincexec": ("↻", "waiting"),
+    "rerefine": ("↻", "waiting"),
+    "toreassign": ("→", "waiting"),
+    "reassigning": ("→", "waiting"),
+    "prepared": ("◕", "waiting"),
+    "passed": ("◕", "waiting"),
     "finishing": ("◕", "waiting"),
+    "toabort": ("◕", "waiting"),
     "aborting": ("◕", "waiting"),
+    "tobroken": ("✗", "bad"),
     "exhausted": ("✗", "waiting"),
     "done": ("✓", "good"),
     "finished": ("✓", "waiting"),
@@ -104,6 +120,13 @@ _QUEUE_STATUSES: dict[str, tuple[str, str]] = {
     "offline": ("⊘", "bad"),
     "brokeroff": ("◌", "waiting"),
     "test": ("◔", "active"),
+}
+_STAGING_STATUSES: dict[str, tuple[str, str]] = {
+    "queued": ("◌", "waiting"),
+    "staging": ("⇣", "active"),
+    "done": ("✓", "good"),
+    "cancelled": ("⊘", "muted"),
+    "retired": ("·", "muted"),
 }
 _UNKNOWN = ("?", "muted")
 
@@ -166,6 +189,10 @@ class Palette:
     def incident_state(self, state: object) -> Text:
         """An incident's state as symbol and word."""
         return self._mark(_INCIDENT_STATES, state)
+
+    def staging_status(self, status: object) -> Text:
+        """The status of a dataset that comes from tape as symbol and word."""
+        return self._mark(_STAGING_STATUSES, status)
 
     def queue_status(self, status: object) -> Text:
         """A queue's status as symbol and word."""

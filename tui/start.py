@@ -70,6 +70,6 @@ class Renewing:
         if found.url != self._used.url or found.token == self._used.token:
             return None
         self._used = found
-        client = AsyncClient(found.url, found.token)
+        client = AsyncClient(found.url, found.token, via="console")
         self._clients.push_async_callback(client.close)
         return client, role_of(found.token)

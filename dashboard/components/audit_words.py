@@ -103,6 +103,7 @@ _FIELDS = {
     "severity_floor": "severity at least",
     "status_set_by": "set by",
     "matcher": "all with",
+    "prod_source_label": "label",
     "is_active": "switched on",
     "is_final": "later routes hear nothing",
     "group_by": "joined by",

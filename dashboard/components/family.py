@@ -1,4 +1,4 @@
-"""The tabs that lead from one page about incidents to the others."""
+"""The tabs that lead from one page of a family to the others: those about incidents, those about queues and their data."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dash import html
 from dashboard.components.attributes import attributes
 from dashboard.links import Links
 
-MEMBERS = (
+INCIDENTS = (
     ("incidents", "Incidents"),
     ("silences", "Silences"),
     ("alarms", "Alarms"),
     ("notices", "Notices"),
     ("audit", "Audit"),
 )
+DATA = (("queues", "Queues"), ("staging", "Staging from tape"))
 
 
-def family(current: str, links: Links) -> html.Nav:
+def family(
+    current: str,
+    links: Links,
+    members: tuple[tuple[str, str], ...] = INCIDENTS,
+    label: str = "pages about incidents",
+) -> html.Nav:
     """One tab per page; that of the page shown is marked."""
     return html.Nav(
         [
@@ -26,8 +32,8 @@ def family(current: str, links: Links) -> html.Nav:
                 className="page-tab chosen" if name == current else "page-tab",
                 **attributes(aria_current="page" if name == current else None),
             )
-            for name, words in MEMBERS
+            for name, words in members
         ],
         className="page-tabs family",
-        **attributes(aria_label="pages about incidents"),
+        **attributes(aria_label=label),
     )

@@ -1,4 +1,4 @@
-"""Why a job went to its queue: how many queues each criterion left, and how the best of them were weighed."""
+"""Why a job went to its queue, or a task to its storage: how many each criterion left, and how the best were weighed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from dashboard import wording
 from dashboard.components import marks
 
 
-def funnel(decision: Mapping[str, Any], *, result: str = "Chosen") -> html.Div:
-    """One bar per criterion that took queues out, which are listed with the reason. `result` is the word for who is left."""
+def funnel(decision: Mapping[str, Any], *, result: str = "Chosen", of: str = "queue") -> html.Div:
+    """One bar per criterion that took some out, which are listed with the reason. `result` is the word for who is left,
+    `of` what is chosen among."""
     steps = decision.get("funnel") or []
     cutting = [step for step in steps if step["before"] != step["after"] or step.get("note")]
     others = [step["sentence"] for step in steps if step not in cutting]
     top = max((int(step["before"]) for step in steps), default=1) or 1
     chosen = decision.get("chosen")
-    said = f"{result}: {chosen}" if chosen else "No queue was left."
+    said = f"{result}: {chosen}" if chosen else f"No {of} was left."
     return html.Div(
         [
             html.P([html.Strong(said), " ", marks.age(decision.get("time"))]),
             html.Ol([_step(step, top) for step in cutting], className="funnel"),
             _silent(others),
-            _weighed(decision.get("weights") or []),
+            _weighed(decision.get("weights") or [], of),
         ]
     )
 
@@ -46,12 +47,16 @@ _PARTS: dict[str, str] = {
     "expected_wait_s": "expected wait {}",
     "task_class": "the task is of class {}",
     "factor": "factor {}",
+    "locality": "part of the input that counts as there {}",
+    "tape": "times {} if its input there is only on tape",
+    "room": "free room in TB, weighed, {}",
+    "remaining_jobs": "{} jobs still to come there",
 }
 """What a weight is made of, in words, by the names brokerage stores (docs/brokerage.md)."""
 
 
-def _weighed(weights: Sequence[Mapping[str, Any]]) -> html.Details | None:
-    """The best queues with their weights, best first, so that a person can work them out again."""
+def _weighed(weights: Sequence[Mapping[str, Any]], of: str) -> html.Details | None:
+    """The best with their weights, best first, so that a person can work them out again."""
     if not weights:
         return None
     rows = [
@@ -60,7 +65,7 @@ def _weighed(weights: Sequence[Mapping[str, Any]]) -> html.Details | None:
     ]
     return html.Details(
         [
-            html.Summary(f"Weights of the best queues: {len(rows)}", className="dim"),
+            html.Summary(f"Weights of the best {of}s: {len(rows)}", className="dim"),
             html.Ul(rows, className="funnel-out"),
         ]
     )

@@ -60,7 +60,7 @@ def _entry(row: Row, links: Links) -> html.A:
                 className="incident-what",
             ),
             html.Div(
-                [html.Div(_where(row)), html.Div(["since ", marks.age(row["first_seen"])], className="dim")],
+                [html.Div(_where(row)), html.Div(["began ", marks.age(row["first_seen"])], className="dim")],
                 className="incident-where",
             ),
             html.Div(

@@ -38,6 +38,11 @@ def queue_state(name: str | None) -> html.Span:
     return mark(palette.look(palette.QUEUE_STATES, name), name or "unknown")
 
 
+def staging_state(name: str | None) -> html.Span:
+    """The state of a dataset that is brought from tape."""
+    return mark(palette.look(palette.STAGING_STATES, name), name or "unknown")
+
+
 def incident_state(name: str | None) -> html.Span:
     """An incident's state."""
     return mark(palette.look(palette.INCIDENT_STATES, name), name or "unknown")

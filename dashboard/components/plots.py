@@ -13,7 +13,6 @@ from dashboard import palette, wording
 from dashboard.links import Links
 
 _CONFIG: dict[str, Any] = {"config": {"displayModeBar": False, "responsive": True, "scrollZoom": False}}
-_LEAST_SPAN = timedelta(hours=1)
 
 
 def stacked_bars(answer: Mapping[str, Any], links: Links, *, by: str = "status", **filters: Any) -> go.Figure:
@@ -83,27 +82,6 @@ def hours_by_day(days: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure
 
 
-def lines(curves: Mapping[str, Sequence[tuple[str, float]]], *, unit: str) -> go.Figure:
-    """Curves of (time, value) by name, around a line at zero."""
-    figure = _blank()
-    for index, (name, points) in enumerate(curves.items()):
-        figure.add_scatter(
-            x=[time for time, _ in points],
-            y=[value for _, value in points],
-            name=_no_markup(name),
-            mode="lines+markers" if len(points) < 3 else "lines",
-            line={"color": palette.SERIES[index % len(palette.SERIES)], "width": 2},
-            hovertemplate="%{y:+.1f} " + unit + " " + _no_markup(name) + "<br>%{x|%d %b %H:%M} UTC<extra></extra>",
-        )
-    figure.update_yaxes(rangemode="normal", zeroline=True, zerolinecolor="rgba(128,128,128,.6)")
-    _plain_numbers(
-        figure, max((abs(value) for points in curves.values() for _, value in points), default=0), f" {unit}"
-    )
-    _room_for_few(figure, curves)
-    figure.update_layout(legend={"traceorder": "normal"})
-    return figure
-
-
 def graph(component_id: str, *, height: int = 220) -> html.Div:
     """An empty plot that a callback fills; its place is kept while Plotly is still being loaded."""
     figure = _blank().update_xaxes(visible=False).update_yaxes(visible=False)  # else it shows a year of nothing
@@ -149,16 +127,6 @@ def _say_when_empty(figure: go.Figure, top: float, sentence: str) -> None:
         figure.add_annotation(
             text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14}
         )
-
-
-def _room_for_few(figure: go.Figure, curves: Mapping[str, Sequence[tuple[str, float]]]) -> None:
-    """At least an hour and two per cent are shown: Plotly would make a picture of milliseconds of one point."""
-    times = [time for time in (wording.moment(text) for points in curves.values() for text, _ in points) if time]
-    if times and max(times) - min(times) < _LEAST_SPAN:
-        figure.update_xaxes(range=[(max(times) - _LEAST_SPAN).isoformat(), max(times).isoformat()])
-    values = [value for points in curves.values() for _, value in points]
-    if values and max(map(abs, values)) < 2:
-        figure.update_yaxes(range=[-2.2, 2.2])
 
 
 def _colour(by: str, name: str, index: int) -> str:

@@ -13,11 +13,13 @@ from dashboard.components.attributes import attributes
 from dashboard.links import Links
 
 
-def job_ribbon(counts: Mapping[str, int], links: Links, **filters: Any) -> html.Div:
+def job_ribbon(
+    counts: Mapping[str, int], links: Links, *, nothing: str = "No jobs in this window.", **filters: Any
+) -> html.Div:
     """Segments and a legend; both lead to the list of those jobs."""
     states = palette.in_order(palette.JOB_STATES, [name for name, number in counts.items() if number])
     if not states:
-        return html.Div("No jobs in this window.", className="dim")
+        return html.Div(nothing, className="dim")
     return html.Div(
         [
             html.Div([_segment(name, counts[name], links, filters) for name in states], className="ribbon"),

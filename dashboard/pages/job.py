@@ -130,6 +130,7 @@ def _facts(job: dict[str, Any], timing: dict[str, int], links: Links) -> html.Se
         ("Queue", html.A(queue, href=links.page("jobs", computing_site=queue)) if queue else None),
         ("User", html.A(user, href=links.page("jobs", prod_user_name=user)) if user else None),
         ("Label", job.get("prod_source_label")),
+        ("Kind", _kind(job)),
         ("Attempt", attempt),
         ("Priority", str(job.get("current_priority") or 0)),
         ("Worker node", marks.mono(job.get("modification_host")) if job.get("modification_host") else None),
@@ -146,6 +147,13 @@ def _facts(job: dict[str, Any], timing: dict[str, int], links: Links) -> html.Se
         ("Told the pilot", job.get("command_to_pilot")),
     ]
     return panels.panel("Facts", panels.facts(pairs))
+
+
+def _kind(job: dict[str, Any]) -> str | None:
+    """What it does for the task, of jobs that do not process its input."""
+    if "preprocess" in str(job.get("special_handling") or "").split(","):
+        return "preprocessing: works out what the task is"
+    return "build: makes the library of the other jobs" if job.get("prod_source_label") == "panda" else None
 
 
 def _files(files: list[dict[str, Any]]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from dash import html
@@ -89,7 +90,7 @@ def _route(row: Mapping[str, Any], may_act: bool) -> list[Any]:
     cells = [
         str(row["position"]),
         html.Div([html.Strong(row["name"]), html.Div(row["channel"], className="dim")], title=limits),
-        html.Span(row["target"], className="mono wrap"),
+        html.Span(row["target"], className="mono wrap notice-target"),
         html.Div([html.Span(matcher or "all", className="wrap"), final]),
         html.Span(", ".join(row["changes"]) or _USUAL, className="wrap"),
         html.Span("on") if row["is_active"] else html.Span("off", className="dim"),
@@ -105,7 +106,8 @@ def _health(row: Mapping[str, Any]) -> html.Div:
     if row["waiting"]:
         oldest: list[Any] = [" since ", marks.age(row["oldest_waiting"])] if row.get("oldest_waiting") else []
         said.append(html.Div([f"{wording.count(row['waiting'])} waiting", *oldest]))
-    said.append(html.Div(["last sent ", marks.age(row["sent_time"], blank="never")], className="dim"))
+    last = html.Span(["last sent ", marks.age(row["sent_time"])]) if row["sent_time"] else "nothing sent yet"
+    said.append(html.Div(last, className="dim"))
     if row["last_error"]:
         said.append(panels.folded(row["last_error"], 80, "dim"))
     return html.Div(said)
@@ -154,7 +156,9 @@ def _notice(row: Mapping[str, Any], links: Links) -> list[Any]:
         what = html.Span([link, " ", str(row["title"] or "")], title=row["title"] or "", className="clip")
     came = row["reason"] or row["last_error"] or row["answer"] or ""
     if row["state"] == "waiting" and row["next_try_time"]:
-        came = f"again at {wording.clock_time(row['next_try_time'])[11:]} UTC. {came}".strip()
+        when = wording.moment(row["next_try_time"])
+        word = "again at" if when is not None and when > datetime.now(UTC) else "due since"
+        came = f"{word} {wording.clock_time(row['next_try_time'])[11:]} UTC. {came}".strip()
     meaning = _STATES.get(row["state"])
     state = html.Span(row["state"], title=meaning, className="chip chip-warning" if row["state"] in _BAD else "")
     return [

@@ -15,15 +15,18 @@ from dashboard import signin, wording
 from dashboard.components import filters, marks, panels
 from dashboard.components.deed_buttons import queue_buttons
 from dashboard.components.deed_table import deed_table
+from dashboard.components.endpoint_table import endpoint_table
+from dashboard.components.family import DATA, family
 from dashboard.components.heading import freshness, heading
 from dashboard.links import Links
 from dashboard.page import Page, View
 from pandascope.addresses import Address
+from pandascope.errors import NotAuthorised
 
 _WAITING = ("activated", "assigned", "defined", "waiting", "throttled")
 _RUNNING = ("sent", "starting", "stagein", "running", "stageout", "holding", "transferring", "merging")
 _HEADS = ("Queue", "State", "Set by", "#Waiting", "#Running", "#Finished, 1 h", "#Failed, 1 h", "Last pilot")
-_LIMIT_HEADS = ("#Most cores", "#Most memory", "Storage")
+_LIMIT_HEADS = ("At most", "Storage")
 _NAMED = frozenset({"queue_name", "computing_site"})
 """Filters that name queues."""
 _HISTORY_HEADS = ["When", "Who", "From", "To", "Why"]
@@ -33,6 +36,7 @@ _MOST_DEEDS = 20
 def _layout(address: Address, links: Links) -> html.Div:
     return html.Div(
         [
+            family("queues", links, DATA, "pages about queues and their data"),
             html.Div(heading("Queues"), id="queues-head"),
             html.Div(id="queues-chips"),
             html.Div(panels.skeleton(240), id="queues-list"),
@@ -47,16 +51,16 @@ async def _load(view: View) -> Sequence[Any]:
     rows = sorted(answer["queues"], key=_worst_first)
     silent = sum(1 for row in rows if row.get("silent"))
     words = wording.plural(len(rows), "queue") + (f", {silent} silent" if silent else "")
-    may_act, one = signin.may_act(), None
+    may_act, name = signin.may_act(), ""
     if _is_of_one(view, rows):
         name = str(rows[0]["queue_name"])
         words = f"Queue {name}" + (", silent" if silent else "")
-        one = await _one(view, name, may_act)
+    below = await (_one(view, name, may_act) if name else _storages(view))
     return [
         heading(words, below=freshness(answer)),
         filters.chips(view.address, view.links, warnings=answer["warnings"]),
         _list(rows, view.links, may_act),
-        one,
+        below,
     ]
 
 
@@ -70,11 +74,20 @@ def _list(rows: Sequence[dict[str, Any]], links: Links, may_act: bool) -> html.D
     return html.Div([panels.table(heads, cells, class_name="queues cards"), how], className="panel")
 
 
+async def _storages(view: View) -> Any:
+    """Where queues keep files, tapes and nuclei first; nothing for readers who may not see it."""
+    try:
+        rows = await view.client.endpoints()
+    except NotAuthorised:
+        return None
+    return panels.panel("Storages", endpoint_table(rows), flush=True) if rows else None
+
+
 def _is_of_one(view: View, rows: Sequence[Mapping[str, Any]]) -> bool:
     return len(rows) == 1 and not _NAMED.isdisjoint(view.address.filters)
 
 
-async def _one(view: View, name: str, may_act: bool) -> html.Div:
+async def _one(view: View, name: str, may_act: bool) -> Any:
     """How the queue came to the status that it has, and what people did to it, with what takes that back."""
     told, done = await asyncio.gather(
         view.client.queue_history(name), view.client.deeds(target_kind="queue", target=name, limit=_MOST_DEEDS)
@@ -134,9 +147,10 @@ def _row(row: dict[str, Any], links: Links) -> list[Any]:
 
 
 def _limits(row: dict[str, Any]) -> list[Any]:
+    cores, ram_mb = row.get("max_core_count"), row.get("max_ram_mb")
+    most = [wording.plural(cores, "core") if cores else "", wording.size(ram_mb * 1_000_000) if ram_mb else ""]
     return [
-        wording.count(row.get("max_core_count") or None),
-        wording.size((row.get("max_ram_mb") or 0) * 1_000_000) if row.get("max_ram_mb") else "–",
+        ", ".join(filter(None, most)) or html.Span("no limit", className="dim"),
         html.Span(row.get("storage_endpoint") or "", className="name"),
     ]
 

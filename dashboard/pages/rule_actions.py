@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 from dash.exceptions import PreventUpdate
 
@@ -49,14 +48,15 @@ def buttons(rule: Mapping[str, Any]) -> html.Div:
     return html.Div(made, className="choices row-choices")
 
 
-def _button(deed: str, number: int, text: str, meaning: str) -> dmc.Button:
+def _button(deed: str, number: int, text: str, meaning: str) -> html.Button:
     title = meaning or "let it act"
     change = f"'panda rules change {number} ...' changes the rest"
-    return dmc.Button(
-        html.Span(text, title=f"{title} ({change})"),
+    return html.Button(
+        text,
         id={"rule_deed": deed, "rule": number},
-        size="compact-xs",
-        variant="default",
+        className="button",
+        title=f"{title} ({change})",
+        type="button",
     )
 
 

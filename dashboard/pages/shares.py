@@ -9,7 +9,8 @@ from typing import Any
 from dash import html
 
 from dashboard import wording
-from dashboard.components import panels, plots
+from dashboard.components import panels
+from dashboard.components.curves import curves as drawn
 from dashboard.components.heading import freshness, heading
 from dashboard.components.share_bar import deviation, deviations, lanes, share_bar
 from dashboard.links import Links
@@ -33,7 +34,7 @@ _NO_CURVES = (
 def _layout(address: Address, links: Links) -> html.Div:
     plot = panels.panel(
         "Off target over 24 hours",
-        [html.Div(id="shares-no-curves"), html.Div(plots.graph(_PLOT, height=260), id="shares-curves", style=_HIDDEN)],
+        html.Div(id=_PLOT),
         aside=html.Span("percent above or below; the largest shares; UTC", className="dim"),
     )
     return html.Div(
@@ -50,14 +51,11 @@ async def _load(view: View) -> Sequence[Any]:
     answer, samples = await asyncio.gather(view.client.shares(), view.client.share_samples(_HOURS))
     curves = dict(list(deviations(samples["samples"]).items())[:_MOST_CURVES])
     leaves = sum(1 for share in answer["shares"] if share["is_leaf"])
-    nothing = panels.empty(_NO_CURVES) if leaves and not curves else None
     return [
         heading(wording.plural(leaves, "share") if leaves else "Shares", below=freshness(answer)),
         [_warnings(answer["warnings"]), _tree(answer, view.links)],
         _SHOWN if leaves else _HIDDEN,
-        nothing,
-        plots.lines(curves, unit="%"),
-        _SHOWN if curves else _HIDDEN,
+        drawn(curves, unit="%") or panels.empty(_NO_CURVES),
     ]
 
 
@@ -132,9 +130,7 @@ PAGE = Page(
         ("shares-head", "children"),
         ("shares-tree", "children"),
         ("shares-held", "style"),
-        ("shares-no-curves", "children"),
-        (_PLOT, "figure"),
-        ("shares-curves", "style"),
+        (_PLOT, "children"),
     ),
     load=_load,
     topics=lambda address: ["jobs"],

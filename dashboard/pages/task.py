@@ -13,10 +13,12 @@ from dashboard import wording
 from dashboard.callers import caller
 from dashboard.components import marks, panels
 from dashboard.components.deed_buttons import task_buttons
+from dashboard.components.funnel import funnel
 from dashboard.components.heading import copy_link, freshness, heading
 from dashboard.components.measured import measured
 from dashboard.components.retries import task_retries
 from dashboard.components.ribbon import job_ribbon
+from dashboard.components.staging_table import staging_table
 from dashboard.components.why import told, why
 from dashboard.links import Links
 from dashboard.page import Page, View
@@ -34,8 +36,11 @@ def _layout(address: Address, links: Links) -> html.Div:
 
 
 async def _load(view: View) -> Sequence[Any]:
-    answer, reasons, who = await asyncio.gather(
-        view.client.task(view.number), told(view.client.why_task(view.number)), caller(view.client)
+    answer, reasons, who, tape = await asyncio.gather(
+        view.client.task(view.number),
+        told(view.client.why_task(view.number)),
+        caller(view.client),
+        told(view.client.staging(jedi_task_id=view.number)),
     )
     task = answer.get("task") or answer
     deeds = task_buttons(task, answer.get("jobs") or {}, may_act=who.may_end(task.get("user_name")))
@@ -45,10 +50,10 @@ async def _load(view: View) -> Sequence[Any]:
         aside=[deeds, copy_link()],
     )
     said = why(reasons, view.links)
-    dialog, sentence = str(task.get("error_dialog") or ""), str((reasons.get("reason") or {}).get("sentence"))
-    is_told = said is not None and dialog.rstrip(".") in sentence
+    dialog, sentences = str(task.get("error_dialog") or ""), json.dumps(reasons, ensure_ascii=False)
+    is_told = said is not None and json.dumps(dialog.rstrip("."), ensure_ascii=False)[1:-1] in sentences
     problem = html.Div(dialog, className="problem") if dialog and not is_told else None
-    parts = [part for part in (said, problem, *_parts(answer, task, view)) if part is not None]
+    parts = [part for part in (said, problem, _tape(tape, view.links), *_parts(answer, task, view)) if part is not None]
     return [head, html.Div(parts, className="stack")]
 
 
@@ -56,14 +61,23 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
     number = view.address.number
     every = html.A("All its jobs", href=view.links.page("jobs", jedi_task_id=number))
     counts = answer.get("jobs") or {}
-    parts: list[Any] = [panels.panel("Jobs by state", job_ribbon(counts, view.links, jedi_task_id=number), aside=every)]
+    parts: list[Any] = [
+        panels.panel(
+            "Jobs by state",
+            job_ribbon(counts, view.links, nothing="It has no jobs yet.", jedi_task_id=number),
+            aside=every,
+        )
+    ]
     if answer.get("incidents"):
         parts.append(
             panels.panel(
                 "Incidents", html.Ul([_incident(i, view.links) for i in answer["incidents"]], className="incident-refs")
             )
         )
-    parts.append(panels.panel("Facts", _facts(task, answer.get("cost"), view.links)))
+    parts.append(panels.panel("Facts", _facts(task, answer.get("cost"), answer.get("parameters"), view.links)))
+    if answer.get("destination"):
+        chosen = funnel(answer["destination"], result="Outputs are collected at", of="storage")
+        parts.append(panels.panel("Where its outputs are collected, and why", chosen))
     needs = measured(answer.get("measured") or [])
     if needs is not None:
         parts.append(needs)
@@ -77,6 +91,15 @@ def _parts(answer: dict[str, Any], task: dict[str, Any], view: View) -> list[Any
         text = json.dumps(answer["parameters"], indent=2, ensure_ascii=False, sort_keys=True)
         parts.append(panels.panel("Parameters", html.Pre(text, className="code", tabIndex=0)))
     return parts
+
+
+def _tape(answer: dict[str, Any], links: Links) -> html.Section | None:
+    """What of its input is brought from tape, for tasks that have such."""
+    if not answer.get("requests"):
+        return None
+    every = html.A("All that is staged", href=links.page("staging"))
+    table = staging_table(answer["requests"], links, has_tasks=False)
+    return panels.panel("Input from tape", table, aside=every, flush=True)
 
 
 def _incident(entry: dict[str, Any], links: Links) -> html.Li:
@@ -109,10 +132,21 @@ def _used(cost: dict[str, Any] | None) -> str | None:
     if not cost:
         return None
     lost = cost["failed_core_hours"]
-    return f"{cost['core_hours']:,.1f} core-hours" + (f", {lost:,.1f} of them by jobs that failed" if lost else "")
+    words = f"{wording.hours(cost['core_hours'])} core-hours"
+    return words + (f", {wording.hours(lost)} of them by jobs that failed" if lost else "")
 
 
-def _facts(task: dict[str, Any], cost: dict[str, Any] | None, links: Links) -> html.Dl:
+def _first_job(parameters: dict[str, Any] | None, task: dict[str, Any], links: Links) -> html.A | None:
+    """The preprocessing job, of tasks that have one."""
+    if not (parameters or {}).get("preproSpec"):
+        return None
+    to_jobs = links.page("jobs", jedi_task_id=task["jedi_task_id"], job_name="*.preprocess")
+    return html.A("its preprocessing job", href=to_jobs)
+
+
+def _facts(
+    task: dict[str, Any], cost: dict[str, Any] | None, parameters: dict[str, Any] | None, links: Links
+) -> html.Dl:
     user = task.get("user_name")
     return panels.facts(
         [
@@ -124,6 +158,8 @@ def _facts(task: dict[str, Any], cost: dict[str, Any] | None, links: Links) -> h
             ("Used", _used(cost)),
             ("Request", task.get("req_id") or None),
             ("Queue", task.get("site") or None),
+            ("Definition worked out by", _first_job(parameters, task, links)),
+            ("Outputs collected at (nucleus)", task.get("nucleus") or None),
             ("Created", wording.utc(task.get("creation_time"))),
             ("Changed", wording.utc(task.get("modification_time"))),
             ("Ended", wording.utc(task.get("end_time"))),

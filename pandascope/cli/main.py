@@ -46,6 +46,7 @@ COMMANDS = (
     Entry("audit", "pandascope.cli.audit", "List who did what, with before and after.", WATCH),
     Entry("rules", "pandascope.cli.rules", "See, try and edit the rules for jobs that fail.", WATCH),
     Entry("queues", "pandascope.cli.queues", "List queues and what they do; set their status.", WATCH),
+    Entry("staging", "pandascope.cli.staging", "List datasets that are brought from tape, and how far.", WATCH),
     Entry("shares", "pandascope.cli.shares", "The tree of global shares: show it, edit it, tag work anew.", WATCH),
     Entry("accounts", "pandascope.cli.accounts", "Users and groups: what they run, may and used; decide it.", WATCH),
     Entry("timeouts", "pandascope.cli.timeouts", "List timeouts, what they ended and whom they will.", WATCH),

@@ -45,6 +45,7 @@ def command(
     disk: options.Disk = None,
     attempts: options.Attempts = None,
     scouts: options.Scouts = False,
+    preprocess: options.Preprocess = None,
     name: options.Name = None,
     wait: options.Wait = False,
     timeout: options.Timeout = None,
@@ -76,6 +77,7 @@ def command(
         "disk_mb": disk,
         "attempts": attempts,
         "scouts": scouts,
+        "preprocess": preprocess,
         "name": name,
     }
     with connect(url, data) as client:
@@ -181,6 +183,8 @@ def _report(
     terminal.print(Text.assemble(f"task {task['jedi_task_id']} {ended}: ", counts(by_state)))
     if collected is not None:
         _say_collected(terminal, collected)
+    if task["status"] == "broken" and task.get("error_dialog"):
+        terminal.print(Text(str(task["error_dialog"]), style="yellow"))
     if failed:
         show_failures(terminal, client, task["jedi_task_id"], f" --data {data}" if data else "")
 

@@ -34,6 +34,13 @@ Attempts = Annotated[
     ),
 ]
 Scouts = Annotated[bool, typer.Option("--scouts", help="Ten jobs go first and measure what the others need.")]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help='A first job: writes parameters of the task to %OUT as JSON, as in {"inputFiles": ["a.txt"]} or {"nJobs": 7}.',
+    ),
+]
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the task.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Return when the task has ended.")]
 Timeout = Annotated[float | None, typer.Option(metavar="S", min=0, help="Wait at most this long.")]

@@ -123,7 +123,7 @@ def set_share(
     with connect(url, data) as client:
         share = client.set_share(name, **{key: given for key, given in changes.items() if given is not None})
         warnings = client.shares()["warnings"]
-    _warn([line for line in warnings if line.startswith((f"{name}.", f"{name}:"))])
+    _warn([line for line in warnings if line.startswith(f"{name}:")])
     _done(share, f"{share['name']}: value {share['value']:g}, position {share['position']}", as_json=as_json)
 
 

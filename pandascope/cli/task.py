@@ -47,6 +47,7 @@ def _show(terminal: Console, document: dict[str, Any], why: str) -> None:
                 "input": pieces,
                 "jobs": counts(document["jobs"]),
                 "queue": task["site"],
+                "nucleus": task["nucleus"],
                 "share": task["gshare"],
                 "used": _used(document.get("cost")),
                 "age": age(task["creation_time"]),
@@ -68,7 +69,14 @@ def _used(cost: dict[str, Any] | None) -> str:
     if not cost:
         return ""
     lost = cost["failed_core_hours"]
-    return f"{cost['core_hours']:,.1f} core-hours" + (f", {lost:,.1f} of them by jobs that failed" if lost else "")
+    return f"{_hours(cost['core_hours'])} core-hours" + (
+        f", {_hours(lost)} of them by jobs that failed" if lost else ""
+    )
+
+
+def _hours(value: float) -> str:
+    """`0`, `< 0.1`, `12.3`."""
+    return "< 0.1" if 0 < value < 0.05 else f"{value:,.1f}" if value else "0"
 
 
 def _command_of(parameters: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from core.states import StagingStatus, TaskStatus
 from dashboard import palette
 
 # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
@@ -43,7 +44,9 @@ def _distance(first, second, matrix):
 
 
 @pytest.mark.parametrize("simulation", _SIMULATIONS)
-@pytest.mark.parametrize("table", ["JOB_STATES", "SEVERITIES", "INCIDENT_STATES", "QUEUE_STATES", "TASK_STATES"])
+@pytest.mark.parametrize(
+    "table", ["JOB_STATES", "SEVERITIES", "INCIDENT_STATES", "QUEUE_STATES", "TASK_STATES", "STAGING_STATES"]
+)
 def test_colours_keep_their_distance(table, simulation):
     colours = sorted({look.colour for look in getattr(palette, table).values()})
     for first, second in itertools.combinations(colours, 2):
@@ -77,6 +80,12 @@ def test_every_shape_is_drawn():
         palette.SEVERITIES,
         palette.INCIDENT_STATES,
         palette.QUEUE_STATES,
+        palette.STAGING_STATES,
     )
     for look in (look for table in tables for look in table.values()):
         assert f".shape-{look.shape} " in drawn
+
+
+def test_every_state_of_a_task_and_of_a_dataset_from_tape_has_a_look():
+    assert set(palette.TASK_STATES) == set(TaskStatus)
+    assert set(palette.STAGING_STATES) == set(StagingStatus)

@@ -78,6 +78,23 @@ def test_the_result_is_the_one_by_hand_in_one_job_and_in_several(here: Path, cli
             assert collected.merged == [Path(folder, "counts.txt")]
 
 
+def test_a_first_job_chooses_the_files(here: Path, panda: Callable[..., Any]) -> None:
+    make_weird("data")
+    chosen = ["data/a b.txt", "data/it's.txt", "data/ünï-日本.txt"]
+    Path("find.py").write_text(f"import json\nprint(json.dumps({{'inputFiles': {chosen!r}}}))\n")
+    ended = panda(
+        *("run", "--exec", "cat %IN > %OUT", "--in", "data/*", "--out", "all.txt", "--sandbox", "find.py"),
+        *("--preprocess", "python3 find.py > %OUT", "--collect", "results", "--merge"),
+    )
+    assert Path("results/all.txt").read_bytes() == by_hand("cat %IN", chosen)
+    assert "done: finished 4" in ended.stdout
+
+
+def test_a_first_job_that_makes_no_sense_is_told(here: Path, panda: Callable[..., Any]) -> None:
+    ended = panda("run", "--exec", "true", "--preprocess", "echo '{\"nJobs\": 0}' > %OUT", "--wait", check=1)
+    assert "broken" in ended.stdout and "nJobs: '0' will not do" in ended.stdout
+
+
 def test_coroutines_run_wait_and_collect_too(here: Path, working_system: RunningSystem) -> None:
     async def work() -> bytes:
         async with AsyncClient(working_system.url, working_system.token()) as client:
@@ -131,6 +148,8 @@ def test_waiting_ends_at_its_limit_and_says_how_far_it_is(here: Path, client: Cl
         ({"command": "x", "files_per_job": 2}, "--files-per-job"),
         ({"command": "x", "inputs": ["a.txt"], "n_jobs": 2}, "--jobs"),
         ({"command": "x", "n_jobs": 0}, "--jobs"),
+        ({"command": "x", "preprocess": "./find.py"}, "--preprocess"),
+        ({"command": "x", "preprocess": ""}, "--preprocess"),
         ({"command": "x", "inputs": ["a.txt"], "outputs": ["a.txt"]}, "--out"),
         ({"command": "x", "inputs": ["a.txt"], "sandbox": ["./a.txt"]}, "--sandbox"),
         ({"command": "x", "outputs": ["../o"]}, "--out"),

@@ -35,7 +35,7 @@ def test_a_tree_is_loaded_shown_changed_and_dumped(panda, panda_json, here):
 
 
 def test_what_no_queue_can_run_is_said_beside_the_answer(panda):
-    warning = "warning: A.rtype: no queue's parameters.resource_type matches 'moon'"
+    warning = "warning: A: no queue's parameters.resource_type matches 'moon'"
     done = panda("shares", "set", "A", "--rtype", "moon")
     assert done.stdout.startswith("A: value 0")
     assert warning in done.stderr

@@ -148,11 +148,12 @@ def test_an_answer_that_is_not_json_is_a_fault(server: Scripted) -> None:
 
 def test_token_and_origin_go_with_every_request(server: Scripted) -> None:
     server.will_answer(200, {})
-    with Transport(server.url, "abc", origin="atlas:production", manners=QUICK) as transport:
+    with Transport(server.url, "abc", origin="atlas:production", via="cli", manners=QUICK) as transport:
         transport.get("/x")
     headers = {name.lower(): value for name, value in server.asked[0][2].items()}
     assert headers["authorization"] == "Bearer abc"
     assert headers["origin"] == "atlas:production"
+    assert headers["x-panda-via"] == "cli"
     assert "gzip" in headers["accept-encoding"]
 
 

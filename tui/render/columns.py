@@ -203,7 +203,7 @@ def task_columns(palette: Palette, now: Now) -> list[Column]:
     """Tasks: how far, and what is left over."""
     return [
         Column("jediTaskID", 10, _named("jedi_task_id", palette.strong), align="right"),
-        Column("state", 12, lambda row: palette.task_status(row.get("status"))),
+        Column("state", 15, lambda row: palette.task_status(row.get("status"))),
         Column("name", 18, _named("task_name", palette.text), flex=4, most=60),
         Column("done", 18, lambda row: progress(row, palette, 12)),
         Column("jobs", 7, lambda row: _cell(number(row.get("n_jobs")), palette.text), rank=2, align="right"),

@@ -57,6 +57,7 @@ def what_it_is(row: Row, palette: Palette) -> RenderableType:
             ("user", text("prod_user_name")),
             ("label", text("prod_source_label")),
             ("processing", text("processing_type")),
+            ("kind", Text(_kind(row))),
             ("priority", text("current_priority")),
             ("attempt", Text(plain(attempt))),
             ("asked for", Text(", ".join(filter(None, asked)))),
@@ -67,6 +68,13 @@ def what_it_is(row: Row, palette: Palette) -> RenderableType:
         ],
         palette,
     )
+
+
+def _kind(row: Row) -> str:
+    """What it does for the task, of jobs that do not process its input."""
+    if "preprocess" in plain(row.get("special_handling")).split(","):
+        return "preprocessing: works out what the task is"
+    return "build: makes the library of the other jobs" if row.get("prod_source_label") == "panda" else ""
 
 
 def timeline(history: Sequence[Row], palette: Palette) -> RenderableType | None:
@@ -125,12 +133,14 @@ def incidents(found: Sequence[Row], palette: Palette, candidate: Row | None = No
     return table
 
 
-def brokerage(decision: Mapping[str, Any] | None, palette: Palette) -> RenderableType | None:
-    """Which queues were left after each criterion."""
+def brokerage(
+    decision: Mapping[str, Any] | None, palette: Palette, *, nobody: str = "no queue could take it"
+) -> RenderableType | None:
+    """Which candidates were left after each criterion; `nobody` says that there was none."""
     if not decision:
         return None
     chosen = decision.get("chosen")
-    head = Text(f"chosen: {plain(chosen)}" if chosen else "no queue could take it", style=palette.strong)
+    head = Text(f"chosen: {plain(chosen)}" if chosen else nobody, style=palette.strong)
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, overflow="fold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,10 @@ from tui.palette import Palette
 from tui.render.facts import facts
 from tui.text import ago, moment, plain, plain_lines, plural, stamp
 from tui.widgets.virtual_table import Row
+
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+"""What Markdown lets one escape: any ASCII punctuation."""
+_BOLD = re.compile(r"(?<![\\*])\*\*(?![\s*])(.+?)(?<![\\\s*])\*\*(?!\*)")
 
 
 def watch(row: Row, plan: Mapping[str, Any], palette: Palette, now: datetime) -> RenderableType:
@@ -55,13 +60,20 @@ def next_step(row: Row) -> str:
 
 
 def handover(text: str, palette: Palette) -> RenderableType | None:
-    """The Markdown as it is, its headings standing out."""
+    """The Markdown as it is read: headings and what is bold stand out, and what was escaped is shown as it was meant."""
     lines = plain_lines(text)
     if not any(lines):
         return None
-    return Text("\n").join(
-        Text(line, style=palette.heading if line.startswith("#") else palette.text, overflow="fold") for line in lines
-    )
+    return Text("\n").join(_line(line, palette) for line in lines)
+
+
+def _line(line: str, palette: Palette) -> Text:
+    if line.startswith("#"):
+        return Text(_ESCAPED.sub(r"\1", line), style=palette.heading, overflow="fold")
+    shown = Text(style=palette.text, overflow="fold")
+    for index, part in enumerate(_BOLD.split(line)):
+        shown.append(_ESCAPED.sub(r"\1", part), style=palette.strong if index % 2 else None)
+    return shown
 
 
 def difference(lines: Sequence[str], palette: Palette) -> RenderableType | None:

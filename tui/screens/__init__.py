@@ -17,6 +17,7 @@ from tui.screens.rules import RulesScreen
 from tui.screens.shares import SharesScreen
 from tui.screens.shift import ShiftScreen
 from tui.screens.silences import SilencesScreen
+from tui.screens.staging import StagingScreen
 from tui.screens.system import SystemScreen
 from tui.screens.task import TaskScreen
 from tui.screens.tasks import TasksScreen
@@ -32,6 +33,7 @@ SCREENS: dict[Page, type[MonitorScreen]] = {
     Page.LOG: LogScreen,
     Page.TASKS: TasksScreen,
     Page.TASK: TaskScreen,
+    Page.STAGING: StagingScreen,
     Page.SHARES: SharesScreen,
     Page.USERS: UsersScreen,
     Page.RULES: RulesScreen,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
@@ -14,9 +15,12 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 
 from pandascope.addresses import Address, Page
+from pandascope.errors import ClientError
 from tui.keys import offered
 from tui.render.columns import incident_columns, progress
 from tui.render.facts import facts
+from tui.render.job import brokerage
+from tui.render.staging_columns import tape_lines
 from tui.screens.acting import ActingScreen, of_tasks
 from tui.screens.base import Answer
 from tui.text import number, plain, plain_lines, stamp
@@ -54,12 +58,16 @@ class TaskScreen(ActingScreen):
         yield table
         with VerticalScroll(id="task-parameters-box"):
             yield Panel("Measured needs", id="task-measured")
+            yield Panel("Input from tape", id="task-tape")
+            yield Panel("Where outputs are collected, and why", id="task-destination")
             yield Panel("History", id="task-history")
             yield Panel("Parameters", id="task-parameters")
 
     async def ask(self) -> Answer:
-        """The task."""
-        return await self.console_app.client.task(int(self.address.number or 0))
+        """The task, and what of its input comes from tape."""
+        client, number = self.console_app.client, int(self.address.number or 0)
+        answer, tape = await asyncio.gather(client.task(number), _tape(client.staging(jedi_task_id=number)))
+        return {**answer, "staging": tape}
 
     def show(self, answer: Answer) -> None:
         """Everything at once: it is small."""
@@ -70,6 +78,9 @@ class TaskScreen(ActingScreen):
         table.fill(list(answer.get("incidents") or []))
         table.border_subtitle = "" if table.rows else "none"
         self.query_one("#task-measured", Panel).show(_measured(list(answer.get("measured") or [])))
+        self.query_one("#task-tape", Panel).show(tape_lines(list(answer.get("staging") or []), self.palette))
+        destination = brokerage(answer.get("destination"), self.palette, nobody="no storage would do")
+        self.query_one("#task-destination", Panel).show(destination)
         self.query_one("#task-history", Panel).show(self._history(list(answer.get("history") or [])))
         self.query_one("#task-parameters", Panel).show(_parameters(answer.get("parameters")))
 
@@ -84,6 +95,7 @@ class TaskScreen(ActingScreen):
                               f"{number(task.get('n_active'))} active")),
                 ("files", _files(task)),
                 ("user", Text(plain(task.get("user_name")))),
+                ("nucleus", Text(plain(task.get("nucleus")))),
                 ("created", Text(stamp(task.get("creation_time")))),
                 ("ended", Text(stamp(task.get("end_time")))),
                 ("acts next", Text(stamp(task["next_try_time"]) if task.get("next_try_time") else "")),
@@ -126,6 +138,14 @@ class TaskScreen(ActingScreen):
     def errors_target(self) -> Address | None:
         """The failed jobs of the task."""
         return Address(Page.JOBS, filters={"jedi_task_id": str(self.address.number), "job_status": "failed"})
+
+
+async def _tape(question: Awaitable[Answer]) -> list[Row]:
+    """The requests; none when there is no answer, which must not keep the task from being shown."""
+    try:
+        return list((await question)["requests"])
+    except ClientError:
+        return []
 
 
 def _files(task: Row) -> Text:

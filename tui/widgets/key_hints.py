@@ -24,7 +24,7 @@ def hints_text(keys: list[tuple[Key, bool]], palette: Palette, width: int) -> Te
     for key, enabled in always:
         last.append_text(_hint(key.shown_key, key.word, key.action, palette, enabled=enabled))
     if any(key.action in _SCREENS for key, _ in keys):
-        last.append("  ").append_text(_hint("1-9", "screens", "", palette, enabled=True))
+        last.append("  ").append_text(_hint("0-9", "screens", "", palette, enabled=True))
     line = Text(" ", no_wrap=True, end="")
     for key, enabled in others:
         hint = _hint(key.shown_key, key.word, key.action, palette, enabled=enabled)
