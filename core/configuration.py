@@ -37,6 +37,7 @@ from core.settings_table import Documented, leaves, masked
 from core.workload_settings import (
     AccountSettings,
     BrokerageSettings,
+    CarouselSettings,
     GenerationSettings,
     GuardSettings,
     MailSettings,
@@ -45,6 +46,8 @@ from core.workload_settings import (
     RetentionSettings,
     ScoutSettings,
     ShareSettings,
+    TailSettings,
+    TaskBrokerageSettings,
     TaskTimes,
 )
 
@@ -128,8 +131,14 @@ class AgentPeriods(Documented):
     """Forgetting of what Harvesters and pilots told of workers and nodes long ago."""
     incidents_s: PositiveFloat = 0.5
     """Grouping of records and failures into incidents."""
+    data_carousel_s: PositiveFloat = 2.0
+    """Bringing input from tape to disk, and deleting those copies again."""
     feeder_s: PositiveFloat = 1.0
     """Listing the input of large tasks, page by page."""
+    preprocessor_s: PositiveFloat = 1.0
+    """The first jobs that work out the definition of their task, and what they found."""
+    task_broker_s: PositiveFloat = 2.0
+    """Choosing where the outputs of production tasks are collected."""
     generator_s: PositiveFloat = 0.5
     """Making jobs of input that is ready."""
     scouts_s: PositiveFloat = 2.0
@@ -240,8 +249,12 @@ class Settings(IssuerSettings, BaseSettings):
     """How long tasks may wait."""
     guards: GuardSettings = Field(default_factory=GuardSettings)
     """What makes tasks exhausted."""
+    tails: TailSettings = Field(default_factory=TailSettings)
+    """When the end of a production task is hurried."""
     brokerage: BrokerageSettings = Field(default_factory=BrokerageSettings)
     """Limits of the criteria."""
+    task_brokerage: TaskBrokerageSettings = Field(default_factory=TaskBrokerageSettings)
+    """Where the outputs of production tasks are collected."""
     shares: ShareSettings = Field(default_factory=ShareSettings)
     """Global shares."""
     accounts: AccountSettings = Field(default_factory=AccountSettings)
@@ -252,6 +265,8 @@ class Settings(IssuerSettings, BaseSettings):
     """Automatic exclusion of queues."""
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     """How long records of decisions are kept."""
+    carousel: CarouselSettings = Field(default_factory=CarouselSettings)
+    """Bringing input from tape."""
     mail: MailSettings = Field(default_factory=MailSettings)
     """Mail to owners of tasks."""
     incidents: IncidentSettings = Field(default_factory=IncidentSettings)

@@ -176,7 +176,7 @@ TASK_HOLDS = frozenset({TaskStatus.PENDING, TaskStatus.THROTTLED, TaskStatus.PAU
 GENERATING_TASK_STATUSES = frozenset(
     {
         *(TaskStatus.DEFINED, TaskStatus.ASSIGNING, TaskStatus.READY, TaskStatus.SCOUTING, TaskStatus.SCOUTED),
-        *(TaskStatus.RUNNING, TaskStatus.MERGING, TaskStatus.PREPROCESSING),
+        *(TaskStatus.RUNNING, TaskStatus.MERGING),
     }
 )
 """States in which jobs may be made from files that are ready."""
@@ -239,7 +239,8 @@ TASK_TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.TORETRY: _CLOSING | {TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.EXHAUSTED},
     TaskStatus.TOINCEXEC: _CLOSING | {TaskStatus.REREFINE},
     TaskStatus.REREFINE: _CLOSING
-    | {TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.PENDING, TaskStatus.TOBROKEN, TaskStatus.BROKEN},
+    | {TaskStatus.DEFINED, TaskStatus.READY, TaskStatus.PENDING, TaskStatus.TOBROKEN, TaskStatus.BROKEN}
+    | {TaskStatus.TOPREPROCESS},
     TaskStatus.TOREASSIGN: _UNDER_WAY | _CLOSING | {TaskStatus.REASSIGNING, TaskStatus.PAUSED},
     TaskStatus.REASSIGNING: _UNDER_WAY | _CLOSING | {TaskStatus.PAUSED},
     TaskStatus.TOBROKEN: _CLOSING | {TaskStatus.BROKEN},
@@ -308,6 +309,28 @@ DATASET_TRANSITIONS: dict[DatasetStatus, frozenset[DatasetStatus]] = {
     DatasetStatus.FROZEN: frozenset({DatasetStatus.DELETED}),
     DatasetStatus.DELETED: frozenset(),
 }
+
+
+class StagingStatus(StrEnum):
+    """Life of a request of the data carousel: one dataset that is brought from tape (server-api.md 5.9)."""
+
+    QUEUED = "queued"
+    STAGING = "staging"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    RETIRED = "retired"
+
+
+STAGING_TRANSITIONS: dict[StagingStatus, frozenset[StagingStatus]] = {
+    StagingStatus.QUEUED: frozenset({StagingStatus.STAGING, StagingStatus.CANCELLED}),
+    StagingStatus.STAGING: frozenset({StagingStatus.DONE, StagingStatus.CANCELLED}),
+    StagingStatus.DONE: frozenset({StagingStatus.QUEUED, StagingStatus.RETIRED}),
+    StagingStatus.CANCELLED: frozenset(),
+    StagingStatus.RETIRED: frozenset(),
+}
+"""Done is queued again when a task needs files of the dataset that are, by then, on tape only."""
+LIVING_STAGING_STATUSES = frozenset({StagingStatus.QUEUED, StagingStatus.STAGING, StagingStatus.DONE})
+"""Of a dataset one request at a time is in one of them."""
 
 
 class IncidentState(StrEnum):

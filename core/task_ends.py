@@ -52,12 +52,12 @@ def is_set(parameters: Mapping[str, Any], *names: str) -> bool:
 def final_status_of(task: Mapping[str, Any], parent: str = "", *, by_command: bool = False) -> TaskStatus:
     """`final_status` of a row of tasks (n_files, n_files_finished, goal, parameters, split_rule, merges if it does).
 
-    A task without input is done where its submitter allows that. `by_command`: a person ends it with what is done, so it
-    does not wait for a person.
+    A task without input ends as one that did all of it where its submitter allows that. `by_command`: a person ends it
+    with what is done, so it does not wait for a person.
     """
     said = {**task["parameters"], **task["split_rule"]}
     if not task["n_files"] and is_set(said, "allowEmptyInput"):
-        return TaskStatus.DONE
+        return final_status(1, 1, parent)
     return final_status(
         task["n_files"],
         task["n_files_finished"],

@@ -9,8 +9,10 @@ from core.clock import utc_now
 
 
 def duration_words(seconds: float) -> str:
-    """A duration in the two largest units, as in `2 h 5 min`."""
+    """A duration in the two largest units, as in `2 h 5 min`; what took no whole second is `less than a second`."""
     whole = max(0, int(seconds))
+    if not whole:
+        return "less than a second"
     if whole < 60:
         return f"{whole} s"
     units = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))

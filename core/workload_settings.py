@@ -102,6 +102,19 @@ class GuardSettings(Documented):
     """and as long as so many of their files are left."""
 
 
+class TailSettings(Documented):
+    """When the end of a production task is hurried (domain.md 2.6)."""
+
+    done: float = Field(default=0.95, gt=0, lt=1)
+    """More than this part of its files must be through;"""
+    most_jobs: PositiveInt = 100
+    """and no more than so many jobs be left."""
+    priority: int = Field(default=900, ge=0, le=10_000)
+    """What its priority becomes, if it is lower; 0: never."""
+    share: str = "Express"
+    """The share that its waiting jobs go to, where the tree has a leaf of this name."""
+
+
 class BrokerageSettings(Documented):
     """Limits of the criteria (domain.md 5.2, 5.3)."""
 
@@ -149,6 +162,29 @@ class BrokerageSettings(Documented):
     """Production: whether work is short, so that queues beyond their pledge stand back."""
     load_s: PositiveFloat = 5.0
     """How long the counts of jobs at queues are kept; what brokerage adds itself is counted at once."""
+
+
+class TaskBrokerageSettings(Documented):
+    """Where the outputs of production tasks are collected (domain.md 5.1), once some storage endpoint is a nucleus."""
+
+    retry_s: PositiveFloat = 30 * _MINUTE_S
+    """When a task that no nucleus suits is looked at again."""
+    reserved_mb: int = Field(default=0, ge=0)
+    """What is kept back of the free room of each nucleus;"""
+    min_usable_mb: int = Field(default=200_000, ge=0)
+    """more than this must be left of the rest after what tasks already assigned there will still write."""
+    locality_min_mb: PositiveInt = 1_000_000
+    """Input of more than this size,"""
+    locality_min_files: PositiveInt = 10_000
+    """or of more than so many files,"""
+    locality_part: float = Field(default=0.1, ge=0, le=1)
+    """must lie at the nucleus or its site to at least this part."""
+    small_input_mb: PositiveInt = 10_000_000
+    """Of a task with no more input than this, and light I/O, that is only preferred."""
+    io_heavy_kb_s: PositiveFloat = 200.0
+    """Input rate from which a task is heavy in I/O."""
+    no_locality_priority: int = 2000
+    """Priority from which it does not matter where the input lies."""
 
 
 class ShareSettings(Documented):
@@ -211,6 +247,25 @@ class RebrokerageSettings(Documented):
     """Only say what would be taken back."""
     idle_s: PositiveFloat = 12 * _HOUR_S
     """Jobs of users that wait at one queue for so long while nothing of their task moves there are given to another."""
+
+
+class CarouselSettings(Documented):
+    """The data carousel: input that is brought from tape to disk (domain.md 4.9)."""
+
+    requests_per_source: PositiveInt = 10
+    """Datasets that are brought from one tape at a time; the others are queued."""
+    files_per_source: PositiveInt = 10_000
+    """Files that are asked of one tape at a time. A dataset of more is brought when no other one is."""
+    copies_per_cycle: PositiveInt = 20
+    """Files that the agent copies itself in one cycle, where it can see both storages."""
+    max_attempts: PositiveInt = 3
+    """So many copies of a file that failed, or were not what the catalogue says, and it is given up."""
+    retry_s: PositiveFloat = 10 * _MINUTE_S
+    """Pause before a file is tried again, and before a source or destination is looked for again."""
+    stuck_s: PositiveFloat = 12 * _HOUR_S
+    """A request of which no file arrived for so long is asked for again, and told as an incident."""
+    release_after_s: float = Field(default=_DAY_S, ge=0)
+    """The copies on disk are deleted so long after the last task that needed them has ended."""
 
 
 class QueueTestSettings(Documented):

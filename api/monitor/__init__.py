@@ -21,6 +21,7 @@ from api.monitor.search import search_everything
 from api.monitor.shares import samples_of_shares, shares
 from api.monitor.shifts import shift, shifts
 from api.monitor.silences import silences
+from api.monitor.staging import staging
 from api.monitor.stream import stream
 from api.monitor.summary import summary_now
 from api.monitor.tasks import task, tasks
@@ -41,6 +42,7 @@ HANDLERS: list[Handler] = [
     users,
     user,
     timeouts,
+    staging,
     agents,
     tasks,
     task,

@@ -16,6 +16,7 @@ from core.harvester.workers import MAX_WORKERS_PER_REPORT, WorkerReport
 
 _SHOWN_REFUSALS = 5
 _MAX_NAME = 100
+_MOST_DIGITS = 9
 
 
 @endpoint("POST")
@@ -169,9 +170,9 @@ def _expiration(text: str | None) -> datetime | None:
     """A number means days from now, as upstream; anything else is a time."""
     if not text:
         return None
-    if text.strip().isdecimal():
-        days = int(text)
-        if days > 36_500:
-            raise InvalidInput(f"{text[:40]} days", field="expiration_date", remedy="at most 36500")
-        return datetime.now(UTC) + timedelta(days=days)
+    if (number := text.strip()).isdecimal():
+        # of thousands of digits Python makes no number
+        if len(number) > _MOST_DIGITS or int(number) > 36_500:
+            raise InvalidInput(f"{number[:40]} days", field="expiration_date", remedy="at most 36500")
+        return datetime.now(UTC) + timedelta(days=int(number))
     return parse_time(text, "expiration_date")

@@ -8,7 +8,12 @@ import orjson
 
 from api.bodies import parse_json
 from api.identity.access import Access
-from api.identity.working_groups import check_working_group, has_group_production_role
+from api.identity.working_groups import (
+    check_country_group,
+    check_working_group,
+    has_group_production_role,
+    production_groups,
+)
 from api.panda.job_attributes import job_dictionary
 from api.panda.job_record import job_from_record, record_of
 from api.panda.kernel import Auth, Bare, Call, Refusal, Result, Success, endpoint
@@ -35,6 +40,7 @@ def submit(call: Call, jobs: str | list[Any]) -> Result:
                 return Refusal(f"production role required to submit with {name}=managed")
     for position, job in enumerate(parsed):
         check_working_group(call.caller, job.working_group, f"jobs.{position}.workingGroup")
+        check_country_group(call.caller, job.country_group, f"jobs.{position}.countryGroup")
         job.prod_user_name = call.caller.user_name
         job.vo = job.vo or call.caller.vo
     groups = {job.working_group for job in parsed if has_group_production_role(call.caller, job.working_group)}
@@ -129,7 +135,7 @@ def generate_offline_execution_script(call: Call, job_id: int, days: int | None 
 
 
 def _killer(call: Call) -> Killer:
-    return Killer(call.caller.user_name, call.is_production)
+    return Killer(call.caller.user_name, call.is_production, production_groups(call.caller))
 
 
 def _document(text: str) -> Any:

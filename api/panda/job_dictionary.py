@@ -17,6 +17,7 @@ from core.dispatch.acquire import AcquiredJob
 from core.taskbuffer.commanding import DEBUG_FLAGS
 from core.taskengine.dialects.execution import execution_steps
 from core.taskengine.dialects.transformations import RUN_CONTAINER
+from core.taskengine.preprocessing.job import PREPROCESSING
 
 BUILD_LABEL = "panda"
 """prodSourceLabel of the jobs that make a lib, around which no steps of the task are taken (client-wire.md 4.4)."""
@@ -44,7 +45,7 @@ def pilot_dictionary(
     logs = [file for file in files if file["type"] == "log"]
     outputs = [file for file in files if file["type"] in _OUTPUTS]
     return {
-        **_facts(acquired.job),
+        **_facts(acquired.job, str((task or {}).get("nucleus") or "")),
         "jobPars": _parameters(acquired),
         "transformation": transformation_address(acquired.job["transformation"], transformation_base),
         **_input_lists(inputs),
@@ -105,7 +106,7 @@ def _output_lists(outputs: list[dict[str, Any]], logs: list[dict[str, Any]]) -> 
     }
 
 
-def _facts(job: dict[str, Any]) -> dict[str, Any]:
+def _facts(job: dict[str, Any], nucleus: str) -> dict[str, Any]:
     return {
         "StatusCode": 0,
         "PandaID": job["panda_id"],
@@ -130,9 +131,9 @@ def _facts(job: dict[str, Any]) -> dict[str, Any]:
         "homepackage": "NULL",
         "cmtConfig": "NULL",
         "cloud": "",
-        "nucleus": "",
+        "nucleus": nucleus,
         "sourceSite": "",
-        "destinationSE": "",
+        "destinationSE": nucleus,
         "transferType": "NULL",
         "ioIntensity": 0,
         "ioIntensityUnit": "kBPerS",
@@ -155,7 +156,7 @@ def _wishes(acquired: AcquiredJob, task: Mapping[str, Any], outputs: list[dict[s
         wishes["allowNoOutput"] = optional
     if isinstance(task.get("transferType"), str) and task["transferType"]:
         wishes["transferType"] = task["transferType"]
-    if job["prod_source_label"] != BUILD_LABEL:
+    if job["prod_source_label"] != BUILD_LABEL and PREPROCESSING not in str(job["special_handling"]).split(","):
         # the pilot has the transformation in the job's directory by the time it takes these steps
         program = "./" + str(job["transformation"]).rsplit("/", 1)[-1]
         wishes |= execution_steps(task, program, acquired.job_parameters)

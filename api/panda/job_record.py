@@ -19,6 +19,7 @@ _NAMES: dict[str, tuple[str, type]] = {
     "prodSourceLabel": ("prod_source_label", str),
     "processingType": ("processing_type", str),
     "workingGroup": ("working_group", str),
+    "countryGroup": ("country_group", str),
     "VO": ("vo", str),
     "attemptNr": ("attempt_nr", int),
     "maxAttempt": ("max_attempt", int),

@@ -31,6 +31,8 @@ _GET_JOB = {
     "taskID": "task_id",
     "prodUserID": "prod_user_id",
     "workingGroup": "working_group",
+    "countryGroup": "country_group",
+    "allowOtherCountry": "allow_other_country",
     "viaTopic": "via_topic",
     "nJobs": "n_jobs",
     "schedulerID": "scheduler_id",

@@ -60,11 +60,14 @@ def acquire_jobs(
     cores: int | None = None,
     batch_id: str | None = None,
     working_group: str | None = None,
+    country_group: str | None = None,
+    allow_other_country: bool | None = None,
 ) -> Result:
     """Hand out activated jobs (activated -> sent), best first.
 
-    `cores`, `batch_id` and `working_group` (of the old protocol) are ours. Taken and without effect: timeout,
-    computing_element, get_proxy_key, background, scheduler_id, job_type, via_topic.
+    `cores` and `batch_id` are ours; `working_group`, `country_group` (several with commas) and `allow_other_country` are of
+    the old protocol. Taken and without effect: timeout, computing_element, get_proxy_key, background, scheduler_id, job_type,
+    via_topic.
     """
     if n_jobs < 1:
         return Refusal(f"n_jobs: {n_jobs} is out of range (1 or more; at most {MAX_JOBS} are given at once)")
@@ -93,6 +96,8 @@ def _offer_of(call: Call, said: Mapping[str, Any]) -> SlotOffer:
         jedi_task_id=said["task_id"],
         user_name=(said["prod_user_id"] or "") if is_pilot else call.caller.user_name,
         working_group=said["working_group"] or "",
+        country_groups=tuple(filter(None, (word.strip() for word in (said["country_group"] or "").split(",")))),
+        takes_other_countries=bool(said["allow_other_country"]),
         node=(said["node"] or "")[:128],
         worker_id=worker_name(said["harvester_id"], said["worker_id"]),
         batch_id=(said["batch_id"] or "")[:80],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.identity.access import Access
-from api.identity.working_groups import check_working_group, has_group_production_role
+from api.identity.working_groups import check_country_group, check_working_group, has_group_production_role
 from api.panda.kernel import Call, Refusal, Result, Success, endpoint
 from api.panda.task_commands import (
     avalanche,
@@ -95,6 +95,8 @@ def submit(call: Call, task_parameters: dict[str, Any], parent_tid: int | None =
         named = task_parameters.get("workingGroup")
         group = named if isinstance(named, str) else ""
         check_working_group(call.caller, group, "task_parameters.workingGroup")
+        country = task_parameters.get("countryGroup")
+        check_country_group(call.caller, country if isinstance(country, str) else "", "task_parameters.countryGroup")
         submission = submit_task(
             call.services.database,
             task_parameters,

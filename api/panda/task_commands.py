@@ -45,7 +45,8 @@ def retry(
         "max_failed_retries": call.services.settings.guards.max_failed_retries,
         "ignores_limits": ignore_hard_exhausted and call.is_production,
     }
-    return _run(call, "retry", task_id, **limits)
+    qualifiers = {"sole": no_child_retry, "keep": keep_gshare_priority, "staged": disable_staging_mode}
+    return _run(call, "retry", task_id, **qualifiers, **limits)
 
 
 @endpoint("POST", auth=Auth.OWNER)

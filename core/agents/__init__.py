@@ -10,6 +10,7 @@ from core.agents.activator import Activator
 from core.agents.adder import Adder
 from core.agents.base import Agent, run_loops
 from core.agents.cache_cleaner import CacheCleaner
+from core.agents.data_carousel import DataCarousel
 from core.agents.emitter import ChangeEmitter
 from core.agents.factory_news import FactoryNews
 from core.agents.feeder import Feeder
@@ -18,6 +19,7 @@ from core.agents.input_follower import InputFollower
 from core.agents.massage import PriorityMassage
 from core.agents.notices import Notices
 from core.agents.partitions import PartitionKeeper
+from core.agents.preprocessor import Preprocessor
 from core.agents.queue_tester import QueueTester
 from core.agents.rebroker import Rebroker
 from core.agents.releaser import Releaser
@@ -26,6 +28,7 @@ from core.agents.rule_counter import RuleCounter
 from core.agents.scouts import Scouts
 from core.agents.setupper import Setupper
 from core.agents.share_keeper import ShareKeeper
+from core.agents.task_broker import TaskBroker
 from core.agents.task_watchdog import TaskWatchdog
 from core.agents.watchdog import Watchdog
 from core.clock import utc_now
@@ -44,10 +47,20 @@ def core_agents(database: Database, settings: Settings) -> list[Agent]:
         Setupper(database, periods.setupper_s, settings.brokerage),
         Releaser(database, periods.releaser_s),
         InputFollower(database, periods.input_follower_s),
+        DataCarousel(database, settings.carousel, periods.data_carousel_s, settings.scouts),
         Feeder(database, settings.generation, periods.feeder_s, settings.scouts),
+        Preprocessor(database, periods.preprocessor_s, settings.scouts),
+        TaskBroker(
+            database,
+            settings.task_brokerage,
+            periods.task_broker_s,
+            brokerage=settings.brokerage,
+            generation=settings.generation,
+            scouts=settings.scouts,
+        ),
         Generator(database, settings.generation, settings.tasks, periods.generator_s, settings.scouts, settings.guards),
         Scouts(database, settings.scouts, periods.scouts_s),
-        TaskWatchdog(database, settings.tasks, periods.task_watchdog_s, guards=settings.guards),
+        TaskWatchdog(database, settings.tasks, periods.task_watchdog_s, guards=settings.guards, tails=settings.tails),
         Notices(database, settings.mail, periods.task_watchdog_s),
         Activator(database, periods.activator_s),
         Adder(database, periods.adder_s),

@@ -12,11 +12,11 @@ import psycopg2
 from core.agents.base import Agent
 from core.database import Database
 from core.errors import PandaError, Unavailable
-from core.states import TaskStatus
+from core.taskengine.destination import listed
 from core.taskengine.making.contents import feed_contents
 from core.taskengine.making.generation import generate_jobs
 from core.taskengine.scouting.gate import DEFAULT_SCOUTS
-from core.taskengine.status import break_task, change_status, meet_obstacle
+from core.taskengine.status import break_task, meet_obstacle
 from core.workload_settings import GenerationSettings, ScoutSettings
 
 log = logging.getLogger("panda.feeder")
@@ -62,7 +62,7 @@ class Feeder(Agent):
                 fed = feed_contents(transaction, task_id, limit=self._settings.files_per_cycle)
                 transaction.execute(_TURN, {"id": task_id})
                 if fed.is_complete:
-                    change_status(transaction, task_id, TaskStatus.READY, who=self.name, reason="its input is listed")
+                    listed(transaction, task_id, who=self.name, reason="its input is listed")
                     # a task whose input is through already ends here
                     generate_jobs(transaction, task_id, limit=self._settings.jobs_per_cycle, scouts=self._scouts)
         except Unavailable:

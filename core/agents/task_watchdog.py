@@ -12,10 +12,10 @@ import psycopg2
 from core.agents.base import Agent
 from core.database import Database, Transaction
 from core.errors import PandaError
-from core.taskengine import failing, patience, strays
+from core.taskengine import failing, patience, strays, tails
 from core.taskengine.commands.locking import JobsCameMeanwhile
 from core.taskengine.status import wake
-from core.workload_settings import GuardSettings, TaskTimes
+from core.workload_settings import GuardSettings, TailSettings, TaskTimes
 
 log = logging.getLogger("panda.task_watchdog")
 
@@ -25,7 +25,7 @@ _STRANDED_S = 600.0
 
 
 class TaskWatchdog(Agent):
-    """Pending, throttled and exhausted tasks, goals, budgets of failed work, and the net below the engine."""
+    """Waits, goals, budgets of failed work, the last jobs of large tasks, and the net below the engine."""
 
     name = "task_watchdog"
 
@@ -36,10 +36,12 @@ class TaskWatchdog(Agent):
         period_s: float,
         *,
         guards: GuardSettings | None = None,
+        tails: TailSettings | None = None,
         stranded_s: float = _STRANDED_S,
     ) -> None:
         self._database = database
         self._guards = guards or GuardSettings()
+        self._tails = tails or TailSettings()
         self._times = times
         self._stranded_s = stranded_s
         self._goals_at = 0.0
@@ -48,7 +50,7 @@ class TaskWatchdog(Agent):
     def cycle(self) -> int:
         """One look at all of it; returns how many tasks moved."""
         moved = sum(self._end_waits(wait) for wait in patience.WAITS)
-        moved += self._stop_failing()
+        moved += self._stop_failing() + self._hurry_tails()
         return moved + self._look_now_and_then() + self._wake_sleepers() + self._rescue_stranded()
 
     def _end_waits(self, wait: patience.Wait) -> int:
@@ -63,6 +65,11 @@ class TaskWatchdog(Agent):
         return sum(
             self._safely(task_id, stop) for task_id in failing.over_budget(self._database, self._guards, batch=_BATCH)
         )
+
+    def _hurry_tails(self) -> int:
+        hurry = partial(tails.hurry, settings=self._tails)
+        found = tails.tails(self._database, self._tails, batch=_BATCH)
+        return sum(self._safely(task_id, hurry, level=logging.INFO) for task_id in found)
 
     def _look_now_and_then(self) -> int:
         """What is not urgent and takes a look at every task."""

@@ -13,7 +13,8 @@ from core.database import Database, Row
 
 # ix_job_files_task; per file the primary keys of its replicas and their endpoints
 _OUTPUTS = """
-SELECT f.file_id, f.lfn, f.dataset, f.panda_id, f.size_bytes, r.endpoint, r.pfn, e.path AS endpoint_path
+SELECT f.file_id, f.lfn, f.dataset, f.panda_id, f.size_bytes, r.endpoint, r.pfn, e.path AS endpoint_path,
+       coalesce(e.kind = 'tape', false) AS is_on_tape
 FROM job_files f LEFT JOIN replicas r USING (file_id) LEFT JOIN storage_endpoints e ON e.name = r.endpoint
 WHERE f.jedi_task_id = %(task_id)s AND f.type = 'output' AND f.status = 'ready' AND f.file_id IS NOT NULL
   AND (%(dataset)s = '' OR f.dataset = %(dataset)s)
@@ -70,6 +71,8 @@ def _state(copy: Row, visible: dict[str, bool]) -> str:
     if copy["pfn"] is None:
         return "lost"
     storage = copy["endpoint_path"]
+    if copy["is_on_tape"]:  # what stands in its directory may be a stub; what is on tape is not lost either
+        return "unseen"
     if not storage or not copy["pfn"].startswith("/"):
         return "unseen"
     if storage not in visible:

@@ -18,7 +18,7 @@ from core.taskengine.questions.columns import TASK_COLUMNS
 TASK_GRAMMAR = Grammar(
     filters={
         **{name: text_column(name) for name in ("task_name", "status", "vo", "working_group", "prod_source_label")},
-        **{name: text_column(name) for name in ("user_name", "processing_type", "site", "gshare")},
+        **{name: text_column(name) for name in ("user_name", "processing_type", "site", "gshare", "nucleus")},
         "prod_user_name": text_column("prod_user_name", "user_name"),
         "jedi_task_id": number_column("jedi_task_id"),
         **{name: number_column(name) for name in ("task_priority", "req_id", "parent_tid")},
@@ -33,16 +33,21 @@ _ROW = f"""
     jedi_task_id, task_name, status, user_name, vo, prod_source_label, creation_time, modification_time, end_time, n_jobs,
     n_finished, n_failed, n_cancelled, greatest(n_jobs - n_finished - n_failed - n_cancelled, 0) AS n_active,
     n_input_files, error_dialog, {TASK_COLUMNS["superStatus"].expression} AS super_status, n_files, n_files_finished,
-    n_files_failed, req_id, parent_tid, gshare, site
+    n_files_failed, req_id, parent_tid, gshare, site, nucleus
 """
 
 # primary key
-_TASK = f"SELECT {_ROW}, goal, next_try_time, parameters, measured FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
+_TASK = f"SELECT {_ROW}, n_pieces, goal, next_try_time, parameters, measured FROM tasks t WHERE jedi_task_id = %(jedi_task_id)s"
 # primary key; tasks from before it was kept have none
 _COST = """
 SELECT wall_core_s / 3600 AS core_hours, failed_wall_core_s / 3600 AS failed_core_hours,
        power_s / 3600 AS power_hours, failed_power_s / 3600 AS failed_power_hours
 FROM task_costs WHERE jedi_task_id = %(jedi_task_id)s
+"""
+# ix_brokerage_decisions_task
+_DESTINATION = """
+SELECT time, chosen, candidate_count, binding_step, is_temporary, weights, funnel FROM brokerage_decisions
+WHERE jedi_task_id = %(jedi_task_id)s AND kind = 'nucleus' ORDER BY decision_id DESC LIMIT 1
 """
 # ix_jobs_live_task, ix_jobs_archive_task
 _JOBS = """
@@ -140,6 +145,7 @@ def task_detail(database: Database, jedi_task_id: int, as_of: datetime) -> dict[
         parameters=parameters,
         measured=measured_in_words(task.pop("measured")),
         cost=database.fetch_one(_COST, key),
+        destination=database.fetch_one(_DESTINATION, key),
         jobs=jobs,
         incidents=incidents,
         datasets=read(database, _DATASETS, key),

@@ -12,6 +12,7 @@ from core.configuration import Timeouts
 from core.database import Row, Transaction
 from core.taskbuffer.killing import KILL_CODES
 from core.taskbuffer.timeouts import RULES, TimeoutRule, rule_parameters
+from core.taskengine.preprocessing.job import PREPROCESSING
 
 # primary keys of the job, its queue and its contacts; one row for each rule that may find the job
 _ENDS = """
@@ -65,4 +66,6 @@ def ending_of(transaction: Transaction, job: Row, timeouts: Timeouts) -> Ending 
     if row is None:
         return None
     # nothing takes the place of a direct job, or of a build job, which has no number
-    return Ending(row["time"], rules[row["number"]], bool(job["jedi_task_id"]) and job["job_index"] != 0)
+    is_first = PREPROCESSING in str(job["special_handling"]).split(",")
+    is_made_anew = bool(job["jedi_task_id"]) and (job["job_index"] != 0 or is_first)
+    return Ending(row["time"], rules[row["number"]], is_made_anew)

@@ -85,7 +85,8 @@ class Durations:
     def prediction(self, ran_s: float) -> str:
         """When a job that ran for `ran_s` ends, as a sentence."""
         if self.p50_s is None or self.p90_s is None:
-            return f"When it ends is unknown: {counted(self.sample, 'like job')} finished, too few to tell."
+            like = counted(self.sample, "like job") if self.sample else "no like job"
+            return f"When it ends is unknown: {like} finished, too few to tell."
         like = f"{self.sample} like jobs ({self.basis})"
         if ran_s > self.p90_s:
             return f"Nine of ten of {like} ran for {duration_words(self.p90_s)} or less: it takes unusually long."

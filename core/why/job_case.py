@@ -35,7 +35,8 @@ SELECT d.* FROM job_brokerage b JOIN brokerage_decisions d USING (decision_id) W
 _MISSING_INPUT = """
 SELECT f.lfn, count(*) OVER () AS count FROM job_files f
 WHERE f.panda_id = %(panda_id)s AND f.type IN ('input', 'sandbox') AND NOT EXISTS (
-    SELECT 1 FROM replicas r WHERE r.file_id = f.file_id AND r.endpoint = %(endpoint)s)
+    SELECT 1 FROM replicas r JOIN storage_endpoints e ON e.name = r.endpoint
+    WHERE r.file_id = f.file_id AND r.endpoint = %(endpoint)s AND e.kind = 'disk')
 ORDER BY f.row_id LIMIT %(named)s
 """
 # ix_harvester_worker_jobs_job; primary key

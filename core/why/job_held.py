@@ -89,8 +89,11 @@ class AccountIsOverLimit:
         job = case.job
         if case.status != JobStatus.THROTTLED:
             return None
+        user = account_of(job["prod_user_name"], "")
         account = account_of(job["prod_user_name"], job["working_group"])
-        table = read_limits(case.transaction, {account})
+        table = read_limits(case.transaction, {user, account})
+        if table.of(user).is_banned(case.as_of):
+            account = user
         limits = table.of(account)
         statement = _RUNNING_OF_GROUP if account.kind == GROUP else _RUNNING_OF_USER
         values = {"name": account.name, "on_node": [str(status) for status in ON_WORKER_NODE], "most": _MOST_OF_ACCOUNT}

@@ -12,6 +12,7 @@ from core.models.job import JobColumns
 from core.states import AWAITING_PILOT, FINAL_TASK_STATUSES, ON_WORKER_NODE
 from core.taskengine.making.streams import FOLLOWS_PARENT, PARENT
 from core.why.job_case import JobCase, job_row_of
+from core.why.tape import requests_of
 
 MOST_JOBS = 20_000
 """Live jobs of a task that are looked at: enough to see what most of them wait for."""
@@ -40,14 +41,6 @@ SELECT count(*) AS count FROM (
 """
 _NAMES_OF_FILES = """
 SELECT lfn FROM task_files WHERE jedi_task_id = %(task)s AND status = %(status)s ORDER BY dataset_id, position LIMIT 3
-"""
-# ix_task_files_status; primary keys of replicas and storage_endpoints
-_STAGED = """
-SELECT count(*) AS files, count(*) FILTER (WHERE EXISTS (
-           SELECT 1 FROM replicas r JOIN storage_endpoints e ON e.name = r.endpoint
-           WHERE r.file_id = f.catalogue_file_id AND e.state = 'online')) AS staged
-FROM (SELECT catalogue_file_id FROM task_files
-      WHERE jedi_task_id = %(task)s AND catalogue_file_id IS NOT NULL LIMIT %(most)s) f
 """
 # ix_jobs_live_task; no further than said
 _LIVE_JOBS = """
@@ -78,7 +71,8 @@ ORDER BY deed_id DESC LIMIT 5
 """
 # ix_brokerage_decisions_task
 _DECISION = """
-SELECT * FROM brokerage_decisions WHERE jedi_task_id = %(task)s ORDER BY decision_id DESC LIMIT 1
+SELECT * FROM brokerage_decisions WHERE jedi_task_id = %(task)s AND (kind = 'nucleus') = %(for_task)s
+ORDER BY decision_id DESC LIMIT 1
 """
 
 
@@ -153,10 +147,9 @@ class TaskCase:
         return [row["lfn"] for row in rows]
 
     @cached_property
-    def staged(self) -> Row:
-        """Of its input files (`files`, up to `MOST_FILES`) those with a copy on a storage that is online (`staged`)."""
-        row = self.transaction.fetch_one(_STAGED, {"task": self.task_id, "most": MOST_FILES})
-        return row or {"files": 0, "staged": 0}
+    def staging_requests(self) -> list[Row]:
+        """What is brought from tape for it, twenty datasets at most."""
+        return requests_of(self.transaction, self.task_id)
 
     @cached_property
     def live_jobs(self) -> dict[str, Row]:
@@ -202,7 +195,12 @@ class TaskCase:
     @cached_property
     def decision(self) -> Row | None:
         """The last brokerage of any of its jobs."""
-        return self.transaction.fetch_one(_DECISION, {"task": self.task_id})
+        return self.transaction.fetch_one(_DECISION, {"task": self.task_id, "for_task": False})
+
+    @cached_property
+    def destination(self) -> Row | None:
+        """The last choice of a storage that collects its outputs."""
+        return self.transaction.fetch_one(_DECISION, {"task": self.task_id, "for_task": True})
 
 
 def task_row_of(transaction: Transaction, jedi_task_id: int) -> Row | None:

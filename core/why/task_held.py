@@ -13,6 +13,7 @@ from core.why.holding import last_task_step
 from core.why.reason import Reason, Responsible
 from core.why.resting import unless_it_rests
 from core.why.task_case import TaskCase
+from core.why.task_destination import waits_for_destination
 from core.wording import are, counted, moment
 
 _CLOSING = (
@@ -90,8 +91,12 @@ class AccountIsStopped:
         held_jobs = "throttled" in case.live_jobs
         if case.status not in _HELD and not held_jobs:
             return None
+        user = account_of(case.task["user_name"], "")
         account = account_of(case.task["user_name"], case.task["working_group"])
-        limits = read_limits(case.transaction, {account}).of(account)
+        table = read_limits(case.transaction, {user, account})
+        if table.of(user).is_banned(case.as_of):
+            account = user
+        limits = table.of(account)
         if limits.is_banned(case.as_of):
             until = limits.banned_until
             return Reason(
@@ -254,7 +259,7 @@ class TaskIsPending:
 
     def reason(self, case: TaskCase) -> Reason | None:
         """The obstacle, the next try, and when the system gives up."""
-        if case.status != TaskStatus.PENDING:
+        if case.status != TaskStatus.PENDING or waits_for_destination(case):
             return None
         task = case.task
         step = last_task_step(case.transaction, case.task_id, TaskStatus.PENDING)

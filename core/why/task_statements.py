@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.why.reason import Statement
 from core.why.task_case import TaskCase
+from core.why.task_destination import DestinationIsBeingChosen, NoDestinationFits
 from core.why.task_held import (
     AccountIsStopped,
     CapIsReached,
@@ -22,6 +23,7 @@ from core.why.task_input import (
     WaitsForParent,
     WaitsForTape,
 )
+from core.why.task_preprocessing import DefinitionIsWorkedOut, FirstJobIsToBeMade
 from core.why.task_work import IsScouting, JobsAreBeingMade, JobsFailed, JobsRun, JobsWait, LaneIsFull, NothingIsLeft
 
 TASK_STATEMENTS: list[Statement[TaskCase]] = [
@@ -31,12 +33,16 @@ TASK_STATEMENTS: list[Statement[TaskCase]] = [
     WaitsForParent(),
     WaitsForInput(),
     WaitsForTape(),
+    FirstJobIsToBeMade(),
+    DefinitionIsWorkedOut(),
     InputIsBeingListed(),
+    DestinationIsBeingChosen(),
     AccountIsStopped(),
     CapIsReached(),
     TaskIsThrottled(),
     TaskIsPausedByPerson(),
     TaskIsExhausted(),
+    NoDestinationFits(),
     TaskIsPending(),
     LaneIsFull(),
     IsScouting(),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.identity.caller import Caller
-from api.identity.working_groups import check_working_group, has_group_production_role
+from api.identity.working_groups import check_working_group, has_group_production_role, production_groups
 from core.database import Database
 from core.errors import NotAllowed
 from tests.api.test_control import refused
@@ -238,6 +238,22 @@ def test_only_members_and_production_work_for_a_group(shared_system):
     assert submit_job(shared_system.client("pia", "production"), workingGroup="higgs")["success"]
 
 
+def test_only_members_and_production_ask_for_what_is_kept_for_a_country(shared_system):
+    plain = shared_system.client("norbert")
+    before = rows(shared_system.database)
+    for answer in (submit_job(plain, countryGroup="us"), submit_task(plain, countryGroup="us")):
+        assert not answer["success"]
+        assert "countryGroup: norbert is no member of the country group 'us'" in answer["message"]
+    assert rows(shared_system.database) == before
+    pia = shared_system.client("pia", "production")
+    [[panda_id, *_]] = submit_job(pia, countryGroup="us")["data"]
+    [record] = pia.post("/api/v1/job/get_description", json={"job_ids": [panda_id]}).json()["data"]
+    assert record["countryGroup"] == "us"
+    task = submit_task(pia, taskName="for the country", countryGroup="us", nJobs=2)["data"]
+    statement = "SELECT country_group FROM jobs_live WHERE jedi_task_id = %(task)s"
+    assert [row["country_group"] for row in shared_system.database.fetch(statement, {"task": task})] == ["us"] * 2
+
+
 @pytest.mark.parametrize(
     ("groups", "may"),
     [
@@ -320,3 +336,9 @@ def test_agents_tell_when_they_ran(shared_system, operator):
         ]
     finally:
         shared_system.database.execute("DELETE FROM agent_runs WHERE name = 'long gone'")
+
+
+def test_the_groups_whose_production_role_a_token_names_are_those_with_the_role():
+    caller = Caller("alice", groups=("/atlas/higgs/Role=production", "/atlas/top", "/atlas/Role=production", "exotics"))
+    assert production_groups(caller) == {"higgs"}
+    assert production_groups(Caller("alice", roles=frozenset({"production"}))) == frozenset()

@@ -103,7 +103,7 @@ NUMBERS = (0, 1, -1, 2, 10_000_000, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63)
 texts = (
     st.sampled_from(WORDS)
     | st.text(max_size=8)
-    | st.sampled_from(["x" * 3000, "é" * 1500, "\x01\x1b[31m", "\U0001f4a3"])
+    | st.sampled_from(["x" * 3000, "é" * 1500, "\x01\x1b[31m", "\U0001f4a3", "9" * 5000, "²"])
 )
 scalars = st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.integers() | texts
 values: st.SearchStrategy[Any] = st.recursive(

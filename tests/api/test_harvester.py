@@ -224,6 +224,8 @@ REFUSED = [
     ("add_target_slots", {"slots": 10**9}, "slots"),
     ("add_target_slots", {"slots": 1, "expiration_date": "soon"}, "expiration_date: 'soon' is no time"),
     ("add_target_slots", {"slots": 1, "expiration_date": "9" * 30}, "expiration_date"),
+    ("add_target_slots", {"slots": 1, "expiration_date": "9" * 5000}, "expiration_date"),
+    ("add_target_slots", {"slots": 1, "expiration_date": "²"}, "expiration_date"),
     ("add_dialogs", {"dialogs": [{"diagID": 1}]}, "dialogs.0.creationTime"),
     ("add_dialogs", {"dialogs": [{"creationTime": "2026-11-21"}]}, "dialogs.0.diagID: missing"),
     ("add_dialogs", {"dialogs": ["x"]}, "dialogs.0: not an object"),

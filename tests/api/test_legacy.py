@@ -68,6 +68,17 @@ def test_the_captured_request_gets_a_job_at_the_top_level(pilot, still):
     assert (row["modification_host"], row["worker_id"]) == ("vm", "spike-harvester:77")
 
 
+def test_a_pilot_of_a_country_gets_its_jobs_and_others_if_it_says_so(pilot, still):
+    make_queue(still.database, "COUNTRY")
+    [of_none] = activate(still.database, queue="COUNTRY", current_priority=900)
+    [ours] = activate(still.database, queue="COUNTRY", country_group="us")
+    asked = GET_JOB.format(queue="COUNTRY") + "&countryGroup=us"
+    assert raw(pilot, "getJob", asked).json()["PandaID"] == ours
+    assert raw(pilot, "getJob", asked).json()["StatusCode"] == 20
+    others = asked.replace("allowOtherCountry=False", "allowOtherCountry=True")
+    assert raw(pilot, "getJob", others).json()["PandaID"] == of_none
+
+
 @pytest.mark.parametrize("form", ["form", "json", "gzip json", "gzip form", "query", "declared form"])
 def test_a_request_is_understood_in_every_form(pilot, still, form):
     queue = "FORM_" + form.replace(" ", "_")

@@ -118,6 +118,20 @@ def test_lists_files_and_defaults_are_documented_as_they_are(document):
     assert body["schema"]["properties"] == {"file": {"type": "string", "format": "binary"}}
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda entry: f"{entry.method} {entry.path}")
+def test_no_operation_reads_a_number_that_the_database_cannot_hold(operation):
+    models = [model for model in (operation.query_model, operation.body_model) if model is not None]
+    schemas = [model.model_json_schema() for model in models]
+    schemas += [adapter.json_schema() for adapter in operation.path_types.values()]
+    for entry in all_of(schemas):
+        if entry.get("type") == "integer":
+            most, least = (
+                entry.get(f"{word}imum", entry.get(f"exclusive{word.title()}imum")) for word in ("max", "min")
+            )
+            assert most is not None and least is not None, f"{entry}: without a bound; see Id and Whole of api.strict"
+            assert least >= -(2**63) and most <= 2**63
+
+
 def test_nothing_is_documented_that_is_not_served(document, shared_system):
     client = shared_system.client("alice", "admin")
     for path, methods in document["paths"].items():

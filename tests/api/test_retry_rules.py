@@ -56,6 +56,7 @@ def test_a_rule_is_made_changed_seen_and_taken_away(operator, alice, site):
     [
         ("action", {**GOOD, "action": "dance"}),
         ("error_source", {"action": "no_retry"}),
+        ("error_code", {"action": "no_retry", "error_source": "pilot"}),
         ("error_diag", {**GOOD, "error_diag": "("}),
         ("error_code", {**GOOD, "error_code": "many"}),
         ("error_code", {**GOOD, "error_code": 2**31}),

@@ -51,7 +51,7 @@ def test_whoever_changes_a_share_hears_of_leaves_that_can_never_match(shared_sys
     )
     answer = operator.put("/api/control/share/MC", json={"value": 2})
     assert answer.status_code == 200, answer.text
-    assert [warning for warning in answer.json()["warnings"] if warning.startswith("Late.position: can never match")]
+    assert [warning for warning in answer.json()["warnings"] if warning.startswith("Late: can never match")]
     operator.delete("/api/control/share/Late").raise_for_status()
 
 
@@ -105,9 +105,9 @@ def test_what_no_work_matches_is_answered_with_a_warning_and_shown(shared_system
     )
     made = operator.put("/api/control/share/MC", json={"working_group": "susy", "rtype": "hpc"}).json()
     expected = [
-        "MC.prod_source_label: no label seen so far matches 'managed'",
-        "MC.working_group: no working group seen so far matches 'susy'",
-        "MC.rtype: no queue's parameters.resource_type matches 'hpc': its jobs would run nowhere",
+        "MC: no label seen so far matches 'managed'",
+        "MC: no working group seen so far matches 'susy'",
+        "MC: no queue's parameters.resource_type matches 'hpc': its jobs would run nowhere",
     ]
     assert made["warnings"] == expected
     shares = operator.get("/api/control/shares").json()["shares"]

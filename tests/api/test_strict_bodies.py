@@ -71,7 +71,10 @@ RIGHT: dict[str, dict[str, Any]] = {
         **{"site": "s", "status": "online", "comment": "c", "max_ram_mb": 1, "max_disk_mb": 1, "max_core_count": 1},
         **{"max_walltime_s": 1, "storage_endpoint": "Q_DISK", "parameters": {}, "reason": "r", "release": False},
     },
-    "PUT /api/control/endpoint/E": {"mover": "cp", "path": "/x", "state": "online", "is_deterministic": False},
+    "PUT /api/control/endpoint/E": {
+        **{"mover": "cp", "path": "/x", "state": "online", "is_deterministic": False, "kind": "disk"},
+        **{"is_nucleus": False, "free_mb": 1, "total_mb": 2},
+    },
     "PUT /api/control/shares": {"shares": [{"name": "All", **SHARE}]},
     "PUT /api/control/share/One": SHARE,
     "POST /api/control/shares/retag": {"running_too": False},

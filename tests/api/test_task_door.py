@@ -184,7 +184,11 @@ TOLD = [
     ({"maxEventsPerJob": 100, "nEventsPerFile": 10}, ""),
     ({"tgtMaxOutputForNG": 2}, "tgtMaxOutputForNG: means something beside nGBPerJob only"),
     ({"groupBoundaryID": 2}, "groupBoundaryID: outputs are not mapped to the boundary of their input"),
-    ({"orderInputBy": "moon"}, "orderInputBy: files are taken in the order of the catalogue"),
+    (
+        {"orderInputBy": "moon"},
+        "orderInputBy: files are taken in the order of the catalogue; it may be name, size, events, random, registration, "
+        "with desc behind it",
+    ),
     ({"nEventsPerInputFile": 5, "maxAttemptES": 3, "newKeyOfTomorrow": {"deep": [1]}}, ""),
 ]
 

@@ -93,6 +93,9 @@ def test_a_user_without_the_role_gets_his_own_jobs_only(still):
         ({"n_jobs": -1}, "n_jobs: -1 is out of range"),
         ({"memory": "much"}, "Type error: 'memory' must be a number"),
         ({"node": "a\x00b"}, "node: holds a NUL character"),
+        ({"country_group": ["us"]}, "Type error: 'country_group' must be text"),
+        ({"country_group": {"us": 1}}, "Type error: 'country_group' must be text"),
+        ({"allow_other_country": "perhaps"}, "Type error: 'allow_other_country' must be true or false"),
     ],
     ids=str,
 )

@@ -136,6 +136,28 @@ def test_a_retry_after_retries_in_vain_exhausts_unless_production_ignores_that(h
     assert "made" in call(carol, "retry", task_id=task_id, ignore_hard_exhausted=True)["message"]
 
 
+@pytest.mark.parametrize("is_sole", [False, True])
+def test_a_retry_takes_children_along_unless_it_is_told_not_to(house, alice, is_sole):
+    parent, child = (make_task(house.database, inputDataset="in") for _ in range(2))
+    family = {"parent": parent, "child": child}
+    house.database.execute("UPDATE tasks SET parent_tid = %(parent)s WHERE jedi_task_id = %(child)s", family)
+    for task_id in (child, parent):
+        call(alice, "finish", task_id=task_id)
+    answer = call(alice, "retry", task_id=parent, no_child_retry=is_sole)
+    assert answer["data"] == 0
+    assert ("1 child task is taken up again" in answer["message"]) is not is_sole
+    assert task_row(house.database, child)["status"] == ("failed" if is_sole else "ready")
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_retry_gives_the_task_its_first_priority_back_unless_it_is_told_not_to(house, alice, keeps):
+    task_id = make_task(house.database, inputDataset="in")
+    call(alice, "finish", task_id=task_id)
+    house.database.execute("UPDATE tasks SET current_priority = 7 WHERE jedi_task_id = %(id)s", {"id": task_id})
+    assert call(alice, "retry", task_id=task_id, keep_gshare_priority=keeps)["data"] == 0
+    assert task_row(house.database, task_id)["current_priority"] == (7 if keeps else 1000)
+
+
 def test_a_retry_while_the_task_runs_says_so(house, alice):
     task_id = make_task(house.database, inputDataset="in")
     house.database.execute("UPDATE tasks SET status = 'running' WHERE jedi_task_id = %(id)s", {"id": task_id})

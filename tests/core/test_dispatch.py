@@ -32,6 +32,9 @@ CRITERIA = [
     ({"max_walltime_s": 3600}, {"remaining_s": 3600}, {"remaining_s": 3599}),
     ({"core_count": 8, "min_ram_mb": 1}, {"resource_type": "MCORE"}, {"resource_type": "SCORE"}),
     ({"user": "alice"}, {"user_name": "alice"}, {"user_name": "bob"}),
+    ({"country_group": "us"}, {"country_groups": ("ca", "us")}, {"country_groups": ("ca",)}),
+    ({"country_group": "us"}, {"country_groups": ("ca",), "takes_other_countries": True}, {"country_groups": ("u",)}),
+    ({"country_group": "us"}, {}, {"country_groups": ("fr", "ca")}),
 ]
 
 
@@ -62,6 +65,23 @@ def test_a_pilot_may_ask_for_one_task_only(shared_database, queue):
         entry.job["jedi_task_id"] for entry in acquire(shared_database, queue, jedi_task_id=wanted, job_count=9)
     ] == [wanted]
     assert {entry.job["jedi_task_id"] for entry in acquire(shared_database, queue, job_count=9)} == {other, None}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_resources_kept_for_a_country_take_its_jobs_first_and_others_when_they_may(shared_database, queue, count):
+    [of_none] = activate(shared_database, queue=queue, current_priority=900)
+    [of_france] = activate(shared_database, queue=queue, current_priority=950, country_group="fr")
+    ours = activate(shared_database, 2, queue=queue, current_priority=100, country_group="us")
+
+    def ask(**offer: bool) -> list[int]:
+        taken: list[int] = []
+        while given := acquire(shared_database, queue, country_groups=("us",), job_count=count, **offer):
+            taken += [entry.job["panda_id"] for entry in given]
+        return taken
+
+    assert ask() == ours
+    [another] = activate(shared_database, queue=queue, current_priority=100, country_group="us")
+    assert ask(takes_other_countries=True) == [another, of_france, of_none]
 
 
 @pytest.mark.parametrize("asked", [*LABEL_FAMILIES, "ptest", "rc_test2"])

@@ -7,6 +7,7 @@ import pytest
 from core.database import Database
 from core.dispatch.workers import fail_jobs_of_worker
 from core.states import FINAL_JOB_STATUSES, ON_WORKER_NODE, JobStatus
+from core.taskbuffer.commanding import reassign_jobs
 from core.taskbuffer.killing import KILL_CODES, TO_BE_KILLED, USER_KILL, Killer, kill_jobs
 from tests.support.builders import (
     add_up,
@@ -148,6 +149,19 @@ def test_only_the_owner_and_managers_may_kill(site, code):
     assert kill_jobs(site, panda_ids, STRANGER, code) == [False, False]
     assert everything(site) == before
     assert kill_jobs(site, panda_ids, MANAGER, code) == [True, True]
+
+
+def test_the_production_role_of_a_group_is_for_the_production_of_that_group(site):
+    higgs = Killer("bob", is_manager=False, groups=frozenset({"higgs"}))
+    [its] = submit(site, prod_source_label="managed", working_group="higgs")
+    others = [
+        *submit(site, prod_source_label="user", working_group="higgs"),
+        *submit(site, prod_source_label="managed", working_group="top"),
+        *submit(site, prod_source_label="managed"),
+    ]
+    assert reassign_jobs(site, [its, *others], higgs) == [its]
+    assert kill_jobs(site, [its, *others], higgs) == [True, False, False, False]
+    assert [status_of(site, panda_id) for panda_id in others] == ["defined"] * 3
 
 
 def test_answers_come_in_the_order_asked(site):

@@ -29,7 +29,9 @@ def test_what_is_no_dictionary_cannot_be_written(database: Database, column: str
         database.execute(f"UPDATE tasks SET {column} = '[]'")
 
 
-@pytest.mark.parametrize("status", ["scouting", "ready", "running", "defined", "pending"])
+@pytest.mark.parametrize(
+    "status", ["scouting", "ready", "running", "defined", "pending", "topreprocess", "preprocessing"]
+)
 def test_a_damaged_task_keeps_no_agent_from_the_others(database: Database, tmp_path: Path, status: str) -> None:
     make_queue(database)
     broken = [make_task(database, nJobs=20, useScout=True) for _ in DAMAGE]
@@ -40,7 +42,10 @@ def test_a_damaged_task_keeps_no_agent_from_the_others(database: Database, tmp_p
         )
     sound = make_task(database, nJobs=30)
     database.execute("UPDATE tasks SET generate_at = clock_timestamp() WHERE generate_at IS NOT NULL")
-    names = ("feeder", "generator", "scouts", "setupper", "task_watchdog", "account_keeper", "notices", "watchdog")
+    names = (
+        *("feeder", "generator", "scouts", "setupper", "task_watchdog", "account_keeper", "notices", "watchdog"),
+        "preprocessor",
+    )
     for agent in core_agents(database, Settings(data=tmp_path)):
         if agent.name in names:
             agent.cycle()

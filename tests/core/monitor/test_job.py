@@ -201,7 +201,15 @@ def test_lines_end_at_newlines_only(text):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (90_061, "1 d 1 h"), (86_460, "1 d"), (-5, "0 s")],
+    [
+        (0.4, "less than a second"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3661, "1 h 1 min"),
+        (90_061, "1 d 1 h"),
+        (86_460, "1 d"),
+        (-5, "less than a second"),
+    ],
 )
 def test_durations_in_words(seconds, words):
     assert duration_words(seconds) == words

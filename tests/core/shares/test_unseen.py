@@ -61,9 +61,7 @@ def test_what_was_never_matched_is_said_until_work_comes(worked):
     ]
     plant(worked, *shares, {"name": "Rest", "value": 1})
     assert unseen(worked) == [("S", "working_group")]
-    assert warnings_of(unseen_by(worked, read_nodes(worked))) == [
-        "S.working_group: no working group seen so far matches 'susy'"
-    ]
+    assert warnings_of(unseen_by(worked, read_nodes(worked))) == ["S: no working group seen so far matches 'susy'"]
     make_task(worked, workingGroup="susy")
     assert unseen(worked) == []
 
@@ -93,4 +91,4 @@ def test_a_leaf_that_can_never_match_is_told_with_the_one_before_it(site):
     site.execute("INSERT INTO global_shares (name, parent, value, position, vo) VALUES ('Old', '', 3, 70, 'atlas')")
     assert unseen(site) == [("Old", "position")]
     [warning] = warnings_of(unseen_by(site, read_nodes(site)))
-    assert warning.startswith("Old.position: can never match: 'All' comes before it (position 10, this one 70)")
+    assert warning.startswith("Old: can never match: 'All' comes before it (position 10, this one 70)")

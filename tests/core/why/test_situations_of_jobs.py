@@ -99,6 +99,17 @@ def test_a_user_at_the_cap_reads_the_cap(database):
     assert answer["reason"]["clause"] == "user alice has 2 of 2 running jobs"
 
 
+def test_a_banned_user_s_job_for_a_group_reads_the_ban(database):
+    make_queue(database)
+    decision = {"banned_until": utc_now() + timedelta(days=1), "reason": "stolen key"}
+    (panda_id,) = activate(database, working_group="higgs")
+    set_limits(database, Account("user", "alice"), decision, who="op", now=utc_now())
+    Holder(database, 0.9).round(utc_now())
+    answer = about_job(database, panda_id)
+    assert (first(answer)[0], answer["reason"]["responsible"]) == ("user_cap", "operators")
+    assert "user alice is banned" in first(answer)[1] and "stolen key" in first(answer)[1]
+
+
 def test_a_closed_queue_names_who_closed_it(database):
     make_queue(database)
     (panda_id,) = activate(database)

@@ -10,6 +10,7 @@ from core.accounts.limits import Account, set_limits
 from core.clock import utc_now
 from core.database import Database
 from core.errors import UnknownObject
+from core.queues import set_endpoint
 from core.states import TaskStatus
 from core.taskengine.commands.locking import Issuer
 from core.taskengine.commands.table import run_command
@@ -92,13 +93,16 @@ def test_input_that_is_being_listed_is_counted(site):
 
 
 def test_a_staging_task_counts_what_has_come_from_tape(site):
-    make_dataset(site, "in", [f"f{n}" for n in range(5)], at=["Q_DISK"])
+    set_endpoint(site, "TAPE", mover="cp", path="/tape", kind="tape")
+    make_dataset(site, "in", [f"f{n}" for n in range(5)], at=["TAPE"])
     task = make_task(site, inputDataset="in")
-    site.execute("DELETE FROM replicas WHERE file_id IN (SELECT file_id FROM files WHERE lfn IN ('f0', 'f1', 'f2'))")
-    site.execute("UPDATE tasks SET status = 'staging' WHERE jedi_task_id = %(id)s", {"id": task})
+    site.execute(
+        "UPDATE data_carousel_requests SET n_files = 5, n_staged = 2, source_endpoint = 'TAPE', status = 'staging'"
+    )
     answer = about_task(site, task)
     assert first(answer)[0] == "waits_for_tape"
     assert "2 of 5 files have arrived" in answer["reason"]["sentence"]
+    assert "from TAPE to a disk to be chosen" in answer["reason"]["sentence"]
 
 
 def test_a_paused_task_names_who_and_since_when(site):

@@ -222,7 +222,7 @@ def test_a_job_that_has_only_just_become_ready_is_nobody_s_fault(database):
     answer = about_job(database, panda_id)
     identity, sentence = first(answer)
     assert (identity, answer["reason"]["responsible"]) == ("no_pilot", "system")
-    assert "since it is ready, for 0 s; the last one asked at " in sentence
+    assert "since it is ready, for less than a second; the last one asked at " in sentence
     shifted(database, panda_id, timedelta(minutes=10))
     contacts = "UPDATE queue_contacts SET last_request_time = last_request_time - interval '20 minutes'"
     database.execute(contacts)
