@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +10,11 @@ from core.brokerage.candidates import ANALYSIS, Candidate, Request, Step
 from core.brokerage.criteria import criteria_for
 from core.brokerage.criteria.storage import NucleusIsInReach
 from core.brokerage.criterion import Criterion
+from core.brokerage.judging import cannot_be_judged
 from core.brokerage.weighing import Weight, weigh, weight
 from core.names import ANY_QUEUE
 
 __all__ = ["BEST", "Decision", "broker", "places", "spread", "weight"]
-
-log = logging.getLogger("panda.brokerage")
 
 _SHOWN_EXCLUSIONS = 20
 """Example queues kept per step; the counts are always complete."""
@@ -188,19 +186,8 @@ def _reason(criterion: Criterion, request: Request, queue: Candidate) -> str | N
     """What the criterion says; a queue that it fails at is left out, and keeps nobody from going to the others."""
     try:
         return criterion.reason(request, queue)
-    except Exception as error:
-        said = f"cannot be judged, {type(error).__name__}: {error}"[:200]
-        if (criterion.name, queue.queue_name, said) not in _told:
-            _told.add((criterion.name, queue.queue_name, said))
-            log.exception(
-                *("criterion %s fails at queue %s, which is left out: %s", criterion.name, queue.queue_name, said),
-                extra={"component": "brokerage", "fingerprint": f"{criterion.name} {said}"},
-            )
-        return said
-
-
-_told: set[tuple[str, str, str]] = set()
-"""The failures of criteria about which somebody was told."""
+    except Exception as error:  # noqa: BLE001  (it is told)
+        return cannot_be_judged(criterion.name, f"queue {queue.queue_name}", error)
 
 
 def places(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.brokerage.candidates import Step
+from core.brokerage.judging import cannot_be_judged
 from core.brokerage.weighing import Weight
 from core.taskbrokerage.candidates import Need, Nucleus
 from core.taskbrokerage.criteria import Criterion
 from core.taskbrokerage.weighing import weigh
 from core.workload_settings import TaskBrokerageSettings
-
-log = logging.getLogger("panda.brokerage")
 
 _SHOWN_EXCLUSIONS = 20
 
@@ -103,16 +101,5 @@ def _reason(criterion: Criterion, need: Need, nucleus: Nucleus) -> str | None:
     """What the criterion says; a nucleus that it fails at is left out, and keeps no task from the others."""
     try:
         return criterion.reason(need, nucleus)
-    except Exception as error:
-        said = f"cannot be judged, {type(error).__name__}: {error}"[:200]
-        if (criterion.name, nucleus.name, said) not in _told:
-            _told.add((criterion.name, nucleus.name, said))
-            log.exception(
-                *("criterion %s fails at nucleus %s, which is left out: %s", criterion.name, nucleus.name, said),
-                extra={"component": "brokerage", "fingerprint": f"{criterion.name} {said}"},
-            )
-        return said
-
-
-_told: set[tuple[str, str, str]] = set()
-"""The failures of criteria about which somebody was told."""
+    except Exception as error:  # noqa: BLE001  (it is told)
+        return cannot_be_judged(criterion.name, f"nucleus {nucleus.name}", error)

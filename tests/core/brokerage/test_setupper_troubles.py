@@ -185,7 +185,7 @@ class Unforeseen(Criterion):
 
 
 def test_a_queue_at_which_a_criterion_fails_is_left_out_and_told_once(database, caplog, monkeypatch):
-    monkeypatch.setattr("core.brokerage.broker._told", set())
+    monkeypatch.setattr("core.brokerage.judging._told", set())
     make_queue(database, "ODD")
     make_queue(database, "EVEN")
     fine, odd = submit(database, 3, queue=""), submit(database, 2, queue="", core_count=13)

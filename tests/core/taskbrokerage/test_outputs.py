@@ -65,7 +65,7 @@ def test_an_offline_nucleus_leaves_jobs_waiting_with_the_reason(site: Database) 
     assert row["job_status"] == "defined"
     assert "cannot write to NUC, where the outputs are collected: it is offline" in row["brokerage_error_diag"]
     assert "NUC" in about_job(site, first)["reason"]["sentence"]
-    make_nucleus(site)
+    make_nucleus(site, state="online")
     site.execute("UPDATE jobs_live SET brokerage_time = NULL")
     broker(site)
     assert places(site, task_id) == {("output", "NUC"), ("log", "NUC")}
