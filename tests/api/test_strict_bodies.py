@@ -317,7 +317,6 @@ REQUIRED = [
     ("POST /api/control/replicas", ("replicas", 0, "dataset")),
     ("POST /api/control/replicas", ("replicas", 0, "lfn")),
     ("POST /api/control/replicas", ("replicas", 0, "endpoint")),
-    ("PUT /api/control/endpoint/E", ("path",)),
     ("PUT /api/control/shares", ("shares",)),
     ("PUT /api/control/shares", ("shares", 0, "name")),
     ("POST /api/control/worker/ended", ("worker_id",)),

@@ -194,7 +194,7 @@ def test_a_task_tells_its_files_its_datasets_and_its_history(with_tasks):
     assert set(answer["history"][0]) == {"time", "previous_status", "status", "who", "reason"}
     [listed] = tasks(with_tasks, ("req_id", "7"))["tasks"]
     assert row.items() >= listed.items()
-    assert set(row) - set(listed) == {"goal", "next_try_time"}
+    assert set(row) - set(listed) == {"goal", "n_pieces", "next_try_time"}
 
 
 def test_outputs_are_counted_by_what_is_in_the_catalogue(with_tasks):
