@@ -10,6 +10,9 @@ from core.why.tape import staging_words
 from core.why.task_case import MOST_FILES, TaskCase
 from core.wording import are, counted, moment, named
 
+_WITHOUT_TAPE = "retry it with disable_staging_mode to leave out what is still on tape: POST /api/v1/task/retry"
+_RETRIED_IN = (TaskStatus.RUNNING, TaskStatus.SCOUTING, TaskStatus.PENDING)
+"""Where a retry is taken while a task is under way."""
 _HELD_BY_PEOPLE = (TaskStatus.PAUSED, TaskStatus.EXHAUSTED)
 _BEING_READ = (TaskStatus.REGISTERED, TaskStatus.TOINCEXEC, TaskStatus.REREFINE, TaskStatus.TORETRY)
 
@@ -138,7 +141,8 @@ class WaitsForTape:
             advice=(
                 "see `panda staging` for all that is brought, and what is slow",
                 f"operators: another tape, another disk, or at once: POST /api/v1/data_carousel/... (request {first})",
-                "resume it to go on at once with what has arrived",
+                *(("resume it to go on at once with what has arrived",) if case.status == TaskStatus.STAGING else ()),
+                *((_WITHOUT_TAPE,) if case.status in _RETRIED_IN else ()),
             ),
             numbers={
                 "files": files,

@@ -61,7 +61,7 @@ def command(
                     f"{row['n_staged']:,}/{row['n_files']:,}",
                     row["source_endpoint"] or "?",
                     row["destination_endpoint"] or "?",
-                    *((age(row["progress_time"]), _tasks(row)) if is_wide else ()),
+                    *((age(row["progress_time"] if row["n_staged"] else None), _tasks(row)) if is_wide else ()),
                     _about(row),
                 )
                 for row in rows
