@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.carousel.copying import OWN_DIRECTORY, CopyFailed, bring, exists, is_visible, local_path
+from core.carousel.copying import OWN_DIRECTORY, CopyFailed, bring, exists, is_visible, lies_below, local_path
 from core.database import Database, Row, Transaction
 from core.dataservice import staging
 from core.dataservice.activation import record_replicas
@@ -189,6 +189,7 @@ def copy_files(database: Database, request: Row, settings: CarouselSettings, lim
         target, source = Path(targets[row["file_id"]]), local_path(row["pfn"])
         assert source is not None
         try:
+            _check_is_of_the_tape(source, row)
             bring(source, target, row["size_bytes"], row["checksum"], may_replace=bool(row["place"]))
         except CopyFailed as error:
             failures.append(_Failure(row["file_id"], row["lfn"], str(error)))
@@ -201,6 +202,13 @@ def copy_files(database: Database, request: Row, settings: CarouselSettings, lim
     if failures:
         _fail(database, request, failures, settings)
     return len(files)
+
+
+def _check_is_of_the_tape(source: Path, file: Row) -> None:
+    """Users say where their files lie, and may read less than an agent: it takes files of the tape alone, and says nothing
+    of others. Raises CopyFailed."""
+    if not lies_below(source, file["path"]):
+        raise CopyFailed(f"{source} is not in the directory of {file['endpoint']}")
 
 
 def _is_seen(endpoint: Row) -> bool:

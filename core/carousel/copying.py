@@ -49,6 +49,14 @@ def local_path(pfn: str) -> Path | None:
     return Path(pfn.removeprefix("file://")) if pfn.startswith(("/", "file:///")) else None
 
 
+def lies_below(path: Path, directory: str) -> bool:
+    """Whether a copy really is in the directory of its storage, wherever links on the way lead."""
+    try:
+        return path.resolve().is_relative_to(Path(directory).resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        return False
+
+
 def bring(source: Path, target: Path, size_bytes: int, checksum: str, *, may_replace: bool) -> bool:
     """Copy a file whose size and checksum (`ad:` or `md5:`) the catalogue knows; whether it was not there already.
 

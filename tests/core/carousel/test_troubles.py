@@ -39,6 +39,23 @@ def test_a_file_that_is_not_what_the_catalogue_says_is_tried_again_and_then_give
     assert status(storage, task_id) == "finished"
 
 
+@pytest.mark.parametrize("way", ["named", "linked", "climbing"])
+def test_what_lies_outside_the_tape_is_not_taken_and_nothing_is_said_of_it(storage, way):
+    storage.put("data", "a")
+    secret = storage.root / "secret"
+    secret.write_bytes(b"content of a\n")
+    if way == "linked":
+        storage.on_tape("data", "a").unlink()
+        storage.on_tape("data", "a").symlink_to(secret)
+    else:
+        pfn = str(secret) if way == "named" else str(storage.root / "TAPE" / ".." / "secret")
+        storage.database.execute("UPDATE replicas SET pfn = %(pfn)s", {"pfn": pfn})
+    storage.task("data")
+    storage.bring()
+    assert storage.copies() == []
+    assert storage.request()["trouble"].endswith("is not in the directory of TAPE")
+
+
 def test_a_file_that_comes_right_in_time_is_no_failure(storage):
     storage.put("data", "a")
     content = storage.on_tape("data", "a").read_bytes()
