@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from logger.agents import build_agents
 from pandascope.supervisor.composition import create_server
@@ -128,6 +129,9 @@ def comes_to(page: Page, question: str, answer: object, what: object = "") -> No
     assert page.evaluate(question) == answer, what
 
 
+_UPDATE = "/_dash-update-component"
+
+
 @dataclass
 class Tab:
     """A browser tab on the monitor; everything that goes wrong in the page is kept."""
@@ -135,6 +139,19 @@ class Tab:
     page: Page
     base: str
     complaints: list[str]
+    pending: set[Request] = field(default_factory=set)
+    """Questions of the page that the server has not answered yet."""
+
+    def answered(self, request: Request) -> None:
+        """A question is no longer open."""
+        self.pending.discard(request)
+
+    def settle(self) -> None:
+        """Wait until every question of the page is answered: a dialogue asks twice, and the second answer may be newer."""
+        deadline = time.monotonic() + EVERYTHING_WITHIN_MS / 1000
+        while self.pending:
+            assert time.monotonic() < deadline, f"never answered: {[request.url for request in self.pending]}"
+            self.page.wait_for_timeout(20)
 
     def open(self, address: str = "") -> Page:
         """Load an address below /monitor/ and wait until its page is there."""
@@ -173,6 +190,9 @@ def _tab_in(context: BrowserContext, base: str) -> Tab:
     page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: _check_local(tab, request.url))
+    page.on("request", lambda request: tab.pending.add(request) if _UPDATE in request.url else None)
+    page.on("requestfinished", tab.answered)
+    page.on("requestfailed", tab.answered)
     return tab
 
 

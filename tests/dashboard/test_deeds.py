@@ -284,6 +284,7 @@ def test_a_job_that_ended_meanwhile_leaves_nothing_to_confirm(yard: Yard, desk: 
     page = _seen(desk, f"job/{job}/")
     _press(page, "Kill", "#job-head")
     expect(page.locator("#dialogue-go")).to_have_text("Kill 1 job")
+    desk.settle()
     yard.story.finish(job)
     eventually(lambda: yard.job_status(job) == "finished", what="the job has finished")
     _go(page)
