@@ -10,7 +10,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 _CHUNK_BYTES = 1 << 20
 _PART = ".part"
@@ -143,8 +143,8 @@ def _sum(checksum: str) -> _Sum:
     return hashlib.md5(usedforsecurity=False) if checksum.startswith("md5:") else _Adler32()
 
 
-def _chunks(file: object) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):  # type: ignore[attr-defined]
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
         yield chunk
 
 

@@ -11,11 +11,15 @@ from core.brokerage.facts import read_queues
 from core.database import Row, Transaction
 from core.errors import InvalidInput, UnknownObject
 from core.states import TaskStatus
+from core.task_ends import is_set
 from core.taskengine.dialects import fields
+from core.taskengine.dialects.reading import effective_parameters
 from core.taskengine.status import change_status, lock_task
 
 COLLECTED_LABEL = "managed"
 """prodSourceLabel of the tasks whose outputs are collected: production, no user's."""
+
+_STAYS = "stayOutputOnSite"
 
 # a short table
 _ANY_NUCLEUS = "SELECT 1 FROM storage_endpoints WHERE is_nucleus LIMIT 1"
@@ -39,10 +43,12 @@ def listed(transaction: Transaction, task_id: int, *, who: str, reason: str) -> 
 
 
 def awaits_destination(transaction: Transaction, task: Row) -> bool:
-    """Whether a nucleus must be chosen for a task: for production that names none and has made no job of its input yet,
-    where there are any. What has begun goes on as it began.
+    """Whether a nucleus must be chosen for a task: for production that names none, does not keep its outputs where they are
+    made (stayOutputOnSite) and has made no job of its input yet, where there are any. What has begun goes on as it began.
     """
     if task["prod_source_label"] != COLLECTED_LABEL or task["nucleus"] or task["n_pieces"]:
+        return False
+    if is_set(effective_parameters(task), _STAYS):
         return False
     return transaction.fetch_one(_ANY_NUCLEUS) is not None
 
@@ -66,6 +72,12 @@ def named_nucleus(transaction: Transaction, parameters: Mapping[str, Any], label
     if name and label != COLLECTED_LABEL:
         raise InvalidInput(
             "only outputs of production tasks are collected", field="nucleus", remedy="submit without it"
+        )
+    if name and is_set(parameters, _STAYS):
+        raise InvalidInput(
+            "outputs cannot stay where they are made and be collected",
+            field=_STAYS,
+            remedy="leave it out, or the nucleus",
         )
     if name:
         check_nucleus(transaction, name, "nucleus")

@@ -18,7 +18,6 @@ REFUSED: dict[str, str] = {
 """Keys without which the jobs of a task would do something else than the user means."""
 
 IGNORED: dict[str, str] = {
-    "stayOutputOnSite": "outputs go to the storage of the queue anyway",
     "putLogToOS": "logs go to the storage of the queue",
     "walltime": "seconds per MB are not counted: say cpuTime or maxWalltime",
 }

@@ -72,6 +72,15 @@ def test_nothing_changes_where_no_endpoint_is_a_nucleus(database: Database) -> N
     assert decisions(database, task_id) == []
 
 
+def test_a_task_that_keeps_its_outputs_where_they_are_made_is_not_assigned(site: Database) -> None:
+    task_id = production(site, stayOutputOnSite=True)
+    row = row_of_task(site, task_id)
+    assert (row["status"], row["nucleus"], row["error_dialog"]) == ("ready", "", "")
+    with pytest.raises(InvalidInput) as refused:
+        production(site, "other", stayOutputOnSite=True, nucleus="NUC")
+    assert refused.value.field == "stayOutputOnSite"
+
+
 def test_tasks_of_users_are_not_assigned(site: Database) -> None:
     task_id = make_task(site, site="APART")
     assert (status(site, task_id), row_of_task(site, task_id)["nucleus"]) == ("ready", "")
